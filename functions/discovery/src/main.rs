@@ -1,0 +1,6 @@
+//! The Lambda function of /ServiceProviderConfig, /ResourceTypes, /Schemas, and of every path that is none.
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), service::lambda::Error> {
+    service::lambda::run(service::http::discovery()).await
+}

@@ -1,0 +1,129 @@
+//! The embedded DynamoDB, and the connector by which the AWS SDK reaches it without a socket.
+//!
+//! The SDK serialises, signs and retries as against AWS; only the HTTP client is replaced, by a call of the engine.
+
+use std::path::Path;
+
+use aws_credential_types::Credentials;
+use aws_sdk_dynamodb::{
+    Client,
+    config::{BehaviorVersion, Config, Region},
+};
+use aws_smithy_runtime_api::{
+    client::{
+        http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn},
+        orchestrator::{HttpRequest, HttpResponse},
+        result::ConnectorError,
+    },
+    http::StatusCode,
+};
+use aws_smithy_types::body::SdkBody;
+use dynoxide::{Database, DynoxideError, actions::transact_write_items::TransactWriteItemsRequest};
+
+/// The region and credentials of whatever talks to the embedded DynamoDB. It checks neither.
+const REGION: &str = "local";
+
+/// Opens the database in that file, or one in memory.
+///
+/// # Errors
+/// When the file cannot be opened as a database.
+pub fn open(file: Option<&Path>) -> Result<Database, DynoxideError> {
+    match file {
+        Some(file) => Database::new(&file.to_string_lossy()),
+        None => Database::memory(),
+    }
+}
+
+/// A client of the database.
+#[must_use]
+pub fn client(database: Database) -> Client {
+    let connector = SharedHttpConnector::new(Connector { database });
+    client_over(connector)
+}
+
+/// A client over a connector of the caller's, as tests wrap one around [`Connector`].
+#[must_use]
+pub fn client_over(connector: SharedHttpConnector) -> Client {
+    let config = Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(REGION))
+        .credentials_provider(Credentials::from_keys("local", "local", None))
+        .endpoint_url("http://dynamodb.invalid")
+        .http_client(http_client_fn(move |_, _| connector.clone()))
+        .build();
+    Client::from_conf(config)
+}
+
+/// The SDK's HTTP connector that calls the database.
+#[derive(Clone)]
+pub struct Connector {
+    database: Database,
+}
+
+impl Connector {
+    /// A connector to that database.
+    #[must_use]
+    pub fn new(database: Database) -> Self {
+        Self { database }
+    }
+}
+
+impl std::fmt::Debug for Connector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Connector")
+    }
+}
+
+impl HttpConnector for Connector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let target = request.headers().get("x-amz-target").unwrap_or_default();
+        let operation = target.rsplit('.').next().unwrap_or_default();
+        let body = request.body().bytes().unwrap_or_default();
+        let (status, body) = match dispatch(&self.database, operation, body) {
+            Ok(body) => (200, body),
+            Err(error) => (error.status_code(), error.to_json()),
+        };
+        let response = StatusCode::try_from(status)
+            .map(|status| HttpResponse::new(status, SdkBody::from(body)))
+            .map_err(|error| ConnectorError::other(error.into(), None));
+        HttpConnectorFuture::ready(response)
+    }
+}
+
+/// The operations the service uses.
+macro_rules! operations {
+    ($database:expr, $operation:expr, $body:expr, { $($name:literal => $method:ident),+ $(,)? }) => {
+        match $operation {
+            $($name => encode(&$database.$method(decode($body)?)?),)+
+            "TransactWriteItems" => {
+                let mut request: TransactWriteItemsRequest = decode($body)?;
+                // No answer is lost inside a process, and the engine looks through all tokens of ten minutes on each
+                // transaction, which makes the 24,000th five times as slow as the first.
+                request.client_request_token = None;
+                encode(&$database.transact_write_items(request)?)
+            }
+            other => Err(DynoxideError::ValidationException(format!("operation {other} is not wired"))),
+        }
+    };
+}
+
+fn dispatch(database: &Database, operation: &str, body: &[u8]) -> Result<String, DynoxideError> {
+    operations!(database, operation, body, {
+        "BatchGetItem" => batch_get_item,
+        "BatchWriteItem" => batch_write_item,
+        "CreateTable" => create_table,
+        "GetItem" => get_item,
+        "PutItem" => put_item,
+        "Query" => query,
+        "Scan" => scan,
+        "UpdateItem" => update_item,
+    })
+}
+
+fn decode<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, DynoxideError> {
+    serde_json::from_slice(body).map_err(|error| DynoxideError::ValidationException(error.to_string()))
+}
+
+fn encode<T: serde::Serialize>(response: &T) -> Result<String, DynoxideError> {
+    serde_json::to_string(response).map_err(|error| DynoxideError::InternalServerError(error.to_string()))
+}

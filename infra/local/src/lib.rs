@@ -1,0 +1,4 @@
+//! The gateway on a laptop: every function's router in one process, on an embedded DynamoDB. Never deployed.
+
+pub mod embedded;
+pub mod gateway;

@@ -1,0 +1,122 @@
+//! Which stack the command works on: one on AWS, or the local gateway's.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use aws_config::Region;
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use service::{
+    ambient::{Clock, Entropy},
+    auth::{Pepper, Peppers, Secret},
+    cloud::{self, PepperSecret},
+    config::{self, Tables},
+    store::Store,
+};
+
+use crate::Failure;
+
+/// A stack that a connection was made to.
+pub(crate) struct Stack {
+    /// Its store.
+    pub(crate) store: Store,
+    /// Its pepper.
+    pub(crate) pepper: Pepper,
+    place: String,
+}
+
+/// Why there is no stack to work on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StackError {
+    /// No gateway, and nothing said about AWS.
+    #[error(
+        "there is no local gateway in {} and SCIM_PEPPER_SECRET_ID is not set; start the gateway or name its data \
+         directory with --data DIR, or set the variables of the stack on AWS (see --help)",
+        .0.display()
+    )]
+    Nothing(PathBuf),
+    /// A file of the gateway that cannot be read.
+    #[error("cannot read {}: {cause}", path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// What the system says.
+        cause: io::Error,
+    },
+}
+
+impl Stack {
+    /// The stack the environment names, or the local gateway of that data directory.
+    pub(crate) async fn connect(data: &Path) -> Result<Self, StackError> {
+        match config::env(config::PEPPER_SECRET_ID) {
+            Some(secret) => Ok(Self::on_aws(secret).await),
+            None => Self::local(data).await,
+        }
+    }
+
+    async fn on_aws(secret: String) -> Self {
+        let sdk = cloud::sdk_config().await;
+        let region = sdk.region().map_or_else(|| "no region".to_owned(), ToString::to_string);
+        Self {
+            store: Self::store(&sdk),
+            pepper: Pepper::SecretsManager(PepperSecret::new(cloud::secrets_manager(&sdk), secret)),
+            place: config::env(config::DYNAMODB_ENDPOINT).unwrap_or(region),
+        }
+    }
+
+    async fn local(data: &Path) -> Result<Self, StackError> {
+        let pepper_file = data.join("pepper");
+        let pepper = match fs::read(&pepper_file) {
+            Ok(pepper) => pepper,
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+                return Err(StackError::Nothing(data.to_owned()));
+            }
+            Err(cause) => return Err(StackError::Unreadable { path: pepper_file, cause }),
+        };
+        let endpoint = match config::env(config::DYNAMODB_ENDPOINT) {
+            Some(endpoint) => endpoint,
+            None => written_endpoint(data)?,
+        };
+        // The embedded DynamoDB checks neither region nor credentials, but the SDK wants some.
+        let sdk = cloud::sdk_config()
+            .await
+            .into_builder()
+            .region(Region::new("local"))
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::from_keys(
+                "local", "local", None,
+            )))
+            .endpoint_url(&endpoint)
+            .build();
+        Ok(Self {
+            store: Self::store(&sdk),
+            pepper: Pepper::File(Peppers { current: Secret::new(pepper), previous: None }),
+            place: endpoint,
+        })
+    }
+
+    fn store(sdk: &aws_config::SdkConfig) -> Store {
+        Store::new(cloud::dynamodb(sdk), Tables::from_env(), Clock::system(), Entropy::system())
+    }
+
+    /// The outcome of a call of the store, with where it was made.
+    pub(crate) fn done<T>(&self, outcome: Result<T, service::Error>) -> Result<T, Failure> {
+        outcome.map_err(|error| match error {
+            service::Error::Unavailable => Failure::NoAnswer(self.place.clone()),
+            // Here, unlike at a client's, the inner reason is what helps.
+            service::Error::Internal(cause) => Failure::Store { place: self.place.clone(), cause },
+            other => Failure::Store { place: self.place.clone(), cause: other.to_string() },
+        })
+    }
+}
+
+/// Where the gateway of that directory wrote that its DynamoDB answers.
+fn written_endpoint(data: &Path) -> Result<String, StackError> {
+    let path = data.join("connection.env");
+    let text = fs::read_to_string(&path).map_err(|cause| StackError::Unreadable { path, cause })?;
+    let prefix = format!("{}=", config::DYNAMODB_ENDPOINT);
+    text.lines()
+        .find_map(|line| line.strip_prefix(&prefix))
+        .map(str::to_owned)
+        .ok_or_else(|| StackError::Nothing(data.to_owned()))
+}

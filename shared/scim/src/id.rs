@@ -1,0 +1,81 @@
+//! Resource ids (RFC 7643 §3.1): UUIDs of version 7, which sort in the order the resources were created.
+//!
+//! An id has exactly one spelling, lower-case with hyphens; `id` is caseExact, so any other spelling is an id nobody
+//! has. Absent on purpose: clock and randomness, which the caller passes in, and the version check: ids imported from
+//! elsewhere may be UUIDs of another kind.
+
+use std::fmt;
+
+use uuid::{Builder, Uuid};
+
+/// The id of a resource.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Id(String);
+
+impl Id {
+    /// Reads an id; `None` for any text but a lower-case UUID with hyphens.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let uuid = Uuid::try_parse(text).ok()?;
+        let canonical = uuid.hyphenated().to_string();
+        (canonical == text).then_some(Self(canonical))
+    }
+
+    /// Makes an id of version 7 from the time and ten random bytes.
+    #[must_use]
+    pub fn v7(unix_millis: u64, random: [u8; 10]) -> Self {
+        let uuid = Builder::from_unix_timestamp_millis(unix_millis, &random).into_uuid();
+        Self(uuid.hyphenated().to_string())
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl AsRef<str> for Id {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_canonical_spelling_is_an_id() {
+        let text = "0190a5b2-8a3c-7def-8123-456789abcdef";
+        assert_eq!(Id::parse(text).unwrap().as_str(), text);
+        for other in [
+            "",
+            "1",
+            "0190A5B2-8A3C-7DEF-8123-456789ABCDEF",
+            "0190a5b28a3c7def8123456789abcdef",
+            "{0190a5b2-8a3c-7def-8123-456789abcdef}",
+            "urn:uuid:0190a5b2-8a3c-7def-8123-456789abcdef",
+            "0190a5b2-8a3c-7def-8123-456789abcdef ",
+            "0190a5b2-8a3c-7def-8123-456789abcdeg",
+            "0190a5b2-8a3c-7def-8123-456789abcdéf",
+        ] {
+            assert_eq!(Id::parse(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn ids_sort_by_the_time_they_were_made() {
+        let early = Id::v7(1_700_000_000_000, [0xff; 10]);
+        let late = Id::v7(1_700_000_000_001, [0; 10]);
+        assert!(early < late);
+        assert_eq!(early.to_string(), "018bcfe5-6800-7fff-bfff-ffffffffffff");
+        assert_eq!(Id::parse(early.as_ref()), Some(early));
+    }
+}

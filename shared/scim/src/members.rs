@@ -1,0 +1,484 @@
+//! The members of a group (RFC 7643 §4.2), which are kept beside its document, one by one.
+//!
+//! Operations on `members` fold to one [`MemberEdit`], set algebra that is right whatever the members are now: nothing
+//! need be read, nothing can be lost to another writer, and adding one to a hundred thousand costs what adding one
+//! costs. Only a removal by anything but ids ([`MemberOperation::RemoveWhere`]) has to see the members first.
+//! Adding who is there and removing who is not are successes: clients repeat themselves.
+//!
+//! Absent on purpose: `display` and `$ref` of a member. They follow from its id when it is shown.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::error::Invalid;
+use crate::filter::{Operand, Operator, Predicate};
+use crate::schema::{GROUP_TYPE, USER_TYPE};
+use crate::validate::{distinct_names, is_unassigned, mismatch, named};
+
+/// The attribute.
+pub const MEMBERS: &str = "members";
+
+/// What a member is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MemberType {
+    /// A user.
+    User,
+    /// Another group.
+    Group,
+}
+
+impl MemberType {
+    /// The word on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "User",
+            Self::Group => "Group",
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, Invalid> {
+        [Self::User, Self::Group]
+            .into_iter()
+            .find(|kind| kind.as_str().eq_ignore_ascii_case(text))
+            .ok_or_else(|| Invalid::value("Attribute 'members.type' must be \"User\" or \"Group\""))
+    }
+
+    /// What a member is by the URI of it: the last part but one says so.
+    fn of_reference(reference: &str) -> Option<Self> {
+        let collection = reference.rsplit('/').nth(1)?;
+        [(Self::User, &USER_TYPE), (Self::Group, &GROUP_TYPE)].into_iter().find_map(
+            |(kind, resource_type)| (resource_type.endpoint.strip_prefix('/')? == collection).then_some(kind),
+        )
+    }
+}
+
+/// A member as a client names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// The id, as sent: any text. Whether such a resource exists, the store decides.
+    pub value: String,
+    /// What the client says it is.
+    pub kind: Option<MemberType>,
+}
+
+/// One PATCH operation on `members`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum MemberOperation {
+    /// These are members.
+    Add(Vec<Member>),
+    /// These are not, whether they were or not.
+    Remove(Vec<String>),
+    /// These and no others are.
+    Replace(Vec<Member>),
+    /// Those that match are not.
+    RemoveWhere(Predicate),
+}
+
+/// What a request does to the members, whatever they are now.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MemberEdit {
+    /// Nobody who was a member before stays one.
+    pub clear: bool,
+    /// Who is a member afterwards; order kept, no value twice.
+    pub add: Vec<Member>,
+    /// Who is not; none of these is in `add`.
+    pub remove: Vec<String>,
+}
+
+/// The members of a POST or PUT body; none where the body says nothing of them.
+///
+/// # Errors
+/// Where `members` is not a list of objects with an id in `value`.
+pub fn from_body(body: &Value) -> Result<Vec<Member>, Invalid> {
+    let Value::Object(body) = body else {
+        return Err(Invalid::syntax("The body must be a JSON object: the attributes of a Group"));
+    };
+    distinct_names(body)?;
+    named(body, MEMBERS).map_or(Ok(Vec::new()), from_value)
+}
+
+/// The members in the value of the attribute, no id twice.
+pub(crate) fn from_value(value: &Value) -> Result<Vec<Member>, Invalid> {
+    if is_unassigned(value) {
+        return Ok(Vec::new());
+    }
+    let Value::Array(values) = value else {
+        return Err(mismatch(&"Attribute 'members'", "a list", value));
+    };
+    let members: Vec<_> = values
+        .iter()
+        .enumerate()
+        .map(|(index, value)| member(value).map_err(|invalid| invalid.within(&format!("members[{index}]"))))
+        .collect::<Result<_, _>>()?;
+    Ok(fold_on(&[MemberOperation::Add(members)], &[]).add)
+}
+
+fn member(value: &Value) -> Result<Member, Invalid> {
+    let Value::Object(member) = value else {
+        return Err(mismatch(&"a member", "an object such as {\"value\": \"<id>\"}", value));
+    };
+    distinct_names(member)?;
+    let text = |name: &str| match named(member, name) {
+        None | Some(Value::Null) => Ok(""),
+        Some(Value::String(text)) => Ok(text.as_str()),
+        Some(other) => Err(mismatch(&format!("Attribute 'members.{name}'"), "a string", other)),
+    };
+    let (value, kind, reference) = (text("value")?, text("type")?, text("$ref")?);
+    if value.is_empty() {
+        return Err(Invalid::value("Attribute 'members.value' is required: the id of a User or Group"));
+    }
+    let kind =
+        if kind.is_empty() { MemberType::of_reference(reference) } else { Some(MemberType::parse(kind)?) };
+    Ok(Member { value: value.to_owned(), kind })
+}
+
+/// What a PATCH path `members[filter]` removes.
+pub(crate) fn removal(filter: Predicate) -> MemberOperation {
+    let mut ids = Vec::new();
+    if collect_ids(&filter, &mut ids) {
+        MemberOperation::Remove(ids)
+    } else {
+        MemberOperation::RemoveWhere(filter)
+    }
+}
+
+/// The ids of `value eq "…" or value eq "…"`; false where the filter is of another form.
+fn collect_ids(filter: &Predicate, ids: &mut Vec<String>) -> bool {
+    match filter {
+        Predicate::Or(alternatives) => alternatives.iter().all(|filter| collect_ids(filter, ids)),
+        Predicate::Compare { place, sub: None, operator: Operator::Eq, operand: Operand::Text(id) }
+            if place.name == "value" =>
+        {
+            ids.push(id.clone());
+            true
+        }
+        _ => false,
+    }
+}
+
+/// The operations as one edit; `None` where a [`MemberOperation::RemoveWhere`] needs to see the members.
+#[must_use]
+pub fn fold(operations: &[MemberOperation]) -> Option<MemberEdit> {
+    let (_, rest) = after_last_replace(operations);
+    let sees_members = rest.iter().any(|operation| matches!(operation, MemberOperation::RemoveWhere(_)));
+    (!sees_members).then(|| fold_on(operations, &[]))
+}
+
+/// The operations as one edit of these members.
+#[must_use]
+pub fn fold_on(operations: &[MemberOperation], current: &[Member]) -> MemberEdit {
+    let (clear, operations) = after_last_replace(operations);
+    let current = if clear { &[] } else { current };
+    let mut fates = Fates::default();
+    for operation in operations {
+        match operation {
+            MemberOperation::Add(members) | MemberOperation::Replace(members) => {
+                for member in members {
+                    fates.add(member);
+                }
+            }
+            MemberOperation::Remove(ids) => {
+                for id in ids {
+                    fates.remove(id);
+                }
+            }
+            MemberOperation::RemoveWhere(filter) => {
+                let gone: Vec<_> =
+                    fates.members(current).filter(|member| filter.matches(&member.as_map())).collect();
+                for member in gone {
+                    fates.remove(&member.value);
+                }
+            }
+        }
+    }
+    fates.into_edit(clear)
+}
+
+/// What happened before a replacement of all members does not matter.
+fn after_last_replace(operations: &[MemberOperation]) -> (bool, &[MemberOperation]) {
+    match operations.iter().rposition(|operation| matches!(operation, MemberOperation::Replace(_))) {
+        Some(last) => (true, &operations[last..]),
+        None => (false, operations),
+    }
+}
+
+/// What the operations so far made of each member they named: in it (and since when, for the order), or not.
+#[derive(Default)]
+struct Fates<'a> {
+    of: BTreeMap<&'a str, Option<(usize, &'a Member)>>,
+    clock: usize,
+}
+
+impl<'a> Fates<'a> {
+    fn add(&mut self, member: &'a Member) {
+        self.clock += 1;
+        self.of.entry(&member.value).or_default().get_or_insert((self.clock, member));
+    }
+
+    fn remove(&mut self, id: &'a str) {
+        self.of.insert(id, None);
+    }
+
+    /// Who is a member at this point.
+    fn members(&self, current: &'a [Member]) -> impl Iterator<Item = &'a Member> {
+        let untouched = current.iter().filter(|member| !self.of.contains_key(member.value.as_str()));
+        untouched.chain(self.of.values().flatten().map(|(_, member)| *member))
+    }
+
+    fn into_edit(self, clear: bool) -> MemberEdit {
+        let mut edit = MemberEdit { clear, ..MemberEdit::default() };
+        let mut add = Vec::new();
+        for (id, fate) in self.of {
+            match fate {
+                Some(added) => add.push(added),
+                None if clear => {}
+                None => edit.remove.push(id.to_owned()),
+            }
+        }
+        add.sort_unstable_by_key(|(since, _)| *since);
+        edit.add = add.into_iter().map(|(_, member)| member.clone()).collect();
+        edit
+    }
+}
+
+impl Member {
+    /// The member as an element of the attribute, for a filter to look at.
+    fn as_map(&self) -> Map<String, Value> {
+        let mut map = Map::new();
+        map.insert("value".into(), self.value.as_str().into());
+        if let Some(kind) = self.kind {
+            map.insert("type".into(), kind.as_str().into());
+        }
+        map
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::path::{Path, Target};
+
+    fn user(value: &str) -> Member {
+        Member { value: value.into(), kind: None }
+    }
+
+    fn predicate(path: &str) -> Predicate {
+        match Path::parse(path).unwrap().resolve(&GROUP_TYPE).unwrap() {
+            Target::Attribute { filter: Some(filter), .. } => filter,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn members_of_a_body_are_read_with_what_they_are() {
+        let body = json!({"Members": [
+            {"value": "a", "display": null, "$ref": null},
+            {"Value": "b", "type": "user"},
+            {"value": "c", "type": null, "$ref": "https://x.example/scim/v2/Groups/c"},
+            {"value": "d", "type": "", "$ref": "Users/d"},
+            {"value": "e", "$ref": "https://x.example/Elsewhere/e"},
+            {"value": "a", "type": "Group"},
+        ]});
+        let of = |value: &str, kind| Member { value: value.into(), kind };
+        assert_eq!(
+            from_body(&body).unwrap(),
+            [
+                of("a", None),
+                of("b", Some(MemberType::User)),
+                of("c", Some(MemberType::Group)),
+                of("d", Some(MemberType::User)),
+                of("e", None),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_body_that_says_nothing_of_members_has_none() {
+        for body in [json!({}), json!({"members": null}), json!({"members": []})] {
+            assert_eq!(from_body(&body), Ok(Vec::new()), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_list_of_objects_with_an_id_is_refused_and_says_which() {
+        for (members, detail) in [
+            (json!("a"), "Attribute 'members' must be a list, not a string"),
+            (json!({"value": "a"}), "Attribute 'members' must be a list, not an object"),
+            (
+                json!([{"value": "a"}, "b"]),
+                "members[1]: a member must be an object such as {\"value\": \"<id>\"}, not a string",
+            ),
+            (json!([null]), "members[0]: a member must be an object such as {\"value\": \"<id>\"}, not null"),
+            (json!([{}]), "members[0]: Attribute 'members.value' is required: the id of a User or Group"),
+            (
+                json!([{"value": ""}]),
+                "members[0]: Attribute 'members.value' is required: the id of a User or Group",
+            ),
+            (json!([{"value": 7}]), "members[0]: Attribute 'members.value' must be a string, not a number"),
+            (
+                json!([{"value": "a", "type": "Robot"}]),
+                "members[0]: Attribute 'members.type' must be \"User\" or \"Group\"",
+            ),
+        ] {
+            let invalid = from_body(&json!({ "members": members })).unwrap_err();
+            assert_eq!((invalid.scim_type.as_str(), invalid.detail.as_str()), ("invalidValue", detail));
+        }
+        let twice = from_body(&json!({"members": [], "MEMBERS": [{"value": "a"}]})).unwrap_err();
+        assert_eq!(twice.scim_type.as_str(), "invalidSyntax");
+    }
+
+    #[test]
+    fn a_filter_of_ids_is_a_removal_of_those_ids() {
+        let ids = |path| match removal(predicate(path)) {
+            MemberOperation::Remove(ids) => Some(ids),
+            _ => None,
+        };
+        assert_eq!(ids(r#"members[value eq "a"]"#), Some(vec!["a".into()]));
+        assert_eq!(
+            ids(r#"members[value eq "A" or (value eq "b" or Value EQ "c")]"#),
+            Some(vec!["A".into(), "b".into(), "c".into()])
+        );
+        for path in [
+            r#"members[value ne "a"]"#,
+            r#"members[type eq "User"]"#,
+            r#"members[value eq "a" and type eq "User"]"#,
+            r#"members[value eq "a" or type eq "User"]"#,
+            r#"members[not (value eq "a")]"#,
+        ] {
+            assert_eq!(ids(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn only_a_filter_that_no_replacement_follows_has_to_see_the_members() {
+        let filter = || removal(predicate(r#"members[type eq "User"]"#));
+        assert_eq!(fold(&[filter()]), None);
+        assert_eq!(fold(&[MemberOperation::Replace(vec![user("a")]), filter()]), None);
+        let replaced = fold(&[filter(), MemberOperation::Replace(vec![user("a")])]);
+        assert_eq!(replaced, Some(MemberEdit { clear: true, add: vec![user("a")], remove: vec![] }));
+    }
+
+    #[test]
+    fn members_are_added_in_the_order_they_were_sent() {
+        let operations = [
+            MemberOperation::Add(vec![user("c"), user("a"), user("b")]),
+            MemberOperation::Remove(vec!["c".into()]),
+            MemberOperation::Add(vec![user("a"), user("c")]),
+        ];
+        let added: Vec<_> = fold(&operations).unwrap().add.into_iter().map(|member| member.value).collect();
+        assert_eq!(added, ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn a_hundred_thousand_members_fold_at_once() {
+        let many: Vec<_> = (0..100_000).map(|index| user(&format!("{index:08}"))).collect();
+        let ids = many.iter().map(|member| member.value.clone()).collect();
+        let edit = fold(&[
+            MemberOperation::Add(many.clone()),
+            MemberOperation::Remove(ids),
+            MemberOperation::Add(many),
+        ]);
+        assert_eq!(edit.unwrap().add.len(), 100_000);
+    }
+
+    /// What RFC 7644 §3.5.2 says of each operation, one after the other.
+    fn one_by_one(operations: &[MemberOperation], current: &[Member]) -> Vec<Member> {
+        let mut members = current.to_vec();
+        for operation in operations {
+            match operation {
+                MemberOperation::Add(added) => {
+                    for member in added {
+                        if !members.iter().any(|other| other.value == member.value) {
+                            members.push(member.clone());
+                        }
+                    }
+                }
+                MemberOperation::Remove(ids) => members.retain(|member| !ids.contains(&member.value)),
+                MemberOperation::Replace(with) => {
+                    members.clear();
+                    members = one_by_one(&[MemberOperation::Add(with.clone())], &members);
+                }
+                MemberOperation::RemoveWhere(filter) => {
+                    members.retain(|member| !filter.matches(&member.as_map()))
+                }
+            }
+        }
+        members
+    }
+
+    fn carried_out(edit: &MemberEdit, current: &[Member]) -> Vec<Member> {
+        let mut members = if edit.clear { Vec::new() } else { current.to_vec() };
+        members.retain(|member| !edit.remove.contains(&member.value));
+        one_by_one(&[MemberOperation::Add(edit.add.clone())], &members)
+    }
+
+    fn values(members: &[Member]) -> std::collections::BTreeSet<&str> {
+        members.iter().map(|member| member.value.as_str()).collect()
+    }
+
+    prop_compose! {
+        /// What a member is follows from its id, as it does in the store.
+        fn some_members()(ids in proptest::collection::vec(0..6usize, 0..5)) -> Vec<Member> {
+            let kind = |id| Some(if id % 2 == 0 { MemberType::User } else { MemberType::Group });
+            ids.into_iter().map(|id| Member { value: ["a", "b", "c", "d", "e", "f"][id].into(), kind: kind(id) }).collect()
+        }
+    }
+
+    fn an_operation() -> impl Strategy<Value = MemberOperation> {
+        let ids = |members: Vec<Member>| members.into_iter().map(|member| member.value).collect();
+        prop_oneof![
+            some_members().prop_map(MemberOperation::Add),
+            some_members().prop_map(move |members| MemberOperation::Remove(ids(members))),
+            some_members().prop_map(MemberOperation::Replace),
+            prop::sample::select(vec![
+                r#"members[type eq "User"]"#,
+                r#"members[value gt "c"]"#,
+                r#"members[value ne "b"]"#
+            ])
+            .prop_map(|path| removal(predicate(path))),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn an_edit_is_its_operations_one_after_the_other(
+            operations in proptest::collection::vec(an_operation(), 0..6),
+            current in some_members(),
+        ) {
+            let current = from_distinct(&current);
+            let expected = one_by_one(&operations, &current);
+            let edit = fold_on(&operations, &current);
+            let after = carried_out(&edit, &current);
+            prop_assert_eq!(values(&after), values(&expected));
+            if let Some(blind) = fold(&operations) {
+                let after = carried_out(&blind, &current);
+                prop_assert_eq!(values(&after), values(&expected));
+            }
+            let distinct: std::collections::BTreeSet<_> =
+                edit.add.iter().map(|member| &member.value).chain(&edit.remove).collect();
+            prop_assert_eq!(distinct.len(), edit.add.len() + edit.remove.len(), "a member is named once");
+            prop_assert!(!edit.clear || edit.remove.is_empty());
+        }
+
+        #[test]
+        fn an_edit_carried_out_twice_is_carried_out_once(
+            operations in proptest::collection::vec(an_operation(), 0..6),
+            current in some_members(),
+        ) {
+            let current = from_distinct(&current);
+            if let Some(edit) = fold(&operations) {
+                let once = carried_out(&edit, &current);
+                prop_assert_eq!(&carried_out(&edit, &once), &once);
+            }
+        }
+    }
+
+    fn from_distinct(members: &[Member]) -> Vec<Member> {
+        one_by_one(&[MemberOperation::Add(members.to_vec())], &[])
+    }
+}

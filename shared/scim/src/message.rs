@@ -1,0 +1,102 @@
+//! The messages of RFC 7644 around resources: `ListResponse` (§3.4.2), Error (§3.12), and the URNs of the others.
+//!
+//! Absent on purpose: typed request messages. A request is read where it is acted on, from the one JSON value the
+//! body was parsed to.
+
+use serde_json::{Map, Value, json};
+
+use crate::error::ScimType;
+use crate::schema::ResourceType;
+
+/// URN of a query's answer (RFC 7644 §3.4.2).
+pub const LIST_RESPONSE_URN: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
+/// URN of a `/.search` request (RFC 7644 §3.4.3).
+pub const SEARCH_REQUEST_URN: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
+/// URN of a PATCH request (RFC 7644 §3.5.2).
+pub const PATCH_OP_URN: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
+/// URN of a bulk request (RFC 7644 §3.7).
+pub const BULK_REQUEST_URN: &str = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
+/// URN of a bulk answer (RFC 7644 §3.7).
+pub const BULK_RESPONSE_URN: &str = "urn:ietf:params:scim:api:messages:2.0:BulkResponse";
+/// URN of an error (RFC 7644 §3.12).
+pub const ERROR_URN: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
+
+/// An error message. `status` is a string, as §3.12 shows it and Okta's test suite compares it.
+#[must_use]
+pub fn error_body(status: u16, scim_type: Option<ScimType>, detail: &str) -> Value {
+    let mut body = Map::new();
+    body.insert("schemas".into(), json!([ERROR_URN]));
+    body.insert("status".into(), status.to_string().into());
+    if let Some(scim_type) = scim_type {
+        body.insert("scimType".into(), scim_type.as_str().into());
+    }
+    body.insert("detail".into(), detail.into());
+    body.into()
+}
+
+/// The answer to a query: `resources` are one page of `total`. `Resources` is there when empty too: Okta and
+/// Microsoft Entra read it without asking whether it is.
+#[must_use]
+pub fn list_response(total: u64, start_index: u64, resources: Vec<Map<String, Value>>) -> Value {
+    json!({
+        "schemas": [LIST_RESPONSE_URN],
+        "totalResults": total,
+        "startIndex": start_index,
+        "itemsPerPage": resources.len(),
+        "Resources": resources.into_iter().map(Value::Object).collect::<Value>(),
+    })
+}
+
+/// The URI of a resource: `meta.location` and the `Location` header (RFC 7644 §3.3). `base` is the service's
+/// public URL without a slash at its end.
+#[must_use]
+pub fn location(base: &str, resource_type: &ResourceType, id: &str) -> String {
+    format!("{base}{}/{id}", resource_type.endpoint)
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+    use crate::schema::{GROUP_TYPE, USER_TYPE};
+
+    #[test]
+    fn an_error_has_its_status_as_text_and_a_scim_type_only_where_there_is_one() {
+        let body = error_body(409, Some(ScimType::Uniqueness), "userName is in use");
+        expect![[
+            r#"{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"409","scimType":"uniqueness","detail":"userName is in use"}"#
+        ]]
+        .assert_eq(&body.to_string());
+        assert_eq!(error_body(401, None, "").get("scimType"), None);
+    }
+
+    #[test]
+    fn a_list_of_nothing_still_has_resources() {
+        expect![[
+            r#"{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"totalResults":0,"startIndex":1,"itemsPerPage":0,"Resources":[]}"#
+        ]]
+        .assert_eq(&list_response(0, 1, Vec::new()).to_string());
+    }
+
+    #[test]
+    fn items_per_page_counts_the_resources_of_the_page() {
+        let page = list_response(7, 5, vec![Map::new(), Map::new()]);
+        assert_eq!(
+            (&page["totalResults"], &page["startIndex"], &page["itemsPerPage"]),
+            (&json!(7), &json!(5), &json!(2))
+        );
+    }
+
+    #[test]
+    fn a_location_is_the_base_and_the_endpoint_and_the_id() {
+        assert_eq!(
+            location("https://x.example/scim/v2", &USER_TYPE, "1"),
+            "https://x.example/scim/v2/Users/1"
+        );
+        assert_eq!(
+            location("https://x.example/scim/v2", &GROUP_TYPE, "1"),
+            "https://x.example/scim/v2/Groups/1"
+        );
+    }
+}

@@ -1,0 +1,397 @@
+//! Resources (RFC 7643 §3): what a client wrote of one, and how it is shown.
+//!
+//! A [`Document`] is canonical JSON of what the client may write, nothing else: `schemas` follows from it, `id` and
+//! `meta` are the store's, membership (`groups`, `members`) is kept beside it and passwords nowhere. There is one
+//! constructor for each way to write (a body here, a PATCH in [`crate::patch`]) and all end in one check, so a document
+//! that exists is valid. Writing back what [`render`] shows changes nothing.
+//!
+//! Absent on purpose: a struct with a field per attribute. The table says what attributes there are; accessors exist
+//! only for what the service itself acts on.
+
+use serde_json::{Map, Value, json};
+
+use crate::error::Invalid;
+use crate::id::Id;
+use crate::schema::{Attribute, COMMON, Mutability, ResourceType};
+use crate::validate;
+
+/// What a client has written of a resource, in canonical form: names, order and types as in the schema table,
+/// nothing unassigned, attributes of an extension in an object under its URN.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Document(Map<String, Value>);
+
+/// What the service adds to a document.
+#[derive(Debug, Clone)]
+pub struct Meta<'a> {
+    /// The resource's id.
+    pub id: &'a Id,
+    /// Its version: the text of the `ETag`, without `W/""`.
+    pub version: &'a str,
+    /// When it was created (RFC 3339, UTC, milliseconds).
+    pub created: &'a str,
+    /// When it was last changed (the same).
+    pub last_modified: &'a str,
+    /// Its URI.
+    pub location: String,
+}
+
+impl Document {
+    /// Reads the body of a POST or a PUT. What the client may not write is ignored (RFC 7644 §3.3, §3.5.1), and so are
+    /// attributes no schema has.
+    ///
+    /// # Errors
+    /// Where a value is not what its attribute holds, or the document is not valid as a whole.
+    pub fn from_request(resource_type: &'static ResourceType, body: &Value) -> Result<Self, Invalid> {
+        let Value::Object(body) = body else {
+            return Err(Invalid::syntax(format!(
+                "The body must be a JSON object: the attributes of a {}",
+                resource_type.name
+            )));
+        };
+        let document = validate::canonical(resource_type, body)?;
+        check_schemas(body)?;
+        Self::checked(resource_type, document)
+    }
+
+    /// Makes a document of what a PATCH has left. Reading it once more drops what has become unassigned or equal.
+    pub(crate) fn from_patched(
+        resource_type: &'static ResourceType,
+        patched: &Map<String, Value>,
+    ) -> Result<Self, Invalid> {
+        Self::checked(resource_type, validate::canonical(resource_type, patched)?)
+    }
+
+    fn checked(resource_type: &'static ResourceType, document: Map<String, Value>) -> Result<Self, Invalid> {
+        validate::check(resource_type, &document)?;
+        Ok(Self(document))
+    }
+
+    /// Reads what [`Self::to_stored`] wrote.
+    ///
+    /// # Errors
+    /// Where the text is not a JSON object: it comes from elsewhere.
+    pub fn from_stored(text: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text).map(Self)
+    }
+
+    /// The text to store.
+    #[must_use]
+    pub fn to_stored(&self) -> String {
+        serde_json::to_string(&self.0).unwrap_or_default()
+    }
+
+    /// The attributes.
+    #[must_use]
+    pub fn as_map(&self) -> &Map<String, Value> {
+        &self.0
+    }
+
+    /// The attribute of that (canonical) name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.get(name).and_then(Value::as_str)
+    }
+
+    /// A user's `userName`.
+    #[must_use]
+    pub fn user_name(&self) -> Option<&str> {
+        self.text("userName")
+    }
+
+    /// The `displayName`.
+    #[must_use]
+    pub fn display_name(&self) -> Option<&str> {
+        self.text("displayName")
+    }
+
+    /// The identifier the identity provider gave it.
+    #[must_use]
+    pub fn external_id(&self) -> Option<&str> {
+        self.text("externalId")
+    }
+
+    /// The e-mail addresses.
+    pub fn emails(&self) -> impl Iterator<Item = &str> {
+        self.get("emails")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(|email| email["value"].as_str())
+    }
+
+    /// Whether the user may use the product: unless the client says otherwise.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.get("active") != Some(&Value::Bool(false))
+    }
+}
+
+/// The `schemas` of a body says nothing the attributes do not say: it may be absent (authentik), name a schema
+/// of SCIM 1 (`OneLogin`) or one nobody knows (Microsoft Entra). It only has to be a list of URNs.
+fn check_schemas(body: &Map<String, Value>) -> Result<(), Invalid> {
+    match validate::named(body, "schemas") {
+        None | Some(Value::Null) => Ok(()),
+        Some(Value::Array(urns)) if urns.iter().all(Value::is_string) => Ok(()),
+        Some(_) => Err(Invalid::syntax("Attribute 'schemas' must be a list of strings")),
+    }
+}
+
+/// The resource as shown, everything in it: `schemas`, `id`, `externalId`, the core attributes in the order of the
+/// table, extensions, `meta`. `extra` is what the store keeps beside the document, `groups` or `members`, and takes its
+/// place among the attributes. An empty list of what only the service writes is unassigned and left out; `members`,
+/// which the client writes, is shown empty.
+#[must_use]
+pub fn render(
+    resource_type: &'static ResourceType,
+    document: &Document,
+    meta: &Meta<'_>,
+    extra: Option<(&'static str, Vec<Value>)>,
+) -> Map<String, Value> {
+    let mut shown = Map::new();
+    shown.insert("schemas".into(), json!(schemas_of(resource_type, document)));
+    shown.insert("id".into(), meta.id.as_str().into());
+    let (extra_name, mut extra_values) = extra.unwrap_or_default();
+    for attribute in COMMON.iter().chain(resource_type.schema.attributes) {
+        if attribute.name == extra_name {
+            if !extra_values.is_empty() || attribute.mutability != Mutability::ReadOnly {
+                shown.insert(extra_name.into(), std::mem::take(&mut extra_values).into());
+            }
+        } else if let Some(value) = document.get(attribute.name) {
+            shown.insert(attribute.name.into(), value.clone());
+        }
+    }
+    for (urn, extension) in extensions_of(resource_type, document) {
+        shown.insert(urn.clone(), extension.clone());
+    }
+    shown.insert(
+        "meta".into(),
+        json!({
+            "resourceType": resource_type.name,
+            "created": meta.created,
+            "lastModified": meta.last_modified,
+            "location": meta.location,
+            "version": etag(meta.version),
+        }),
+    );
+    shown
+}
+
+/// A version as an `ETag` (RFC 7644 §3.14): weak, because the same version is shown in many projections.
+#[must_use]
+pub fn etag(version: &str) -> String {
+    format!("W/\"{version}\"")
+}
+
+/// The schemas a resource has values of (RFC 7643 §3): the core schema and each extension.
+#[must_use]
+pub fn schemas_of<'a>(resource_type: &'static ResourceType, document: &'a Document) -> Vec<&'a str> {
+    let extensions = extensions_of(resource_type, document).map(|(urn, _)| urn.as_str());
+    std::iter::once(resource_type.schema.id).chain(extensions).collect()
+}
+
+/// Whatever is not a core attribute is an extension: [`validate::canonical`] lets nothing else in.
+fn extensions_of<'a>(
+    resource_type: &'static ResourceType,
+    document: &'a Document,
+) -> impl Iterator<Item = (&'a String, &'a Value)> {
+    let is_core = |name: &str| {
+        let named = |attribute: &Attribute| attribute.name == name;
+        COMMON.iter().any(named) || resource_type.schema.attributes.iter().any(named)
+    };
+    document.0.iter().filter(move |(name, _)| !is_core(name))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use expect_test::expect;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    use super::*;
+    use crate::schema::{ENTERPRISE_USER_URN, GROUP_TYPE, USER_TYPE};
+
+    pub(crate) const CUSTOM_URN: &str = "urn:ietf:params:scim:schemas:extension:Badges:2.0:User";
+
+    pub(crate) fn meta(id: &Id) -> Meta<'_> {
+        let time = "2026-11-23T04:05:06.789Z";
+        Meta {
+            id,
+            version: "7",
+            created: time,
+            last_modified: time,
+            location: "https://x.example/Users/1".into(),
+        }
+    }
+
+    pub(crate) fn an_id() -> Id {
+        Id::v7(0, [7; 10])
+    }
+
+    /// Bodies made of few values, so that they often have something in common.
+    pub(crate) fn some_body() -> impl Strategy<Value = Value> {
+        let text = || select(vec![json!(null), json!(""), json!("a"), json!("B"), json!("work")]);
+        let flag = || select(vec![json!(null), json!(true), json!(false), json!("True"), json!("false")]);
+        let element = (text(), text(), text(), flag()).prop_map(|(value, kind, display, primary)| {
+            json!({"value": value, "type": kind, "display": display, "primary": primary})
+        });
+        let elements = || {
+            proptest::collection::vec(element.clone(), 0..4).prop_map(|mut elements| {
+                let is_primary = |element: &Value| element["primary"] == true || element["primary"] == "True";
+                let first = elements.iter().position(is_primary).unwrap_or_default();
+                elements.iter_mut().skip(first + 1).for_each(|element| element["primary"] = false.into());
+                Value::from(elements)
+            })
+        };
+        let manager = prop_oneof![
+            text(),
+            text().prop_map(|id| json!({"value": id, "$ref": "r"})),
+            text().prop_map(|id| json!([{"value": id}]))
+        ];
+        let custom = prop_oneof![text(), select(vec![json!(["a", "b"]), json!({"x": null}), json!(7)])];
+        (text(), text(), text(), flag(), elements(), elements(), (manager, text(), custom)).prop_map(
+            |(external_id, given_name, family_name, active, emails, roles, (manager, department, custom))| {
+                json!({
+                    "schemas": [], "id": "x", "userName": "bob", "externalId": external_id, "active": active,
+                    "name": {"givenName": given_name, "familyName": family_name}, "emails": emails, "ROLES": roles,
+                    ENTERPRISE_USER_URN: {"manager": manager, "department": department},
+                    CUSTOM_URN: {"Colour": custom},
+                })
+            },
+        )
+    }
+
+    pub(crate) fn shown(document: &Document) -> Value {
+        let groups = vec![json!({"value": "g"})];
+        Value::Object(render(&USER_TYPE, document, &meta(&an_id()), Some(("groups", groups))))
+    }
+
+    #[test]
+    fn a_user_is_shown_in_the_order_of_the_table() {
+        let document = Document::from_request(
+            &USER_TYPE,
+            &json!({
+                CUSTOM_URN: {"tag": 1},
+                ENTERPRISE_USER_URN: {"manager": "2"},
+                "roles": [{"value": "r"}],
+                "emails": [{"value": "a@x", "primary": true}],
+                "active": true,
+                "externalId": "e",
+                "userName": "bob",
+            }),
+        );
+        let id = an_id();
+        let groups = vec![json!({"value": "g", "type": "direct"})];
+        let shown = render(&USER_TYPE, &document.unwrap(), &meta(&id), Some(("groups", groups)));
+        expect![[r#"
+            {
+              "schemas": [
+                "urn:ietf:params:scim:schemas:core:2.0:User",
+                "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User",
+                "urn:ietf:params:scim:schemas:extension:Badges:2.0:User"
+              ],
+              "id": "00000000-0000-7707-8707-070707070707",
+              "externalId": "e",
+              "userName": "bob",
+              "active": true,
+              "emails": [
+                {
+                  "value": "a@x",
+                  "primary": true
+                }
+              ],
+              "groups": [
+                {
+                  "value": "g",
+                  "type": "direct"
+                }
+              ],
+              "roles": [
+                {
+                  "value": "r"
+                }
+              ],
+              "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {
+                "manager": {
+                  "value": "2"
+                }
+              },
+              "urn:ietf:params:scim:schemas:extension:Badges:2.0:User": {
+                "tag": 1
+              },
+              "meta": {
+                "resourceType": "User",
+                "created": "2026-11-23T04:05:06.789Z",
+                "lastModified": "2026-11-23T04:05:06.789Z",
+                "location": "https://x.example/Users/1",
+                "version": "W/\"7\""
+              }
+            }"#]]
+        .assert_eq(&serde_json::to_string_pretty(&shown).unwrap());
+    }
+
+    #[test]
+    fn a_group_without_members_is_shown_with_none_and_a_user_without_groups_without() {
+        let id = an_id();
+        let group =
+            Document::from_request(&GROUP_TYPE, &json!({"displayName": "g", "externalId": "e"})).unwrap();
+        let shown = render(&GROUP_TYPE, &group, &meta(&id), Some(("members", vec![])));
+        expect![[r#"
+            {
+              "schemas": [
+                "urn:ietf:params:scim:schemas:core:2.0:Group"
+              ],
+              "id": "00000000-0000-7707-8707-070707070707",
+              "externalId": "e",
+              "displayName": "g",
+              "members": [],
+              "meta": {
+                "resourceType": "Group",
+                "created": "2026-11-23T04:05:06.789Z",
+                "lastModified": "2026-11-23T04:05:06.789Z",
+                "location": "https://x.example/Users/1",
+                "version": "W/\"7\""
+              }
+            }"#]]
+        .assert_eq(&serde_json::to_string_pretty(&shown).unwrap());
+        assert!(!render(&GROUP_TYPE, &group, &meta(&id), None).contains_key("members"));
+        let user = Document::from_request(&USER_TYPE, &json!({"userName": "u"})).unwrap();
+        assert!(!render(&USER_TYPE, &user, &meta(&id), Some(("groups", vec![]))).contains_key("groups"));
+    }
+
+    #[test]
+    fn what_the_service_acts_on_is_there_by_name() {
+        let body = json!({
+            "userName": "bob", "displayName": "Bob", "externalId": "e", "active": "False",
+            "emails": [{"value": "a@x"}, {"type": "home"}, {"value": "b@x"}],
+        });
+        let user = Document::from_request(&USER_TYPE, &body).unwrap();
+        assert_eq!((user.user_name(), user.display_name()), (Some("bob"), Some("Bob")));
+        assert_eq!((user.external_id(), user.is_active()), (Some("e"), false));
+        assert_eq!(user.emails().collect::<Vec<_>>(), ["a@x", "b@x"]);
+        let user = Document::from_request(&USER_TYPE, &json!({"userName": "bob"})).unwrap();
+        assert_eq!((user.external_id(), user.is_active(), user.emails().count()), (None, true, 0));
+    }
+
+    proptest! {
+        #[test]
+        fn writing_back_what_was_shown_changes_nothing(body in some_body()) {
+            let document = Document::from_request(&USER_TYPE, &body).unwrap();
+            let again = Document::from_request(&USER_TYPE, &shown(&document)).unwrap();
+            prop_assert_eq!(again.to_stored(), document.to_stored());
+            let stored = Document::from_stored(&document.to_stored()).unwrap();
+            prop_assert_eq!(stored, document);
+        }
+
+        #[test]
+        fn schemas_are_the_urns_that_are_keys(body in some_body()) {
+            let document = Document::from_request(&USER_TYPE, &body).unwrap();
+            let keys = document.as_map().keys().filter(|key| key.starts_with("urn:")).map(String::as_str);
+            let expected: Vec<_> = std::iter::once(USER_TYPE.schema.id).chain(keys).collect();
+            prop_assert_eq!(schemas_of(&USER_TYPE, &document), expected);
+        }
+    }
+}

@@ -1,0 +1,475 @@
+//! The schema table: every attribute of User (RFC 7643 §4.1), Enterprise User (§4.3) and Group (§4.2) with its
+//! characteristics (§7), as static data.
+//!
+//! Validation, PATCH, filters, projection, sorting and the `/Schemas` and `/ResourceTypes` documents are functions
+//! of this table; nothing about an attribute is said anywhere else. Names are case-insensitive (§2.1).
+
+/// Attribute data types (RFC 7643 §2.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Type {
+    /// Text (§2.3.1).
+    String,
+    /// `true` or `false` (§2.3.2).
+    Boolean,
+    /// A real number (§2.3.3).
+    Decimal,
+    /// A whole number (§2.3.4).
+    Integer,
+    /// An `xsd:dateTime` with a time zone (§2.3.5).
+    DateTime,
+    /// Base64 (§2.3.6).
+    Binary,
+    /// A URI, or what clients send as one: not refused for its form (§2.3.7).
+    Reference,
+    /// An object of sub-attributes (§2.3.8).
+    Complex,
+    /// An attribute of an extension this service has no table of: any JSON value, kept as sent. Microsoft Entra
+    /// lets administrators map such attributes (`urn:ietf:params:scim:schemas:extension:<Name>:2.0:User:<attribute>`).
+    Any,
+}
+
+/// When an attribute may be written (RFC 7643 §7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mutability {
+    /// Written by the service only.
+    ReadOnly,
+    /// Written by the client at any time.
+    ReadWrite,
+    /// Written once.
+    Immutable,
+    /// Written by the client, shown to nobody.
+    WriteOnly,
+}
+
+/// When an attribute is shown (RFC 7643 §7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Returned {
+    /// Whatever the client asks for.
+    Always,
+    /// Under no circumstances.
+    Never,
+    /// Unless the client excludes it or asks for others.
+    Default,
+    /// Only when the client asks for it by name.
+    Request,
+}
+
+/// Within what a value is unique (RFC 7643 §7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Uniqueness {
+    /// Not at all.
+    None,
+    /// Within the organisation.
+    Server,
+    /// Everywhere.
+    Global,
+}
+
+/// One attribute and its characteristics (RFC 7643 §7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attribute {
+    /// Its name, in the case the RFC writes it.
+    pub name: &'static str,
+    /// What it is for.
+    pub description: &'static str,
+    /// Its data type.
+    pub kind: Type,
+    /// Whether it holds a list.
+    pub multi_valued: bool,
+    /// Whether a resource without it is refused.
+    pub required: bool,
+    /// Whether comparison heeds case. Where not, values compare by [`crate::fold::fold`].
+    pub case_exact: bool,
+    /// When it may be written.
+    pub mutability: Mutability,
+    /// When it is shown.
+    pub returned: Returned,
+    /// Within what its value is unique.
+    pub uniqueness: Uniqueness,
+    /// Values a client may expect; others are accepted too (§7 leaves that to the service).
+    pub canonical_values: &'static [&'static str],
+    /// What a reference may point at.
+    pub reference_types: &'static [&'static str],
+    /// The parts of a complex attribute.
+    pub sub_attributes: &'static [Attribute],
+}
+
+impl Attribute {
+    const fn new(name: &'static str, kind: Type, description: &'static str) -> Self {
+        Self {
+            name,
+            description,
+            kind,
+            multi_valued: false,
+            required: false,
+            case_exact: false,
+            mutability: Mutability::ReadWrite,
+            returned: Returned::Default,
+            uniqueness: Uniqueness::None,
+            canonical_values: &[],
+            reference_types: &[],
+            sub_attributes: &[],
+        }
+    }
+
+    const fn string(name: &'static str, description: &'static str) -> Self {
+        Self::new(name, Type::String, description)
+    }
+
+    const fn complex(
+        name: &'static str,
+        sub_attributes: &'static [Attribute],
+        description: &'static str,
+    ) -> Self {
+        let mut attribute = Self::new(name, Type::Complex, description);
+        attribute.sub_attributes = sub_attributes;
+        attribute
+    }
+
+    /// References are URIs, and URIs are caseExact (RFC 7643 §2.3.7).
+    const fn reference(
+        name: &'static str,
+        reference_types: &'static [&'static str],
+        description: &'static str,
+    ) -> Self {
+        let mut attribute = Self::new(name, Type::Reference, description);
+        attribute.reference_types = reference_types;
+        attribute.case_exact = true;
+        attribute
+    }
+
+    const fn multi(mut self) -> Self {
+        self.multi_valued = true;
+        self
+    }
+
+    const fn required(mut self) -> Self {
+        self.required = true;
+        self
+    }
+
+    const fn case_exact(mut self) -> Self {
+        self.case_exact = true;
+        self
+    }
+
+    const fn mutability(mut self, mutability: Mutability) -> Self {
+        self.mutability = mutability;
+        self
+    }
+
+    const fn returned(mut self, returned: Returned) -> Self {
+        self.returned = returned;
+        self
+    }
+
+    const fn unique(mut self) -> Self {
+        self.uniqueness = Uniqueness::Server;
+        self
+    }
+
+    const fn canonical(mut self, values: &'static [&'static str]) -> Self {
+        self.canonical_values = values;
+        self
+    }
+
+    /// The sub-attribute of that name, in any case.
+    #[must_use]
+    pub fn sub(&self, name: &str) -> Option<&'static Attribute> {
+        find(self.sub_attributes, name)
+    }
+}
+
+/// A schema: a URN and the attributes it defines (RFC 7643 §7).
+#[derive(Debug, PartialEq, Eq)]
+pub struct Schema {
+    /// The URN.
+    pub id: &'static str,
+    /// Its readable name.
+    pub name: &'static str,
+    /// What it describes.
+    pub description: &'static str,
+    /// Its attributes, in the order they are shown.
+    pub attributes: &'static [Attribute],
+}
+
+impl Schema {
+    /// The attribute of that name, in any case.
+    #[must_use]
+    pub fn attribute(&self, name: &str) -> Option<&'static Attribute> {
+        find(self.attributes, name)
+    }
+}
+
+/// A resource type: an endpoint, its core schema and its extensions (RFC 7643 §6).
+#[derive(Debug, PartialEq, Eq)]
+pub struct ResourceType {
+    /// Its name, which is its id too.
+    pub name: &'static str,
+    /// Where its resources live, under the base URL.
+    pub endpoint: &'static str,
+    /// What it is.
+    pub description: &'static str,
+    /// The core schema.
+    pub schema: &'static Schema,
+    /// The extensions; none is required.
+    pub extensions: &'static [&'static Schema],
+}
+
+/// URN of the core User schema.
+pub const USER_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
+/// URN of the Enterprise User extension.
+pub const ENTERPRISE_USER_URN: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+/// URN of the core Group schema.
+pub const GROUP_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
+
+/// `/Users`.
+pub static USER_TYPE: ResourceType = ResourceType {
+    name: "User",
+    endpoint: "/Users",
+    description: "A person of the organisation",
+    schema: &USER,
+    extensions: &[&ENTERPRISE_USER],
+};
+
+/// `/Groups`.
+pub static GROUP_TYPE: ResourceType = ResourceType {
+    name: "Group",
+    endpoint: "/Groups",
+    description: "A group of people, which becomes a team in the product",
+    schema: &GROUP,
+    extensions: &[],
+};
+
+/// Every resource type, in the order `/ResourceTypes` lists them.
+pub static RESOURCE_TYPES: [&ResourceType; 2] = [&USER_TYPE, &GROUP_TYPE];
+
+/// Every schema, in the order `/Schemas` lists them.
+pub static SCHEMAS: [&Schema; 3] = [&USER, &ENTERPRISE_USER, &GROUP];
+
+fn find(attributes: &'static [Attribute], name: &str) -> Option<&'static Attribute> {
+    attributes.iter().find(|attribute| attribute.name.eq_ignore_ascii_case(name))
+}
+
+/// Attributes every resource has (RFC 7643 §3.1), in the order they are shown. No schema lists them.
+pub static COMMON: [Attribute; 4] = [
+    // The one reference that is not caseExact: URNs of schemas compare in any case.
+    Attribute::new("schemas", Type::Reference, "The URNs of the schemas the resource has values of")
+        .multi()
+        .required()
+        .mutability(Mutability::ReadOnly)
+        .returned(Returned::Always),
+    Attribute::string("id", "The identifier the service gave the resource")
+        .case_exact()
+        .required()
+        .unique()
+        .mutability(Mutability::ReadOnly)
+        .returned(Returned::Always),
+    Attribute::string("externalId", "The identifier the identity provider gave the resource").case_exact(),
+    Attribute::complex("meta", &META, "What the service knows about the resource")
+        .mutability(Mutability::ReadOnly),
+];
+
+static META: [Attribute; 5] = [
+    Attribute::string("resourceType", "The name of the resource type")
+        .case_exact()
+        .mutability(Mutability::ReadOnly),
+    Attribute::new("created", Type::DateTime, "When the resource was created")
+        .mutability(Mutability::ReadOnly),
+    Attribute::new("lastModified", Type::DateTime, "When the resource was last changed")
+        .mutability(Mutability::ReadOnly),
+    Attribute::reference("location", &["uri"], "The URI of the resource").mutability(Mutability::ReadOnly),
+    Attribute::string("version", "The ETag of the resource").case_exact().mutability(Mutability::ReadOnly),
+];
+
+/// The `value`, `display`, `type`, `primary` of a multi-valued attribute (RFC 7643 §2.4).
+macro_rules! plural {
+    ($value:expr, $types:expr) => {
+        &[
+            $value,
+            Attribute::string("display", "A readable name of the value"),
+            Attribute::string("type", "What the value is used for").canonical($types),
+            Attribute::new("primary", Type::Boolean, "Whether this is the preferred value; at most one is"),
+        ]
+    };
+}
+
+/// The core User (RFC 7643 §4.1).
+pub static USER: Schema = Schema {
+    id: USER_URN,
+    name: "User",
+    description: "User Account",
+    attributes: &[
+        Attribute::string("userName", "The name the user signs in with, unique in the organisation")
+            .required()
+            .unique(),
+        Attribute::complex(
+            "name",
+            &[
+                Attribute::string("formatted", "The full name, as it is displayed"),
+                Attribute::string("familyName", "The family name"),
+                Attribute::string("givenName", "The given name"),
+                Attribute::string("middleName", "The middle names"),
+                Attribute::string("honorificPrefix", "The title before the name"),
+                Attribute::string("honorificSuffix", "The suffix after the name"),
+            ],
+            "The parts of the user's name",
+        ),
+        Attribute::string("displayName", "The name shown to other people"),
+        Attribute::string("nickName", "The casual name"),
+        Attribute::reference("profileUrl", &["external"], "A page about the user"),
+        Attribute::string("title", "The user's title, such as Vice President"),
+        Attribute::string("userType", "The relation to the organisation, such as Employee"),
+        Attribute::string("preferredLanguage", "The preferred languages, as in Accept-Language"),
+        Attribute::string("locale", "The locale for dates, numbers and currency"),
+        Attribute::string("timezone", "The time zone, as in the IANA database"),
+        Attribute::new("active", Type::Boolean, "Whether the user may use the product"),
+        Attribute::string("password", "Accepted and dropped: the product has no passwords of its own")
+            .case_exact()
+            .mutability(Mutability::WriteOnly)
+            .returned(Returned::Never),
+        Attribute::complex(
+            "emails",
+            plural!(Attribute::string("value", "The e-mail address"), &["work", "home", "other"]),
+            "E-mail addresses",
+        )
+        .multi(),
+        Attribute::complex(
+            "phoneNumbers",
+            plural!(
+                Attribute::string("value", "The telephone number"),
+                &["work", "home", "mobile", "fax", "pager", "other"]
+            ),
+            "Telephone numbers",
+        )
+        .multi(),
+        Attribute::complex(
+            "ims",
+            plural!(
+                Attribute::string("value", "The instant messaging address"),
+                &["aim", "gtalk", "icq", "xmpp", "msn", "skype", "qq", "yahoo"]
+            ),
+            "Instant messaging addresses",
+        )
+        .multi(),
+        Attribute::complex(
+            "photos",
+            plural!(
+                Attribute::reference("value", &["external"], "The URL of the picture"),
+                &["photo", "thumbnail"]
+            ),
+            "Pictures of the user",
+        )
+        .multi(),
+        Attribute::complex(
+            "addresses",
+            &[
+                Attribute::string("formatted", "The whole address, as it is displayed"),
+                Attribute::string("streetAddress", "Street, house number and the like"),
+                Attribute::string("locality", "The city"),
+                Attribute::string("region", "The state or region"),
+                Attribute::string("postalCode", "The postal code"),
+                Attribute::string("country", "The country"),
+                Attribute::string("type", "What the address is used for")
+                    .canonical(&["work", "home", "other"]),
+                Attribute::new(
+                    "primary",
+                    Type::Boolean,
+                    "Whether this is the preferred value; at most one is",
+                ),
+            ],
+            "Postal addresses",
+        )
+        .multi(),
+        Attribute::complex(
+            "groups",
+            &[
+                Attribute::string("value", "The id of the group")
+                    .case_exact()
+                    .mutability(Mutability::ReadOnly),
+                Attribute::reference("$ref", &["Group"], "The URI of the group")
+                    .mutability(Mutability::ReadOnly),
+                Attribute::string("type", "How the user belongs to the group: always direct")
+                    .canonical(&["direct"])
+                    .mutability(Mutability::ReadOnly),
+            ],
+            "The groups the user is a member of; changed through the groups",
+        )
+        .multi()
+        .mutability(Mutability::ReadOnly),
+        Attribute::complex(
+            "entitlements",
+            plural!(Attribute::string("value", "The entitlement"), &[]),
+            "Things the user is entitled to",
+        )
+        .multi(),
+        Attribute::complex(
+            "roles",
+            plural!(Attribute::string("value", "The role"), &[]),
+            "Roles of the user",
+        )
+        .multi(),
+        Attribute::complex(
+            "x509Certificates",
+            plural!(
+                Attribute::new("value", Type::Binary, "The certificate, DER in base64").case_exact(),
+                &[]
+            ),
+            "Certificates of the user",
+        )
+        .multi(),
+    ],
+};
+
+/// The Enterprise User extension (RFC 7643 §4.3).
+pub static ENTERPRISE_USER: Schema = Schema {
+    id: ENTERPRISE_USER_URN,
+    name: "EnterpriseUser",
+    description: "Enterprise User",
+    attributes: &[
+        Attribute::string("employeeNumber", "The number the employer gave the user"),
+        Attribute::string("costCenter", "The cost center"),
+        Attribute::string("organization", "The organization"),
+        Attribute::string("division", "The division"),
+        Attribute::string("department", "The department"),
+        Attribute::complex(
+            "manager",
+            &[
+                Attribute::string("value", "The id of the manager").case_exact(),
+                Attribute::reference("$ref", &["User"], "The URI of the manager"),
+                Attribute::string("displayName", "The name of the manager").mutability(Mutability::ReadOnly),
+            ],
+            "The user's manager",
+        ),
+    ],
+};
+
+/// The core Group (RFC 7643 §4.2).
+pub static GROUP: Schema = Schema {
+    id: GROUP_URN,
+    name: "Group",
+    description: "Group",
+    attributes: &[
+        Attribute::string("displayName", "The name of the group, unique in the organisation")
+            .required()
+            .unique(),
+        Attribute::complex(
+            "members",
+            &[
+                Attribute::string("value", "The id of the member")
+                    .case_exact()
+                    .mutability(Mutability::Immutable),
+                Attribute::reference("$ref", &["User", "Group"], "The URI of the member")
+                    .mutability(Mutability::Immutable),
+                Attribute::string("type", "The resource type of the member")
+                    .canonical(&["User", "Group"])
+                    .mutability(Mutability::Immutable),
+            ],
+            "The members of the group",
+        )
+        .multi(),
+    ],
+};
+
+/// What stands for every attribute of an extension without a table ([`Type::Any`]).
+pub static CUSTOM: Attribute = Attribute::new("", Type::Any, "An attribute of a custom extension");

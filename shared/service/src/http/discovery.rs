@@ -1,0 +1,78 @@
+//! `/ServiceProviderConfig`, `/ResourceTypes`, `/Schemas` (RFC 7644 §4): rendered from the schema table.
+
+use axum::{
+    extract::Path,
+    http::{Method, StatusCode},
+    response::Response,
+    routing,
+};
+use scim::{
+    discovery::{self, Limits},
+    message,
+    schema::{RESOURCE_TYPES, SCHEMAS},
+};
+use serde_json::Value;
+
+use super::{
+    Route,
+    request::{Base, MAX_COUNT, Parameters, Reader},
+    response::answer,
+};
+use crate::Error;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::new(Method::GET, "/ServiceProviderConfig", routing::get(service_provider_config)),
+        Route::new(Method::GET, "/ResourceTypes", routing::get(resource_types)),
+        Route::new(Method::GET, "/ResourceTypes/{name}", routing::get(resource_type)),
+        Route::new(Method::GET, "/Schemas", routing::get(schemas)),
+        Route::new(Method::GET, "/Schemas/{urn}", routing::get(schema)),
+    ]
+}
+
+async fn service_provider_config(_: Reader, Base(base): Base) -> Response {
+    let limits = Limits { max_results: MAX_COUNT as u64, bulk: None };
+    answer(StatusCode::OK, &discovery::service_provider_config(&base, &limits))
+}
+
+async fn resource_types(_: Reader, Base(base): Base, parameters: Parameters) -> Result<Response, Error> {
+    let all = RESOURCE_TYPES.iter().map(|resource_type| discovery::resource_type(&base, resource_type));
+    all_of(&parameters, all.collect())
+}
+
+async fn resource_type(_: Reader, Base(base): Base, Path(name): Path<String>) -> Result<Response, Error> {
+    let resource_type =
+        RESOURCE_TYPES.into_iter().find(|resource_type| resource_type.name == name).ok_or_else(|| {
+            Error::NotFound("there is no such resource type; there are User and Group".to_owned())
+        })?;
+    Ok(answer(StatusCode::OK, &discovery::resource_type(&base, resource_type)))
+}
+
+async fn schemas(_: Reader, Base(base): Base, parameters: Parameters) -> Result<Response, Error> {
+    all_of(&parameters, SCHEMAS.iter().map(|schema| discovery::schema(&base, schema)).collect())
+}
+
+async fn schema(_: Reader, Base(base): Base, Path(urn): Path<String>) -> Result<Response, Error> {
+    let schema = SCHEMAS
+        .into_iter()
+        .find(|schema| schema.id.eq_ignore_ascii_case(&urn))
+        .ok_or_else(|| Error::NotFound("there is no such schema; /Schemas lists them all".to_owned()))?;
+    Ok(answer(StatusCode::OK, &discovery::schema(&base, schema)))
+}
+
+/// Everything on one page: paging is ignored here, and a filter is refused (RFC 7644 §4).
+fn all_of(parameters: &Parameters, documents: Vec<Value>) -> Result<Response, Error> {
+    if parameters.has_filter() {
+        return Err(Error::Forbidden(
+            "a filter is not possible on this endpoint; it lists everything".to_owned(),
+        ));
+    }
+    let documents: Vec<_> = documents
+        .into_iter()
+        .filter_map(|document| match document {
+            Value::Object(document) => Some(document),
+            _ => None,
+        })
+        .collect();
+    Ok(answer(StatusCode::OK, &message::list_response(documents.len() as u64, 1, documents)))
+}

@@ -1,0 +1,156 @@
+//! `/Groups` (RFC 7644 §3.3–§3.6). Members are kept apart from the group, and are read only where they are shown.
+
+use axum::{
+    extract::{Path, State},
+    http::{Method, StatusCode, header::ETAG},
+    response::Response,
+    routing,
+};
+use scim::{
+    members::{self, MemberOperation},
+    message,
+    patch::Patch,
+    resource::{Document, etag},
+    schema::GROUP_TYPE,
+};
+
+use super::{
+    Route,
+    request::{Base, Conditions, GROUP_BODY, Json, Parameters, Reader, Writer},
+    response::{answer, no_content, not_modified, represent, resource, set},
+};
+use crate::{
+    App, Error,
+    store::{Edited, Extra, Kind, ListRequest},
+};
+
+const COLLECTION: &str = "/Groups";
+const ITEM: &str = "/Groups/{id}";
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::new(Method::GET, COLLECTION, routing::get(list)),
+        Route::new(Method::POST, COLLECTION, routing::post(create)),
+        Route::new(Method::GET, ITEM, routing::get(read)),
+        Route::new(Method::PUT, ITEM, routing::put(replace)),
+        Route::new(Method::PATCH, ITEM, routing::patch(patch)),
+        Route::new(Method::DELETE, ITEM, routing::delete(delete)),
+    ]
+}
+
+async fn list(
+    State(app): State<App>,
+    Reader(caller): Reader,
+    Base(base): Base,
+    parameters: Parameters,
+) -> Result<Response, Error> {
+    let projection = parameters.projection(&GROUP_TYPE)?;
+    let filter = parameters.filter(&GROUP_TYPE)?;
+    let start_index = parameters.start_index()?;
+    let request = ListRequest {
+        filter: filter.as_ref(),
+        start_index,
+        count: parameters.count()?,
+        with_extra: projection.wants("members"),
+        represent: &|stored, extra| represent(Kind::Group, stored, extra, &base),
+    };
+    let page = app.store.directory(&caller).list(Kind::Group, &request).await?;
+    let resources = page.resources.into_iter().map(|resource| projection.apply(resource)).collect();
+    Ok(answer(StatusCode::OK, &message::list_response(page.total, start_index, resources)))
+}
+
+async fn create(
+    State(app): State<App>,
+    Writer(caller): Writer,
+    Base(base): Base,
+    parameters: Parameters,
+    Json(body): Json<GROUP_BODY>,
+) -> Result<Response, Error> {
+    let projection = parameters.projection(&GROUP_TYPE)?;
+    let document = Document::from_request(&GROUP_TYPE, &body)?;
+    let members = members::from_body(&body)?;
+    let (stored, members) = app.store.directory(&caller).create_group(document, &members).await?;
+    Ok(resource(StatusCode::CREATED, Kind::Group, &stored, &Extra::Members(members), &base, &projection))
+}
+
+async fn read(
+    State(app): State<App>,
+    Reader(caller): Reader,
+    Base(base): Base,
+    Path(id): Path<String>,
+    parameters: Parameters,
+    conditions: Conditions,
+) -> Result<Response, Error> {
+    let projection = parameters.projection(&GROUP_TYPE)?;
+    let (stored, members) = app.store.directory(&caller).group(&id, projection.wants("members")).await?;
+    if conditions.has(&stored.version) {
+        return Ok(not_modified(&stored.version));
+    }
+    Ok(resource(StatusCode::OK, Kind::Group, &stored, &members, &base, &projection))
+}
+
+async fn replace(
+    State(app): State<App>,
+    Writer(caller): Writer,
+    Base(base): Base,
+    Path(id): Path<String>,
+    parameters: Parameters,
+    conditions: Conditions,
+    Json(body): Json<GROUP_BODY>,
+) -> Result<Response, Error> {
+    let projection = parameters.projection(&GROUP_TYPE)?;
+    let document = Document::from_request(&GROUP_TYPE, &body)?;
+    let members = [MemberOperation::Replace(members::from_body(&body)?)];
+    let directory = app.store.directory(&caller);
+    directory.update_group(&id, conditions.if_match.as_ref(), |_| Ok(document.clone()), &members).await?;
+    let (stored, members) = directory.group(&id, projection.wants("members")).await?;
+    Ok(resource(StatusCode::OK, Kind::Group, &stored, &members, &base, &projection))
+}
+
+/// Answers 204, as Entra wants it of a group that may have very many members; with the group where the client asks for
+/// attributes of it (RFC 7644 §3.5.2).
+async fn patch(
+    State(app): State<App>,
+    Writer(caller): Writer,
+    Base(base): Base,
+    Path(id): Path<String>,
+    parameters: Parameters,
+    conditions: Conditions,
+    Json(body): Json<GROUP_BODY>,
+) -> Result<Response, Error> {
+    let projection = parameters.projection(&GROUP_TYPE)?;
+    let patch = Patch::parse(&GROUP_TYPE, &body)?;
+    let directory = app.store.directory(&caller);
+    let members_alone = !patch.document_changes() && conditions.if_match.is_none();
+    let edited =
+        if members_alone { directory.edit_members(&id, patch.members()).await? } else { Edited::SeesMembers };
+    let version = match edited {
+        Edited::Changed(version) => Some(version),
+        Edited::Unchanged => None,
+        Edited::SeesMembers => {
+            let change = |document: &Document| patch.apply(document);
+            let expected = conditions.if_match.as_ref();
+            let stored = directory.update_group(&id, expected, change, patch.members()).await?;
+            Some(stored.version)
+        }
+    };
+    if projection.is_default() {
+        let mut response = no_content();
+        if let Some(version) = version {
+            set(&mut response, ETAG, &etag(&version));
+        }
+        return Ok(response);
+    }
+    let (stored, members) = directory.group(&id, projection.wants("members")).await?;
+    Ok(resource(StatusCode::OK, Kind::Group, &stored, &members, &base, &projection))
+}
+
+async fn delete(
+    State(app): State<App>,
+    Writer(caller): Writer,
+    Path(id): Path<String>,
+    conditions: Conditions,
+) -> Result<Response, Error> {
+    app.store.directory(&caller).delete(Kind::Group, &id, conditions.if_match.as_ref()).await?;
+    Ok(no_content())
+}

@@ -1,0 +1,165 @@
+//! Answers: resources, lists and errors as `application/scim+json` (RFC 7644 §3.1, §3.12).
+
+use axum::{
+    body::Body,
+    http::{
+        HeaderName, HeaderValue, StatusCode,
+        header::{
+            CACHE_CONTROL, CONTENT_LOCATION, CONTENT_TYPE, ETAG, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
+            X_CONTENT_TYPE_OPTIONS,
+        },
+    },
+    response::{IntoResponse, Response},
+};
+use scim::{
+    ScimType,
+    members::Member,
+    message,
+    projection::Projection,
+    resource::{Meta, etag, render},
+};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    Error,
+    store::{Extra, Kind, Stored},
+    telemetry,
+};
+
+/// Seconds a client is asked to wait. Okta reads a whole number and nothing else.
+const RETRY_SECONDS: &str = "2";
+
+/// An answer with a body.
+pub(super) fn answer(status: StatusCode, body: &Value) -> Response {
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/scim+json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// An answer without one.
+pub(super) fn no_content() -> Response {
+    StatusCode::NO_CONTENT.into_response()
+}
+
+/// The resource as it is shown.
+pub(super) fn represent(kind: Kind, stored: &Stored, extra: &Extra, base: &str) -> Map<String, Value> {
+    let resource_type = kind.resource_type();
+    let meta = Meta {
+        id: &stored.id,
+        version: &stored.version,
+        created: &stored.created,
+        last_modified: &stored.modified,
+        location: message::location(base, resource_type, stored.id.as_str()),
+    };
+    let extra = match extra {
+        Extra::None => None,
+        Extra::Groups(ids) => Some(("groups", ids.iter().map(|id| group_of_user(base, id)).collect())),
+        Extra::Members(members) => {
+            Some(("members", members.iter().map(|member| member_of_group(base, member)).collect()))
+        }
+    };
+    render(resource_type, &stored.document, &meta, extra)
+}
+
+fn group_of_user(base: &str, id: &str) -> Value {
+    json!({
+        "value": id,
+        "$ref": message::location(base, Kind::Group.resource_type(), id),
+        "type": "direct",
+    })
+}
+
+fn member_of_group(base: &str, member: &Member) -> Value {
+    let kind = match member.kind {
+        Some(scim::members::MemberType::Group) => Kind::Group,
+        _ => Kind::User,
+    };
+    json!({
+        "value": member.value,
+        "$ref": message::location(base, kind.resource_type(), &member.value),
+        "type": kind.resource_type().name,
+    })
+}
+
+/// One resource, with its ETag and where it is (RFC 7644 §3.3, §3.14).
+pub(super) fn resource(
+    status: StatusCode,
+    kind: Kind,
+    stored: &Stored,
+    extra: &Extra,
+    base: &str,
+    projection: &Projection,
+) -> Response {
+    let shown = represent(kind, stored, extra, base);
+    let mut response = answer(status, &Value::Object(projection.apply(shown)));
+    let location = message::location(base, kind.resource_type(), stored.id.as_str());
+    set(&mut response, ETAG, &etag(&stored.version));
+    set(&mut response, if status == StatusCode::CREATED { LOCATION } else { CONTENT_LOCATION }, &location);
+    response
+}
+
+/// The client has it already (RFC 9110 §15.4.5).
+pub(super) fn not_modified(version: &str) -> Response {
+    let mut response = StatusCode::NOT_MODIFIED.into_response();
+    set(&mut response, ETAG, &etag(version));
+    response
+}
+
+/// Sets a header whose value this service made.
+pub(super) fn set(response: &mut Response, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(name, value);
+    }
+}
+
+impl Error {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Invalid(invalid) => {
+                StatusCode::from_u16(invalid.scim_type.status()).unwrap_or(StatusCode::BAD_REQUEST)
+            }
+            Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Throttled => StatusCode::TOO_MANY_REQUESTS,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn scim_type(&self) -> Option<ScimType> {
+        match self {
+            Self::Invalid(invalid) => Some(invalid.scim_type),
+            _ => None,
+        }
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        let scim_type = self.scim_type();
+        let mut response =
+            answer(status, &message::error_body(status.as_u16(), scim_type, &self.to_string()));
+        match &self {
+            Self::Unauthorized(_) => set(&mut response, WWW_AUTHENTICATE, "Bearer realm=\"SCIM\""),
+            Self::Throttled | Self::Unavailable => set(&mut response, RETRY_AFTER, RETRY_SECONDS),
+            _ => {}
+        }
+        if let Some(scim_type) = scim_type {
+            response.extensions_mut().insert(scim_type);
+        }
+        if let Self::Internal(cause) = self {
+            response.extensions_mut().insert(telemetry::Cause(cause.clone()));
+        }
+        response
+    }
+}

@@ -1,0 +1,129 @@
+//! `/Users` (RFC 7644 §3.3–§3.6).
+
+use axum::{
+    extract::{Path, State},
+    http::{Method, StatusCode},
+    response::Response,
+    routing,
+};
+use scim::{message, patch::Patch, resource::Document, schema::USER_TYPE};
+
+use super::{
+    Route,
+    request::{Base, Conditions, Json, Parameters, Reader, USER_BODY, Writer},
+    response::{answer, no_content, not_modified, represent, resource},
+};
+use crate::{
+    App, Error,
+    store::{Extra, Kind, ListRequest},
+};
+
+const COLLECTION: &str = "/Users";
+const ITEM: &str = "/Users/{id}";
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::new(Method::GET, COLLECTION, routing::get(list)),
+        Route::new(Method::POST, COLLECTION, routing::post(create)),
+        Route::new(Method::GET, ITEM, routing::get(read)),
+        Route::new(Method::PUT, ITEM, routing::put(replace)),
+        Route::new(Method::PATCH, ITEM, routing::patch(patch)),
+        Route::new(Method::DELETE, ITEM, routing::delete(delete)),
+    ]
+}
+
+async fn list(
+    State(app): State<App>,
+    Reader(caller): Reader,
+    Base(base): Base,
+    parameters: Parameters,
+) -> Result<Response, Error> {
+    let projection = parameters.projection(&USER_TYPE)?;
+    let filter = parameters.filter(&USER_TYPE)?;
+    let start_index = parameters.start_index()?;
+    let request = ListRequest {
+        filter: filter.as_ref(),
+        start_index,
+        count: parameters.count()?,
+        with_extra: projection.wants("groups"),
+        represent: &|stored, extra| represent(Kind::User, stored, extra, &base),
+    };
+    let page = app.store.directory(&caller).list(Kind::User, &request).await?;
+    let resources = page.resources.into_iter().map(|resource| projection.apply(resource)).collect();
+    Ok(answer(StatusCode::OK, &message::list_response(page.total, start_index, resources)))
+}
+
+async fn create(
+    State(app): State<App>,
+    Writer(caller): Writer,
+    Base(base): Base,
+    parameters: Parameters,
+    Json(body): Json<USER_BODY>,
+) -> Result<Response, Error> {
+    let projection = parameters.projection(&USER_TYPE)?;
+    let document = Document::from_request(&USER_TYPE, &body)?;
+    let stored = app.store.directory(&caller).create_user(document).await?;
+    Ok(resource(StatusCode::CREATED, Kind::User, &stored, &Extra::Groups(Vec::new()), &base, &projection))
+}
+
+async fn read(
+    State(app): State<App>,
+    Reader(caller): Reader,
+    Base(base): Base,
+    Path(id): Path<String>,
+    parameters: Parameters,
+    conditions: Conditions,
+) -> Result<Response, Error> {
+    let projection = parameters.projection(&USER_TYPE)?;
+    let (stored, groups) = app.store.directory(&caller).user(&id, projection.wants("groups")).await?;
+    if conditions.has(&stored.version) {
+        return Ok(not_modified(&stored.version));
+    }
+    Ok(resource(StatusCode::OK, Kind::User, &stored, &Extra::Groups(groups), &base, &projection))
+}
+
+async fn replace(
+    State(app): State<App>,
+    Writer(caller): Writer,
+    Base(base): Base,
+    Path(id): Path<String>,
+    parameters: Parameters,
+    conditions: Conditions,
+    Json(body): Json<USER_BODY>,
+) -> Result<Response, Error> {
+    let projection = parameters.projection(&USER_TYPE)?;
+    let document = Document::from_request(&USER_TYPE, &body)?;
+    let directory = app.store.directory(&caller);
+    let change = |_: &Document| Ok(document.clone());
+    let (stored, groups) =
+        directory.update_user(&id, conditions.if_match.as_ref(), change, projection.wants("groups")).await?;
+    Ok(resource(StatusCode::OK, Kind::User, &stored, &Extra::Groups(groups), &base, &projection))
+}
+
+async fn patch(
+    State(app): State<App>,
+    Writer(caller): Writer,
+    Base(base): Base,
+    Path(id): Path<String>,
+    parameters: Parameters,
+    conditions: Conditions,
+    Json(body): Json<USER_BODY>,
+) -> Result<Response, Error> {
+    let projection = parameters.projection(&USER_TYPE)?;
+    let patch = Patch::parse(&USER_TYPE, &body)?;
+    let directory = app.store.directory(&caller);
+    let change = |document: &Document| patch.apply(document);
+    let (stored, groups) =
+        directory.update_user(&id, conditions.if_match.as_ref(), change, projection.wants("groups")).await?;
+    Ok(resource(StatusCode::OK, Kind::User, &stored, &Extra::Groups(groups), &base, &projection))
+}
+
+async fn delete(
+    State(app): State<App>,
+    Writer(caller): Writer,
+    Path(id): Path<String>,
+    conditions: Conditions,
+) -> Result<Response, Error> {
+    app.store.directory(&caller).delete(Kind::User, &id, conditions.if_match.as_ref()).await?;
+    Ok(no_content())
+}

@@ -1,0 +1,195 @@
+//! The doctor: reads everything an organisation has and says where it contradicts itself.
+//!
+//! Invariants: every resource has exactly the index entries its document asks for; every edge has its reverse edge, and
+//! both ends exist; counts equal what is there; nothing is pending. It reads and changes nothing, and reads the whole
+//! table: for operators and tests, not for requests. Run it while nobody writes, or expect what is in flight.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use scim::id::Id;
+
+use super::{
+    Directory,
+    index::entries,
+    items::{Item, Stored, name, number, partition_key, sort_key, text},
+    keys::{Key, Kind},
+};
+use crate::Error;
+
+/// What the doctor found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// How many users there are.
+    pub users: usize,
+    /// How many groups there are.
+    pub groups: usize,
+    /// How many memberships there are.
+    pub memberships: usize,
+    /// What is wrong: one sentence each. Empty is healthy.
+    pub findings: Vec<String>,
+}
+
+impl Report {
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_healthy(&self) -> bool {
+        self.findings.is_empty()
+    }
+}
+
+impl Directory {
+    /// Examines the organisation.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Throttled`].
+    pub async fn examine(&self) -> Result<Report, Error> {
+        let items = self.store.scan_prefix(&self.store.tables.resources, &self.keys.prefix()).await?;
+        let mut by_partition: BTreeMap<String, BTreeMap<String, Item>> = BTreeMap::new();
+        for item in items {
+            let (pk, sk) = (partition_key(&item)?.to_owned(), sort_key(&item)?.to_owned());
+            by_partition.entry(pk).or_default().insert(sk, item);
+        }
+        let mut examination = Examination { directory: self, left: by_partition, report: Report::default() };
+        let resources = examination.resources();
+        examination.edges(&resources);
+        examination.counts(&resources);
+        examination.leftovers();
+        Ok(examination.report)
+    }
+}
+
+/// What is not accounted for yet, by partition and sort key.
+struct Examination<'a> {
+    directory: &'a Directory,
+    left: BTreeMap<String, BTreeMap<String, Item>>,
+    report: Report,
+}
+
+impl Examination<'_> {
+    fn finding(&mut self, finding: String) {
+        self.report.findings.push(finding);
+    }
+
+    fn take(&mut self, key: &Key) -> Option<Item> {
+        self.left.get_mut(&key.pk)?.remove(&key.sk)
+    }
+
+    fn resources(&mut self) -> BTreeMap<Kind, BTreeMap<String, Stored>> {
+        let mut all = BTreeMap::new();
+        for kind in Kind::ALL {
+            let partition = self.directory.keys.resources(kind);
+            let mut of_kind = BTreeMap::new();
+            for (id, item) in self.left.remove(partition.as_str()).unwrap_or_default() {
+                match Stored::from_item(&item) {
+                    Ok(stored) => {
+                        of_kind.insert(id, stored);
+                    }
+                    Err(_) => self.finding(format!("{} {id} cannot be read", kind.word())),
+                }
+            }
+            for stored in of_kind.values() {
+                self.resource(kind, stored);
+            }
+            all.insert(kind, of_kind);
+        }
+        self.report.users = all.get(&Kind::User).map_or(0, BTreeMap::len);
+        self.report.groups = all.get(&Kind::Group).map_or(0, BTreeMap::len);
+        all
+    }
+
+    fn resource(&mut self, kind: Kind, stored: &Stored) {
+        for entry in entries(kind, &stored.id, &stored.document) {
+            let key = self.directory.keys.index(kind, entry.attribute).key(entry.sk);
+            let owner = self.take(&key).and_then(|item| text(&item, name::ID).ok().map(str::to_owned));
+            match owner {
+                None => {
+                    self.finding(format!("{} {} has no {} entry", kind.word(), stored.id, entry.attribute))
+                }
+                Some(owner) if owner != stored.id.as_str() => {
+                    self.finding(format!(
+                        "the {} entry of {} {} is {owner}'s",
+                        entry.attribute,
+                        kind.word(),
+                        stored.id
+                    ));
+                }
+                Some(_) => {}
+            }
+        }
+        if let Some(intent) = &stored.intent {
+            self.finding(format!("{} {} has the unfinished change {intent}", kind.word(), stored.id));
+        }
+    }
+
+    fn edges(&mut self, resources: &BTreeMap<Kind, BTreeMap<String, Stored>>) {
+        let exists =
+            |kind: Kind, id: &str| resources.get(&kind).is_some_and(|of_kind| of_kind.contains_key(id));
+        let groups: BTreeSet<String> =
+            self.partitions("GROUP#").into_iter().filter(|rest| Id::parse(rest).is_some()).collect();
+        for group in groups {
+            let partition = self.directory.keys.members(&group);
+            for (member, item) in self.left.remove(partition.as_str()).unwrap_or_default() {
+                self.report.memberships += 1;
+                if !exists(Kind::Group, &group) {
+                    self.finding(format!("the group {group} of member {member} does not exist"));
+                }
+                let kind = text(&item, name::KIND).ok().and_then(Kind::from_word);
+                if !kind.is_some_and(|kind| exists(kind, &member)) {
+                    self.finding(format!("the member {member} of group {group} does not exist"));
+                }
+                if self.take(&self.directory.keys.reverse_edge(&member, &group)).is_none() {
+                    self.finding(format!("the member {member} of group {group} has no reverse edge"));
+                }
+            }
+        }
+        for member in self.partitions("MEMBER#") {
+            let partition = self.directory.keys.groups(&member);
+            for group in self.left.remove(partition.as_str()).unwrap_or_default().into_keys() {
+                self.finding(format!("the reverse edge of member {member} and group {group} has no edge"));
+            }
+        }
+    }
+
+    fn counts(&mut self, resources: &BTreeMap<Kind, BTreeMap<String, Stored>>) {
+        for kind in Kind::ALL {
+            let mut expected: BTreeMap<String, (Key, i64)> = BTreeMap::new();
+            for stored in resources.get(&kind).into_iter().flat_map(BTreeMap::values) {
+                let key = self.directory.keys.count(kind, &stored.id);
+                expected.entry(key.sk.clone()).or_insert((key, 0)).1 += 1;
+            }
+            for (key, expected) in expected.into_values() {
+                let counted = self.take(&key).and_then(|item| number(&item, name::COUNT)).unwrap_or_default();
+                if counted != expected {
+                    self.finding(format!("count {} is {counted}, but {expected} are there", key.sk));
+                }
+            }
+        }
+        let counts = self.directory.keys.counts();
+        for (shard, item) in self.left.remove(counts.as_str()).unwrap_or_default() {
+            if number(&item, name::COUNT) != Some(0) {
+                self.finding(format!("count {shard} is not 0, but nothing is there"));
+            }
+        }
+    }
+
+    fn leftovers(&mut self) {
+        let left = std::mem::take(&mut self.left);
+        for (pk, items) in left {
+            let partition = pk.strip_prefix(&self.directory.keys.prefix()).unwrap_or(&pk);
+            // Sort keys of index entries are people's names: only how many there are is said.
+            match items.len() {
+                0 => {}
+                count if partition.starts_with("PENDING") => {
+                    self.finding(format!("{count} items of an unfinished change in {partition}"));
+                }
+                count => self.finding(format!("{count} items in {partition} that belong to no resource")),
+            }
+        }
+    }
+
+    /// What follows the prefix in the partitions that begin with it.
+    fn partitions(&self, prefix: &str) -> Vec<String> {
+        let prefix = format!("{}{prefix}", self.directory.keys.prefix());
+        self.left.keys().filter_map(|pk| pk.strip_prefix(&prefix)).map(str::to_owned).collect()
+    }
+}

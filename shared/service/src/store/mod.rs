@@ -1,0 +1,94 @@
+//! The store: resources, their index entries, memberships, counts and keys in DynamoDB.
+//!
+//! [`Store`] is the two tables; [`Directory`] is one organisation's part of them, and needs a [`Caller`] to be had.
+//! Every read that decides something is strongly consistent, every write is one transaction or, beyond DynamoDB's 100
+//! actions, a pending change that whoever meets it finishes ([`changes`]). There is no second store and no trait:
+//! tests and the local gateway run this code on an embedded DynamoDB.
+
+mod changes;
+pub mod doctor;
+mod groups;
+mod index;
+mod items;
+mod keys;
+mod list;
+mod orgs;
+mod plan;
+mod resources;
+mod tables;
+mod transaction;
+mod wire;
+
+use aws_sdk_dynamodb::Client;
+use tokio::time::{Duration, Instant};
+
+pub use groups::Edited;
+pub use items::Stored;
+pub use keys::Kind;
+pub use list::{Extra, ListRequest, Page};
+pub use orgs::{KeyInfo, OrgInfo};
+pub use resources::Expected;
+
+use crate::{
+    ambient::{Clock, Entropy},
+    auth::{Caller, Org},
+    config::Tables,
+};
+use keys::Keys;
+
+/// How long a request may take before it is answered with 503. API Gateway gives up after 29 s.
+pub const REQUEST_BUDGET: Duration = Duration::from_secs(25);
+
+/// Requests to DynamoDB that one request of ours has under way at a time.
+const CONCURRENCY: usize = 16;
+
+/// Both tables.
+#[derive(Clone)]
+pub struct Store {
+    db: Client,
+    tables: Tables,
+    clock: Clock,
+    entropy: Entropy,
+}
+
+impl Store {
+    /// The store behind that client.
+    #[must_use]
+    pub fn new(db: Client, tables: Tables, clock: Clock, entropy: Entropy) -> Self {
+        Self { db, tables, clock, entropy }
+    }
+
+    /// The caller's organisation, for one request: the request budget begins now.
+    #[must_use]
+    pub fn directory(&self, caller: &Caller) -> Directory {
+        Directory {
+            store: self.clone(),
+            org: caller.org().clone(),
+            keys: Keys::of(caller.org()),
+            deadline: Instant::now() + REQUEST_BUDGET,
+        }
+    }
+
+    /// The source of randomness, for new keys.
+    #[must_use]
+    pub fn entropy(&self) -> &Entropy {
+        &self.entropy
+    }
+}
+
+/// One organisation's resources, for the length of one request.
+#[derive(Clone)]
+pub struct Directory {
+    store: Store,
+    org: Org,
+    keys: Keys,
+    deadline: Instant,
+}
+
+impl Directory {
+    /// The organisation.
+    #[must_use]
+    pub fn org(&self) -> &Org {
+        &self.org
+    }
+}

@@ -1,0 +1,251 @@
+//! Organisations and their keys, in a table of their own.
+//!
+//! A request costs one call here: the key and the organisation's settings in one strongly consistent BatchGetItem,
+//! never cached, so a revoked key is refused at once.
+
+use std::{collections::BTreeSet, str::FromStr};
+
+use aws_sdk_dynamodb::{error::ProvideErrorMetadata, types::AttributeValue};
+use tokio::time::Instant;
+
+use super::{
+    REQUEST_BUDGET, Store,
+    items::{Item, sort_key, text},
+    keys::{KEY_PREFIX, Key, Keys, ORG_PREFIX, PK, SETTINGS},
+    resources::string,
+    wire::{Range, failed},
+};
+use crate::{
+    Error,
+    auth::{ApiKey, Caller, KEY_ID_DIGITS, Org, Peppers, Scope},
+};
+
+const ENABLED: &str = "enabled";
+const CREATED: &str = "created";
+const REVOKED: &str = "revoked";
+const SCOPES: &str = "scopes";
+
+/// An organisation as the operator sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrgInfo {
+    /// Its name.
+    pub org: Org,
+    /// Whether SCIM is switched on.
+    pub enabled: bool,
+    /// When it was created.
+    pub created: String,
+}
+
+/// A key as the operator sees it: everything but the key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyInfo {
+    /// Its id.
+    pub id: String,
+    /// What it may do.
+    pub scopes: BTreeSet<Scope>,
+    /// When it was created.
+    pub created: String,
+    /// When it was revoked, if it was.
+    pub revoked: Option<String>,
+}
+
+impl Store {
+    /// Creates an organisation, with SCIM switched on. `false` if it is there already.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Throttled`].
+    pub async fn create_org(&self, org: &Org) -> Result<bool, Error> {
+        let mut item = Keys::settings(org).attributes();
+        item.insert(ENABLED.to_owned(), AttributeValue::Bool(true));
+        item.insert(CREATED.to_owned(), string(&self.clock.timestamp()?));
+        let put = self
+            .db
+            .put_item()
+            .table_name(&self.tables.keys)
+            .set_item(Some(item))
+            .condition_expression(format!("attribute_not_exists({PK})"));
+        applied(put.send().await.map(|_| ()))
+    }
+
+    /// Every organisation, by name.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Throttled`].
+    pub async fn orgs(&self) -> Result<Vec<OrgInfo>, Error> {
+        let mut orgs = Vec::new();
+        for item in self.scan_prefix(&self.tables.keys, ORG_PREFIX).await? {
+            if sort_key(&item)? == SETTINGS {
+                orgs.push(OrgInfo::from_item(&item)?);
+            }
+        }
+        orgs.sort_unstable_by(|a, b| a.org.cmp(&b.org));
+        Ok(orgs)
+    }
+
+    /// The organisation of that name.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Throttled`].
+    pub async fn org(&self, org: &Org) -> Result<Option<OrgInfo>, Error> {
+        self.get(&self.tables.keys, &Keys::settings(org)).await?.as_ref().map(OrgInfo::from_item).transpose()
+    }
+
+    /// Switches SCIM on or off for an organisation. `false` if there is none of that name.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Throttled`].
+    pub async fn enable_org(&self, org: &Org, enabled: bool) -> Result<bool, Error> {
+        let update = self
+            .db
+            .update_item()
+            .table_name(&self.tables.keys)
+            .set_key(Some(Keys::settings(org).attributes()))
+            .update_expression(format!("SET {ENABLED} = :enabled"))
+            .condition_expression(format!("attribute_exists({PK})"))
+            .expression_attribute_values(":enabled", AttributeValue::Bool(enabled));
+        applied(update.send().await.map(|_| ()))
+    }
+
+    /// Makes a key. What comes back is the only place it can be read from.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Throttled`], [`Error::NotFound`] if there is no such organisation.
+    pub async fn create_key(
+        &self,
+        org: &Org,
+        scopes: &BTreeSet<Scope>,
+        peppers: &Peppers,
+    ) -> Result<(ApiKey, KeyInfo), Error> {
+        if self.org(org).await?.is_none() {
+            return Err(Error::NotFound(format!("there is no organisation {org}")));
+        }
+        let key = ApiKey::generate(org, &self.entropy)?;
+        let digest = key.digest(&peppers.current);
+        let created = self.clock.timestamp()?;
+        let mut item = Keys::api_key(org, &digest).attributes();
+        item.insert(SCOPES.to_owned(), AttributeValue::Ss(scopes.iter().map(ToString::to_string).collect()));
+        item.insert(CREATED.to_owned(), string(&created));
+        let put = self.db.put_item().table_name(&self.tables.keys).set_item(Some(item));
+        put.send().await.map_err(|error| failed(&error))?;
+        Ok((key, KeyInfo { id: key_id(&digest), scopes: scopes.clone(), created, revoked: None }))
+    }
+
+    /// The organisation's keys, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Throttled`].
+    pub async fn keys(&self, org: &Org) -> Result<Vec<KeyInfo>, Error> {
+        let items = self.query_all(&self.tables.keys, Range::all(&Keys::organisation(org))).await?;
+        let mut keys = Vec::new();
+        for item in &items {
+            if let Some(digest) = sort_key(item)?.strip_prefix(KEY_PREFIX) {
+                keys.push(KeyInfo::from_item(digest, item)?);
+            }
+        }
+        keys.sort_unstable_by(|a, b| (&a.created, &a.id).cmp(&(&b.created, &b.id)));
+        Ok(keys)
+    }
+
+    /// Revokes the key of that id, from the next request on. `false` if there is none.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Throttled`].
+    pub async fn revoke_key(&self, org: &Org, id: &str) -> Result<bool, Error> {
+        let items = self.query_all(&self.tables.keys, Range::all(&Keys::organisation(org))).await?;
+        let of_id = |item: &&Item| {
+            sort_key(item)
+                .ok()
+                .and_then(|sk| sk.strip_prefix(KEY_PREFIX))
+                .is_some_and(|digest| key_id(digest) == id)
+        };
+        let Some(item) = items.iter().find(of_id) else { return Ok(false) };
+        let update = self
+            .db
+            .update_item()
+            .table_name(&self.tables.keys)
+            .set_key(Some(Keys::organisation(org).key(sort_key(item)?).attributes()))
+            .update_expression(format!("SET {REVOKED} = if_not_exists({REVOKED}, :now)"))
+            .condition_expression(format!("attribute_exists({PK})"))
+            .expression_attribute_values(":now", string(&self.clock.timestamp()?));
+        applied(update.send().await.map(|_| ()))
+    }
+
+    /// Who presents this key.
+    ///
+    /// # Errors
+    /// [`Error::Unauthorized`] if nobody gave it out or it was revoked, [`Error::Forbidden`] if its organisation has
+    /// SCIM switched off, [`Error::Unavailable`] if that cannot be found out: a client never hears 401 for that.
+    pub async fn authenticate(&self, key: &ApiKey, peppers: &Peppers) -> Result<Caller, Error> {
+        let org = key.org();
+        let candidates = [Some(&peppers.current), peppers.previous.as_ref()];
+        let mut wanted: Vec<Key> =
+            candidates.into_iter().flatten().map(|pepper| Keys::api_key(org, &key.digest(pepper))).collect();
+        wanted.push(Keys::settings(org));
+        let items = self.get_all(&self.tables.keys, &wanted, None, Instant::now() + REQUEST_BUDGET).await?;
+        let mut info = None;
+        let mut settings = None;
+        for item in &items {
+            match sort_key(item)?.strip_prefix(KEY_PREFIX) {
+                Some(digest) => info = Some(KeyInfo::from_item(digest, item)?),
+                None => settings = Some(OrgInfo::from_item(item)?),
+            }
+        }
+        match (info, settings) {
+            (Some(KeyInfo { revoked: Some(_), .. }), _) => {
+                Err(Error::Unauthorized("this key was revoked; ask for a new one".to_owned()))
+            }
+            (Some(_), Some(OrgInfo { enabled: false, .. })) => {
+                Err(Error::Forbidden(format!("SCIM is switched off for the organisation {org}")))
+            }
+            (Some(info), Some(_)) => Ok(Caller::new(org.clone(), info.id, info.scopes)),
+            _ => Err(Error::Unauthorized(
+                "this key is not known; check that the whole key was pasted and that it is for this region"
+                    .to_owned(),
+            )),
+        }
+    }
+}
+
+impl OrgInfo {
+    fn from_item(item: &Item) -> Result<Self, Error> {
+        let damaged = || Error::Internal("an organisation's settings that cannot be read".to_owned());
+        let name = text(item, PK)?.strip_prefix(ORG_PREFIX).ok_or_else(damaged)?;
+        Ok(Self {
+            org: Org::from_str(name).map_err(|_| damaged())?,
+            enabled: item.get(ENABLED).and_then(|value| value.as_bool().ok()).copied().ok_or_else(damaged)?,
+            created: text(item, CREATED)?.to_owned(),
+        })
+    }
+}
+
+impl KeyInfo {
+    fn from_item(digest: &str, item: &Item) -> Result<Self, Error> {
+        let damaged = || Error::Internal("a key that cannot be read".to_owned());
+        let scopes = item.get(SCOPES).and_then(|value| value.as_ss().ok()).ok_or_else(damaged)?;
+        Ok(Self {
+            id: key_id(digest),
+            scopes: scopes
+                .iter()
+                .map(|scope| scope.parse())
+                .collect::<Result<_, _>>()
+                .map_err(|_| damaged())?,
+            created: text(item, CREATED)?.to_owned(),
+            revoked: text(item, REVOKED).ok().map(str::to_owned),
+        })
+    }
+}
+
+fn key_id(digest: &str) -> String {
+    digest.chars().take(KEY_ID_DIGITS).collect()
+}
+
+/// Whether a conditional write was carried out.
+fn applied<E: ProvideErrorMetadata, R>(
+    sent: Result<(), aws_sdk_dynamodb::error::SdkError<E, R>>,
+) -> Result<bool, Error> {
+    match sent {
+        Ok(()) => Ok(true),
+        Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(false),
+        Err(error) => Err(failed(&error)),
+    }
+}

@@ -1,0 +1,45 @@
+//! The tables, for where no template makes them: the local gateway and the tests.
+
+use aws_sdk_dynamodb::{
+    error::ProvideErrorMetadata,
+    types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType},
+};
+
+use super::{
+    Store,
+    keys::{PK, SK},
+    wire::{failed, malformed},
+};
+use crate::Error;
+
+impl Store {
+    /// Creates the tables that are not there yet, with the keys `template.yaml` gives them.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if DynamoDB does not answer.
+    pub async fn create_tables(&self) -> Result<(), Error> {
+        for table in [&self.tables.resources, &self.tables.keys] {
+            let mut request =
+                self.db.create_table().table_name(table).billing_mode(BillingMode::PayPerRequest);
+            for (name, key_type) in [(PK, KeyType::Hash), (SK, KeyType::Range)] {
+                let attribute = AttributeDefinition::builder()
+                    .attribute_name(name)
+                    .attribute_type(ScalarAttributeType::S)
+                    .build()
+                    .map_err(|_| malformed())?;
+                let key = KeySchemaElement::builder()
+                    .attribute_name(name)
+                    .key_type(key_type)
+                    .build()
+                    .map_err(|_| malformed())?;
+                request = request.attribute_definitions(attribute).key_schema(key);
+            }
+            match request.send().await {
+                Ok(_) => {}
+                Err(error) if error.code() == Some("ResourceInUseException") => {}
+                Err(error) => return Err(failed(&error)),
+            }
+        }
+        Ok(())
+    }
+}

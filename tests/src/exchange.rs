@@ -1,0 +1,164 @@
+//! Recorded exchanges: what a client really sends, and what it needs back, as data.
+//!
+//! One file is one exchange and one test. `${name}` stands for what an earlier answer gave (`capture`), `${key}` for
+//! the key. An expected body is part of the answer: objects may have more members, lists may not; `"*"` is anything.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use axum::{
+    body::Body,
+    http::{Request, header::AUTHORIZATION},
+};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use service::http::BASE_PATH;
+
+use crate::Service;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Exchange {
+    title: String,
+    #[serde(rename = "source")]
+    _source: String,
+    steps: Vec<Step>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Step {
+    request: Sent,
+    response: Expected,
+    #[serde(default)]
+    capture: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Sent {
+    method: String,
+    path: String,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    body: Option<Value>,
+    body_text: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Expected {
+    status: u16,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    body: Option<Value>,
+    #[serde(default)]
+    absent: Vec<String>,
+}
+
+/// Replays the exchange in that file on a new service; says at which step the answers differ.
+///
+/// # Errors
+/// Every difference of the first step that has any.
+pub async fn replay(file: &Path) -> Result<(), String> {
+    let text = fs::read_to_string(file).map_err(|error| error.to_string())?;
+    let exchange: Exchange = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    let service = Service::new().await;
+    let mut names = BTreeMap::from([("key".to_owned(), service.key.clone())]);
+    for (number, step) in exchange.steps.iter().enumerate() {
+        let answer = service.send(step.request.build(&names)).await;
+        let mut differences = Vec::new();
+        if answer.status != step.response.status {
+            differences.push(format!("status {} instead of {}", answer.status, step.response.status));
+        }
+        for (name, wanted) in &step.response.headers {
+            let found = answer.header(name);
+            if !(found == fill(wanted, &names) || wanted == "*" && !found.is_empty()) {
+                differences.push(format!("header {name} is {found:?} instead of {wanted:?}"));
+            }
+        }
+        match &step.response.body {
+            Some(wanted) => differ("", &fill_value(wanted, &names), &answer.body, &mut differences),
+            None if step.response.status == 204 && !answer.body.is_null() => {
+                differences.push("a body with a 204".to_owned());
+            }
+            None => {}
+        }
+        for pointer in &step.response.absent {
+            if answer.body.pointer(pointer).is_some() {
+                differences.push(format!("{pointer} is there"));
+            }
+        }
+        if !differences.is_empty() {
+            let request = format!("{} {}", step.request.method, fill(&step.request.path, &names));
+            return Err(format!(
+                "{}\nstep {number}: {request}\n  {}\nanswer: {:#}",
+                exchange.title,
+                differences.join("\n  "),
+                answer.body
+            ));
+        }
+        for (name, pointer) in &step.capture {
+            let value = answer.body.pointer(pointer).ok_or_else(|| format!("step {number}: no {pointer}"))?;
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            names.insert(name.clone(), text);
+        }
+    }
+    service.assert_healthy().await;
+    Ok(())
+}
+
+impl Sent {
+    fn build(&self, names: &BTreeMap<String, String>) -> Request<Body> {
+        let uri = format!("{BASE_PATH}{}", fill(&self.path, names));
+        let mut request = Request::builder().method(self.method.as_str()).uri(uri);
+        if !self.headers.keys().any(|name| name.eq_ignore_ascii_case(AUTHORIZATION.as_str())) {
+            request = request.header(AUTHORIZATION, fill("Bearer ${key}", names));
+        }
+        for (name, value) in &self.headers {
+            request = request.header(name, fill(value, names));
+        }
+        let body = match (&self.body, &self.body_text) {
+            (Some(body), _) => Body::from(fill_value(body, names).to_string()),
+            (None, Some(text)) => Body::from(fill(text, names)),
+            (None, None) => Body::empty(),
+        };
+        request.body(body).expect("a request")
+    }
+}
+
+fn fill(text: &str, names: &BTreeMap<String, String>) -> String {
+    names.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("${{{name}}}"), value))
+}
+
+fn fill_value(value: &Value, names: &BTreeMap<String, String>) -> Value {
+    match value {
+        Value::String(text) => Value::String(fill(text, names)),
+        Value::Array(elements) => elements.iter().map(|element| fill_value(element, names)).collect(),
+        Value::Object(members) => {
+            let filled = members.iter().map(|(name, value)| (fill(name, names), fill_value(value, names)));
+            Value::Object(filled.collect::<Map<_, _>>())
+        }
+        other => other.clone(),
+    }
+}
+
+fn differ(place: &str, wanted: &Value, found: &Value, differences: &mut Vec<String>) {
+    match (wanted, found) {
+        (Value::String(any), found) if any == "*" && !found.is_null() => {}
+        (Value::Object(wanted), Value::Object(found)) => {
+            for (name, wanted) in wanted {
+                match found.get(name) {
+                    Some(found) => differ(&format!("{place}/{name}"), wanted, found, differences),
+                    None => differences.push(format!("{place}/{name} is not there")),
+                }
+            }
+        }
+        (Value::Array(wanted), Value::Array(found)) if wanted.len() == found.len() => {
+            for (index, (wanted, found)) in wanted.iter().zip(found).enumerate() {
+                differ(&format!("{place}/{index}"), wanted, found, differences);
+            }
+        }
+        _ if wanted == found => {}
+        _ => differences.push(format!("{place} is {found} instead of {wanted}")),
+    }
+}

@@ -1,0 +1,218 @@
+//! What the black-box tests share: the service as one value, through its real router on an embedded DynamoDB.
+//!
+//! The clock stands still and random bytes are a sequence, so whole answers can be compared. Nothing is mocked: a
+//! request goes through routing, authentication, the store and the AWS SDK to the engine.
+
+pub mod exchange;
+
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderMap, Method, Request, StatusCode, header::AUTHORIZATION},
+};
+use dynoxide::Database;
+use http_body_util::BodyExt;
+use local::embedded;
+use serde_json::{Value, json};
+use service::{
+    App,
+    ambient::{Clock, Entropy},
+    auth::{Caller, Org, Pepper, Peppers, Scope, Secret},
+    config::Tables,
+    http::{self, BASE_PATH},
+    store::{Store, doctor::Report},
+};
+use time::macros::datetime;
+use tower::ServiceExt;
+
+/// The organisation most tests are about.
+pub const ORG: &str = "acme";
+/// The base URL in `meta.location`.
+pub const BASE: &str = "https://scim.test/scim/v2";
+
+/// A service with an empty organisation.
+pub struct Service {
+    /// Everything behind the router.
+    pub app: App,
+    /// The key of [`ORG`], with the scope `scim`.
+    pub key: String,
+    router: Router,
+    peppers: Peppers,
+}
+
+/// An answer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body; null where there is none.
+    pub body: Value,
+}
+
+impl Answer {
+    /// The header as text; empty where it is not there.
+    #[must_use]
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// The `id` of the resource.
+    #[must_use]
+    pub fn id(&self) -> String {
+        self.body["id"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Status and `scimType`: `400 invalidValue`.
+    #[must_use]
+    pub fn verdict(&self) -> String {
+        let scim_type = self.body["scimType"].as_str().unwrap_or_default();
+        format!("{} {scim_type}", self.status).trim_end().to_owned()
+    }
+
+    /// Status and body as text, for snapshots.
+    #[must_use]
+    pub fn snapshot(&self) -> String {
+        if self.body.is_null() {
+            format!("{}\n", self.status)
+        } else {
+            format!("{}\n{:#}\n", self.status, self.body)
+        }
+    }
+}
+
+impl Service {
+    /// A service on a new database in memory.
+    pub async fn new() -> Self {
+        let database = Database::memory().expect("a database in memory");
+        Self::on(embedded::client(database)).await
+    }
+
+    /// A service on whatever that client reaches.
+    pub async fn on(client: aws_sdk_dynamodb::Client) -> Self {
+        let clock = Clock::fixed(datetime!(2026-11-23 09:00:00.123 UTC));
+        let store = Store::new(client, Tables::default(), clock, Entropy::seeded(1));
+        store.create_tables().await.expect("tables");
+        let peppers = Peppers { current: Secret::new(*b"a pepper for tests"), previous: None };
+        let app = App { store, pepper: Pepper::File(peppers.clone()), base_url: Some(BASE.to_owned()) };
+        let router = http::router(app.clone(), http::all());
+        let mut service = Self { app, key: String::new(), router, peppers };
+        service.key = service.organisation(ORG, &[Scope::Scim]).await;
+        service
+    }
+
+    /// Makes the organisation, if it is not there, and a key of it.
+    pub async fn organisation(&self, org: &str, scopes: &[Scope]) -> String {
+        let org: Org = org.parse().expect("an organisation's name");
+        self.app.store.create_org(&org).await.expect("an organisation");
+        let scopes = scopes.iter().copied().collect();
+        let (key, _) = self.app.store.create_key(&org, &scopes, &self.peppers).await.expect("a key");
+        key.reveal().to_owned()
+    }
+
+    /// Sends a request as it is, without a key.
+    pub async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.expect("the router always answers");
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.expect("a body").to_bytes();
+        let body = if bytes.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(&bytes).expect("every body is JSON")
+        };
+        Answer { status: parts.status.as_u16(), headers: parts.headers, body }
+    }
+
+    /// Sends a request under the base path, with the key of [`ORG`]; a body that is not null as SCIM JSON.
+    pub async fn request(&self, method: Method, path: &str, body: Value) -> Answer {
+        self.request_as(&self.key, method, path, body).await
+    }
+
+    /// The same with another key.
+    pub async fn request_as(&self, key: &str, method: Method, path: &str, body: Value) -> Answer {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{BASE_PATH}{path}"))
+            .header(AUTHORIZATION, format!("Bearer {key}"));
+        let body = if body.is_null() {
+            Body::empty()
+        } else {
+            request = request.header("content-type", "application/scim+json; charset=utf-8");
+            Body::from(body.to_string())
+        };
+        self.send(request.body(body).expect("a request")).await
+    }
+
+    /// `GET`.
+    pub async fn get(&self, path: &str) -> Answer {
+        self.request(Method::GET, path, Value::Null).await
+    }
+
+    /// `POST`.
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.request(Method::POST, path, body).await
+    }
+
+    /// `PUT`.
+    pub async fn put(&self, path: &str, body: Value) -> Answer {
+        self.request(Method::PUT, path, body).await
+    }
+
+    /// `PATCH` with these operations.
+    pub async fn patch(&self, path: &str, operations: Value) -> Answer {
+        let body =
+            json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations });
+        self.request(Method::PATCH, path, body).await
+    }
+
+    /// `DELETE`.
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.request(Method::DELETE, path, Value::Null).await
+    }
+
+    /// Creates a user of that name; gives its id.
+    pub async fn user(&self, user_name: &str) -> String {
+        let answer = self.post("/Users", json!({ "userName": user_name })).await;
+        assert_eq!(answer.status, StatusCode::CREATED.as_u16(), "{:?}", answer.body);
+        answer.id()
+    }
+
+    /// Creates a group of that name with those members; gives its id.
+    pub async fn group(&self, display_name: &str, members: &[&str]) -> String {
+        let members: Vec<Value> = members.iter().map(|id| json!({ "value": id })).collect();
+        let answer = self.post("/Groups", json!({ "displayName": display_name, "members": members })).await;
+        assert_eq!(answer.status, StatusCode::CREATED.as_u16(), "{:?}", answer.body);
+        answer.id()
+    }
+
+    /// The ids of a group's members, sorted.
+    pub async fn members(&self, group: &str) -> Vec<String> {
+        values(&self.get(&format!("/Groups/{group}")).await.body["members"])
+    }
+
+    /// The ids of a user's groups, sorted.
+    pub async fn groups(&self, user: &str) -> Vec<String> {
+        values(&self.get(&format!("/Users/{user}")).await.body["groups"])
+    }
+
+    /// What the doctor says of an organisation.
+    pub async fn examine(&self, org: &str) -> Report {
+        let caller = Caller::operator(org.parse().expect("an organisation's name"));
+        self.app.store.directory(&caller).examine().await.expect("an examination")
+    }
+
+    /// Fails unless the doctor finds nothing wrong with [`ORG`].
+    pub async fn assert_healthy(&self) {
+        let report = self.examine(ORG).await;
+        assert!(report.is_healthy(), "{:#?}", report.findings);
+    }
+}
+
+fn values(elements: &Value) -> Vec<String> {
+    let elements = elements.as_array().map(Vec::as_slice).unwrap_or_default();
+    let mut ids: Vec<String> =
+        elements.iter().map(|element| element["value"].as_str().unwrap_or_default().to_owned()).collect();
+    ids.sort_unstable();
+    ids
+}
