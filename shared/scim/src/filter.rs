@@ -156,7 +156,20 @@ impl Filter {
     /// # Errors
     /// `invalidFilter`, naming the attribute that is unknown or cannot be compared so.
     pub fn resolve(&self, resource_type: &'static ResourceType) -> Result<Predicate, Invalid> {
-        self.resolve_for(Scope::Resource(resource_type))
+        self.resolve_for(Scope::Resource(resource_type, &[]))
+    }
+
+    /// The same for a query over several resource types: an attribute that only others of them have is one without a
+    /// value (RFC 7644 §3.4.2.1).
+    ///
+    /// # Errors
+    /// As [`Filter::resolve`], if none of them has the attribute.
+    pub fn resolve_among(
+        &self,
+        resource_type: &'static ResourceType,
+        all: &'static [&'static ResourceType],
+    ) -> Result<Predicate, Invalid> {
+        self.resolve_for(Scope::Resource(resource_type, all))
     }
 
     /// Looks up every name among the sub-attributes of a complex attribute: what stands between brackets. The predicate
@@ -206,14 +219,17 @@ impl Filter {
 /// Where names are looked up.
 #[derive(Clone, Copy)]
 enum Scope {
-    Resource(&'static ResourceType),
+    /// A resource type, and others whose attributes may be named.
+    Resource(&'static ResourceType, &'static [&'static ResourceType]),
     Element(&'static Attribute),
 }
 
 impl Scope {
     fn locate(self, name: &Name) -> Result<(Located, Option<&'static Attribute>), Invalid> {
         let found = match self {
-            Self::Resource(resource_type) => name.locate(resource_type),
+            Self::Resource(resource_type, others) => std::iter::once(&resource_type)
+                .chain(others)
+                .find_map(|resource_type| name.locate(resource_type)),
             Self::Element(attribute) => name.locate_in(attribute).map(|place| (place, None)),
         };
         let Some((place, sub)) = found else {
@@ -230,7 +246,7 @@ impl Scope {
 
     fn unknown(self, name: &Name) -> String {
         match self {
-            Self::Resource(resource_type) => {
+            Self::Resource(resource_type, _) => {
                 format!("{} has no attribute '{name}', which the filter names", resource_type.name)
             }
             Self::Element(attribute) => {

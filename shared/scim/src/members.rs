@@ -404,7 +404,7 @@ mod tests {
                     members = one_by_one(&[MemberOperation::Add(with.clone())], &members);
                 }
                 MemberOperation::RemoveWhere(filter) => {
-                    members.retain(|member| !filter.matches(&member.as_map()))
+                    members.retain(|member| !filter.matches(&member.as_map()));
                 }
             }
         }

@@ -193,13 +193,21 @@ pub(crate) fn read(
     };
     let mut elements = Vec::new();
     for value in values {
-        if let Some(element) = read_one(attribute, label, value)?
-            && !elements.contains(&element)
-        {
-            elements.push(element);
+        elements.extend(read_one(attribute, label, value)?);
+    }
+    keep_distinct(&mut elements);
+    Ok((!elements.is_empty()).then_some(Value::Array(elements)))
+}
+
+/// Of equal elements the first stays; the order of their parts does not matter.
+pub(crate) fn keep_distinct(elements: &mut Vec<Value>) {
+    let mut distinct: Vec<Value> = Vec::with_capacity(elements.len());
+    for element in elements.drain(..) {
+        if !distinct.contains(&element) {
+            distinct.push(element);
         }
     }
-    Ok((!elements.is_empty()).then_some(Value::Array(elements)))
+    *elements = distinct;
 }
 
 /// The canonical form of a single value, or of one of many; `None` is unassigned.

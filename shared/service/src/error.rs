@@ -21,6 +21,9 @@ pub enum Error {
     /// The path exists, the method does not.
     #[error("{0}")]
     MethodNotAllowed(String),
+    /// Part of the protocol that this service does not offer.
+    #[error("{0}")]
+    NotImplemented(String),
     /// `If-Match` named another version (RFC 7644 §3.14).
     #[error(
         "the resource has changed since the version named in If-Match; read it again and repeat the request"

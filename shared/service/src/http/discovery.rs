@@ -4,7 +4,7 @@ use axum::{
     extract::Path,
     http::{Method, StatusCode},
     response::Response,
-    routing,
+    routing::{self, MethodFilter, MethodRouter},
 };
 use scim::{
     discovery::{self, Limits},
@@ -15,10 +15,10 @@ use serde_json::Value;
 
 use super::{
     Route,
-    request::{Base, MAX_COUNT, Parameters, Reader},
+    request::{Base, MAX_COUNT, Parameters, Reader, Writer},
     response::answer,
 };
-use crate::Error;
+use crate::{App, Error};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -27,7 +27,28 @@ pub(super) fn routes() -> Vec<Route> {
         Route::new(Method::GET, "/ResourceTypes/{name}", routing::get(resource_type)),
         Route::new(Method::GET, "/Schemas", routing::get(schemas)),
         Route::new(Method::GET, "/Schemas/{urn}", routing::get(schema)),
+        Route::new(Method::POST, "/Bulk", routing::post(bulk)),
     ]
+    .into_iter()
+    .chain(
+        [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE]
+            .map(|method| Route::new(method.clone(), "/Me", me_by(method))),
+    )
+    .collect()
+}
+
+/// Not offered, as `/ServiceProviderConfig` says.
+async fn bulk(_: Writer) -> Error {
+    Error::NotImplemented("bulk requests are not offered; send the operations one by one".to_owned())
+}
+
+fn me_by(method: Method) -> MethodRouter<App> {
+    MethodFilter::try_from(method).map_or_else(|_| MethodRouter::new(), |filter| routing::on(filter, me))
+}
+
+/// A key stands for an organisation, not for a user (RFC 7644 §3.11).
+async fn me(_: Reader) -> Error {
+    Error::NotImplemented("a key stands for no user, so there is no /Me; users are at /Users".to_owned())
 }
 
 async fn service_provider_config(_: Reader, Base(base): Base) -> Response {
@@ -62,7 +83,7 @@ async fn schema(_: Reader, Base(base): Base, Path(urn): Path<String>) -> Result<
 
 /// Everything on one page: paging is ignored here, and a filter is refused (RFC 7644 §4).
 fn all_of(parameters: &Parameters, documents: Vec<Value>) -> Result<Response, Error> {
-    if parameters.has_filter() {
+    if parameters.one("filter")?.is_some() {
         return Err(Error::Forbidden(
             "a filter is not possible on this endpoint; it lists everything".to_owned(),
         ));

@@ -8,7 +8,6 @@ use axum::{
 };
 use scim::{
     members::{self, MemberOperation},
-    message,
     patch::Patch,
     resource::{Document, etag},
     schema::GROUP_TYPE,
@@ -16,21 +15,24 @@ use scim::{
 
 use super::{
     Route,
-    request::{Base, Conditions, GROUP_BODY, Json, Parameters, Reader, Writer},
-    response::{answer, no_content, not_modified, represent, resource, set},
+    request::{Base, Conditions, GROUP_BODY, Json, Parameters, Reader, USER_BODY, Writer},
+    response::{no_content, not_modified, resource, set},
+    search,
 };
 use crate::{
     App, Error,
-    store::{Edited, Extra, Kind, ListRequest},
+    store::{Edited, Extra, Kind},
 };
 
 const COLLECTION: &str = "/Groups";
+const SEARCH: &str = "/Groups/.search";
 const ITEM: &str = "/Groups/{id}";
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::new(Method::GET, COLLECTION, routing::get(list)),
         Route::new(Method::POST, COLLECTION, routing::post(create)),
+        Route::new(Method::POST, SEARCH, routing::post(search)),
         Route::new(Method::GET, ITEM, routing::get(read)),
         Route::new(Method::PUT, ITEM, routing::put(replace)),
         Route::new(Method::PATCH, ITEM, routing::patch(patch)),
@@ -38,25 +40,12 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-async fn list(
-    State(app): State<App>,
-    Reader(caller): Reader,
-    Base(base): Base,
-    parameters: Parameters,
-) -> Result<Response, Error> {
-    let projection = parameters.projection(&GROUP_TYPE)?;
-    let filter = parameters.filter(&GROUP_TYPE)?;
-    let start_index = parameters.start_index()?;
-    let request = ListRequest {
-        filter: filter.as_ref(),
-        start_index,
-        count: parameters.count()?,
-        with_extra: projection.wants("members"),
-        represent: &|stored, extra| represent(Kind::Group, stored, extra, &base),
-    };
-    let page = app.store.directory(&caller).list(Kind::Group, &request).await?;
-    let resources = page.resources.into_iter().map(|resource| projection.apply(resource)).collect();
-    Ok(answer(StatusCode::OK, &message::list_response(page.total, start_index, resources)))
+async fn list(app: State<App>, caller: Reader, base: Base, parameters: Parameters) -> Result<Response, Error> {
+    search::list(Kind::Group, app, caller, base, parameters).await
+}
+
+async fn search(app: State<App>, caller: Reader, base: Base, body: Json<USER_BODY>) -> Result<Response, Error> {
+    search::search(Kind::Group, app, caller, base, body).await
 }
 
 async fn create(

@@ -8,6 +8,7 @@ mod discovery;
 mod groups;
 mod request;
 mod response;
+mod search;
 mod users;
 
 use std::any::Any;
@@ -47,10 +48,10 @@ impl Route {
     }
 }
 
-/// The routes of `/Users`.
+/// The routes of `/Users`, and the search over everything.
 #[must_use]
 pub fn users() -> Vec<Route> {
-    users::routes()
+    [users::routes(), search::routes()].concat()
 }
 
 /// The routes of `/Groups`.

@@ -14,7 +14,7 @@ use axum::{
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use percent_encoding::percent_decode_str;
-use scim::{Invalid, ResourceType, filter::Filter, filter::Predicate, json, projection::Projection};
+use scim::{Invalid, ResourceType, filter::Filter, json, projection::Projection};
 use serde_json::Value;
 
 use super::BASE_PATH;
@@ -33,6 +33,9 @@ pub(super) const MAX_COUNT: usize = 1_000;
 pub(super) const USER_BODY: usize = 1024 * 1024;
 /// The body of a group, in bytes: what Lambda takes, less its envelope.
 pub(super) const GROUP_BODY: usize = 5 * 1024 * 1024 + 512 * 1024;
+
+/// What a SearchRequest may hold besides `schemas`.
+const SEARCH_PARAMETERS: [&str; 5] = ["attributes", "excludedAttributes", "filter", "startIndex", "count"];
 
 /// The public base URL as the gateway in front knows it; a Lambda function puts it on each request.
 #[derive(Clone)]
@@ -137,7 +140,8 @@ fn decode(text: &str) -> Result<String, Invalid> {
 }
 
 impl Parameters {
-    fn one(&self, name: &str) -> Result<Option<&str>, Invalid> {
+    /// The parameter of that name, in any case.
+    pub(super) fn one(&self, name: &str) -> Result<Option<&str>, Invalid> {
         let mut values =
             self.0.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value);
         match (values.next(), values.next()) {
@@ -154,13 +158,8 @@ impl Parameters {
     }
 
     /// `filter` (RFC 7644 §3.4.2.2).
-    pub(super) fn filter(&self, resource_type: &'static ResourceType) -> Result<Option<Predicate>, Invalid> {
-        self.one("filter")?.map(|filter| Filter::parse(filter)?.resolve(resource_type)).transpose()
-    }
-
-    /// Whether there is a filter at all.
-    pub(super) fn has_filter(&self) -> bool {
-        self.0.iter().any(|(name, _)| name.eq_ignore_ascii_case("filter"))
+    pub(super) fn filter(&self) -> Result<Option<Filter>, Invalid> {
+        self.one("filter")?.map(Filter::parse).transpose()
     }
 
     /// `startIndex`: less than 1 means 1 (RFC 7644 §3.4.2.4).
@@ -172,6 +171,28 @@ impl Parameters {
     pub(super) fn count(&self) -> Result<usize, Invalid> {
         let asked = self.number("count")?;
         Ok(asked.map_or(DEFAULT_COUNT, |number| usize::try_from(number).unwrap_or(0)).min(MAX_COUNT))
+    }
+
+    /// The parameters of a SearchRequest (RFC 7644 §3.4.3), which are those of a query: lists of names become the
+    /// comma-separated ones of a URL.
+    pub(super) fn of_search(body: &Value) -> Result<Self, Invalid> {
+        let Value::Object(members) = body else {
+            return Err(Invalid::syntax("the body must be a JSON object: a SearchRequest"));
+        };
+        let parameters = members.iter().filter(|(_, value)| !value.is_null()).filter_map(|(name, value)| {
+            let known = SEARCH_PARAMETERS.iter().find(|known| known.eq_ignore_ascii_case(name))?;
+            let text = match value {
+                Value::String(text) => Some(text.clone()),
+                Value::Number(number) => Some(number.to_string()),
+                Value::Array(names) => {
+                    names.iter().map(Value::as_str).collect::<Option<Vec<_>>>().map(|names| names.join(","))
+                }
+                _ => None,
+            };
+            let wrong = || Invalid::value(format!("'{known}' of the SearchRequest is of the wrong type"));
+            Some(text.map(|text| ((*known).to_owned(), text)).ok_or_else(wrong))
+        });
+        Ok(Self(parameters.collect::<Result<_, _>>()?))
     }
 
     /// A whole number; one that no `i64` holds is as good as the largest.

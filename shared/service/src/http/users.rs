@@ -6,25 +6,28 @@ use axum::{
     response::Response,
     routing,
 };
-use scim::{message, patch::Patch, resource::Document, schema::USER_TYPE};
+use scim::{patch::Patch, resource::Document, schema::USER_TYPE};
 
 use super::{
     Route,
     request::{Base, Conditions, Json, Parameters, Reader, USER_BODY, Writer},
-    response::{answer, no_content, not_modified, represent, resource},
+    response::{no_content, not_modified, resource},
+    search,
 };
 use crate::{
     App, Error,
-    store::{Extra, Kind, ListRequest},
+    store::{Extra, Kind},
 };
 
 const COLLECTION: &str = "/Users";
+const SEARCH: &str = "/Users/.search";
 const ITEM: &str = "/Users/{id}";
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::new(Method::GET, COLLECTION, routing::get(list)),
         Route::new(Method::POST, COLLECTION, routing::post(create)),
+        Route::new(Method::POST, SEARCH, routing::post(search)),
         Route::new(Method::GET, ITEM, routing::get(read)),
         Route::new(Method::PUT, ITEM, routing::put(replace)),
         Route::new(Method::PATCH, ITEM, routing::patch(patch)),
@@ -32,25 +35,12 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-async fn list(
-    State(app): State<App>,
-    Reader(caller): Reader,
-    Base(base): Base,
-    parameters: Parameters,
-) -> Result<Response, Error> {
-    let projection = parameters.projection(&USER_TYPE)?;
-    let filter = parameters.filter(&USER_TYPE)?;
-    let start_index = parameters.start_index()?;
-    let request = ListRequest {
-        filter: filter.as_ref(),
-        start_index,
-        count: parameters.count()?,
-        with_extra: projection.wants("groups"),
-        represent: &|stored, extra| represent(Kind::User, stored, extra, &base),
-    };
-    let page = app.store.directory(&caller).list(Kind::User, &request).await?;
-    let resources = page.resources.into_iter().map(|resource| projection.apply(resource)).collect();
-    Ok(answer(StatusCode::OK, &message::list_response(page.total, start_index, resources)))
+async fn list(app: State<App>, caller: Reader, base: Base, parameters: Parameters) -> Result<Response, Error> {
+    search::list(Kind::User, app, caller, base, parameters).await
+}
+
+async fn search(app: State<App>, caller: Reader, base: Base, body: Json<USER_BODY>) -> Result<Response, Error> {
+    search::search(Kind::User, app, caller, base, body).await
 }
 
 async fn create(

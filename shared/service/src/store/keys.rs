@@ -58,6 +58,15 @@ impl Kind {
         }
     }
 
+    /// The attribute that is shown with it but not kept in its document.
+    #[must_use]
+    pub const fn extra(self) -> &'static str {
+        match self {
+            Self::User => "groups",
+            Self::Group => "members",
+        }
+    }
+
     pub(super) const fn word(self) -> &'static str {
         match self {
             Self::User => "USER",

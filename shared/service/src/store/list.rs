@@ -93,7 +93,7 @@ impl Directory {
         filter: &Predicate,
         request: &ListRequest<'_>,
     ) -> Result<Page, Error> {
-        let with_extra = request.with_extra || filter.mentions(extra_name(kind));
+        let with_extra = request.with_extra || filter.mentions(kind.extra());
         let mut total: u64 = 0;
         let mut resources = Vec::new();
         let mut take = |shown: Vec<Map<String, Value>>| {
@@ -216,14 +216,6 @@ struct Skipped(Option<Item>);
 
 /// The longest value an index entry can have, in bytes: DynamoDB's limit for a sort key, less the end of a range.
 const MAX_LOOKUP: usize = 1_023;
-
-/// The attribute that is not in the document.
-fn extra_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::User => "groups",
-        Kind::Group => "members",
-    }
-}
 
 fn total(kind: Kind, counts: &[Item]) -> Result<u64, Error> {
     let mut total = 0;

@@ -1,0 +1,170 @@
+//! What clients see of the service over HTTP: who is let in, what is refused, and how resources live.
+//!
+//! Three modules, one binary: each links the SDK and the engine.
+
+#[path = "http/auth.rs"]
+mod auth;
+#[path = "http/bad_input.rs"]
+mod bad_input;
+#[path = "http/lifecycle.rs"]
+mod lifecycle;
+
+use std::fmt::Write;
+
+use axum::{
+    body::{Body, Bytes},
+    http::{HeaderName, HeaderValue, Method, Request, header::AUTHORIZATION},
+};
+use serde_json::Value;
+use service::http::BASE_PATH;
+use tests::{Answer, Service};
+
+/// A request in the making: under the base path, without a key unless one is given.
+#[derive(Clone, Debug)]
+struct Sent {
+    method: Method,
+    target: String,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    body: Bytes,
+}
+
+impl Sent {
+    fn new(method: Method, path: &str) -> Self {
+        Self { method, target: format!("{BASE_PATH}{path}"), headers: Vec::new(), body: Bytes::new() }
+    }
+
+    fn get(path: &str) -> Self {
+        Self::new(Method::GET, path)
+    }
+
+    /// `GET` of a collection by filter.
+    fn filter(collection: &str, filter: &str) -> Self {
+        Self::get(&format!("{collection}?filter={}", encode(filter)))
+    }
+
+    /// A body that is taken as it is, as SCIM JSON.
+    fn bytes(method: Method, path: &str, body: impl Into<Bytes>) -> Self {
+        let sent = Self::new(method, path).header("content-type", "application/scim+json");
+        Self { body: body.into(), ..sent }
+    }
+
+    fn json(method: Method, path: &str, body: &Value) -> Self {
+        Self::bytes(method, path, body.to_string())
+    }
+
+    fn post(path: &str, body: &Value) -> Self {
+        Self::json(Method::POST, path, body)
+    }
+
+    fn put(path: &str, body: &Value) -> Self {
+        Self::json(Method::PUT, path, body)
+    }
+
+    /// `PATCH` with these operations.
+    fn patch(path: &str, operations: &Value) -> Self {
+        Self::json(Method::PATCH, path, &serde_json::json!({ "Operations": operations }))
+    }
+
+    /// One header more.
+    fn header(mut self, name: &str, value: &str) -> Self {
+        let name = name.parse().expect("the name of a header");
+        self.headers.push((name, HeaderValue::from_bytes(value.as_bytes()).expect("a header's value")));
+        self
+    }
+
+    /// The header in the place of the one that is there.
+    fn with_header(mut self, name: &str, value: &str) -> Self {
+        self.headers.retain(|(known, _)| known != name);
+        self.header(name, value)
+    }
+
+    fn without_header(mut self, name: &str) -> Self {
+        self.headers.retain(|(known, _)| known != name);
+        self
+    }
+
+    fn bearer(self, key: &str) -> Self {
+        self.header(AUTHORIZATION.as_str(), &format!("Bearer {key}"))
+    }
+
+    /// Sends it as it is.
+    async fn to(self, service: &Service) -> Answer {
+        let mut request = Request::builder().method(self.method).uri(self.target);
+        for (name, value) in self.headers {
+            request = request.header(name, value);
+        }
+        service.send(request.body(Body::from(self.body)).expect("a request")).await
+    }
+
+    /// Sends it with the key of the organisation.
+    async fn by(self, service: &Service) -> Answer {
+        self.bearer(&service.key).to(service).await
+    }
+}
+
+/// Percent-encodes all but letters and digits.
+fn encode(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut encoded, byte| {
+        if byte.is_ascii_alphanumeric() {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+        encoded
+    })
+}
+
+/// Everything an organisation shows with this key. The doctor has to find it healthy.
+async fn contents(service: &Service, org: &str, key: &str) -> String {
+    let report = service.examine(org).await;
+    assert!(report.is_healthy(), "{org}: {:#?}", report.findings);
+    let mut text = format!("{} users, {} groups, {} memberships", report.users, report.groups, report.memberships);
+    for path in ["/Users?count=1000", "/Groups?count=1000"] {
+        let list = Sent::get(path).bearer(key).to(service).await;
+        assert_eq!(list.status, 200, "{:#}", list.body);
+        let _ = write!(text, "\n{:#}", list.body);
+    }
+    text
+}
+
+/// What is wrong with the form of an answer, whatever it says: nothing is stored or sniffed, and an error is a SCIM
+/// error with its own status.
+fn faults(answer: &Answer) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut wants = |what: &str, found: &str, wanted: &str| {
+        if found != wanted {
+            faults.push(format!("{what} is {found:?}, not {wanted:?}"));
+        }
+    };
+    if answer.status >= 500 && answer.status != 501 {
+        wants("the status", &answer.status.to_string(), "below 500");
+    }
+    if !answer.body.is_null() {
+        wants("content-type", answer.header("content-type"), "application/scim+json");
+        wants("x-content-type-options", answer.header("x-content-type-options"), "nosniff");
+        wants("cache-control", answer.header("cache-control"), "no-store");
+    }
+    if answer.status >= 400 {
+        let body = &answer.body;
+        wants("schemas", &body["schemas"].to_string(), r#"["urn:ietf:params:scim:api:messages:2.0:Error"]"#);
+        wants("status in the body", body["status"].as_str().unwrap_or("none"), &answer.status.to_string());
+        if body["detail"].as_str().is_none_or(str::is_empty) {
+            wants("detail", "none", "a sentence");
+        }
+        if answer.status == 400 && body["scimType"].as_str().is_none_or(str::is_empty) {
+            wants("scimType", "none", "a word of table 9");
+        }
+        if answer.status == 401 && !answer.header("www-authenticate").starts_with("Bearer") {
+            wants("www-authenticate", answer.header("www-authenticate"), "Bearer");
+        }
+    }
+    for name in answer.headers.keys().filter(|name| name.as_str().starts_with("access-control-")) {
+        wants("a CORS header", name.as_str(), "absent");
+    }
+    faults
+}
+
+/// Fails with every line of a table that was not as it should be.
+fn report(failures: &[String]) {
+    assert!(failures.is_empty(), "\n{}\n", failures.join("\n"));
+}

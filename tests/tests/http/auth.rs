@@ -1,0 +1,712 @@
+//! Who is let in: every route of the service × everything that may stand in the place of a key.
+//!
+//! The routes are those the routers are made of, so one that is added later is in the matrix without anybody thinking
+//! of it. Whoever is refused has changed nothing.
+
+use axum::{
+    Router,
+    body::Body,
+    http::{Method, Request},
+};
+use http_body_util::BodyExt;
+use scim::{message::SEARCH_REQUEST_URN, schema::USER_URN};
+use serde_json::{Value, json};
+use service::{
+    ambient::Entropy,
+    auth::{ApiKey, Scope},
+    http::{self, BASE_PATH, Route},
+};
+use tests::{ORG, Service};
+use tower::ServiceExt;
+
+use super::{Sent, contents, faults, report};
+
+/// The other organisation.
+const OTHER: &str = "beta";
+
+/// A service with something in it that can be read, changed and deleted.
+struct World {
+    service: Service,
+    user: String,
+    group: String,
+    before: String,
+}
+
+impl World {
+    async fn new() -> Self {
+        let service = Service::new().await;
+        let user = service.user("ada@example.com").await;
+        let group = service.group("Engineers", &[&user]).await;
+        let before = contents(&service, ORG, &service.key).await;
+        Self { service, user, group, before }
+    }
+
+    /// The path of the route with ids of what exists.
+    fn path(&self, route: &Route) -> String {
+        let path = match route.path {
+            path if path.starts_with("/Users/") => path.replace("{id}", &self.user),
+            path if path.starts_with("/Groups/") => path.replace("{id}", &self.group),
+            path => path.replace("{name}", "User").replace("{urn}", USER_URN),
+        };
+        assert!(!path.contains('{'), "a new route: say here what stands for its parameter: {path}");
+        path
+    }
+
+    /// A request that is carried out on that route by whoever may.
+    fn request(&self, route: &Route) -> Sent {
+        let path = self.path(route);
+        let resource = match route.path {
+            path if path.ends_with("/.search") => json!({ "schemas": [SEARCH_REQUEST_URN], "count": 5 }),
+            path if path.starts_with("/Users") => json!({ "userName": "eve@example.com" }),
+            _ => json!({ "displayName": "Intruders" }),
+        };
+        let operations = json!([{ "op": "replace", "value": { "displayName": "Intruder" } }]);
+        match route.method {
+            Method::GET | Method::DELETE => Sent::new(route.method.clone(), &path),
+            Method::POST | Method::PUT => Sent::json(route.method.clone(), &path, &resource),
+            Method::PATCH => Sent::patch(&path, &operations),
+            ref method => panic!("a new method: say here what its request is: {method}"),
+        }
+    }
+
+    /// Sends a request for every route, each changed by `credentials`, and expects this status of each.
+    async fn every_route_answers(
+        &self,
+        what: &str,
+        credentials: impl Fn(Sent) -> Sent,
+        expected: impl Fn(&Route) -> u16,
+    ) {
+        let mut failures = Vec::new();
+        for route in http::all() {
+            let answer = credentials(self.request(&route)).to(&self.service).await;
+            let place = format!("{what}: {} {}", route.method, route.path);
+            let wanted = expected(&route);
+            if answer.status != wanted {
+                failures.push(format!("{place}: {}, not {wanted}: {}", answer.status, answer.body));
+            }
+            if answer.body.to_string().contains("scim_acme_") {
+                failures.push(format!("{place}: the answer holds the key"));
+            }
+            failures.extend(faults(&answer).into_iter().map(|fault| format!("{place}: {fault}")));
+        }
+        report(&failures);
+        assert_eq!(contents(&self.service, ORG, &self.service.key).await, self.before, "{what}: changed");
+    }
+
+    /// Nobody without a key of this service gets past any route.
+    async fn refuses(&self, what: &str, credentials: impl Fn(Sent) -> Sent) {
+        self.every_route_answers(what, credentials, |_| 401).await;
+    }
+}
+
+/// The scope a route asks for, and the status that whoever has it gets.
+fn purpose(route: &Route) -> (Scope, u16) {
+    match (route.path, &route.method) {
+        ("/Me", _) => (Scope::Read, 501),
+        ("/Bulk", _) => (Scope::Write, 501),
+        (path, &Method::POST) if path.ends_with("/.search") => (Scope::Read, 200),
+        (_, &Method::GET) => (Scope::Read, 200),
+        (_, &Method::POST) => (Scope::Write, 201),
+        (_, &Method::DELETE) => (Scope::Write, 204),
+        (path, &Method::PATCH) if path.starts_with("/Groups") => (Scope::Write, 204),
+        _ => (Scope::Write, 200),
+    }
+}
+
+fn reads(route: &Route) -> bool {
+    purpose(route).0 == Scope::Read
+}
+
+/// An item of the organisation, as opposed to a collection or what everybody may see.
+fn is_item(route: &Route) -> bool {
+    route.path.ends_with("/{id}")
+}
+
+/// A key of the right form that nobody gave out.
+fn forged(org: &str) -> String {
+    let org = org.parse().expect("the name of an organisation");
+    ApiKey::generate(&org, &Entropy::seeded(7)).expect("a key").reveal().to_owned()
+}
+
+fn authorization(value: &str) -> impl Fn(Sent) -> Sent {
+    move |request| request.header("authorization", value)
+}
+
+#[tokio::test]
+async fn each_request_of_the_matrix_is_carried_out_with_a_good_key() {
+    for scopes in [&[Scope::Scim][..], &[Scope::Read, Scope::Write]] {
+        for route in http::all() {
+            let world = World::new().await;
+            let key = world.service.organisation(ORG, scopes).await;
+            let answer = world.request(&route).bearer(&key).to(&world.service).await;
+            let place = format!("{} {}", route.method, route.path);
+            assert_eq!(answer.status, purpose(&route).1, "{place}: {}", answer.body);
+            let changed = contents(&world.service, ORG, &world.service.key).await != world.before;
+            assert_eq!(changed, !reads(&route) && answer.status < 300, "{place}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_a_key_every_route_is_closed() {
+    let world = World::new().await;
+    world.refuses("no header", |request| request).await;
+    for value in ["", " ", "Bearer", "Bearer ", "bearer \t "] {
+        world.refuses(&format!("header {value:?}"), authorization(value)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_key_opens_no_route() {
+    let world = World::new().await;
+    let key = world.service.key.clone();
+    let mut wrong_sum = key.clone();
+    wrong_sum.replace_range(key.len() - 1.., if key.ends_with('0') { "1" } else { "0" });
+    let mut wrong_secret = key.clone();
+    wrong_secret.replace_range(12..13, if &key[12..13] == "A" { "B" } else { "A" });
+    for (what, value) in [
+        ("junk", "Bearer junk".to_owned()),
+        ("a JWT", "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJhY21lIn0.".to_owned()),
+        ("10,000 characters", format!("Bearer {}", "x".repeat(10_000))),
+        ("no text", "Bearer \u{e9}\u{1f511}".to_owned()),
+        ("a wrong checksum", format!("Bearer {wrong_sum}")),
+        ("a wrong secret", format!("Bearer {wrong_secret}")),
+        ("the first half", format!("Bearer {}", &key[..key.len() / 2])),
+        ("one character more", format!("Bearer {key}0")),
+        ("another word behind", format!("Bearer {key} {key}")),
+        ("a comma and another key", format!("Bearer {key}, Bearer {key}")),
+        ("in quotes", format!("Bearer \"{key}\"")),
+        ("in capitals", format!("Bearer {}", key.to_uppercase())),
+        ("another organisation's name", format!("Bearer {}", key.replacen(ORG, OTHER, 1))),
+        ("the organisation alone", "Bearer scim_acme_".to_owned()),
+        ("a path in the organisation", "Bearer scim_acme#USER_x".to_owned()),
+    ] {
+        world.refuses(what, authorization(&value)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_key_nobody_gave_out_opens_no_route() {
+    let world = World::new().await;
+    for org in [ORG, OTHER, "nobody"] {
+        world.refuses(org, authorization(&format!("Bearer {}", forged(org)))).await;
+    }
+}
+
+#[tokio::test]
+async fn another_scheme_opens_no_route() {
+    let world = World::new().await;
+    let key = &world.service.key;
+    for scheme in ["Basic", "Digest", "Token", "ApiKey", "SSWS", "Bearer:", "Bearer,", "Bearertoken"] {
+        world.refuses(scheme, authorization(&format!("{scheme} {key}"))).await;
+    }
+    world.refuses("Bearer Bearer", authorization(&format!("Bearer Bearer {key}"))).await;
+    world.refuses("bearer BEARER", authorization(&format!("bearer BEARER {key}"))).await;
+}
+
+#[tokio::test]
+async fn two_authorization_headers_open_no_route() {
+    let world = World::new().await;
+    let good = format!("Bearer {}", world.service.key);
+    for [first, second] in [[good.as_str(), good.as_str()], [&good, "Bearer junk"], ["Basic eA==", &good], ["", &good]]
+    {
+        world
+            .refuses("two headers", |request| {
+                request.header("authorization", first).header("authorization", second)
+            })
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn a_key_outside_the_authorization_header_opens_no_route() {
+    let world = World::new().await;
+    let key = world.service.key.clone();
+    for name in ["access_token", "token", "key", "api_key", "Authorization", "authorization", "bearer"] {
+        world
+            .refuses(name, |mut request| {
+                request.target = format!("{}?{name}={key}", request.target);
+                request
+            })
+            .await;
+    }
+    for (name, value) in [
+        ("cookie", format!("Authorization={key}; token={key}; scim={key}")),
+        ("proxy-authorization", format!("Bearer {key}")),
+        ("x-authorization", format!("Bearer {key}")),
+        ("x-api-key", key.clone()),
+        ("x-forwarded-authorization", format!("Bearer {key}")),
+        ("x-amzn-remapped-authorization", format!("Bearer {key}")),
+    ] {
+        world.refuses(name, |request| request.header(name, &value)).await;
+    }
+    world
+        .refuses("user information", |mut request| {
+            request.target = format!("https://{key}:{key}@scim.test{}", request.target);
+            request
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_revoked_key_opens_no_route() {
+    let world = World::new().await;
+    let store = &world.service.app.store;
+    let org = ORG.parse().expect("an organisation");
+    let known: Vec<_> = store.keys(&org).await.expect("keys").into_iter().map(|key| key.id).collect();
+    let key = world.service.organisation(ORG, &[Scope::Scim]).await;
+    let keys = store.keys(&org).await.expect("keys");
+    let new = keys.iter().find(|key| !known.contains(&key.id)).expect("the new key");
+    world.every_route_answers("before", |sent| sent, |_| 401).await;
+    let answer = Sent::get("/Users").bearer(&key).to(&world.service).await;
+    assert_eq!(answer.status, 200, "it opens routes until it is revoked");
+
+    assert!(store.revoke_key(&org, &new.id).await.expect("revoked"));
+    world.refuses("revoked", authorization(&format!("Bearer {key}"))).await;
+}
+
+#[tokio::test]
+async fn a_key_of_a_disabled_organisation_opens_no_route() {
+    let world = World::new().await;
+    let store = &world.service.app.store;
+    let key = world.service.organisation(OTHER, &[Scope::Scim]).await;
+    let other = OTHER.parse().expect("an organisation");
+    assert!(store.enable_org(&other, false).await.expect("disabled"));
+    let credentials = format!("Bearer {key}");
+    world.every_route_answers("disabled", authorization(&credentials), |_| 403).await;
+    assert_eq!(world.service.examine(OTHER).await.users, 0);
+
+    assert!(store.enable_org(&other, true).await.expect("enabled"));
+    assert_eq!(Sent::get("/Users").bearer(&key).to(&world.service).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_key_that_may_only_read_changes_nothing() {
+    let world = World::new().await;
+    let key = format!("Bearer {}", world.service.organisation(ORG, &[Scope::Read]).await);
+    world
+        .every_route_answers("read", authorization(&key), |route| {
+            if reads(route) { purpose(route).1 } else { 403 }
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_key_that_may_only_write_reads_nothing() {
+    let world = World::new().await;
+    let key = format!("Bearer {}", world.service.organisation(ORG, &[Scope::Write]).await);
+    let mut failures = Vec::new();
+    for route in http::all().iter().filter(|route| reads(route)) {
+        let answer = world.request(route).header("authorization", &key).to(&world.service).await;
+        if answer.status != 403 || !faults(&answer).is_empty() || answer.body.to_string().contains("ada@") {
+            failures.push(format!("{}: {} {}", route.path, answer.status, answer.body));
+        }
+    }
+    report(&failures);
+}
+
+#[tokio::test]
+async fn another_organisations_key_sees_and_changes_nothing_here() {
+    let world = World::new().await;
+    let key = world.service.organisation(OTHER, &[Scope::Scim]).await;
+    let credentials = format!("Bearer {key}");
+    world
+        .every_route_answers("beta", authorization(&credentials), |route| {
+            if is_item(route) { 404 } else { purpose(route).1 }
+        })
+        .await;
+    // What it created is its own, and the only thing in its lists.
+    for (path, name) in [("/Users", "userName"), ("/Groups", "displayName")] {
+        let list = Sent::get(path).bearer(&key).to(&world.service).await.body;
+        assert_eq!(list["totalResults"], 1, "{list:#}");
+        assert_ne!(list["Resources"][0][name], Value::Null);
+        assert!(!list.to_string().contains(&world.user) && !list.to_string().contains(&world.group));
+    }
+}
+
+#[tokio::test]
+async fn another_organisations_item_and_one_that_never_was_are_answered_alike() {
+    let world = World::new().await;
+    let key = world.service.organisation(OTHER, &[Scope::Scim]).await;
+    let nobody = "01936f20-0000-7000-8000-000000000000";
+    for route in http::all().iter().filter(|route| is_item(route)) {
+        let request = world.request(route);
+        let mut unknown = request.clone();
+        unknown.target = unknown.target.replace(&world.user, nobody).replace(&world.group, nobody);
+        let [here, nowhere] = [request, unknown].map(|sent| sent.bearer(&key));
+        let (here, nowhere) = (here.to(&world.service).await, nowhere.to(&world.service).await);
+        assert_eq!(here.snapshot(), nowhere.snapshot(), "{} {}", route.method, route.path);
+        assert_eq!(here.headers, nowhere.headers, "{} {}", route.method, route.path);
+    }
+}
+
+#[tokio::test]
+async fn no_header_and_no_parameter_names_the_organisation() {
+    let world = World::new().await;
+    let key = world.service.organisation(OTHER, &[Scope::Scim]).await;
+    for route in http::all().iter().filter(|route| is_item(route)) {
+        let mut request = world.request(route).bearer(&key);
+        for name in ["x-org", "x-organization", "x-organisation", "x-tenant", "x-tenant-id", "x-scim-org"] {
+            request = request.header(name, ORG);
+        }
+        request.target = format!("{}?org={ORG}&tenant={ORG}&organization={ORG}&id={}", request.target, world.user);
+        let answer = request.to(&world.service).await;
+        assert_eq!(answer.status, 404, "{} {}", route.method, route.path);
+    }
+    assert_eq!(contents(&world.service, ORG, &world.service.key).await, world.before);
+}
+
+#[tokio::test]
+async fn the_scheme_is_taken_in_any_case_and_may_be_left_out() {
+    let world = World::new().await;
+    let key = world.service.key.clone();
+    for value in [
+        format!("Bearer {key}"),
+        format!("bearer {key}"),
+        format!("BEARER {key}"),
+        format!("bEaReR  {key} "),
+        key.clone(),
+        format!(" {key} "),
+    ] {
+        let answer = Sent::get("/Users").header("authorization", &value).to(&world.service).await;
+        assert_eq!(answer.status, 200, "{value}");
+    }
+}
+
+#[tokio::test]
+async fn the_pepper_before_is_honoured_until_it_is_gone() {
+    use service::auth::{Pepper, Peppers, Secret};
+    let service = Service::new().await;
+    let [old, new] = [Secret::new(*b"a pepper for tests"), Secret::new(*b"another pepper")];
+    for (previous, status) in [(Some(old), 200), (None, 401)] {
+        let mut app = service.app.clone();
+        app.pepper = Pepper::File(Peppers { current: new.clone(), previous });
+        let request = Request::get(format!("{BASE_PATH}/Users"))
+            .header("authorization", format!("Bearer {}", service.key))
+            .body(Body::empty())
+            .expect("a request");
+        let answer = http::router(app, http::all()).oneshot(request).await.expect("an answer");
+        assert_eq!(answer.status(), status);
+    }
+}
+
+/// The paths of the service, each with the methods it has.
+fn paths() -> Vec<(Route, Vec<Method>)> {
+    let mut paths: Vec<(Route, Vec<Method>)> = Vec::new();
+    for route in http::all() {
+        match paths.iter_mut().find(|(known, _)| known.path == route.path) {
+            Some((_, methods)) => methods.push(route.method),
+            None => paths.push((route.clone(), vec![route.method])),
+        }
+    }
+    paths
+}
+
+#[tokio::test]
+async fn every_other_method_is_405_and_says_which_there_are() {
+    let world = World::new().await;
+    let standard = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
+    let others = ["get", "Post", "QUERY", "PROPFIND", "PURGE", "LINK", "X"];
+    let mut failures = Vec::new();
+    for (route, methods) in paths() {
+        for name in standard.iter().chain(&others) {
+            let method = Method::from_bytes(name.as_bytes()).expect("a method");
+            if methods.contains(&method) {
+                continue;
+            }
+            for key in [None, Some(&world.service.key)] {
+                let mut sent = Sent::post(&world.path(&route), &json!({ "userName": "eve@example.com" }));
+                sent.method = method.clone();
+                let sent = key.map_or(sent.clone(), |key| sent.bearer(key));
+                let answer = sent.to(&world.service).await;
+                let place = format!("{name} {}", route.path);
+                let mut allow: Vec<&str> = answer.header("allow").split(',').map(str::trim).collect();
+                allow.retain(|method| *method != "HEAD");
+                allow.sort_unstable();
+                let mut wanted: Vec<&str> = methods.iter().map(Method::as_str).collect();
+                wanted.sort_unstable();
+                if answer.status != 405 {
+                    failures.push(format!("{place}: {}, not 405", answer.status));
+                }
+                if allow != wanted {
+                    failures.push(format!("{place}: Allow is {allow:?}, not {wanted:?}"));
+                }
+                failures.extend(faults(&answer).into_iter().map(|fault| format!("{place}: {fault}")));
+            }
+        }
+    }
+    report(&failures);
+    assert_eq!(contents(&world.service, ORG, &world.service.key).await, world.before);
+}
+
+#[tokio::test]
+async fn head_is_get_without_the_body_and_needs_a_key_too() {
+    let world = World::new().await;
+    for route in http::all().iter().filter(|route| route.method == Method::GET) {
+        let mut head = world.request(route);
+        head.method = Method::HEAD;
+        let answer = head.clone().to(&world.service).await;
+        assert_eq!(answer.status, 401, "{}", route.path);
+        let answer = head.by(&world.service).await;
+        assert_eq!((answer.status, answer.body), (purpose(route).1, Value::Null), "{}", route.path);
+    }
+}
+
+#[tokio::test]
+async fn a_path_nobody_knows_is_404_with_a_key_and_without() {
+    let world = World::new().await;
+    let mut failures = Vec::new();
+    for path in [
+        "", "/", "/users", "/USERS", "/User", "/Userss", "/me", "/bulk", "/search", "/Users/x/y",
+        "/Users/x/Groups", "/Schemas/x/y", "/ResourceTypes/User/x", "/serviceProviderConfig", "/v2/Users",
+        "/scim/v2/Users", "/admin", "/metrics", "/health", "/.well-known/x", "/favicon.ico", "/Users;x=1",
+        "/Users.json", "/Users//x/y", "/%00", "/Users%00", "/Users%0d%0aX-Injected:%201", "/%ff", "/~root",
+        "/Users/{id}/x", "/*", "/:id", "/%3Cscript%3Ealert(1)%3C/script%3E", "/Users/../..",
+    ] {
+        for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS] {
+            let mut sent = Sent::post(path, &json!({ "userName": "eve@example.com" }));
+            sent.method = method.clone();
+            for sent in [sent.clone(), sent.bearer(&world.service.key)] {
+                let answer = sent.to(&world.service).await;
+                let place = format!("{method} {path:?}");
+                if answer.status != 404 {
+                    failures.push(format!("{place}: {} {}", answer.status, answer.body));
+                }
+                if answer.headers.contains_key("x-injected") || answer.body.to_string().contains("alert") {
+                    failures.push(format!("{place}: echoed"));
+                }
+                failures.extend(faults(&answer).into_iter().map(|fault| format!("{place}: {fault}")));
+            }
+        }
+    }
+    report(&failures);
+    assert_eq!(contents(&world.service, ORG, &world.service.key).await, world.before);
+}
+
+/// Ways to write the path of an item other than the plain one.
+fn spellings(collection: &str, id: &str) -> Vec<String> {
+    let encoded: String = collection.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let first = format!("%{:02X}{}", collection.as_bytes()[0], &collection[1..]);
+    vec![
+        format!("/scim/v2/{encoded}/{id}"),
+        format!("/scim/v2/{first}/{id}"),
+        format!("/scim/v2%2F{collection}/{id}"),
+        format!("/scim%2Fv2/{collection}/{id}"),
+        format!("/scim/v2/{collection}%2F{id}"),
+        format!("/scim/v2/{collection}%2f{id}"),
+        format!("/scim/v2/{collection}/%2e/{id}"),
+        format!("/scim/v2/{collection}/./{id}"),
+        format!("/scim/v2/./{collection}/{id}"),
+        format!("/scim/v2/Schemas/../{collection}/{id}"),
+        format!("/scim/v2/Schemas/%2e%2e/{collection}/{id}"),
+        format!("/scim/v2/Schemas/..%2f{collection}/{id}"),
+        format!("/scim/v2/../v2/{collection}/{id}"),
+        format!("/scim/v2/{collection}/x/../{id}"),
+        format!("/scim/v2/{collection}/{id}%00"),
+        format!("/scim/v2/{collection}/{id}%20"),
+        format!("/scim/v2/{collection}/%20{id}"),
+        format!("/scim/v2/{collection}/{id};a=b"),
+        format!("/scim/v2/{collection}/{id}/."),
+        format!("/scim/v2/{collection}\\{id}"),
+        format!("//scim//v2//{collection}//{id}"),
+        format!("/scim/v2//{collection}/{id}//"),
+        format!("///{collection}///{id}"),
+        format!("/v2/{collection}/{id}/"),
+        format!("/{collection}/{id}"),
+        format!("http://scim.test/scim/v2/{collection}/{id}"),
+        format!("/scim/v2/{collection}/%{:x}{}", id.as_bytes()[0], &id[1..]),
+    ]
+}
+
+#[tokio::test]
+async fn no_spelling_of_a_path_gets_past_the_key() {
+    let world = World::new().await;
+    let mut failures = Vec::new();
+    for (collection, id) in [("Users", &world.user), ("Groups", &world.group)] {
+        for target in spellings(collection, id) {
+            for method in [Method::GET, Method::HEAD, Method::PUT, Method::PATCH, Method::DELETE, Method::POST] {
+                let mut sent = Sent::post("", &json!({ "userName": "eve@x", "displayName": "Eve" }));
+                (sent.target, sent.method) = (target.clone(), method.clone());
+                let answer = sent.to(&world.service).await;
+                if !matches!(answer.status, 401 | 404 | 405) {
+                    failures.push(format!("{method} {target}: {} {}", answer.status, answer.body));
+                }
+                if method != Method::HEAD {
+                    failures
+                        .extend(faults(&answer).into_iter().map(|fault| format!("{method} {target}: {fault}")));
+                }
+            }
+        }
+    }
+    report(&failures);
+    assert_eq!(contents(&world.service, ORG, &world.service.key).await, world.before);
+}
+
+#[tokio::test]
+async fn a_path_is_taken_with_the_base_and_without_and_with_slashes_too_many() {
+    let world = World::new().await;
+    let plain = world.service.get(&format!("/Users/{}", world.user)).await;
+    assert_eq!(plain.status, 200);
+    for target in [
+        "/scim/v2/Users/ID", "/v2/Users/ID", "/Users/ID", "/scim/v2/Users/ID/", "/v2/Users/ID/", "/Users/ID/",
+        "//scim/v2//Users/ID", "/scim//v2/Users//ID//", "https://other.test/scim/v2/Users/ID", "/scim/v2/Users/ID?",
+        "/scim/v2/Users/ID/?aadOptscim062020", "/scim/v2/Users/ID?&&x=1&",
+    ] {
+        let mut sent = Sent::get("");
+        sent.target = target.replace("ID", &world.user);
+        let answer = sent.by(&world.service).await;
+        assert_eq!(answer.snapshot(), plain.snapshot(), "{target}");
+        assert_eq!(answer.headers, plain.headers, "{target}");
+    }
+}
+
+#[tokio::test]
+async fn a_dot_segment_or_an_encoded_name_is_another_path() {
+    let world = World::new().await;
+    let mut failures = Vec::new();
+    for target in [
+        "/scim/v2/%55sers", "/scim/v2/Use%72s", "/scim/v2/./Users", "/scim/v2/Groups/../Users", "/scim/v2/x/%2e%2e/Users",
+        "/scim/v2%2fUsers", "/scim/V2/Users", "/SCIM/v2/Users", "/scim/v2/scim/v2/Users", "/scim/v1/Users", "/scim/Users",
+    ] {
+        let mut sent = Sent::get("");
+        target.clone_into(&mut sent.target);
+        let answer = sent.by(&world.service).await;
+        if answer.status != 404 {
+            failures.push(format!("{target}: {}", answer.status));
+        }
+        failures.extend(faults(&answer).into_iter().map(|fault| format!("{target}: {fault}")));
+    }
+    report(&failures);
+}
+
+/// An answer as it goes over the wire, to look for what should not be in it.
+async fn text(router: Router, sent: Sent) -> String {
+    let mut request = Request::builder().method(sent.method).uri(sent.target);
+    for (name, value) in sent.headers {
+        request = request.header(name, value);
+    }
+    let request = request.body(Body::from(sent.body)).expect("a request");
+    let (parts, body) = router.oneshot(request).await.expect("an answer").into_parts();
+    let body = body.collect().await.expect("a body").to_bytes();
+    format!("{} {:?} {}", parts.status, parts.headers, String::from_utf8_lossy(&body))
+}
+
+#[tokio::test]
+async fn no_header_of_the_client_finds_its_way_into_an_answer() {
+    for base_url in [Some(tests::BASE.to_owned()), None] {
+        for route in http::all() {
+            let world = World::new().await;
+            let mut app = world.service.app.clone();
+            app.base_url.clone_from(&base_url);
+            let router = http::router(app, http::all());
+            let mut sent = world.request(&route);
+            sent.target = format!("https://evil.example:666{}", sent.target);
+            for name in [
+                "host", "x-forwarded-host", "x-forwarded-server", "x-forwarded-prefix", "x-host", "x-original-host",
+                "x-original-url", "x-rewrite-url", "x-http-host-override", "origin", "referer", "user-agent",
+            ] {
+                sent = sent.header(name, "evil.example");
+            }
+            sent = sent
+                .header("forwarded", "host=evil.example;proto=evil")
+                .header("x-forwarded-proto", "evil")
+                .header("x-forwarded-port", "666");
+            for (status, sent) in [(401, sent.clone()), (purpose(&route).1, sent.bearer(&world.service.key))] {
+                let answer = text(router.clone(), sent).await;
+                assert!(answer.starts_with(&status.to_string()), "{} {}: {answer}", route.method, route.path);
+                assert!(!answer.contains("evil") && !answer.contains(":666"), "{base_url:?}: {answer}");
+                assert!(base_url.is_none() || !answer.contains("/v2/") || answer.contains(tests::BASE));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_method_is_what_the_request_line_says() {
+    let world = World::new().await;
+    let item = format!("/Users/{}", world.user);
+    for name in ["x-http-method-override", "x-http-method", "x-method-override", "x-method"] {
+        for method in ["DELETE", "PUT", "PATCH"] {
+            let answer = Sent::get(&item).header(name, method).by(&world.service).await;
+            assert_eq!(answer.status, 200, "{name}: {method}");
+            let answer = Sent::get("/Users").header(name, "POST").by(&world.service).await;
+            assert_eq!(answer.status, 200, "{name}");
+            let answer = Sent::post(&item, &json!({ "userName": "x" })).header(name, method).by(&world.service).await;
+            assert_eq!(answer.status, 405, "{name}: {method}");
+            let answer = Sent::get(&format!("{item}?_method={method}&method={method}")).by(&world.service).await;
+            assert_eq!(answer.status, 200, "{method}");
+        }
+    }
+    assert_eq!(contents(&world.service, ORG, &world.service.key).await, world.before);
+}
+
+/// Everything that a route can be answered with, by its status.
+async fn answers_of_every_kind(world: &World) -> Vec<(String, tests::Answer)> {
+    let (service, user, group) = (&world.service, &world.user, &world.group);
+    let etag = service.get(&format!("/Users/{user}")).await.header("etag").to_owned();
+    let (user, group) = (format!("/Users/{user}"), format!("/Groups/{group}"));
+    let many = vec![b' '; 1024 * 1024 + 1];
+    let mut answers = Vec::new();
+    for (what, sent) in [
+        ("200", Sent::get("/Users")),
+        ("200", Sent::get(&user)),
+        ("200", Sent::get("/ServiceProviderConfig")),
+        ("201", Sent::post("/Users", &json!({ "userName": "bob" }))),
+        ("304", Sent::get(&user).header("if-none-match", &etag)),
+        ("204", Sent::patch(&group, &json!([{ "op": "replace", "value": { "displayName": "New" } }]))),
+        ("400", Sent::get("/Users?filter=x")),
+        ("404", Sent::get("/Users/x")),
+        ("404", Sent::get("/Nothing")),
+        ("405", Sent::new(Method::DELETE, "/Users")),
+        ("409", Sent::post("/Users", &json!({ "userName": "bob" }))),
+        ("412", Sent::new(Method::DELETE, &user).header("if-match", "W/\"x\"")),
+        ("413", Sent::bytes(Method::POST, "/Users", many)),
+        ("415", Sent::post("/Users", &json!({})).with_header("content-type", "text/plain")),
+        ("204", Sent::new(Method::DELETE, &user)),
+    ] {
+        let answer = sent.header("origin", "https://evil.example").by(service).await;
+        assert_eq!(answer.status.to_string(), what, "{:#}", answer.body);
+        answers.push((what.to_owned(), answer));
+    }
+    answers.push(("401".to_owned(), Sent::get("/Users").to(service).await));
+    let preflight = Sent::new(Method::OPTIONS, "/Users")
+        .header("origin", "https://evil.example")
+        .header("access-control-request-method", "POST")
+        .header("access-control-request-headers", "authorization");
+    answers.push(("preflight".to_owned(), preflight.to(service).await));
+    answers
+}
+
+#[tokio::test]
+async fn no_answer_allows_another_origin() {
+    for (what, answer) in answers_of_every_kind(&World::new().await).await {
+        for name in answer.headers.keys() {
+            assert!(!name.as_str().starts_with("access-control-"), "{what}: {name}");
+        }
+        assert!(answer.status >= 400 || what != "preflight", "{what}");
+    }
+}
+
+#[tokio::test]
+async fn every_answer_with_a_body_is_scim_and_neither_kept_nor_sniffed() {
+    let mut failures = Vec::new();
+    for (what, answer) in answers_of_every_kind(&World::new().await).await {
+        failures.extend(faults(&answer).into_iter().map(|fault| format!("{what}: {fault}")));
+    }
+    report(&failures);
+}
+
+#[tokio::test]
+async fn an_answer_without_a_body_is_not_kept_either() {
+    let mut failures = Vec::new();
+    for (what, answer) in answers_of_every_kind(&World::new().await).await {
+        if answer.body.is_null() {
+            for (name, wanted) in [("cache-control", "no-store"), ("x-content-type-options", "nosniff")] {
+                if answer.header(name) != wanted {
+                    failures.push(format!("{what}: {name} is {:?}, not {wanted:?}", answer.header(name)));
+                }
+            }
+        }
+    }
+    report(&failures);
+}
