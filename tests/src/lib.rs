@@ -3,6 +3,12 @@
 //! The clock stands still and random bytes are a sequence, so whole answers can be compared. Nothing is mocked: a
 //! request goes through routing, authentication, the store and the AWS SDK to the engine.
 
+#![allow(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "a test that cannot go on fails by panicking"
+)]
+
 pub mod exchange;
 
 use axum::{

@@ -118,7 +118,8 @@ fn encode(text: &str) -> String {
 async fn contents(service: &Service, org: &str, key: &str) -> String {
     let report = service.examine(org).await;
     assert!(report.is_healthy(), "{org}: {:#?}", report.findings);
-    let mut text = format!("{} users, {} groups, {} memberships", report.users, report.groups, report.memberships);
+    let mut text =
+        format!("{} users, {} groups, {} memberships", report.users, report.groups, report.memberships);
     for path in ["/Users?count=1000", "/Groups?count=1000"] {
         let list = Sent::get(path).bearer(key).to(service).await;
         assert_eq!(list.status, 200, "{:#}", list.body);

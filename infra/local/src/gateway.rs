@@ -17,7 +17,7 @@ use dynoxide::Database;
 use service::{
     App, Error,
     ambient::{Clock, Entropy},
-    auth::{ApiKey, Org, Pepper, Peppers, Scope, Secret},
+    auth::{ApiKey, Org, Pepper, Peppers, Scope, Secret, hex},
     config::Tables,
     http,
     store::Store,
@@ -114,7 +114,6 @@ impl Gateway {
     }
 
     /// The router of every function.
-    #[must_use]
     pub fn router(&self, base_url: String) -> Router {
         http::router(self.app(base_url), http::all())
     }
@@ -199,7 +198,7 @@ fn pepper(path: &Path, entropy: &Entropy) -> io::Result<Vec<u8>> {
         Err(error) => return Err(error),
     }
     let bytes: [u8; 32] = entropy.bytes().map_err(io::Error::other)?;
-    let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let text = hex(&bytes);
     let draft = path.with_extension("draft");
     let _ = fs::remove_file(&draft);
     let mut file = private_file(&draft)?;

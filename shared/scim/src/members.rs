@@ -221,10 +221,9 @@ impl<'a> Fates<'a> {
         self.of.insert(id, None);
     }
 
-    /// Who is a member at this point.
+    /// Who may be a member at this point: some of the current ones are gone already.
     fn members(&self, current: &'a [Member]) -> impl Iterator<Item = &'a Member> {
-        let untouched = current.iter().filter(|member| !self.of.contains_key(member.value.as_str()));
-        untouched.chain(self.of.values().flatten().map(|(_, member)| *member))
+        current.iter().chain(self.of.values().flatten().map(|(_, member)| *member))
     }
 
     fn into_edit(self, clear: bool) -> MemberEdit {
@@ -366,12 +365,12 @@ mod tests {
     #[test]
     fn members_are_added_in_the_order_they_were_sent() {
         let operations = [
-            MemberOperation::Add(vec![user("c"), user("a"), user("b")]),
+            MemberOperation::Add(vec![user("c"), user("b"), user("a")]),
             MemberOperation::Remove(vec!["c".into()]),
             MemberOperation::Add(vec![user("a"), user("c")]),
         ];
         let added: Vec<_> = fold(&operations).unwrap().add.into_iter().map(|member| member.value).collect();
-        assert_eq!(added, ["a", "b", "c"]);
+        assert_eq!(added, ["b", "a", "c"]);
     }
 
     #[test]

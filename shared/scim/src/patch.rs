@@ -797,6 +797,11 @@ mod tests {
         makes(before.clone(), at("replace", "emails.display", json!("d")), &everywhere);
         makes(before.clone(), at("replace", "emails[value pr].display", json!("d")), &everywhere);
         makes(json!({}), at("add", "emails.value", json!("c")), &json!({"emails": [{"value": "c"}]}));
+        for nothing in [json!(null), json!([]), json!("")] {
+            makes(before.clone(), at("add", work, nothing.clone()), &before);
+            let home = json!({"emails": [{"value": "b", "type": "home"}]});
+            makes(before.clone(), at("replace", work, nothing), &home);
+        }
     }
 
     #[test]
@@ -1040,6 +1045,24 @@ mod tests {
     }
 
     #[test]
+    fn an_operation_works_on_what_the_one_before_has_left() {
+        let emails = json!({"emails": [{"value": "a"}, {"value": "b"}]});
+        let operations = json!([
+            {"op": "remove", "path": "emails.value"},
+            {"op": "add", "path": "emails.display", "value": "d"},
+        ]);
+        assert_eq!(patched(&emails, &operations), Ok(user(&json!({"emails": [{"display": "d"}]}))));
+        // The first makes two elements equal, which makes them one.
+        let roles = json!({"roles": [{"value": "a", "display": "d", "primary": true}, {"value": "a", "display": "d", "primary": false}]});
+        let operations = json!([
+            {"op": "add", "path": "roles", "value": [{"value": "a", "type": "t", "primary": true}]},
+            {"op": "add", "path": "roles", "value": [{"value": "a", "primary": true}]},
+        ]);
+        let after = json!({"roles": [{"value": "a", "display": "d", "primary": true}, {"value": "a", "type": "t", "primary": false}]});
+        assert_eq!(patched(&roles, &operations), Ok(user(&after)));
+    }
+
+    #[test]
     fn one_bad_operation_is_the_end_of_all() {
         let before = user(&json!({"title": "a"}));
         let operations = json!([
@@ -1112,12 +1135,13 @@ mod tests {
         let path = format!("{}:Tags", CUSTOM_URN.to_ascii_uppercase());
         let at = |op: &str, value: Value| json!([{"op": op, "path": path, "value": value}]);
         let holds = |value: Value| json!({CUSTOM_URN: {"tags": value}});
-        makes(holds(json!(["a"])), at("add", json!(["a", "b"])), &holds(json!(["a", "b"])));
+        makes(holds(json!(["a", "b"])), at("add", json!(["b", "c"])), &holds(json!(["a", "b", "c"])));
         makes(holds(json!(["a"])), at("replace", json!(["b"])), &holds(json!(["b"])));
         makes(holds(json!(["a"])), at("add", json!("b")), &holds(json!("b")));
-        let tags = json!([{"value": 1, "primary": true}]);
-        let more = json!([{"value": 1, "primary": true}, {"value": 2, "primary": true}]);
-        makes(holds(tags), at("add", more.clone()), &holds(more));
+        // What values and primaries mean in it is not known either.
+        let (one, other) =
+            (json!({"value": 1, "primary": true}), json!({"value": 1, "primary": true, "x": 2}));
+        makes(holds(json!([one])), at("add", json!([other])), &holds(json!([one, other])));
     }
 
     #[test]

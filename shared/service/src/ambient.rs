@@ -56,7 +56,9 @@ impl Clock {
 
 /// Gives random bytes.
 #[derive(Clone)]
-pub struct Entropy(Arc<dyn Fn(&mut [u8]) -> Result<(), Error> + Send + Sync>);
+pub struct Entropy(Arc<Fill>);
+
+type Fill = dyn Fn(&mut [u8]) -> Result<(), Error> + Send + Sync;
 
 impl Entropy {
     /// The operating system's generator.

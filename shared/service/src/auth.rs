@@ -199,7 +199,7 @@ impl ApiKey {
             |_| String::new(),
             |mut mac| {
                 mac.update(self.text.as_bytes());
-                mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+                hex(&mac.finalize().into_bytes())
             },
         )
     }
@@ -210,6 +210,12 @@ pub(crate) const KEY_ID_DIGITS: usize = 16;
 
 fn checksum(text: &str) -> String {
     base62(&crc32fast::hash(text.as_bytes()).to_be_bytes(), CHECKSUM_DIGITS)
+}
+
+/// The bytes in hexadecimal.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// The big-endian number in exactly `digits` digits of base 62.

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How long a pepper is used before it is asked for again.
-const PEPPER_LIFE: Duration = Duration::from_secs(300);
+const PEPPER_LIFE: Duration = Duration::from_mins(5);
 /// How often an unknown key may make the service ask for it sooner.
 const PEPPER_PAUSE: Duration = Duration::from_secs(30);
 

@@ -35,8 +35,8 @@ pub async fn run(routes: Vec<Route>) -> Result<(), Error> {
         pepper: Pepper::SecretsManager(pepper),
         base_url: config::env(config::BASE_URL),
     };
-    let router = http::router(app, routes);
-    lambda_http::run(ServiceBuilder::new().map_request(from_gateway).service(router)).await
+    let service = ServiceBuilder::new().map_request(from_gateway).service(http::router(app, routes));
+    lambda_http::run(service).await
 }
 
 /// The event as a request, with the base URL as the gateway knows it.

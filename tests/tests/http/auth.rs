@@ -208,7 +208,8 @@ async fn another_scheme_opens_no_route() {
 async fn two_authorization_headers_open_no_route() {
     let world = World::new().await;
     let good = format!("Bearer {}", world.service.key);
-    for [first, second] in [[good.as_str(), good.as_str()], [&good, "Bearer junk"], ["Basic eA==", &good], ["", &good]]
+    for [first, second] in
+        [[good.as_str(), good.as_str()], [&good, "Bearer junk"], ["Basic eA==", &good], ["", &good]]
     {
         world
             .refuses("two headers", |request| {
@@ -285,9 +286,13 @@ async fn a_key_that_may_only_read_changes_nothing() {
     let world = World::new().await;
     let key = format!("Bearer {}", world.service.organisation(ORG, &[Scope::Read]).await);
     world
-        .every_route_answers("read", authorization(&key), |route| {
-            if reads(route) { purpose(route).1 } else { 403 }
-        })
+        .every_route_answers(
+            "read",
+            authorization(&key),
+            |route| {
+                if reads(route) { purpose(route).1 } else { 403 }
+            },
+        )
         .await;
 }
 
@@ -349,7 +354,8 @@ async fn no_header_and_no_parameter_names_the_organisation() {
         for name in ["x-org", "x-organization", "x-organisation", "x-tenant", "x-tenant-id", "x-scim-org"] {
             request = request.header(name, ORG);
         }
-        request.target = format!("{}?org={ORG}&tenant={ORG}&organization={ORG}&id={}", request.target, world.user);
+        request.target =
+            format!("{}?org={ORG}&tenant={ORG}&organization={ORG}&id={}", request.target, world.user);
         let answer = request.to(&world.service).await;
         assert_eq!(answer.status, 404, "{} {}", route.method, route.path);
     }
@@ -457,13 +463,43 @@ async fn a_path_nobody_knows_is_404_with_a_key_and_without() {
     let world = World::new().await;
     let mut failures = Vec::new();
     for path in [
-        "", "/", "/users", "/USERS", "/User", "/Userss", "/me", "/bulk", "/search", "/Users/x/y",
-        "/Users/x/Groups", "/Schemas/x/y", "/ResourceTypes/User/x", "/serviceProviderConfig", "/v2/Users",
-        "/scim/v2/Users", "/admin", "/metrics", "/health", "/.well-known/x", "/favicon.ico", "/Users;x=1",
-        "/Users.json", "/Users//x/y", "/%00", "/Users%00", "/Users%0d%0aX-Injected:%201", "/%ff", "/~root",
-        "/Users/{id}/x", "/*", "/:id", "/%3Cscript%3Ealert(1)%3C/script%3E", "/Users/../..",
+        "",
+        "/",
+        "/users",
+        "/USERS",
+        "/User",
+        "/Userss",
+        "/me",
+        "/bulk",
+        "/search",
+        "/Users/x/y",
+        "/Users/x/Groups",
+        "/Schemas/x/y",
+        "/ResourceTypes/User/x",
+        "/serviceProviderConfig",
+        "/v2/Users",
+        "/scim/v2/Users",
+        "/admin",
+        "/metrics",
+        "/health",
+        "/.well-known/x",
+        "/favicon.ico",
+        "/Users;x=1",
+        "/Users.json",
+        "/Users//x/y",
+        "/%00",
+        "/Users%00",
+        "/Users%0d%0aX-Injected:%201",
+        "/%ff",
+        "/~root",
+        "/Users/{id}/x",
+        "/*",
+        "/:id",
+        "/%3Cscript%3Ealert(1)%3C/script%3E",
+        "/Users/../..",
     ] {
-        for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS] {
+        for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS]
+        {
             let mut sent = Sent::post(path, &json!({ "userName": "eve@example.com" }));
             sent.method = method.clone();
             for sent in [sent.clone(), sent.bearer(&world.service.key)] {
@@ -524,7 +560,9 @@ async fn no_spelling_of_a_path_gets_past_the_key() {
     let mut failures = Vec::new();
     for (collection, id) in [("Users", &world.user), ("Groups", &world.group)] {
         for target in spellings(collection, id) {
-            for method in [Method::GET, Method::HEAD, Method::PUT, Method::PATCH, Method::DELETE, Method::POST] {
+            for method in
+                [Method::GET, Method::HEAD, Method::PUT, Method::PATCH, Method::DELETE, Method::POST]
+            {
                 let mut sent = Sent::post("", &json!({ "userName": "eve@x", "displayName": "Eve" }));
                 (sent.target, sent.method) = (target.clone(), method.clone());
                 let answer = sent.to(&world.service).await;
@@ -532,8 +570,9 @@ async fn no_spelling_of_a_path_gets_past_the_key() {
                     failures.push(format!("{method} {target}: {} {}", answer.status, answer.body));
                 }
                 if method != Method::HEAD {
-                    failures
-                        .extend(faults(&answer).into_iter().map(|fault| format!("{method} {target}: {fault}")));
+                    failures.extend(
+                        faults(&answer).into_iter().map(|fault| format!("{method} {target}: {fault}")),
+                    );
                 }
             }
         }
@@ -548,9 +587,18 @@ async fn a_path_is_taken_with_the_base_and_without_and_with_slashes_too_many() {
     let plain = world.service.get(&format!("/Users/{}", world.user)).await;
     assert_eq!(plain.status, 200);
     for target in [
-        "/scim/v2/Users/ID", "/v2/Users/ID", "/Users/ID", "/scim/v2/Users/ID/", "/v2/Users/ID/", "/Users/ID/",
-        "//scim/v2//Users/ID", "/scim//v2/Users//ID//", "https://other.test/scim/v2/Users/ID", "/scim/v2/Users/ID?",
-        "/scim/v2/Users/ID/?aadOptscim062020", "/scim/v2/Users/ID?&&x=1&",
+        "/scim/v2/Users/ID",
+        "/v2/Users/ID",
+        "/Users/ID",
+        "/scim/v2/Users/ID/",
+        "/v2/Users/ID/",
+        "/Users/ID/",
+        "//scim/v2//Users/ID",
+        "/scim//v2/Users//ID//",
+        "https://other.test/scim/v2/Users/ID",
+        "/scim/v2/Users/ID?",
+        "/scim/v2/Users/ID/?aadOptscim062020",
+        "/scim/v2/Users/ID?&&x=1&",
     ] {
         let mut sent = Sent::get("");
         sent.target = target.replace("ID", &world.user);
@@ -565,8 +613,17 @@ async fn a_dot_segment_or_an_encoded_name_is_another_path() {
     let world = World::new().await;
     let mut failures = Vec::new();
     for target in [
-        "/scim/v2/%55sers", "/scim/v2/Use%72s", "/scim/v2/./Users", "/scim/v2/Groups/../Users", "/scim/v2/x/%2e%2e/Users",
-        "/scim/v2%2fUsers", "/scim/V2/Users", "/SCIM/v2/Users", "/scim/v2/scim/v2/Users", "/scim/v1/Users", "/scim/Users",
+        "/scim/v2/%55sers",
+        "/scim/v2/Use%72s",
+        "/scim/v2/./Users",
+        "/scim/v2/Groups/../Users",
+        "/scim/v2/x/%2e%2e/Users",
+        "/scim/v2%2fUsers",
+        "/scim/V2/Users",
+        "/SCIM/v2/Users",
+        "/scim/v2/scim/v2/Users",
+        "/scim/v1/Users",
+        "/scim/Users",
     ] {
         let mut sent = Sent::get("");
         target.clone_into(&mut sent.target);
@@ -602,8 +659,18 @@ async fn no_header_of_the_client_finds_its_way_into_an_answer() {
             let mut sent = world.request(&route);
             sent.target = format!("https://evil.example:666{}", sent.target);
             for name in [
-                "host", "x-forwarded-host", "x-forwarded-server", "x-forwarded-prefix", "x-host", "x-original-host",
-                "x-original-url", "x-rewrite-url", "x-http-host-override", "origin", "referer", "user-agent",
+                "host",
+                "x-forwarded-host",
+                "x-forwarded-server",
+                "x-forwarded-prefix",
+                "x-host",
+                "x-original-host",
+                "x-original-url",
+                "x-rewrite-url",
+                "x-http-host-override",
+                "origin",
+                "referer",
+                "user-agent",
             ] {
                 sent = sent.header(name, "evil.example");
             }
@@ -611,7 +678,8 @@ async fn no_header_of_the_client_finds_its_way_into_an_answer() {
                 .header("forwarded", "host=evil.example;proto=evil")
                 .header("x-forwarded-proto", "evil")
                 .header("x-forwarded-port", "666");
-            for (status, sent) in [(401, sent.clone()), (purpose(&route).1, sent.bearer(&world.service.key))] {
+            for (status, sent) in [(401, sent.clone()), (purpose(&route).1, sent.bearer(&world.service.key))]
+            {
                 let answer = text(router.clone(), sent).await;
                 assert!(answer.starts_with(&status.to_string()), "{} {}: {answer}", route.method, route.path);
                 assert!(!answer.contains("evil") && !answer.contains(":666"), "{base_url:?}: {answer}");
@@ -631,9 +699,11 @@ async fn a_method_is_what_the_request_line_says() {
             assert_eq!(answer.status, 200, "{name}: {method}");
             let answer = Sent::get("/Users").header(name, "POST").by(&world.service).await;
             assert_eq!(answer.status, 200, "{name}");
-            let answer = Sent::post(&item, &json!({ "userName": "x" })).header(name, method).by(&world.service).await;
+            let answer =
+                Sent::post(&item, &json!({ "userName": "x" })).header(name, method).by(&world.service).await;
             assert_eq!(answer.status, 405, "{name}: {method}");
-            let answer = Sent::get(&format!("{item}?_method={method}&method={method}")).by(&world.service).await;
+            let answer =
+                Sent::get(&format!("{item}?_method={method}&method={method}")).by(&world.service).await;
             assert_eq!(answer.status, 200, "{method}");
         }
     }

@@ -96,8 +96,7 @@ pub fn router(app: App, routes: Vec<Route>) -> Router {
 fn strip_base(mut request: Request<Body>) -> Request<Body> {
     let segments: Vec<&str> = request.uri().path().split('/').filter(|segment| !segment.is_empty()).collect();
     let rest = match segments.as_slice() {
-        ["scim", "v2", rest @ ..] | ["v2", rest @ ..] => rest,
-        rest => rest,
+        ["scim", "v2", rest @ ..] | ["v2", rest @ ..] | rest => rest,
     };
     let mut path = format!("/{}", rest.join("/"));
     if let Some(query) = request.uri().query() {

@@ -35,11 +35,21 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-async fn list(app: State<App>, caller: Reader, base: Base, parameters: Parameters) -> Result<Response, Error> {
+async fn list(
+    app: State<App>,
+    caller: Reader,
+    base: Base,
+    parameters: Parameters,
+) -> Result<Response, Error> {
     search::list(Kind::User, app, caller, base, parameters).await
 }
 
-async fn search(app: State<App>, caller: Reader, base: Base, body: Json<USER_BODY>) -> Result<Response, Error> {
+async fn search(
+    app: State<App>,
+    caller: Reader,
+    base: Base,
+    body: Json<USER_BODY>,
+) -> Result<Response, Error> {
     search::search(Kind::User, app, caller, base, body).await
 }
 

@@ -103,7 +103,7 @@ impl Examination<'_> {
             let owner = self.take(&key).and_then(|item| text(&item, name::ID).ok().map(str::to_owned));
             match owner {
                 None => {
-                    self.finding(format!("{} {} has no {} entry", kind.word(), stored.id, entry.attribute))
+                    self.finding(format!("{} {} has no {} entry", kind.word(), stored.id, entry.attribute));
                 }
                 Some(owner) if owner != stored.id.as_str() => {
                     self.finding(format!(

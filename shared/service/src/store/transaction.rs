@@ -143,7 +143,7 @@ impl Directory {
             let sent =
                 self.store.db.transact_write_items().set_transact_items(Some(actions.clone())).send().await;
             let Err(error) = sent else { return Ok(Ok(())) };
-            match cancelled(error, &meanings) {
+            match cancelled(&error, &meanings) {
                 Cancelled::Refused(refusals) => return Ok(Err(refusals)),
                 Cancelled::Repeat => backoff.wait(&self.store).await?,
                 Cancelled::Failed(error) => return Err(error),
@@ -158,8 +158,8 @@ enum Cancelled<M> {
     Failed(Error),
 }
 
-fn cancelled<M: Clone, R>(error: SdkError<TransactWriteItemsError, R>, meanings: &[M]) -> Cancelled<M> {
-    let reasons = match &error {
+fn cancelled<M: Clone, R>(error: &SdkError<TransactWriteItemsError, R>, meanings: &[M]) -> Cancelled<M> {
+    let reasons = match error {
         SdkError::ServiceError(service) => match service.err() {
             TransactWriteItemsError::TransactionCanceledException(cancelled) => {
                 cancelled.cancellation_reasons()
@@ -169,11 +169,11 @@ fn cancelled<M: Clone, R>(error: SdkError<TransactWriteItemsError, R>, meanings:
                     Some("TransactionConflictException" | "TransactionInProgressException") => {
                         Cancelled::Repeat
                     }
-                    _ => Cancelled::Failed(failed(&error)),
+                    _ => Cancelled::Failed(failed(error)),
                 };
             }
         },
-        _ => return Cancelled::Failed(failed(&error)),
+        _ => return Cancelled::Failed(failed(error)),
     };
     let refusals: Vec<_> = reasons
         .iter()

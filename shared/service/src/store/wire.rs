@@ -324,25 +324,25 @@ pub(super) fn malformed() -> Error {
 
 /// What a failed call means for the client. The SDK has repeated by then what it repeats.
 pub(super) fn failed<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Error {
-    match error {
-        SdkError::ServiceError(service) => match service.err().code() {
-            Some(
-                "ProvisionedThroughputExceededException"
-                | "ThrottlingException"
-                | "RequestLimitExceeded"
-                | "Throttling"
-                | "LimitExceededException",
-            ) => Error::Throttled,
-            Some(
-                "InternalServerError"
-                | "ServiceUnavailable"
-                | "TransactionConflictException"
-                | "TransactionInProgressException",
-            ) => Error::Unavailable,
-            Some(code) => Error::Internal(format!("DynamoDB answered {code}")),
-            None => Error::Unavailable,
-        },
-        SdkError::ConstructionFailure(_) => malformed(),
-        _ => Error::Unavailable,
+    let code = match error {
+        SdkError::ServiceError(service) => service.err().code(),
+        SdkError::ConstructionFailure(_) => return malformed(),
+        _ => None,
+    };
+    match code {
+        Some(
+            "ProvisionedThroughputExceededException"
+            | "ThrottlingException"
+            | "RequestLimitExceeded"
+            | "Throttling",
+        ) => Error::Throttled,
+        None
+        | Some(
+            "InternalServerError"
+            | "ServiceUnavailable"
+            | "TransactionConflictException"
+            | "TransactionInProgressException",
+        ) => Error::Unavailable,
+        Some(code) => Error::Internal(format!("DynamoDB answered {code}")),
     }
 }
