@@ -1,7 +1,9 @@
 //! What clients see of the service over HTTP: who is let in, what is refused, and how resources live.
 //!
-//! Three modules, one binary: each links the SDK and the engine.
+//! One binary, for each links the SDK and the engine.
 
+#[path = "http/arbitrary.rs"]
+mod arbitrary;
 #[path = "http/auth.rs"]
 mod auth;
 #[path = "http/bad_input.rs"]
@@ -12,12 +14,15 @@ mod lifecycle;
 use std::fmt::Write;
 
 use axum::{
+    Router,
     body::{Body, Bytes},
     http::{HeaderName, HeaderValue, Method, Request, header::AUTHORIZATION},
 };
+use http_body_util::BodyExt;
 use serde_json::Value;
 use service::http::BASE_PATH;
 use tests::{Answer, Service};
+use tower::ServiceExt;
 
 /// A request in the making: under the base path, without a key unless one is given.
 #[derive(Clone, Debug)]
@@ -126,6 +131,18 @@ async fn contents(service: &Service, org: &str, key: &str) -> String {
         let _ = write!(text, "\n{:#}", list.body);
     }
     text
+}
+
+/// An answer as it goes over the wire, to look for what should not be in it.
+async fn wire(router: Router, sent: Sent) -> String {
+    let mut request = Request::builder().method(sent.method).uri(sent.target);
+    for (name, value) in sent.headers {
+        request = request.header(name, value);
+    }
+    let request = request.body(Body::from(sent.body)).expect("a request");
+    let (parts, body) = router.oneshot(request).await.expect("an answer").into_parts();
+    let body = body.collect().await.expect("a body").to_bytes();
+    format!("{} {:?} {}", parts.status, parts.headers, String::from_utf8_lossy(&body))
 }
 
 /// What is wrong with the form of an answer, whatever it says: nothing is stored or sniffed, and an error is a SCIM

@@ -117,6 +117,7 @@ fn dispatch(database: &Database, operation: &str, body: &[u8]) -> Result<String,
         "Query" => query,
         "Scan" => scan,
         "UpdateItem" => update_item,
+        "UpdateTimeToLive" => update_time_to_live,
     })
 }
 

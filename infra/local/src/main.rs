@@ -20,6 +20,9 @@ use tokio::{
 /// Requests that are under way when the gateway is stopped get so long to end.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// How often expired items are deleted.
+const SWEEP: Duration = Duration::from_mins(10);
+
 /// The SCIM service on this machine: every endpoint, on an embedded DynamoDB.
 ///
 /// Makes the organisation `acme` with a key at the first start, and prints what to type into Okta and Microsoft Entra.
@@ -94,6 +97,8 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     let serving = tokio::spawn(gateway_server.into_future());
     let dynamodb_serving = tokio::spawn(dynamodb_server);
 
+    tokio::spawn(sweep(gateway.database()));
+
     connection.write(&env_file).map_err(|cause| Failure::EnvFile { path: env_file.clone(), cause })?;
     introduce(&connection, &env_file, known.as_deref() == Some(&connection.token))?;
 
@@ -105,6 +110,16 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     dynamodb_serving.abort();
     writeln!(io::stdout(), "stopped; everything acknowledged is kept in {}", gateway.data().display())?;
     Ok(())
+}
+
+/// The embedded DynamoDB deletes expired items only when it is told to.
+async fn sweep(database: dynoxide::Database) {
+    let mut interval = tokio::time::interval(SWEEP);
+    loop {
+        interval.tick().await;
+        // What is not deleted now is deleted next time; nobody reads it until then.
+        let _ = database.sweep_ttl();
+    }
 }
 
 async fn listen(port: u16, option: &'static str) -> Result<TcpListener, Failure> {

@@ -22,7 +22,7 @@ use crate::validate::{Label, mismatch, read_one};
 
 /// A boolean as Microsoft Entra writes it: `True` or `False`, as text, in bodies and in filters alike
 /// (`roles[primary eq "True"]`).
-/// `tests/fixtures/entra/disable-with-text-boolean.json`, `tests/fixtures/entra/roles-primary-eq-text-true.json`
+/// `tests/fixtures/entra/disable-with-text-boolean.json`, `tests/fixtures/entra/role-by-primary-with-text-true.json`
 #[must_use]
 pub fn boolean_text(text: &str) -> Option<bool> {
     if text.eq_ignore_ascii_case("true") {
@@ -44,8 +44,8 @@ pub(crate) fn rewritten<'v>(attribute: &Attribute, value: &'v Value) -> Cow<'v, 
 
 /// A Boolean attribute may come as text: `"active": "False"`, `"primary": "True"`, and from Keycloak `"false"`. A server
 /// that passes over it never disables anybody, and Microsoft Entra does not try again.
-/// `tests/fixtures/entra/disable-with-text-boolean.json`, `tests/fixtures/entra/create-with-text-booleans.json`,
-/// `tests/fixtures/other/keycloak-disable-with-text-boolean.json`
+/// `tests/fixtures/entra/disable-with-text-boolean.json`, `tests/fixtures/entra/create-user-with-text-boolean.json`,
+/// `tests/fixtures/other/keycloak-text-boolean-without-path.json`
 fn boolean_as_text(attribute: &Attribute, value: &Value) -> Option<Value> {
     match (attribute.kind, value) {
         (Type::Boolean, Value::String(text)) => boolean_text(text).map(Value::Bool),
@@ -70,7 +70,7 @@ fn reference_as_text(attribute: &Attribute, value: &Value) -> Option<Value> {
 }
 
 /// A manager may come as a list of one: `[{"$ref": "…", "value": "<id>"}]`.
-/// `tests/fixtures/entra/manager-as-list.json`
+/// `tests/fixtures/entra/manager-as-array.json`
 fn reference_in_list<'v>(attribute: &Attribute, value: &'v Value) -> &'v Value {
     match value {
         Value::Array(values) if is_reference(attribute) && values.len() == 1 => &values[0],
@@ -79,7 +79,7 @@ fn reference_in_list<'v>(attribute: &Attribute, value: &'v Value) -> &'v Value {
 }
 
 /// A manager is cleared by an empty id (`{"value": ""}`), whatever else is known of it.
-/// `tests/fixtures/entra/manager-cleared-with-empty-value.json`
+/// `tests/fixtures/entra/manager-cleared-with-empty-text.json`
 pub(crate) fn clears_reference(attribute: &Attribute, parts: &Map<String, Value>) -> bool {
     is_reference(attribute) && parts.get("value").is_some_and(Value::is_null)
 }
@@ -95,7 +95,7 @@ pub(crate) fn forget_old_reference(attribute: &Attribute, parts: &mut Map<String
 }
 
 /// The operation, in any case: Microsoft Entra writes `Add`, `Replace`, `Remove` without the flag.
-/// `tests/fixtures/entra/unflagged-update-several.json`
+/// `tests/fixtures/entra/operations-and-names-in-any-case.json`
 pub(crate) fn operation(text: &str) -> Option<Op> {
     match text.to_ascii_lowercase().as_str() {
         "add" => Some(Op::Add),
@@ -106,7 +106,7 @@ pub(crate) fn operation(text: &str) -> Option<Op> {
 }
 
 /// The value of an operation without a path may be the JSON text of an object (scim-for-keycloak).
-/// `tests/fixtures/other/keycloak-pathless-value-as-json-text.json`
+/// `tests/fixtures/other/keycloak-value-as-json-text.json`
 pub(crate) fn object_in_text(value: &Value) -> Result<Cow<'_, Map<String, Value>>, Invalid> {
     match value {
         Value::Object(object) => Ok(Cow::Borrowed(object)),
@@ -121,7 +121,8 @@ pub(crate) fn object_in_text(value: &Value) -> Result<Cow<'_, Map<String, Value>
 /// The keys of such an object are paths: `name.givenName`, `urn:…:enterprise:2.0:User:department`, even
 /// `emails[type eq "work"].value`. One that names no attribute is passed over like an unknown attribute in a POST
 /// (Okta sends whatever its administrator maps); one with brackets was meant as a path and has to be one.
-/// `tests/fixtures/entra/flagged-replace-several-pathless.json`, `tests/fixtures/okta/update-with-unknown-attribute.json`
+/// `tests/fixtures/entra/replace-several-in-one-pathless-operation.json`,
+/// `tests/fixtures/okta/create-user-with-mapped-unknown-attributes.json`
 pub(crate) fn key_as_path(
     resource_type: &'static ResourceType,
     key: &str,
@@ -142,20 +143,11 @@ pub(crate) fn as_list(value: &Value) -> Cow<'_, Value> {
     }
 }
 
-/// What a path with a filter selects is given one value, which may come in a list of one.
-/// `tests/fixtures/other/replace-filtered-email-with-list-of-one.json`
-pub(crate) fn out_of_list(value: &Value) -> &Value {
-    match value {
-        Value::Array(values) if values.len() == 1 => &values[0],
-        _ => value,
-    }
-}
-
 /// The element that `emails[type eq "work"]` asks for where there is none: Microsoft Entra expects it to be created with
 /// what the filter says of it, where §3.5.2.3 has `noTarget`. Values are taken as written, not folded. `None` if the
 /// filter is more than `eq`s joined by `and`.
-/// `tests/fixtures/entra/add-work-email-value-on-user-without.json`,
-/// `tests/fixtures/entra/roles-primary-eq-text-true.json`
+/// `tests/fixtures/entra/add-by-filter-on-absent-elements.json`,
+/// `tests/fixtures/entra/role-by-primary-with-text-true.json`
 pub(crate) fn element_of_filter(
     attribute: &'static Attribute,
     filter: &Filter,
@@ -188,14 +180,14 @@ fn fill(attribute: &'static Attribute, filter: &Filter, element: &mut Map<String
 /// A `remove` may say in its `value` which values it means, without a filter in the path: those go, and no others.
 /// Microsoft Entra takes members out of a group so; §3.5.2.2, which knows no `value` here, would empty the group.
 /// `null` is no value.
-/// `tests/fixtures/entra/remove-member-with-value.json`
+/// `tests/fixtures/entra/remove-members-by-value-array.json`
 pub(crate) fn values_to_remove(value: Option<&Value>) -> Option<&Value> {
     value.filter(|value| !value.is_null())
 }
 
 /// Whether an element of which something was removed is nothing any more: it says what it was for, and holds no value.
 /// Microsoft Entra removes `emails[type eq "work"].value` when it means the e-mail address.
-/// `tests/fixtures/entra/remove-work-email-value.json`
+/// `tests/fixtures/entra/remove-the-value-of-a-filtered-element.json`
 pub(crate) fn is_hollow(element: &Map<String, Value>) -> bool {
     element.keys().all(|name| name == "type" || name == "primary")
 }
@@ -396,13 +388,10 @@ mod tests {
     }
 
     #[test]
-    fn one_value_needs_no_list_and_may_have_one_too_many() {
+    fn one_value_needs_no_list() {
         for op in ["add", "replace"] {
             let operations = json!([{"op": op, "path": "emails", "value": {"value": "a@x"}}]);
             makes(&json!({}), &operations, &json!({"emails": [{"value": "a@x"}]}));
-            let operations =
-                json!([{"op": op, "path": "emails[type eq \"work\"]", "value": [{"value": "a@x"}]}]);
-            makes(&json!({}), &operations, &json!({"emails": [{"value": "a@x", "type": "work"}]}));
         }
     }
 

@@ -22,6 +22,10 @@ pub const SCHEMA_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:Schema";
 pub struct Limits {
     /// Most resources in one page.
     pub max_results: u64,
+    /// Resources in a page for which no number is asked.
+    pub default_results: u64,
+    /// How long a cursor is kept, in seconds (RFC 9865 §4).
+    pub cursor_seconds: u64,
     /// The limits of a bulk request; `None` where bulk is not offered.
     pub bulk: Option<Bulk>,
 }
@@ -49,8 +53,16 @@ pub fn service_provider_config(base: &str, limits: &Limits) -> Value {
         },
         "filter": { "supported": true, "maxResults": limits.max_results },
         "changePassword": { "supported": false },
-        "sort": { "supported": false },
+        "sort": { "supported": true },
         "etag": { "supported": true },
+        "pagination": {
+            "cursor": true,
+            "index": true,
+            "defaultPaginationMethod": "index",
+            "defaultPageSize": limits.default_results,
+            "maxPageSize": limits.max_results,
+            "cursorTimeout": limits.cursor_seconds,
+        },
         "authenticationSchemes": [{
             "type": "oauthbearertoken",
             "name": "Bearer token",
@@ -182,7 +194,10 @@ mod tests {
     #[test]
     fn the_service_provider_config_has_every_part_of_rfc_7643_section_5() {
         shows(
-            &service_provider_config(BASE, &Limits { max_results: 1000, bulk: None }),
+            &service_provider_config(
+                BASE,
+                &Limits { max_results: 1000, default_results: 100, cursor_seconds: 3600, bulk: None },
+            ),
             &expect![[r#"
             {
               "schemas": [

@@ -23,6 +23,12 @@ pub enum ScimType {
     InvalidVers,
     /// The request would put personal data into a URI.
     Sensitive,
+    /// The cursor was not given for this query (RFC 9865 §2.1).
+    InvalidCursor,
+    /// The cursor is too old (RFC 9865 §2.1).
+    ExpiredCursor,
+    /// The `count` of a page by cursor is not possible (RFC 9865 §2.1).
+    InvalidCount,
 }
 
 impl ScimType {
@@ -40,6 +46,9 @@ impl ScimType {
             Self::InvalidValue => "invalidValue",
             Self::InvalidVers => "invalidVers",
             Self::Sensitive => "sensitive",
+            Self::InvalidCursor => "invalidCursor",
+            Self::ExpiredCursor => "expiredCursor",
+            Self::InvalidCount => "invalidCount",
         }
     }
 

@@ -28,6 +28,21 @@ impl Id {
         Self(uuid.hyphenated().to_string())
     }
 
+    /// The range of texts that every id of version 7 made between these times is in, and no other.
+    #[must_use]
+    pub fn made_between(from_millis: u64, to_millis: u64) -> (String, String) {
+        let prefix = |millis: u64| format!("{:08x}-{:04x}", millis >> 16, millis & 0xFFFF);
+        // `-` begins what follows the time, and `.` is the next character.
+        (prefix(from_millis), format!("{}.", prefix(to_millis)))
+    }
+
+    /// When an id of version 7 was made, in milliseconds since 1970.
+    #[must_use]
+    pub fn made_at(&self) -> u64 {
+        let digits: String = self.0.chars().filter(|digit| *digit != '-').take(12).collect();
+        u64::from_str_radix(&digits, 16).unwrap_or_default()
+    }
+
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -77,5 +92,17 @@ mod tests {
         assert!(early < late);
         assert_eq!(early.to_string(), "018bcfe5-6800-7fff-bfff-ffffffffffff");
         assert_eq!(Id::parse(early.as_ref()), Some(early));
+    }
+
+    #[test]
+    fn ids_are_in_the_range_of_their_time_and_in_no_other() {
+        let (from, to) = Id::made_between(1_000, 2_000);
+        for (millis, inside) in [(999, false), (1_000, true), (1_500, true), (2_000, true), (2_001, false)] {
+            for random in [[0; 10], [255; 10]] {
+                let id = Id::v7(millis, random);
+                assert_eq!((from.as_str()..=to.as_str()).contains(&id.as_str()), inside, "{millis}");
+                assert_eq!(id.made_at(), millis);
+            }
+        }
     }
 }

@@ -19,6 +19,7 @@ pub mod path;
 pub mod projection;
 pub mod resource;
 pub mod schema;
+pub mod sort;
 pub mod validate;
 
 pub use error::{Invalid, ScimType};

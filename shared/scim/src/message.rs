@@ -47,6 +47,20 @@ pub fn list_response(total: u64, start_index: u64, resources: Vec<Map<String, Va
     })
 }
 
+/// The answer to a query by cursor (RFC 9865 §2): `next` goes on after `resources`, and is absent on the last page.
+/// Without a total, which nobody who pages so needs and which would cost a look at everything.
+#[must_use]
+pub fn cursor_response(next: Option<String>, resources: Vec<Map<String, Value>>) -> Value {
+    let mut body = Map::new();
+    body.insert("schemas".into(), json!([LIST_RESPONSE_URN]));
+    body.insert("itemsPerPage".into(), resources.len().into());
+    if let Some(next) = next {
+        body.insert("nextCursor".into(), next.into());
+    }
+    body.insert("Resources".into(), resources.into_iter().collect());
+    body.into()
+}
+
 /// The URI of a resource: `meta.location` and the `Location` header (RFC 7644 §3.3). `base` is the service's
 /// public URL without a slash at its end.
 #[must_use]

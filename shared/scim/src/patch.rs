@@ -1,7 +1,7 @@
 //! PATCH (RFC 7644 §3.5.2): a message → changes of places in the schema table → the document after it.
 //!
 //! [`Patch::parse`] does all that needs no document: dialects are rewritten, paths resolved, values typed. What is left
-//! is a list of [`Change`]s, each of one attribute, and of operations on members, which are kept beside the document.
+//! is a list of changes, each of one attribute, and of operations on members, which are kept beside the document.
 //! [`Patch::apply`] carries the changes out in order on a copy and has the result checked as any other document:
 //! all or nothing, and nothing at all when there is nothing new.
 //!
@@ -24,7 +24,8 @@ use crate::validate::{
     parts, read,
 };
 
-/// Most operations in a request, and most attributes they may change; members are not counted.
+/// Most operations in a request, most attributes they may change (members are not counted), and most comparisons in the
+/// filters of their paths: each looks at each element of an attribute.
 pub const MAX_OPERATIONS: usize = 1000;
 
 /// A PATCH request, read and resolved: what it changes of the document, and of the members.
@@ -85,6 +86,11 @@ impl Patch {
         for (index, operation) in operations.iter().enumerate() {
             patch.read(index, operation).map_err(|invalid| within(index, invalid))?;
         }
+        if patch.filters().map(comparisons).sum::<usize>() > MAX_OPERATIONS {
+            return Err(Invalid::filter(format!(
+                "The paths have more than {MAX_OPERATIONS} comparisons in their filters: send several requests"
+            )));
+        }
         Ok(patch)
     }
 
@@ -112,6 +118,14 @@ impl Patch {
         Document::from_patched(self.resource_type, &patched)
     }
 
+    fn filters(&self) -> impl Iterator<Item = &Predicate> {
+        let of_members = self.members.iter().filter_map(|operation| match operation {
+            MemberOperation::RemoveWhere(filter) => Some(filter),
+            _ => None,
+        });
+        self.changes.iter().filter_map(|change| change.filter.as_ref()).chain(of_members)
+    }
+
     fn read(&mut self, index: usize, operation: &Value) -> Result<(), Invalid> {
         let Value::Object(operation) = operation else {
             return Err(Invalid::syntax(
@@ -134,6 +148,14 @@ impl Patch {
             None | Some(Value::Null | Value::String(_)) => reader.whole(value),
             Some(_) => Err(Invalid::syntax("\"path\" must be a string")),
         }
+    }
+}
+
+fn comparisons(filter: &Predicate) -> usize {
+    match filter {
+        Predicate::And(filters) | Predicate::Or(filters) => filters.iter().map(comparisons).sum(),
+        Predicate::Not(filter) | Predicate::ValuePath { filter, .. } => comparisons(filter),
+        Predicate::Compare { .. } | Predicate::Present { .. } => 1,
     }
 }
 
@@ -346,7 +368,7 @@ fn assignment(
         return Ok(Some(merged(attribute, Map::from_iter([(sub.name.to_owned(), part)]))));
     }
     if filtered {
-        return Ok(match dialect::out_of_list(value) {
+        return Ok(match value {
             value if is_unassigned(value) => (!add).then_some(Edit::Drop),
             Value::Object(object) => {
                 let parts = parts(attribute, label, object)?;
@@ -440,9 +462,7 @@ impl Change {
                 let written: Vec<_> = new.iter().map(|new| self.append(elements, new)).collect();
                 self.keep_one_primary(elements, &written);
             }
-            Edit::Without(gone) => {
-                elements.retain(|element| !gone.iter().any(|gone| self.names(gone, element)));
-            }
+            Edit::Without(gone) => self.take_out(gone, elements),
             Edit::Drop => elements.retain(|element| !self.means(element)),
             Edit::Merge(parts) | Edit::Become(parts) => {
                 let mut written: Vec<_> =
@@ -501,16 +521,24 @@ impl Change {
         }
     }
 
-    /// Whether a value to remove names the element: by its `value` (and `type`, if given), or else entirely.
-    fn names(&self, given: &Value, element: &Value) -> bool {
+    /// Takes out what the values to remove name: by their `value` (and `type`, if given), or else entirely.
+    fn take_out(&self, gone: &[Value], elements: &mut Vec<Value>) {
         let exact = self.located.attribute.sub("value").is_none_or(|sub| sub.case_exact);
-        match (given["value"].as_str(), element["value"].as_str()) {
-            (Some(given_value), Some(value)) => {
-                (given_value == value || !exact && fold(given_value) == fold(value))
-                    && (given["type"].is_null() || given["type"] == element["type"])
-            }
-            _ => given == element,
-        }
+        let key = |value: &Value| {
+            value["value"].as_str().map(|text| if exact { text.to_owned() } else { fold(text) })
+        };
+        let gone: Vec<_> = gone.iter().map(|given| (key(given), given)).collect();
+        elements.retain(|element| {
+            let element_key = key(element);
+            let names = |(given_key, given): &(Option<String>, &Value)| {
+                if given_key.is_some() && element_key.is_some() {
+                    *given_key == element_key && (given["type"].is_null() || given["type"] == element["type"])
+                } else {
+                    *given == element
+                }
+            };
+            !gone.iter().any(names)
+        });
     }
 
     /// Adds an element where it is not there yet, and says where it is. No two elements have the same value and type
@@ -1037,6 +1065,12 @@ mod tests {
         let operations = |count| vec![json!({"op": "add", "path": "title", "value": "x"}); count];
         assert!(patch(&operations(1000).into()).is_ok());
         assert_eq!(patch(&operations(1001).into()).unwrap_err().scim_type, ScimType::InvalidValue);
+        let filter = ["value pr"; 101].join(" or ");
+        for path in [format!("emails[{filter}]"), format!("emails[not ({filter})].type")] {
+            let operations = |count| patch(&vec![json!({"op": "remove", "path": path}); count].into());
+            assert!(operations(9).is_ok());
+            assert_eq!(operations(10).unwrap_err().scim_type, ScimType::InvalidFilter);
+        }
         let tags: Map<_, _> = (0..1001).map(|index| (format!("tag{index}"), json!(1))).collect();
         assert_eq!(
             patch(&json!([{"op": "add", "value": {CUSTOM_URN: tags}}])).unwrap_err().scim_type,

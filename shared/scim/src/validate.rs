@@ -1,6 +1,6 @@
 //! What a value may be: client JSON → canonical JSON, by the schema table (RFC 7643 §2, §7).
 //!
-//! [`canonical`] reads a whole body, [`read`] and [`parts`] read one value for PATCH, and [`check`] says what must hold
+//! `canonical` reads a whole body, `read` and `parts` read one value for PATCH, and `check` says what must hold
 //! of a document as a whole. Canonical means: names and order as in the table, types strict, nothing unassigned kept
 //! (null, `""`, `[]` and `{}` all mean unassigned, §2.5), nothing the client may not write, no element twice.
 //! Reading what is canonical already changes nothing.

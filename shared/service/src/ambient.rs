@@ -42,16 +42,26 @@ impl Clock {
     /// Milliseconds since 1970.
     #[must_use]
     pub fn unix_millis(&self) -> u64 {
-        u64::try_from(self.now().unix_timestamp_nanos() / 1_000_000).unwrap_or_default()
+        unix_millis(self.now())
     }
 
-    /// Now, as `meta.created` and `meta.lastModified` show it: RFC 3339 in UTC with milliseconds.
+    /// Now, as `meta.created` and `meta.lastModified` show it.
     ///
     /// # Errors
     /// [`Error::Internal`] if the year has more than four digits.
     pub fn timestamp(&self) -> Result<String, Error> {
-        self.now().format(TIMESTAMP).map_err(|_| Error::Internal("the clock is out of range".to_owned()))
+        timestamp(self.now())
     }
+}
+
+/// The time in milliseconds since 1970.
+pub(crate) fn unix_millis(time: OffsetDateTime) -> u64 {
+    u64::try_from(time.unix_timestamp_nanos() / 1_000_000).unwrap_or_default()
+}
+
+/// The time in RFC 3339, UTC, with milliseconds.
+pub(crate) fn timestamp(time: OffsetDateTime) -> Result<String, Error> {
+    time.format(TIMESTAMP).map_err(|_| Error::Internal("the clock is out of range".to_owned()))
 }
 
 /// Gives random bytes.
@@ -96,12 +106,12 @@ impl Entropy {
         Ok(bytes)
     }
 
-    /// A new resource id: a UUIDv7, so that ids sort in the order of creation.
+    /// A new id made at that time: a UUIDv7, so that ids sort in the order of creation.
     ///
     /// # Errors
     /// [`Error::Internal`] if the system gives no random bytes.
-    pub fn id(&self, clock: &Clock) -> Result<Id, Error> {
-        Ok(Id::v7(clock.unix_millis(), self.bytes()?))
+    pub fn id(&self, now: OffsetDateTime) -> Result<Id, Error> {
+        Ok(Id::v7(unix_millis(now), self.bytes()?))
     }
 
     /// A new version of a resource, chosen by the writer: it takes no read to make one.

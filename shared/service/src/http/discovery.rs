@@ -15,10 +15,10 @@ use serde_json::Value;
 
 use super::{
     Route,
-    request::{Base, MAX_COUNT, Parameters, Reader, Writer},
+    request::{Base, DEFAULT_COUNT, MAX_COUNT, Parameters, Reader, Writer},
     response::answer,
 };
-use crate::{App, Error};
+use crate::{App, Error, store::BOOKMARK_SECONDS};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -52,7 +52,12 @@ async fn me(_: Reader) -> Error {
 }
 
 async fn service_provider_config(_: Reader, Base(base): Base) -> Response {
-    let limits = Limits { max_results: MAX_COUNT as u64, bulk: None };
+    let limits = Limits {
+        max_results: MAX_COUNT as u64,
+        default_results: DEFAULT_COUNT as u64,
+        cursor_seconds: BOOKMARK_SECONDS,
+        bulk: None,
+    };
     answer(StatusCode::OK, &discovery::service_provider_config(&base, &limits))
 }
 

@@ -14,19 +14,20 @@ use axum::{
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use percent_encoding::percent_decode_str;
-use scim::{Invalid, ResourceType, filter::Filter, json, projection::Projection};
+use scim::{Invalid, ResourceType, ScimType, filter::Filter, json, projection::Projection, sort::Sort};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::BASE_PATH;
 use crate::{
     App, Error,
-    auth::{ApiKey, Caller, Scope},
+    auth::{ApiKey, Caller, Scope, hex},
     store::Expected,
     telemetry::RequestRecord,
 };
 
 /// Resources on a page that asks for no number.
-const DEFAULT_COUNT: usize = 100;
+pub(super) const DEFAULT_COUNT: usize = 100;
 /// Resources on a page at most (`filter.maxResults` of ServiceProviderConfig).
 pub(super) const MAX_COUNT: usize = 1_000;
 /// The body of a user, in bytes.
@@ -35,7 +36,8 @@ pub(super) const USER_BODY: usize = 1024 * 1024;
 pub(super) const GROUP_BODY: usize = 5 * 1024 * 1024 + 512 * 1024;
 
 /// What a SearchRequest may hold besides `schemas`.
-const SEARCH_PARAMETERS: [&str; 5] = ["attributes", "excludedAttributes", "filter", "startIndex", "count"];
+const SEARCH_PARAMETERS: [&str; 8] =
+    ["attributes", "excludedAttributes", "filter", "sortBy", "sortOrder", "startIndex", "count", "cursor"];
 
 /// The public base URL as the gateway in front knows it; a Lambda function puts it on each request.
 #[derive(Clone)]
@@ -115,6 +117,14 @@ impl FromRequestParts<App> for Base {
     }
 }
 
+/// How a client pages.
+pub(super) enum Paging {
+    /// By index (RFC 7644 §3.4.2.4).
+    Index { start_index: u64, count: usize },
+    /// By cursor (RFC 9865); none at the beginning.
+    Cursor { cursor: Option<String>, count: usize },
+}
+
 /// The query parameters. Those that the service does not know (`aadOptscim062020`) are ignored wherever they stand.
 pub(super) struct Parameters(Vec<(String, String)>);
 
@@ -162,13 +172,49 @@ impl Parameters {
         self.one("filter")?.map(Filter::parse).transpose()
     }
 
+    /// `sortBy` and `sortOrder` (RFC 7644 §3.4.2.3), of a query over these types.
+    pub(super) fn sort(
+        &self,
+        resource_type: &'static ResourceType,
+        all: &[&'static ResourceType],
+    ) -> Result<Option<Sort>, Invalid> {
+        Sort::parse(resource_type, all, self.one("sortBy")?, self.one("sortOrder")?)
+    }
+
+    /// How the client pages: by cursor if it names one, an empty one at the beginning (RFC 9865 §2).
+    pub(super) fn paging(&self) -> Result<Paging, Invalid> {
+        let Some(cursor) = self.one("cursor")? else {
+            return Ok(Paging::Index { start_index: self.start_index()?, count: self.count()? });
+        };
+        if self.one("startIndex")?.is_some() {
+            return Err(Invalid::value("'cursor' and 'startIndex' cannot be given together: choose one"));
+        }
+        let impossible = || Invalid::new(ScimType::InvalidCount, "'count' must be a whole number above 0");
+        let count = self.count().map_err(|_| impossible())?;
+        if count == 0 {
+            return Err(impossible());
+        }
+        Ok(Paging::Cursor { cursor: Some(cursor.to_owned()).filter(|cursor| !cursor.is_empty()), count })
+    }
+
+    /// A name for the query these parameters make of those kinds: the same for each of its pages.
+    pub(super) fn query_name(&self, kinds: &str) -> Result<String, Invalid> {
+        let mut hash = Sha256::new();
+        for part in [Some(kinds), self.one("filter")?, self.one("sortBy")?, self.one("sortOrder")?] {
+            let part = part.unwrap_or_default();
+            hash.update(part.len().to_be_bytes());
+            hash.update(part);
+        }
+        Ok(hex(&hash.finalize()[..16]))
+    }
+
     /// `startIndex`: less than 1 means 1 (RFC 7644 §3.4.2.4).
-    pub(super) fn start_index(&self) -> Result<u64, Invalid> {
+    fn start_index(&self) -> Result<u64, Invalid> {
         Ok(self.number("startIndex")?.map_or(1, |number| u64::try_from(number).unwrap_or(1).max(1)))
     }
 
     /// `count`: less than 0 means 0, and there is an upper limit (RFC 7644 §3.4.2.4).
-    pub(super) fn count(&self) -> Result<usize, Invalid> {
+    fn count(&self) -> Result<usize, Invalid> {
         let asked = self.number("count")?;
         Ok(asked.map_or(DEFAULT_COUNT, |number| usize::try_from(number).unwrap_or(0)).min(MAX_COUNT))
     }

@@ -6,18 +6,21 @@ use axum::{
     response::Response,
     routing,
 };
-use scim::{message, schema::RESOURCE_TYPES};
+use scim::{
+    Invalid, ResourceType, filter::Predicate, message, projection::Projection, schema::RESOURCE_TYPES,
+    sort::Sort,
+};
 use serde_json::{Map, Value};
 
 use super::{
     Route,
-    request::{Base, Json, Parameters, Reader, USER_BODY},
+    request::{Base, Json, Paging, Parameters, Reader, USER_BODY},
     response::{answer, represent},
 };
 use crate::{
     App, Error,
     auth::Caller,
-    store::{Kind, ListRequest},
+    store::{Extra, Kind, ListRequest, Place, Represent, Stored},
 };
 
 pub(super) fn routes() -> Vec<Route> {
@@ -64,29 +67,89 @@ async fn query(
     parameters: &Parameters,
 ) -> Result<Response, Error> {
     let directory = app.store.directory(caller);
-    let filter = parameters.filter()?;
-    let start_index = parameters.start_index()?;
-    let count = parameters.count()?;
-    let mut total = 0;
-    let mut resources: Vec<Map<String, Value>> = Vec::new();
-    for kind in kinds {
+    let paging = parameters.paging()?;
+    let names: Vec<&str> = kinds.iter().map(|kind| kind.resource_type().name).collect();
+    let name = parameters.query_name(&names.join(","))?;
+    let parts = kinds.iter().map(|kind| Part::of(*kind, kinds, parameters)).collect::<Result<Vec<_>, _>>()?;
+    let body = match paging {
+        Paging::Index { start_index, count } => {
+            let mut total = 0;
+            let mut resources = Vec::new();
+            for part in &parts {
+                let represent = |stored: &Stored, extra: &Extra| represent(part.kind, stored, extra, base);
+                let begin = start_index.saturating_sub(total).max(1);
+                let request = part.request(&name, &represent);
+                let page = directory.list_by_index(&request, begin, count - resources.len()).await?;
+                total += page.total;
+                resources.extend(part.project(page.resources));
+            }
+            message::list_response(total, start_index, resources)
+        }
+        Paging::Cursor { cursor, count } => {
+            let begin = match cursor {
+                Some(cursor) => directory.follow_cursor(&name, &cursor).await?,
+                None => Place { kind: kinds[0], after: None },
+            };
+            let mut after = begin.after;
+            let mut resources = Vec::new();
+            let mut next = None;
+            for part in parts.iter().skip_while(|part| part.kind != begin.kind) {
+                if resources.len() == count {
+                    next = Some(Place { kind: part.kind, after: None });
+                    break;
+                }
+                let represent = |stored: &Stored, extra: &Extra| represent(part.kind, stored, extra, base);
+                let request = part.request(&name, &represent);
+                let page = directory.list_by_cursor(&request, after.take(), count - resources.len()).await?;
+                resources.extend(part.project(page.resources));
+                if let Some(after) = page.next {
+                    next = Some(Place { kind: part.kind, after: Some(after) });
+                    break;
+                }
+            }
+            let next = match next {
+                Some(place) => Some(directory.leave_cursor(&name, &place).await?),
+                None => None,
+            };
+            message::cursor_response(next, resources)
+        }
+    };
+    Ok(answer(StatusCode::OK, &body))
+}
+
+/// What a query asks of one kind of resource.
+struct Part {
+    kind: Kind,
+    filter: Option<Predicate>,
+    sort: Option<Sort>,
+    projection: Projection,
+}
+
+impl Part {
+    fn of(kind: Kind, kinds: &[Kind], parameters: &Parameters) -> Result<Self, Invalid> {
         let resource_type = kind.resource_type();
-        let projection = parameters.projection(resource_type)?;
-        let filter = match (&filter, kinds) {
-            (None, _) => None,
-            (Some(filter), [_]) => Some(filter.resolve(resource_type)?),
-            (Some(filter), _) => Some(filter.resolve_among(resource_type, &RESOURCE_TYPES)?),
-        };
-        let request = ListRequest {
-            filter: filter.as_ref(),
-            start_index: start_index.saturating_sub(total).max(1),
-            count: count - resources.len(),
-            with_extra: projection.wants(kind.extra()),
-            represent: &|stored, extra| represent(*kind, stored, extra, base),
-        };
-        let page = directory.list(*kind, &request).await?;
-        total += page.total;
-        resources.extend(page.resources.into_iter().map(|resource| projection.apply(resource)));
+        let others: &'static [&'static ResourceType] = if kinds.len() == 1 { &[] } else { &RESOURCE_TYPES };
+        let filter = parameters.filter()?;
+        Ok(Self {
+            kind,
+            filter: filter.map(|filter| filter.resolve_among(resource_type, others)).transpose()?,
+            sort: parameters.sort(resource_type, others)?,
+            projection: parameters.projection(resource_type)?,
+        })
     }
-    Ok(answer(StatusCode::OK, &message::list_response(total, start_index, resources)))
+
+    fn request<'a>(&'a self, query: &'a str, represent: &'a Represent<'a>) -> ListRequest<'a> {
+        ListRequest {
+            kind: self.kind,
+            filter: self.filter.as_ref(),
+            sort: self.sort.as_ref(),
+            query,
+            with_extra: self.projection.wants(self.kind.extra()),
+            represent,
+        }
+    }
+
+    fn project(&self, resources: Vec<Map<String, Value>>) -> impl Iterator<Item = Map<String, Value>> {
+        resources.into_iter().map(|resource| self.projection.apply(resource))
+    }
 }

@@ -147,7 +147,7 @@ impl Directory {
             Kind::User => Step::UserDeleted,
             Kind::Group => Step::GroupDeleted,
         };
-        let change = Change { id: self.store.entropy.id(&self.store.clock)?, step, subject: id.clone() };
+        let change = Change { id: self.store.entropy.id(self.store.clock.now())?, step, subject: id.clone() };
         transaction.put(self.header(&change), change.to_item(self.now()), None, Meaning::Unconditional);
         Ok(change)
     }
@@ -243,7 +243,7 @@ impl Directory {
     }
 
     async fn draft(&self, group: &Id, difference: &Difference) -> Result<Change, Error> {
-        let id = self.store.entropy.id(&self.store.clock)?;
+        let id = self.store.entropy.id(self.store.clock.now())?;
         let change = Change { id, step: Step::Draft, subject: group.clone() };
         self.write_all(vec![wire::put(&self.header(&change), change.to_item(self.now()))?]).await?;
         let partition = self.keys.parts(change.id.as_str());

@@ -173,6 +173,8 @@ impl Examination<'_> {
     }
 
     fn leftovers(&mut self) {
+        // Bookmarks of walks come and go by themselves.
+        self.left.remove(self.directory.keys.bookmarks().as_str());
         let left = std::mem::take(&mut self.left);
         for (pk, items) in left {
             let partition = pk.strip_prefix(&self.directory.keys.prefix()).unwrap_or(&pk);

@@ -79,7 +79,7 @@ impl Kind {
 }
 
 impl Edge {
-    fn from_item(item: &Item) -> Result<Self, Error> {
+    pub(super) fn from_item(item: &Item) -> Result<Self, Error> {
         let damaged = || Error::Internal("a member edge that cannot be read".to_owned());
         Ok(Self {
             member: Id::parse(sort_key(item)?).ok_or_else(damaged)?,
@@ -334,7 +334,12 @@ impl Directory {
         for (index, Edge { member, kind }) in difference.add.iter().enumerate() {
             let member = member.as_str();
             let kind_of_member = Item::from([(name::KIND.to_owned(), string(kind.word()))]);
-            transaction.check(self.keys.resource(*kind, member), Condition::exists(), Meaning::Member(index));
+            // A group in itself: whoever sends these actions has made sure of the group, and a transaction may name an
+            // item once only.
+            if (*kind, member) != (Kind::Group, group) {
+                let resource = self.keys.resource(*kind, member);
+                transaction.check(resource, Condition::exists(), Meaning::Member(index));
+            }
             transaction.put(
                 self.keys.edge(group, member),
                 kind_of_member,

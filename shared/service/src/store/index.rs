@@ -11,11 +11,14 @@ use scim::{fold::fold, id::Id, resource::Document};
 use super::keys::{self, Kind};
 
 /// An attribute that has an index.
+#[derive(Debug)]
 pub(super) struct Indexed {
     pub(super) kind: Kind,
     /// Its name, with the sub-attribute that is indexed.
     pub(super) name: &'static str,
     pub(super) unique: bool,
+    /// Whether a resource has one entry at most.
+    pub(super) single_valued: bool,
     case_exact: bool,
     values: fn(&Document) -> Vec<&str>,
 }
@@ -26,6 +29,7 @@ pub(super) static INDEXED: [Indexed; 5] = [
         kind: Kind::User,
         name: "userName",
         unique: true,
+        single_valued: true,
         case_exact: false,
         values: |document| document.user_name().into_iter().collect(),
     },
@@ -33,6 +37,7 @@ pub(super) static INDEXED: [Indexed; 5] = [
         kind: Kind::User,
         name: "externalId",
         unique: false,
+        single_valued: true,
         case_exact: true,
         values: |document| document.external_id().into_iter().collect(),
     },
@@ -40,6 +45,7 @@ pub(super) static INDEXED: [Indexed; 5] = [
         kind: Kind::User,
         name: "emails.value",
         unique: false,
+        single_valued: false,
         case_exact: false,
         values: |document| document.emails().collect(),
     },
@@ -47,6 +53,7 @@ pub(super) static INDEXED: [Indexed; 5] = [
         kind: Kind::Group,
         name: "displayName",
         unique: true,
+        single_valued: true,
         case_exact: false,
         values: |document| document.display_name().into_iter().collect(),
     },
@@ -54,6 +61,7 @@ pub(super) static INDEXED: [Indexed; 5] = [
         kind: Kind::Group,
         name: "externalId",
         unique: false,
+        single_valued: true,
         case_exact: true,
         values: |document| document.external_id().into_iter().collect(),
     },
@@ -65,6 +73,13 @@ pub(super) struct Entry {
     pub(super) attribute: &'static str,
     pub(super) sk: String,
     pub(super) unique: bool,
+}
+
+impl PartialEq for Indexed {
+    /// There is one for each kind and name.
+    fn eq(&self, other: &Self) -> bool {
+        (self.kind, self.name) == (other.kind, other.name)
+    }
 }
 
 /// The index of that attribute, if it has one.

@@ -12,6 +12,7 @@
 //! | pending change | `ORG#o#PENDING` | change id |
 //! | part of a pending change | `ORG#o#PENDING#<change>` | number |
 //! | count | `ORG#o#COUNT` | kind and shard |
+//! | bookmark | `ORG#o#PAGE` | cursor, or query and startIndex |
 //! | organisation (keys table) | `ORG#o` | `SETTINGS` |
 //! | key (keys table) | `ORG#o` | `KEY#<digest>` |
 
@@ -165,6 +166,10 @@ impl Keys {
         self.partition("COUNT")
     }
 
+    pub(super) fn bookmarks(&self) -> Partition {
+        self.partition("PAGE")
+    }
+
     /// The shard of the count that the resource of this id belongs to.
     pub(super) fn count(&self, kind: Kind, id: &Id) -> Key {
         let shard = id.as_str().bytes().fold(0_u8, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte));
@@ -204,5 +209,22 @@ pub(super) fn index_entry(value: &str, unique: bool, id: &Id) -> String {
 
 /// The range of sort keys that the entries of exactly this value are in, both ends included.
 pub(super) fn index_range(value: &str) -> (String, String) {
-    (value.to_owned(), format!("{value}{PAST_SEPARATOR}"))
+    (value.to_owned(), past_entries(value))
 }
+
+/// A sort key above every entry of this value, and below those of any larger one.
+pub(super) fn past_entries(value: &str) -> String {
+    format!("{value}{PAST_SEPARATOR}")
+}
+
+/// A sort key above every entry of a value that begins so.
+pub(super) fn past_prefix(prefix: &str) -> String {
+    format!("{prefix}{MAX}")
+}
+
+/// Below and above every sort key of an index.
+pub(super) const LOWEST: &str = "\u{2}";
+/// The longest sort key DynamoDB takes, in bytes.
+pub(super) const MAX_KEY: usize = 1_024;
+/// Larger than whatever a value goes on with.
+const MAX: char = '\u{10FFFF}';

@@ -1,21 +1,36 @@
-//! Lists: the resources a filter matches, one page of them, and exactly how many there are (RFC 7644 §3.4.2).
+//! Lists: the resources a filter matches, in one stable order, a page at a time (RFC 7644 §3.4.2, RFC 9865).
 //!
-//! The order is that of creation, which is the order of ids. A filter that names a key reads what the key leads to;
-//! any other reads the partition.
+//! The order is that of creation, which is the order of ids, or the one asked for. A list is one of two things. A
+//! *walk* goes through a partition that has the order already, from any position, and costs what the page costs. A
+//! *collection* is worked out whole: what look-ups lead to, what a scan within its budget finds, sorted.
+//!
+//! By index the total is exact, so a filter that has to be evaluated makes a collection. By cursor nobody asks for the
+//! total, so it is evaluated along the walk. Positions are keys, not counts: a resource that is there during a whole
+//! walk is shown exactly once, whatever comes and goes meanwhile.
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use scim::{filter::Predicate, id::Id, members::Member};
+use scim::{Invalid, ScimType, filter::Predicate, id::Id, members::Member, sort::Sort};
 use serde_json::{Map, Value};
 
 use super::{
     CONCURRENCY, Directory, Stored,
     groups::Edge,
+    index::{INDEXED, Indexed},
     items::{Item, name, number, sort_key, text},
-    keys::{self, Key, Kind},
-    plan::{Access, plan},
+    keys::{self, Key, Kind, Partition},
+    plan::{Access, Lookup, Plan, plan},
     wire::{PAGE, Range},
 };
 use crate::Error;
+
+/// Resources that a filter without a key may be evaluated on in one request, and index entries that may be read.
+pub const SCAN_LIMIT: usize = 100_000;
+/// Resources that one page by cursor looks at: it may then be short, and says where to go on.
+const LOOKS_PER_PAGE: usize = 10_000;
+/// From so many resources on, a scan reads several ranges at once.
+const PARALLEL_FROM: u64 = 4_000;
+/// So many.
+const PARALLEL_RANGES: u64 = 8;
 
 /// What is shown with a resource but not kept in its document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,161 +45,488 @@ pub enum Extra {
 
 /// What is asked of a list.
 pub struct ListRequest<'a> {
-    /// Which resources.
+    /// The kind of resource.
+    pub kind: Kind,
+    /// Which of them.
     pub filter: Option<&'a Predicate>,
-    /// Where the page begins, from 1.
-    pub start_index: u64,
-    /// How many resources a page has at most; 0 asks for the total only.
-    pub count: usize,
+    /// In what order; that of creation if none is given.
+    pub sort: Option<&'a Sort>,
+    /// A name for all of this, for bookmarks: the same query has the same, another has another.
+    pub query: &'a str,
     /// Whether the groups of users, the members of groups are shown.
     pub with_extra: bool,
     /// How a resource is shown, which is what a filter sees.
-    pub represent: &'a (dyn Fn(&Stored, &Extra) -> Map<String, Value> + Sync),
+    pub represent: &'a Represent<'a>,
 }
 
-/// One page.
+/// Shows a resource.
+pub type Represent<'a> = dyn Fn(&Stored, &Extra) -> Map<String, Value> + Send + Sync + 'a;
+
+/// A page by index.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Page {
+pub struct IndexPage {
     /// How many resources match.
     pub total: u64,
     /// Those of the page, as they are shown.
     pub resources: Vec<Map<String, Value>>,
 }
 
+/// A page by cursor.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CursorPage {
+    /// The resources of the page, as they are shown.
+    pub resources: Vec<Map<String, Value>>,
+    /// The position to go on after, if there may be more.
+    pub next: Option<String>,
+}
+
+/// A partition in the order asked for.
+struct Walk {
+    partition: Partition,
+    between: Option<(String, String)>,
+    backward: bool,
+    rows: RowsOf,
+}
+
+/// What the items of a walk are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum RowsOf {
+    Resources,
+    Entries,
+    Edges,
+}
+
+/// A resource of a collection, and its place in the order.
+struct Found {
+    position: String,
+    id: Id,
+    /// What was read of it; read again for the page where a scan found more than is kept.
+    stored: Option<Stored>,
+}
+
 impl Directory {
-    /// One page of the resources of that kind.
+    /// The page that begins at `start_index`, from 1, with at most `count` resources; 0 asks for the total only.
     ///
     /// # Errors
-    /// [`Error::Unavailable`], [`Error::Throttled`].
-    pub async fn list(&self, kind: Kind, request: &ListRequest<'_>) -> Result<Page, Error> {
-        match request.filter {
-            None => self.list_all(kind, request).await,
-            Some(filter) => self.list_matching(kind, filter, request).await,
-        }
-    }
-
-    async fn list_all(&self, kind: Kind, request: &ListRequest<'_>) -> Result<Page, Error> {
-        let counts = self.keys.counts();
-        let resources = self.keys.resources(kind);
-        let page = async {
-            if request.count == 0 {
-                return Ok(Vec::new());
-            }
-            let skip = usize::try_from(request.start_index - 1).unwrap_or(usize::MAX);
-            let Some(after) = self.skip(Range::all(&resources), skip).await? else { return Ok(Vec::new()) };
-            let mut items = Vec::new();
-            let mut after = Some(after);
-            while let Some(Skipped(from)) = after {
-                let range = Range::all(&resources).limit(request.count - items.len()).after(from);
-                let rows = self.query(range).await?;
-                items.extend(rows.items);
-                after = rows.next.filter(|_| items.len() < request.count).map(|next| Skipped(Some(next)));
-            }
-            let stored = items.iter().map(Stored::from_item).collect::<Result<Vec<_>, _>>()?;
-            self.represent(kind, stored, request.with_extra, request).await
-        };
-        let (counts, resources) = tokio::try_join!(self.query_all(Range::all(&counts)), page)?;
-        Ok(Page { total: total(kind, &counts)?, resources })
-    }
-
-    async fn list_matching(
+    /// `tooMany` if the filter names no key and there is more to look at than [`SCAN_LIMIT`].
+    pub async fn list_by_index(
         &self,
-        kind: Kind,
-        filter: &Predicate,
         request: &ListRequest<'_>,
-    ) -> Result<Page, Error> {
-        let with_extra = request.with_extra || filter.mentions(kind.extra());
-        let mut total: u64 = 0;
-        let mut resources = Vec::new();
-        let mut take = |shown: Vec<Map<String, Value>>| {
-            for resource in shown.into_iter().filter(|resource| filter.matches(resource)) {
-                total += 1;
-                if total >= request.start_index && resources.len() < request.count {
-                    resources.push(resource);
+        start_index: u64,
+        count: usize,
+    ) -> Result<IndexPage, Error> {
+        let plan = request.plan();
+        if plan.exact
+            && let Some(walk) = self.walk_of(request, &plan.access)
+        {
+            let resources = self.walk_to(request, &walk, start_index, count);
+            let (total, resources) = tokio::try_join!(self.total(request.kind, &walk), resources)?;
+            return Ok(IndexPage { total, resources });
+        }
+        let found = self.collect(request, plan).await?;
+        let total = found.len() as u64;
+        let skip = usize::try_from(start_index - 1).unwrap_or(usize::MAX);
+        let page = found.into_iter().skip(skip).take(count).collect();
+        let stored = self.load(request.kind, page).await?;
+        Ok(IndexPage { total, resources: self.show(request, stored).await? })
+    }
+
+    /// The page of at most `count` resources that follows a position.
+    ///
+    /// # Errors
+    /// `tooMany` if the resources have to be sorted by what has no index, and are more than [`SCAN_LIMIT`].
+    pub async fn list_by_cursor(
+        &self,
+        request: &ListRequest<'_>,
+        after: Option<String>,
+        count: usize,
+    ) -> Result<CursorPage, Error> {
+        let plan = request.plan();
+        if let Some(walk) = self.walk_of(request, &plan.access) {
+            let filter = request.filter.filter(|_| !plan.exact);
+            let (stored, next) = self.walk(request, &walk, filter, after, count).await?;
+            return Ok(CursorPage { resources: self.show(request, stored).await?, next });
+        }
+        let descending = request.is_descending();
+        let mut left = self.collect(request, plan).await?.into_iter().skip_while(|found| match &after {
+            None => false,
+            Some(after) if descending => found.position >= *after,
+            Some(after) => found.position <= *after,
+        });
+        let page: Vec<Found> = left.by_ref().take(count).collect();
+        let next = left.next().and(page.last().map(|last| last.position.clone()));
+        let stored = self.load(request.kind, page).await?;
+        Ok(CursorPage { resources: self.show(request, stored).await?, next })
+    }
+
+    /// The walk there is for this access and order.
+    fn walk_of(&self, request: &ListRequest<'_>, access: &Access<'_>) -> Option<Walk> {
+        let kind = request.kind;
+        let backward = request.is_descending();
+        let (partition, between, rows) = if request.is_in_order_of_creation() {
+            match access {
+                Access::Partition => (self.keys.resources(kind), None, RowsOf::Resources),
+                Access::Created(from, to) => {
+                    (self.keys.resources(kind), Some(Id::made_between(*from, *to)), RowsOf::Resources)
                 }
+                Access::MembersOf(group) => {
+                    (self.keys.members(Id::parse(group)?.as_str()), None, RowsOf::Edges)
+                }
+                Access::Lookups(_) | Access::Entries { .. } => return None,
             }
-        };
-        if let Some(mut ids) = self.candidates(kind, filter).await? {
-            ids.sort_unstable();
-            ids.dedup();
-            let keys: Vec<Key> = ids
-                .iter()
-                .filter(|id| Id::parse(id).is_some())
-                .map(|id| self.keys.resource(kind, id))
-                .collect();
-            let items = self.get_all(&keys).await?;
-            let mut stored = items.iter().map(Stored::from_item).collect::<Result<Vec<_>, _>>()?;
-            stored.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-            take(self.represent(kind, stored, with_extra, request).await?);
+        } else if *access == Access::Partition {
+            (self.keys.index(kind, request.index_of_order()?.name), None, RowsOf::Entries)
         } else {
-            let partition = self.keys.resources(kind);
-            let mut after = None;
-            loop {
-                let rows = self.query(Range::all(&partition).after(after)).await?;
-                let stored = rows.items.iter().map(Stored::from_item).collect::<Result<Vec<_>, _>>()?;
-                take(self.represent(kind, stored, with_extra, request).await?);
-                match rows.next {
-                    Some(next) => after = Some(next),
-                    None => break,
+            return None;
+        };
+        Some(Walk { partition, between, backward, rows })
+    }
+
+    /// How many resources a walk without a filter leads to.
+    async fn total(&self, kind: Kind, walk: &Walk) -> Result<u64, Error> {
+        match walk.rows {
+            RowsOf::Edges => {
+                let edges = self.settled(|| self.query_all(Range::all(&walk.partition))).await?;
+                let of_kind = |edge: &&Item| text(edge, name::KIND).ok() == Some(kind.word());
+                Ok(edges.iter().filter(of_kind).count() as u64)
+            }
+            RowsOf::Resources | RowsOf::Entries => self.how_many(kind).await,
+        }
+    }
+
+    /// How many resources of that kind there are: one read.
+    async fn how_many(&self, kind: Kind) -> Result<u64, Error> {
+        let mut total = 0;
+        for item in &self.query_all(Range::all(&self.keys.counts())).await? {
+            if sort_key(item)?.starts_with(kind.word()) {
+                total += number(item, name::COUNT).unwrap_or_default();
+            }
+        }
+        Ok(u64::try_from(total).unwrap_or_default())
+    }
+
+    /// The page of a walk that begins at an index: from the bookmark a page before it left there, or else by counting.
+    async fn walk_to(
+        &self,
+        request: &ListRequest<'_>,
+        walk: &Walk,
+        start_index: u64,
+        count: usize,
+    ) -> Result<Vec<Map<String, Value>>, Error> {
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        let mut after = None;
+        if start_index > 1 {
+            after = self.position_at(request.query, start_index).await?;
+            if after.is_none() {
+                after = self.skip(request.kind, walk, start_index - 1).await?;
+                if after.is_none() {
+                    return Ok(Vec::new());
                 }
             }
         }
-        Ok(Page { total, resources })
+        let (stored, next) = self.walk(request, walk, None, after, count).await?;
+        let next_index = start_index + stored.len() as u64;
+        let leave = async {
+            match next {
+                Some(next) => self.leave_at(request.query, next_index, request.kind, next).await,
+                None => Ok(()),
+            }
+        };
+        let (resources, ()) = tokio::try_join!(self.show(request, stored), leave)?;
+        Ok(resources)
     }
 
-    /// The ids of the resources the filter can match, or `None` where every resource has to be looked at.
-    async fn candidates(&self, kind: Kind, filter: &Predicate) -> Result<Option<Vec<String>>, Error> {
-        let ids = match plan(kind, filter) {
-            Access::Id(id) => vec![id.to_owned()],
-            Access::Index { indexed, value } => {
-                // A value that no entry can have: DynamoDB would refuse to look it up.
-                if value.is_empty() || value.len() > MAX_LOOKUP {
-                    return Ok(Some(Vec::new()));
+    /// The position of the last of the first `skip` rows; `None` where there are fewer.
+    async fn skip(&self, kind: Kind, walk: &Walk, skip: u64) -> Result<Option<String>, Error> {
+        let mut left = usize::try_from(skip).unwrap_or(usize::MAX);
+        let mut after = None;
+        loop {
+            if walk.rows == RowsOf::Edges {
+                // Groups among the members are no users, so the rows have to be looked at.
+                let rows = self.query(walk.range(after).limit(PAGE)).await?;
+                for row in &rows.items {
+                    left -= usize::from(Row::of(walk.rows, kind, row)?.is_some());
+                    if left == 0 {
+                        return Ok(Some(sort_key(row)?.to_owned()));
+                    }
                 }
-                let partition = self.keys.index(kind, indexed.name);
-                let entries = self.query_all(Range::between(&partition, keys::index_range(value))).await?;
-                entries
-                    .iter()
-                    .map(|entry| text(entry, name::ID).map(str::to_owned))
-                    .collect::<Result<_, _>>()?
+                after = rows.next;
+            } else {
+                let rows = self.query(walk.range(after).limit(left).count_only()).await?;
+                left -= rows.count;
+                after = rows.next;
+                if left == 0 {
+                    return after.as_ref().map(|last| sort_key(last).map(str::to_owned)).transpose();
+                }
             }
-            Access::GroupsOf(member) => match Id::parse(member) {
-                Some(member) => self.groups_of(&member).await?,
-                None => Vec::new(),
-            },
+            if after.is_none() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Up to `count` resources of a walk that meet the filter, and the position to go on after.
+    async fn walk(
+        &self,
+        request: &ListRequest<'_>,
+        walk: &Walk,
+        filter: Option<&Predicate>,
+        after: Option<String>,
+        count: usize,
+    ) -> Result<(Vec<Stored>, Option<String>), Error> {
+        if walk.rows == RowsOf::Edges {
+            // Edges are what pending changes leave half done.
+            self.settled(|| async { Ok(()) }).await?;
+        }
+        let mut page = Vec::new();
+        let mut after = after.map(|sk| walk.partition.key(sk).attributes());
+        let mut last = None;
+        let mut looked = 0;
+        loop {
+            let wanted = if filter.is_some() { PAGE } else { count - page.len() };
+            // One more than is wanted: whether anything follows is known without another page.
+            let rows = self.query(walk.range(after.take()).limit(wanted + 1)).await?;
+            let mut found = Vec::new();
+            for row in &rows.items {
+                if let Some(row) = Row::of(walk.rows, request.kind, row)? {
+                    found.push(Found { position: row.position, id: row.id, stored: row.stored });
+                }
+            }
+            looked += rows.items.len();
+            let stored = self.load_all(request.kind, found).await?;
+            for (position, stored) in self.matching(request, filter, stored).await? {
+                if page.len() == count {
+                    return Ok((page, last));
+                }
+                page.push(stored);
+                last = Some(position);
+            }
+            match rows.next {
+                None => return Ok((page, None)),
+                Some(next) => {
+                    if looked >= LOOKS_PER_PAGE {
+                        return Ok((page, Some(sort_key(&next)?.to_owned())));
+                    }
+                    after = Some(next);
+                }
+            }
+        }
+    }
+
+    /// Every resource that matches, in order.
+    async fn collect(&self, request: &ListRequest<'_>, plan: Plan<'_>) -> Result<Vec<Found>, Error> {
+        let filter = request.filter.filter(|_| !plan.exact);
+        let mut found = match plan.access {
+            Access::Partition => self.scan(request, filter, None).await?,
+            Access::Created(from, to) => self.scan(request, filter, Some(Id::made_between(from, to))).await?,
+            access => {
+                let mut ids = self.ids(request.kind, access).await?;
+                ids.sort_unstable();
+                ids.dedup();
+                let found: Vec<Found> =
+                    ids.into_iter().map(|id| Found { position: id.to_string(), id, stored: None }).collect();
+                if filter.is_none() && request.is_in_order_of_creation() {
+                    found
+                } else {
+                    let stored = self.load_all(request.kind, found).await?;
+                    let matching = self.matching(request, filter, stored).await?;
+                    matching.into_iter().map(|(_, stored)| request.found(stored)).collect()
+                }
+            }
+        };
+        found.sort_unstable_by(|a, b| a.position.cmp(&b.position));
+        if request.is_descending() {
+            found.reverse();
+        }
+        Ok(found)
+    }
+
+    /// Reads the partition, or a range of it, and keeps what matches.
+    async fn scan(
+        &self,
+        request: &ListRequest<'_>,
+        filter: Option<&Predicate>,
+        between: Option<(String, String)>,
+    ) -> Result<Vec<Found>, Error> {
+        let partition = self.keys.resources(request.kind);
+        let there_are = self.how_many(request.kind).await?;
+        if between.is_none() && there_are > SCAN_LIMIT as u64 {
+            return Err(too_many(request.kind));
+        }
+        let ranges = match between {
+            None if there_are >= PARALLEL_FROM => self.ranges(&partition).await?,
+            between => vec![between],
+        };
+        let scans: Vec<_> =
+            ranges.into_iter().map(|between| self.scan_range(request, filter, &partition, between)).collect();
+        let found: Vec<Vec<Found>> = stream::iter(scans).buffered(CONCURRENCY).try_collect().await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    async fn scan_range(
+        &self,
+        request: &ListRequest<'_>,
+        filter: Option<&Predicate>,
+        partition: &Partition,
+        between: Option<(String, String)>,
+    ) -> Result<Vec<Found>, Error> {
+        let mut found = Vec::new();
+        let mut after = None;
+        let mut looked = 0;
+        loop {
+            let rows = self.query(Range::within(partition, between.clone()).after(after)).await?;
+            looked += rows.items.len();
+            if looked > SCAN_LIMIT {
+                return Err(too_many(request.kind));
+            }
+            let stored = rows.items.iter().map(|item| Ok((String::new(), Stored::from_item(item)?)));
+            let matching = self.matching(request, filter, stored.collect::<Result<_, Error>>()?).await?;
+            // The documents of a large scan would not fit into memory: those of the page are read again.
+            let kept = |(_, stored)| Found { stored: None, ..request.found(stored) };
+            found.extend(matching.into_iter().map(kept));
+            match rows.next {
+                Some(next) => after = Some(next),
+                None => return Ok(found),
+            }
+        }
+    }
+
+    /// The partition of resources in ranges of equal time.
+    async fn ranges(&self, partition: &Partition) -> Result<Vec<Option<(String, String)>>, Error> {
+        let end = |backward| self.query(Range::all(partition).limit(1).backward(backward));
+        let (first, last) = tokio::try_join!(end(false), end(true))?;
+        let made_at = |rows: &[Item]| {
+            let id = rows.first().and_then(|item| sort_key(item).ok()).and_then(Id::parse);
+            id.map(|id| id.made_at()).unwrap_or_default()
+        };
+        let (from, to) = (made_at(&first.items), made_at(&last.items));
+        let step = (to - from) / PARALLEL_RANGES + 1;
+        let range = |number| {
+            let begin = from + number * step;
+            Some(Id::made_between(begin, begin + step - 1))
+        };
+        Ok((0..PARALLEL_RANGES).map(range).collect())
+    }
+
+    /// The ids that keys lead to.
+    async fn ids(&self, kind: Kind, access: Access<'_>) -> Result<Vec<Id>, Error> {
+        match access {
+            Access::Lookups(lookups) => {
+                let reads: Vec<_> = lookups.into_iter().map(|lookup| self.look_up(kind, lookup)).collect();
+                let ids: Vec<Vec<Id>> = stream::iter(reads).buffered(CONCURRENCY).try_collect().await?;
+                Ok(ids.into_iter().flatten().collect())
+            }
+            Access::Entries { indexed, between } => self.entry_ids(kind, indexed, between).await,
             Access::MembersOf(group) => match Id::parse(group) {
                 Some(group) => {
                     let edges: Vec<Edge> = self.settled(|| self.edges(&group)).await?;
-                    edges
-                        .into_iter()
-                        .filter(|edge| edge.kind == kind)
-                        .map(|edge| edge.member.to_string())
-                        .collect()
+                    Ok(edges.into_iter().filter(|edge| edge.kind == kind).map(|edge| edge.member).collect())
                 }
-                None => Vec::new(),
+                None => Ok(Vec::new()),
             },
-            Access::Partition => return Ok(None),
-        };
-        Ok(Some(ids))
+            Access::Created(..) | Access::Partition => Ok(Vec::new()),
+        }
     }
 
-    async fn represent(
+    async fn look_up(&self, kind: Kind, lookup: Lookup<'_>) -> Result<Vec<Id>, Error> {
+        match lookup {
+            Lookup::Id(id) => Ok(Id::parse(id).into_iter().collect()),
+            // A value that no entry can have: DynamoDB would refuse to look it up.
+            Lookup::Entry(_, value) if value.is_empty() || value.len() >= keys::MAX_KEY => Ok(Vec::new()),
+            Lookup::Entry(indexed, value) => self.entry_ids(kind, indexed, keys::index_range(value)).await,
+            Lookup::GroupsOf(member) => match Id::parse(member) {
+                Some(member) => {
+                    Ok(self.groups_of(&member).await?.iter().filter_map(|id| Id::parse(id)).collect())
+                }
+                None => Ok(Vec::new()),
+            },
+        }
+    }
+
+    async fn entry_ids(
         &self,
         kind: Kind,
-        stored: Vec<Stored>,
-        with_extra: bool,
+        indexed: &Indexed,
+        between: (String, String),
+    ) -> Result<Vec<Id>, Error> {
+        let partition = self.keys.index(kind, indexed.name);
+        let range = Range::between(&partition, between);
+        let mut ids = Vec::new();
+        let mut after = None;
+        loop {
+            let rows = self.query(range.clone().after(after)).await?;
+            for entry in &rows.items {
+                ids.push(entry_id(entry)?);
+            }
+            if ids.len() > SCAN_LIMIT {
+                return Err(too_many(kind));
+            }
+            match rows.next {
+                Some(next) => after = Some(next),
+                None => return Ok(ids),
+            }
+        }
+    }
+
+    /// What was found, read. Who was deleted in the meantime is left out.
+    async fn load(&self, kind: Kind, found: Vec<Found>) -> Result<Vec<Stored>, Error> {
+        Ok(self.load_all(kind, found).await?.into_iter().map(|(_, stored)| stored).collect())
+    }
+
+    async fn load_all(&self, kind: Kind, found: Vec<Found>) -> Result<Vec<(String, Stored)>, Error> {
+        let unread = found.iter().filter(|found| found.stored.is_none());
+        let keys: Vec<Key> = unread.map(|found| self.keys.resource(kind, found.id.as_str())).collect();
+        let items = self.get_all(&keys).await?;
+        let mut read = std::collections::HashMap::with_capacity(items.len());
+        for item in &items {
+            let stored = Stored::from_item(item)?;
+            read.insert(stored.id.clone(), stored);
+        }
+        let loaded = found.into_iter().filter_map(|found| {
+            let stored = found.stored.or_else(|| read.remove(&found.id))?;
+            Some((found.position, stored))
+        });
+        Ok(loaded.collect())
+    }
+
+    /// Those that meet the filter.
+    async fn matching(
+        &self,
         request: &ListRequest<'_>,
+        filter: Option<&Predicate>,
+        stored: Vec<(String, Stored)>,
+    ) -> Result<Vec<(String, Stored)>, Error> {
+        let Some(filter) = filter else { return Ok(stored) };
+        if !filter.mentions(request.kind.extra()) {
+            let meets =
+                |(_, stored): &(String, Stored)| filter.matches(&(request.represent)(stored, &Extra::None));
+            return Ok(stored.into_iter().filter(meets).collect());
+        }
+        let extras =
+            self.settled(|| self.extras(request.kind, stored.iter().map(|(_, stored)| stored))).await?;
+        let with_extra = stored.into_iter().zip(extras);
+        let meets =
+            with_extra.filter(|((_, stored), extra)| filter.matches(&(request.represent)(stored, extra)));
+        Ok(meets.map(|(stored, _)| stored).collect())
+    }
+
+    async fn show(
+        &self,
+        request: &ListRequest<'_>,
+        stored: Vec<Stored>,
     ) -> Result<Vec<Map<String, Value>>, Error> {
-        if !with_extra {
+        if !request.with_extra || stored.is_empty() {
             return Ok(stored.iter().map(|stored| (request.represent)(stored, &Extra::None)).collect());
         }
-        let extras = self.settled(|| self.extras(kind, &stored)).await?;
+        let extras = self.settled(|| self.extras(request.kind, stored.iter())).await?;
         Ok(stored.iter().zip(&extras).map(|(stored, extra)| (request.represent)(stored, extra)).collect())
     }
 
     /// The groups or members of each resource, in their order.
-    async fn extras(&self, kind: Kind, stored: &[Stored]) -> Result<Vec<Extra>, Error> {
-        let reads: Vec<_> = stored.iter().map(|stored| self.extra(kind, &stored.id)).collect();
+    async fn extras(&self, kind: Kind, stored: impl Iterator<Item = &Stored>) -> Result<Vec<Extra>, Error> {
+        let reads: Vec<_> = stored.map(|stored| self.extra(kind, &stored.id)).collect();
         stream::iter(reads).buffered(CONCURRENCY).try_collect().await
     }
 
@@ -194,35 +536,91 @@ impl Directory {
             Kind::Group => Extra::Members(self.edges(id).await?.iter().map(Edge::to_member).collect()),
         })
     }
+}
 
-    /// Goes past the first `skip` items of a range; `None` where there are no more.
-    async fn skip(&self, range: Range<'_>, skip: usize) -> Result<Option<Skipped>, Error> {
-        let mut left = skip;
-        let mut after = None;
-        while left > 0 {
-            let rows = self.query(range.clone().limit(left.min(PAGE)).after(after).count_only()).await?;
-            left -= rows.count;
-            match rows.next {
-                Some(next) => after = Some(next),
-                None => return Ok(None),
+impl ListRequest<'_> {
+    fn plan(&self) -> Plan<'_> {
+        self.filter.map_or(Plan { access: Access::Partition, exact: true }, |filter| plan(self.kind, filter))
+    }
+
+    /// The resource at the position its order gives it.
+    fn found(&self, stored: Stored) -> Found {
+        let position = match self.sort.filter(|sort| !sort.is_creation()) {
+            None => stored.id.to_string(),
+            Some(sort) => {
+                let key = sort.key(&(self.represent)(&stored, &Extra::None));
+                keys::index_entry(&key, false, &stored.id)
             }
-        }
-        Ok(Some(Skipped(after)))
+        };
+        Found { position, id: stored.id.clone(), stored: Some(stored) }
+    }
+
+    fn is_descending(&self) -> bool {
+        self.sort.is_some_and(|sort| sort.descending)
+    }
+
+    fn is_in_order_of_creation(&self) -> bool {
+        self.sort.is_none_or(Sort::is_creation)
+    }
+
+    /// The index that has the order asked for: one every resource has exactly one entry in.
+    fn index_of_order(&self) -> Option<&'static Indexed> {
+        let attribute = self.sort?.attribute()?;
+        INDEXED
+            .iter()
+            .find(|indexed| (indexed.kind, indexed.name) == (self.kind, attribute) && indexed.unique)
     }
 }
 
-/// The place in a range that was reached: after this item, or at its beginning.
-struct Skipped(Option<Item>);
-
-/// The longest value an index entry can have, in bytes: DynamoDB's limit for a sort key, less the end of a range.
-const MAX_LOOKUP: usize = 1_023;
-
-fn total(kind: Kind, counts: &[Item]) -> Result<u64, Error> {
-    let mut total = 0;
-    for item in counts {
-        if sort_key(item)?.starts_with(kind.word()) {
-            total += number(item, name::COUNT).unwrap_or_default();
-        }
+impl Walk {
+    fn range(&self, after: Option<Item>) -> Range<'_> {
+        Range::within(&self.partition, self.between.clone()).backward(self.backward).after(after)
     }
-    Ok(u64::try_from(total).unwrap_or_default())
+}
+
+/// An item of a walk.
+struct Row {
+    position: String,
+    id: Id,
+    stored: Option<Stored>,
+}
+
+impl Row {
+    /// `None` for a member of another kind.
+    fn of(rows: RowsOf, kind: Kind, item: &Item) -> Result<Option<Self>, Error> {
+        let position = sort_key(item)?.to_owned();
+        let row = match rows {
+            RowsOf::Resources => {
+                let stored = Stored::from_item(item)?;
+                Self { position, id: stored.id.clone(), stored: Some(stored) }
+            }
+            RowsOf::Entries => Self { position, id: entry_id(item)?, stored: None },
+            RowsOf::Edges => {
+                let edge = Edge::from_item(item)?;
+                if edge.kind != kind {
+                    return Ok(None);
+                }
+                Self { position, id: edge.member, stored: None }
+            }
+        };
+        Ok(Some(row))
+    }
+}
+
+fn entry_id(entry: &Item) -> Result<Id, Error> {
+    let id = text(entry, name::ID)?;
+    Id::parse(id).ok_or_else(|| Error::Internal("an index entry that cannot be read".to_owned()))
+}
+
+fn too_many(kind: Kind) -> Error {
+    let indexed: Vec<&str> =
+        INDEXED.iter().filter(|indexed| indexed.kind == kind).map(|indexed| indexed.name).collect();
+    Error::Invalid(Invalid::new(
+        ScimType::TooMany,
+        format!(
+            "this query would have to look at more than {SCAN_LIMIT} resources; name one of the indexed attributes \
+             in the filter (id, meta.created, {}), or page with a cursor and without sortBy",
+            indexed.join(", ")
+        ),
+    ))
 }

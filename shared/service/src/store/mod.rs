@@ -5,6 +5,7 @@
 //! actions, a pending change that whoever meets it finishes ([`changes`]). There is no second store and no trait:
 //! tests and the local gateway run this code on an embedded DynamoDB.
 
+mod bookmarks;
 mod changes;
 pub mod doctor;
 mod groups;
@@ -22,10 +23,11 @@ mod wire;
 use aws_sdk_dynamodb::Client;
 use tokio::time::{Duration, Instant};
 
+pub use bookmarks::{BOOKMARK_SECONDS, Place};
 pub use groups::Edited;
 pub use items::Stored;
 pub use keys::Kind;
-pub use list::{Extra, ListRequest, Page};
+pub use list::{CursorPage, Extra, IndexPage, ListRequest, Represent, SCAN_LIMIT};
 pub use orgs::{KeyInfo, OrgInfo};
 pub use resources::Expected;
 

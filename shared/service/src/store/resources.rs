@@ -17,7 +17,7 @@ use super::{
     transaction::{Condition, Refusal, Transaction},
     wire::Backoff,
 };
-use crate::Error;
+use crate::{Error, ambient::timestamp};
 
 /// What `If-Match` asks for (RFC 7644 §3.14).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -169,13 +169,15 @@ impl Directory {
 
     /// A new resource that holds the document.
     pub(super) fn fresh(&self, document: Document) -> Result<Stored, Error> {
-        let now = self.store.clock.timestamp()?;
+        // One reading of the clock: a range of `meta.created` is a range of ids.
+        let now = self.store.clock.now();
+        let created = timestamp(now)?;
         Ok(Stored {
-            id: self.store.entropy.id(&self.store.clock)?,
+            id: self.store.entropy.id(now)?,
             document,
             version: self.store.entropy.version()?,
-            created: now.clone(),
-            modified: now,
+            modified: created.clone(),
+            created,
             intent: None,
         })
     }

@@ -2,11 +2,15 @@
 
 use aws_sdk_dynamodb::{
     error::ProvideErrorMetadata,
-    types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType},
+    types::{
+        AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+        TimeToLiveSpecification,
+    },
 };
 
 use super::{
     Store,
+    bookmarks::EXPIRES,
     keys::{PK, SK},
     wire::{failed, malformed},
 };
@@ -36,9 +40,17 @@ impl Store {
             }
             match request.send().await {
                 Ok(_) => {}
-                Err(error) if error.code() == Some("ResourceInUseException") => {}
+                Err(error) if error.code() == Some("ResourceInUseException") => continue,
                 Err(error) => return Err(failed(&error)),
             }
+            let time_to_live = TimeToLiveSpecification::builder()
+                .attribute_name(EXPIRES)
+                .enabled(true)
+                .build()
+                .map_err(|_| malformed())?;
+            let request =
+                self.db.update_time_to_live().table_name(table).time_to_live_specification(time_to_live);
+            request.send().await.map_err(|error| failed(&error))?;
         }
         Ok(())
     }

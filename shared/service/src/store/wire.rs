@@ -68,15 +68,21 @@ pub(super) struct Range<'a> {
     after: Option<Item>,
     limit: usize,
     count_only: bool,
+    backward: bool,
 }
 
 impl<'a> Range<'a> {
     pub(super) fn all(partition: &'a Partition) -> Self {
-        Self { partition, between: None, after: None, limit: PAGE, count_only: false }
+        Self { partition, between: None, after: None, limit: PAGE, count_only: false, backward: false }
     }
 
     pub(super) fn between(partition: &'a Partition, ends: (String, String)) -> Self {
-        Self { between: Some(ends), ..Self::all(partition) }
+        Self::within(partition, Some(ends))
+    }
+
+    /// The items between these sort keys, both included, or all.
+    pub(super) fn within(partition: &'a Partition, between: Option<(String, String)>) -> Self {
+        Self { between, ..Self::all(partition) }
     }
 
     pub(super) fn after(self, after: Option<Item>) -> Self {
@@ -85,6 +91,11 @@ impl<'a> Range<'a> {
 
     pub(super) fn limit(self, limit: usize) -> Self {
         Self { limit: limit.clamp(1, PAGE), ..self }
+    }
+
+    /// The last first.
+    pub(super) fn backward(self, backward: bool) -> Self {
+        Self { backward, ..self }
     }
 
     pub(super) fn count_only(self) -> Self {
@@ -204,6 +215,13 @@ impl Store {
         Ok(())
     }
 
+    /// Puts one item, whatever was there.
+    pub(super) async fn put(&self, table: &str, key: &Key, mut item: Item) -> Result<(), Error> {
+        item.extend(key.attributes());
+        let put = self.db.put_item().table_name(table).set_item(Some(item));
+        put.send().await.map(|_| ()).map_err(|error| failed(&error))
+    }
+
     /// One page of a query.
     pub(super) async fn query(&self, table: &str, range: Range<'_>) -> Result<Rows, Error> {
         let limit = i32::try_from(range.limit).unwrap_or(i32::MAX);
@@ -213,6 +231,7 @@ impl Store {
             .table_name(table)
             .consistent_read(true)
             .limit(limit)
+            .scan_index_forward(!range.backward)
             .set_exclusive_start_key(range.after)
             .expression_attribute_names("#pk", PK)
             .expression_attribute_values(":pk", AttributeValue::S(range.partition.as_str().to_owned()));
@@ -289,6 +308,10 @@ impl Directory {
     pub(super) async fn existing(&self, keys: &[Key]) -> Result<Vec<String>, Error> {
         let items = self.store.get_all(&self.store.tables.resources, keys, Some(SK), self.deadline).await?;
         items.iter().map(|item| sort_key(item).map(str::to_owned)).collect()
+    }
+
+    pub(super) async fn put(&self, key: &Key, item: Item) -> Result<(), Error> {
+        self.store.put(&self.store.tables.resources, key, item).await
     }
 
     pub(super) async fn query(&self, range: Range<'_>) -> Result<Rows, Error> {

@@ -1,0 +1,153 @@
+//! Sorting (RFC 7644 §3.4.2.3): `sortBy` and `sortOrder` as a key of each resource.
+//!
+//! Keys are texts whose order is the order asked for: folded unless the attribute is caseExact, of a multi-valued
+//! attribute that of its primary or else its first value. A resource without a value comes last in ascending order.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+
+use crate::error::Invalid;
+use crate::fold::fold;
+use crate::path::{Located, Path, Target};
+use crate::schema::{Attribute, ResourceType, Returned, Type};
+
+/// How resources are to be ordered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sort {
+    place: Located,
+    sub: Option<&'static Attribute>,
+    /// Whether the largest comes first.
+    pub descending: bool,
+}
+
+/// Before the keys of resources that have a value.
+const PRESENT: char = '0';
+/// The key of those that have none: above all others.
+const ABSENT: &str = "1";
+
+impl Sort {
+    /// Reads `sortBy` and `sortOrder`; `None` without a `sortBy`. Of several resource types, the attribute may be
+    /// another's: resources without it come last.
+    ///
+    /// # Errors
+    /// `invalidValue` if no type has the attribute, or it cannot be sorted by, or the order is none.
+    pub fn parse(
+        resource_type: &'static ResourceType,
+        all: &[&'static ResourceType],
+        by: Option<&str>,
+        order: Option<&str>,
+    ) -> Result<Option<Self>, Invalid> {
+        let descending = match order.map(str::to_ascii_lowercase).as_deref() {
+            None | Some("" | "ascending") => false,
+            Some("descending") => true,
+            Some(_) => return Err(Invalid::value("'sortOrder' must be ascending or descending")),
+        };
+        let Some(by) = by.filter(|by| !by.is_empty()) else { return Ok(None) };
+        let unsortable =
+            || Invalid::value(format!("'sortBy' names no attribute that can be sorted by: {by}"));
+        let path = Path::parse(by).map_err(|_| unsortable())?;
+        let mut types = std::iter::once(&resource_type).chain(all);
+        let target = types.find_map(|resource_type| path.resolve(resource_type).ok());
+        let Some(Target::Attribute { located: place, filter: None, sub }) = target else {
+            return Err(unsortable());
+        };
+        let sub = sub.or_else(|| place.attribute.sub("value"));
+        let sorted = sub.unwrap_or(place.attribute);
+        let hidden = [place.attribute, sorted].iter().any(|attribute| attribute.returned == Returned::Never);
+        if hidden || matches!(sorted.kind, Type::Complex | Type::Binary | Type::Any) {
+            return Err(unsortable());
+        }
+        Ok(Some(Self { place, sub, descending }))
+    }
+
+    /// The core attribute sorted by, if it is one without sub-attributes.
+    #[must_use]
+    pub fn attribute(&self) -> Option<&str> {
+        (self.place.extension.is_none() && self.sub.is_none()).then_some(self.place.name.as_str())
+    }
+
+    /// Whether it is the order of creation: `meta.created`, and `id`, which sorts alike.
+    #[must_use]
+    pub fn is_creation(&self) -> bool {
+        self.attribute() == Some("id")
+            || (self.place.name == "meta" && self.sub.is_some_and(|sub| sub.name == "created"))
+    }
+
+    /// The key of a resource as it is shown.
+    #[must_use]
+    pub fn key(&self, document: &Map<String, Value>) -> String {
+        let attribute = self.sub.unwrap_or(self.place.attribute);
+        let text = self.value(document).and_then(|value| match value {
+            Value::String(text) if attribute.case_exact || attribute.kind == Type::DateTime => {
+                Some(Cow::Borrowed(text.as_str()))
+            }
+            Value::String(text) => Some(Cow::Owned(fold(text))),
+            Value::Bool(value) => Some(Cow::Owned(value.to_string())),
+            _ => None,
+        });
+        text.map_or_else(|| ABSENT.to_owned(), |text| format!("{PRESENT}{text}"))
+    }
+
+    fn value<'a>(&self, document: &'a Map<String, Value>) -> Option<&'a Value> {
+        let value = match self.place.value_in(document)? {
+            Value::Array(elements) => elements
+                .iter()
+                .find(|element| element.get("primary") == Some(&Value::Bool(true)))
+                .or_else(|| elements.first())?,
+            value => value,
+        };
+        match self.sub {
+            Some(sub) => value.get(sub.name),
+            None => Some(value),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::schema::{GROUP_TYPE, RESOURCE_TYPES, USER_TYPE};
+
+    fn key(by: &str, document: &Value) -> String {
+        let sort = Sort::parse(&USER_TYPE, &[], Some(by), None).unwrap().unwrap();
+        sort.key(document.as_object().unwrap())
+    }
+
+    #[test]
+    fn keys_are_folded_unless_case_matters() {
+        assert_eq!(key("USERNAME", &json!({ "userName": "ADA" })), "0ada");
+        assert_eq!(key("externalId", &json!({ "externalId": "ADA" })), "0ADA");
+        assert_eq!(key("active", &json!({ "active": true })), "0true");
+    }
+
+    #[test]
+    fn a_list_is_sorted_by_its_primary_or_first_value() {
+        let first = json!({ "emails": [{ "value": "B" }, { "value": "a" }] });
+        let primary = json!({ "emails": [{ "value": "B" }, { "value": "a", "primary": true }] });
+        assert_eq!(key("emails", &first), "0b");
+        assert_eq!(key("emails.value", &primary), "0a");
+    }
+
+    #[test]
+    fn who_has_no_value_comes_last() {
+        assert!(key("title", &json!({})) > key("title", &json!({ "title": "\u{10FFFF}" })));
+    }
+
+    #[test]
+    fn what_cannot_be_sorted_by_is_refused() {
+        for by in ["password", "name", "nonsense", "emails[type eq \"work\"]", "((", "x509Certificates"] {
+            assert!(Sort::parse(&USER_TYPE, &[], Some(by), None).is_err(), "{by}");
+        }
+        assert!(Sort::parse(&USER_TYPE, &[], Some("userName"), Some("upwards")).is_err());
+        assert_eq!(Sort::parse(&USER_TYPE, &[], None, Some("descending")), Ok(None));
+    }
+
+    #[test]
+    fn of_several_types_the_attribute_of_one_will_do() {
+        let sort = Sort::parse(&GROUP_TYPE, &RESOURCE_TYPES, Some("userName"), None).unwrap().unwrap();
+        assert_eq!(sort.key(json!({ "displayName": "x" }).as_object().unwrap()), ABSENT);
+    }
+}
