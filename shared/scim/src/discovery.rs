@@ -199,52 +199,63 @@ mod tests {
                 &Limits { max_results: 1000, default_results: 100, cursor_seconds: 3600, bulk: None },
             ),
             &expect![[r#"
-            {
-              "schemas": [
-                "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"
-              ],
-              "patch": {
-                "supported": true
-              },
-              "bulk": {
-                "supported": false,
-                "maxOperations": 0,
-                "maxPayloadSize": 0
-              },
-              "filter": {
-                "supported": true,
-                "maxResults": 1000
-              },
-              "changePassword": {
-                "supported": false
-              },
-              "sort": {
-                "supported": false
-              },
-              "etag": {
-                "supported": true
-              },
-              "authenticationSchemes": [
                 {
-                  "type": "oauthbearertoken",
-                  "name": "Bearer token",
-                  "description": "A SCIM API key of the organisation, sent as a bearer token",
-                  "specUri": "https://www.rfc-editor.org/info/rfc6750",
-                  "primary": true
-                }
-              ],
-              "meta": {
-                "resourceType": "ServiceProviderConfig",
-                "location": "https://scim.example/scim/v2/ServiceProviderConfig"
-              }
-            }"#]],
+                  "schemas": [
+                    "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"
+                  ],
+                  "patch": {
+                    "supported": true
+                  },
+                  "bulk": {
+                    "supported": false,
+                    "maxOperations": 0,
+                    "maxPayloadSize": 0
+                  },
+                  "filter": {
+                    "supported": true,
+                    "maxResults": 1000
+                  },
+                  "changePassword": {
+                    "supported": false
+                  },
+                  "sort": {
+                    "supported": true
+                  },
+                  "etag": {
+                    "supported": true
+                  },
+                  "pagination": {
+                    "cursor": true,
+                    "index": true,
+                    "defaultPaginationMethod": "index",
+                    "defaultPageSize": 100,
+                    "maxPageSize": 1000,
+                    "cursorTimeout": 3600
+                  },
+                  "authenticationSchemes": [
+                    {
+                      "type": "oauthbearertoken",
+                      "name": "Bearer token",
+                      "description": "A SCIM API key of the organisation, sent as a bearer token",
+                      "specUri": "https://www.rfc-editor.org/info/rfc6750",
+                      "primary": true
+                    }
+                  ],
+                  "meta": {
+                    "resourceType": "ServiceProviderConfig",
+                    "location": "https://scim.example/scim/v2/ServiceProviderConfig"
+                  }
+                }"#]],
         );
     }
 
     #[test]
     fn bulk_is_announced_with_its_limits_where_it_is_offered() {
         let bulk = Some(Bulk { max_operations: 10, max_payload_size: 20 });
-        let config = service_provider_config(BASE, &Limits { max_results: 1, bulk });
+        let config = service_provider_config(
+            BASE,
+            &Limits { max_results: 1, default_results: 1, cursor_seconds: 1, bulk },
+        );
         assert_eq!(config["bulk"], json!({"supported": true, "maxOperations": 10, "maxPayloadSize": 20}));
     }
 

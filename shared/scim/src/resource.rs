@@ -122,12 +122,6 @@ impl Document {
             .flatten()
             .filter_map(|email| email["value"].as_str())
     }
-
-    /// Whether the user may use the product: unless the client says otherwise.
-    #[must_use]
-    pub fn is_active(&self) -> bool {
-        self.get("active") != Some(&Value::Bool(false))
-    }
 }
 
 /// The `schemas` of a body says nothing the attributes do not say: it may be absent (authentik), name a schema
@@ -365,15 +359,15 @@ pub(crate) mod tests {
     #[test]
     fn what_the_service_acts_on_is_there_by_name() {
         let body = json!({
-            "userName": "bob", "displayName": "Bob", "externalId": "e", "active": "False",
+            "userName": "bob", "displayName": "Bob", "externalId": "e",
             "emails": [{"value": "a@x"}, {"type": "home"}, {"value": "b@x"}],
         });
         let user = Document::from_request(&USER_TYPE, &body).unwrap();
         assert_eq!((user.user_name(), user.display_name()), (Some("bob"), Some("Bob")));
-        assert_eq!((user.external_id(), user.is_active()), (Some("e"), false));
+        assert_eq!(user.external_id(), Some("e"));
         assert_eq!(user.emails().collect::<Vec<_>>(), ["a@x", "b@x"]);
         let user = Document::from_request(&USER_TYPE, &json!({"userName": "bob"})).unwrap();
-        assert_eq!((user.external_id(), user.is_active(), user.emails().count()), (None, true, 0));
+        assert_eq!((user.external_id(), user.emails().count()), (None, 0));
     }
 
     proptest! {

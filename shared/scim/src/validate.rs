@@ -391,7 +391,7 @@ const KEYS: [Key; 4] = [
         sub: None,
         max_bytes: 1024,
         max_characters: None,
-        forbidden: forbidden_in_name,
+        forbidden: control_in,
     },
 ];
 
@@ -666,7 +666,7 @@ mod tests {
     }
 
     #[test]
-    fn names_people_tell_apart_by_sight_have_no_invisible_characters() {
+    fn a_user_name_has_no_invisible_characters_and_no_key_has_control_characters() {
         let detail =
             "Attribute 'userName' contains the invisible character U+200B (character 3 of it): remove it";
         refuses(&json!({"userName": "bo\u{200B}b"}), ScimType::InvalidValue, detail);
@@ -678,7 +678,11 @@ mod tests {
         let detail =
             "Attribute 'emails.value' contains the invisible character U+000A (character 1 of it): remove it";
         refuses(&json!({"emails": [{"value": "\na"}]}), ScimType::InvalidValue, detail);
-        assert!(Document::from_request(&GROUP_TYPE, &json!({"displayName": "a\u{202E}b"})).is_err());
+        // Joined emoji are one character to people, and several with U+200D between them to Unicode.
+        assert!(
+            Document::from_request(&GROUP_TYPE, &json!({"displayName": "👨\u{200D}👩\u{200D}👧"})).is_ok()
+        );
+        assert!(Document::from_request(&GROUP_TYPE, &json!({"displayName": "a\u{7}b"})).is_err());
     }
 
     #[test]

@@ -32,6 +32,12 @@ pub enum Error {
     /// The body exceeds a published limit, in bytes.
     #[error("the request body is larger than the limit of {0} bytes; send it in parts")]
     TooLarge(usize),
+    /// A bulk request of more operations than the published limit.
+    #[error("a bulk request may have {0} operations; send the rest in another")]
+    TooManyOperations(u64),
+    /// The state of things does not allow it, and no attribute's value is the reason.
+    #[error("{0}")]
+    Conflict(String),
     /// A body in a form this service does not read.
     #[error("{0}")]
     UnsupportedMediaType(String),

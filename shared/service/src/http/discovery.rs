@@ -14,8 +14,8 @@ use scim::{
 use serde_json::Value;
 
 use super::{
-    Route,
-    request::{Base, DEFAULT_COUNT, MAX_COUNT, Parameters, Reader, Writer},
+    Route, bulk,
+    request::{Base, DEFAULT_COUNT, MAX_COUNT, Parameters, Reader},
     response::answer,
 };
 use crate::{App, Error, store::BOOKMARK_SECONDS};
@@ -27,7 +27,6 @@ pub(super) fn routes() -> Vec<Route> {
         Route::new(Method::GET, "/ResourceTypes/{name}", routing::get(resource_type)),
         Route::new(Method::GET, "/Schemas", routing::get(schemas)),
         Route::new(Method::GET, "/Schemas/{urn}", routing::get(schema)),
-        Route::new(Method::POST, "/Bulk", routing::post(bulk)),
     ]
     .into_iter()
     .chain(
@@ -35,11 +34,6 @@ pub(super) fn routes() -> Vec<Route> {
             .map(|method| Route::new(method.clone(), "/Me", me_by(method))),
     )
     .collect()
-}
-
-/// Not offered, as `/ServiceProviderConfig` says.
-async fn bulk(_: Writer) -> Error {
-    Error::NotImplemented("bulk requests are not offered; send the operations one by one".to_owned())
 }
 
 fn me_by(method: Method) -> MethodRouter<App> {
@@ -56,7 +50,7 @@ async fn service_provider_config(_: Reader, Base(base): Base) -> Response {
         max_results: MAX_COUNT as u64,
         default_results: DEFAULT_COUNT as u64,
         cursor_seconds: BOOKMARK_SECONDS,
-        bulk: None,
+        bulk: Some(bulk::LIMITS),
     };
     answer(StatusCode::OK, &discovery::service_provider_config(&base, &limits))
 }

@@ -4,6 +4,7 @@
 //! router. Paths are taken with the public prefix `/scim/v2` and without it, with a slash at the end and without.
 //! Whatever goes wrong (no such path or method, a panic, no time left) is answered with a SCIM error.
 
+mod bulk;
 mod discovery;
 mod groups;
 mod request;
@@ -66,26 +67,36 @@ pub fn discovery() -> Vec<Route> {
     discovery::routes()
 }
 
+/// The route of `/Bulk`.
+#[must_use]
+pub fn bulk() -> Vec<Route> {
+    bulk::routes()
+}
+
 /// Every route of the service.
 #[must_use]
 pub fn all() -> Vec<Route> {
-    [users(), groups(), discovery()].concat()
+    [users(), groups(), bulk(), discovery()].concat()
 }
 
-/// A router of those routes, with everything around it.
-pub fn router(app: App, routes: Vec<Route>) -> Router {
-    let routes = routes
+/// A router of those routes alone.
+fn plain_router(app: App, routes: Vec<Route>) -> Router {
+    routes
         .into_iter()
         .fold(Router::new(), |router, route| router.route(route.path, route.handler))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
-        .layer(
-            ServiceBuilder::new()
-                .layer(middleware::from_fn(telemetry::log_request))
-                .layer(CatchPanicLayer::custom(panicked))
-                .layer(middleware::from_fn(within_budget)),
-        )
-        .with_state(app);
+        .with_state(app)
+}
+
+/// A router of those routes, with everything around it.
+pub fn router(app: App, routes: Vec<Route>) -> Router {
+    let routes = plain_router(app, routes).layer(
+        ServiceBuilder::new()
+            .layer(middleware::from_fn(telemetry::log_request))
+            .layer(CatchPanicLayer::custom(panicked))
+            .layer(middleware::from_fn(within_budget)),
+    );
     // The path has to be changed before the routes are looked at, so from outside of their router.
     Router::new()
         .fallback_service(ServiceBuilder::new().layer(MapRequestLayer::new(strip_base)).service(routes))

@@ -66,8 +66,11 @@ impl FromRequestParts<App> for Writer {
 }
 
 async fn caller(parts: &Parts, app: &App, scope: Scope) -> Result<Caller, Error> {
-    let key = presented_key(&parts.headers)?;
-    let caller = app.authenticate(&key).await?;
+    let caller = match parts.extensions.get::<Caller>() {
+        // An operation of a bulk request, whose caller is known. No request from outside carries an extension.
+        Some(caller) => caller.clone(),
+        None => app.authenticate(&presented_key(&parts.headers)?).await?,
+    };
     if let Some(record) = parts.extensions.get::<RequestRecord>() {
         record.caller(&caller);
     }

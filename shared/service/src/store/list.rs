@@ -434,7 +434,13 @@ impl Directory {
         match lookup {
             Lookup::Id(id) => Ok(Id::parse(id).into_iter().collect()),
             // A value that no entry can have: DynamoDB would refuse to look it up.
-            Lookup::Entry(_, value) if value.is_empty() || value.len() >= keys::MAX_KEY => Ok(Vec::new()),
+            Lookup::Entry(_, value) if value.is_empty() || value.len() > keys::MAX_KEY => Ok(Vec::new()),
+            Lookup::Entry(indexed, value) if indexed.unique => {
+                let entry = self.get(&self.keys.index(kind, indexed.name).key(value)).await?;
+                entry.iter().map(entry_id).collect()
+            }
+            // With an id behind it, a value is shorter than that.
+            Lookup::Entry(_, value) if value.len() == keys::MAX_KEY => Ok(Vec::new()),
             Lookup::Entry(indexed, value) => self.entry_ids(kind, indexed, keys::index_range(value)).await,
             Lookup::GroupsOf(member) => match Id::parse(member) {
                 Some(member) => {
