@@ -20,7 +20,8 @@ use tests::Answer;
 
 /// What ends in less than this on the slowest machine: longer is a hang.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-const MOMENT: Duration = Duration::from_millis(10);
+/// Between two looks at what is waited for.
+pub(crate) const MOMENT: Duration = Duration::from_millis(10);
 
 static PROGRAMS: LazyLock<BTreeMap<String, PathBuf>> = LazyLock::new(|| {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target directory");

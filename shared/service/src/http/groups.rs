@@ -7,6 +7,7 @@ use axum::{
     routing,
 };
 use scim::{
+    Invalid, ScimType,
     members::{self, MemberOperation},
     patch::Patch,
     resource::{Document, etag},
@@ -21,7 +22,7 @@ use super::{
 };
 use crate::{
     App, Error,
-    store::{Edited, Extra, Kind},
+    store::{Directory, Edited, Extra, Kind, MEMBERS_SHOWN, Stored},
 };
 
 const COLLECTION: &str = "/Groups";
@@ -69,7 +70,8 @@ async fn create(
     let document = Document::from_request(&GROUP_TYPE, &body)?;
     let members = members::from_body(&body)?;
     let (stored, members) = app.store.directory(&caller).create_group(document, &members).await?;
-    Ok(resource(StatusCode::CREATED, Kind::Group, &stored, &Extra::Members(members), &base, &projection))
+    let members = if members.len() > MEMBERS_SHOWN { Extra::None } else { Extra::Members(members) };
+    Ok(resource(StatusCode::CREATED, Kind::Group, &stored, &members, &base, &projection))
 }
 
 async fn read(
@@ -102,7 +104,7 @@ async fn replace(
     let members = [MemberOperation::Replace(members::from_body(&body)?)];
     let directory = app.store.directory(&caller);
     directory.update_group(&id, conditions.if_match.as_ref(), |_| Ok(document.clone()), &members).await?;
-    let (stored, members) = directory.group(&id, projection.wants("members")).await?;
+    let (stored, members) = after_write(&directory, &id, projection.wants("members")).await?;
     Ok(resource(StatusCode::OK, Kind::Group, &stored, &members, &base, &projection))
 }
 
@@ -140,8 +142,16 @@ async fn patch(
         }
         return Ok(response);
     }
-    let (stored, members) = directory.group(&id, projection.wants("members")).await?;
+    let (stored, members) = after_write(&directory, &id, projection.wants("members")).await?;
     Ok(resource(StatusCode::OK, Kind::Group, &stored, &members, &base, &projection))
+}
+
+/// The group as it is now. What was written is done, so members too many to be shown are left out, not refused.
+async fn after_write(directory: &Directory, id: &str, with_members: bool) -> Result<(Stored, Extra), Error> {
+    match directory.group(id, with_members).await {
+        Err(Error::Invalid(Invalid { scim_type: ScimType::TooMany, .. })) => directory.group(id, false).await,
+        outcome => outcome,
+    }
 }
 
 async fn delete(

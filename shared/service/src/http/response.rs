@@ -1,7 +1,7 @@
 //! Answers: resources, lists and errors as `application/scim+json` (RFC 7644 §3.1, §3.12).
 
 use axum::{
-    body::Body,
+    body::{Body, HttpBody},
     http::{
         HeaderName, HeaderValue, StatusCode,
         header::{
@@ -12,7 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use scim::{
-    ScimType,
+    Invalid, ScimType,
     members::Member,
     message,
     projection::Projection,
@@ -29,6 +29,9 @@ use crate::{
 /// Seconds a client is asked to wait. Okta reads a whole number and nothing else.
 const RETRY_SECONDS: &str = "2";
 
+/// The largest answer, in bytes: Lambda takes 6 MB, and escapes each quotation mark of a body.
+const ANSWER_BYTES: u64 = 5 * 1024 * 1024;
+
 /// An answer with a body.
 pub(super) fn answer(status: StatusCode, body: &Value) -> Response {
     let mut response = Response::new(Body::from(body.to_string()));
@@ -38,6 +41,22 @@ pub(super) fn answer(status: StatusCode, body: &Value) -> Response {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
+}
+
+/// An answer that may be too large for the way back (RFC 7644 §3.4.2.2 `tooMany`).
+pub(super) fn bounded_answer(status: StatusCode, body: &Value) -> Result<Response, Error> {
+    let response = answer(status, body);
+    let bytes = response.size_hint().exact().unwrap_or_default();
+    if bytes <= ANSWER_BYTES {
+        return Ok(response);
+    }
+    Err(Error::Invalid(Invalid::new(
+        ScimType::TooMany,
+        format!(
+            "the answer would be larger than {ANSWER_BYTES} bytes; ask for fewer resources with count, or leave \
+             attributes out (excludedAttributes=members for groups)"
+        ),
+    )))
 }
 
 /// An answer without one.

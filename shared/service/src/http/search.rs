@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use super::{
     Route,
     request::{Base, Json, Paging, Parameters, Reader, USER_BODY},
-    response::{answer, represent},
+    response::{bounded_answer, represent},
 };
 use crate::{
     App, Error,
@@ -114,7 +114,7 @@ async fn query(
             message::cursor_response(next, resources)
         }
     };
-    Ok(answer(StatusCode::OK, &body))
+    bounded_answer(StatusCode::OK, &body)
 }
 
 /// What a query asks of one kind of resource.

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use scim::{
-    Invalid,
+    Invalid, ScimType,
     id::Id,
     members::{self, Member, MemberEdit, MemberOperation, MemberType},
     resource::Document,
@@ -27,6 +27,9 @@ use super::{
     wire::{Backoff, Range},
 };
 use crate::Error;
+
+/// Members that one answer shows, of one group or of all on a page: more would not fit into the 6 MB of a Lambda answer.
+pub const MEMBERS_SHOWN: usize = 25_000;
 
 /// A member of a group, as the edge has it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,15 +99,16 @@ impl Directory {
     /// The group of that id and its members, by id; none are read where they are not wanted.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if there is none in this organisation.
+    /// [`Error::NotFound`] if there is none in this organisation, `tooMany` if the members are more than
+    /// [`MEMBERS_SHOWN`].
     pub async fn group(&self, id: &str, with_members: bool) -> Result<(Stored, Extra), Error> {
         let id = Id::parse(id).ok_or_else(|| not_found(Kind::Group))?;
         if !with_members {
             return Ok((self.read(Kind::Group, &id).await?, Extra::None));
         }
         self.settled(|| async {
-            let (stored, edges) = tokio::try_join!(self.read(Kind::Group, &id), self.edges(&id))?;
-            Ok((stored, Extra::Members(edges.iter().map(Edge::to_member).collect())))
+            let (stored, members) = tokio::try_join!(self.read(Kind::Group, &id), self.shown_members(&id))?;
+            Ok((stored, Extra::Members(members)))
         })
         .await
     }
@@ -266,6 +270,26 @@ impl Directory {
             .collect()
     }
 
+    /// The members, if they are not too many to be shown.
+    pub(super) async fn shown_members(&self, group: &Id) -> Result<Vec<Member>, Error> {
+        let partition = self.keys.members(group.as_str());
+        let mut members = Vec::new();
+        let mut after = None;
+        loop {
+            let rows = self.query(Range::all(&partition).after(after)).await?;
+            for item in &rows.items {
+                members.push(Edge::from_item(item)?.to_member());
+            }
+            if members.len() > MEMBERS_SHOWN {
+                return Err(too_many_members());
+            }
+            match rows.next {
+                Some(next) => after = Some(next),
+                None => return Ok(members),
+            }
+        }
+    }
+
     /// What the operations change of the members as they are now.
     async fn difference(&self, group: &Id, operations: &[MemberOperation]) -> Result<Difference, Error> {
         if operations.is_empty() {
@@ -401,6 +425,16 @@ fn parse_members(members: &[Member]) -> Result<Vec<(Id, Option<Kind>)>, Error> {
             None => Err(unknown_member("(not an id this service gave)")),
         })
         .collect()
+}
+
+pub(super) fn too_many_members() -> Error {
+    Error::Invalid(Invalid::new(
+        ScimType::TooMany,
+        format!(
+            "the answer would show more than {MEMBERS_SHOWN} members; leave them out with excludedAttributes=members, \
+             and page through them by /Users?filter=groups.value eq \"<id of the group>\""
+        ),
+    ))
 }
 
 fn unknown_member(id: &str) -> Error {

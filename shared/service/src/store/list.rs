@@ -14,11 +14,11 @@ use serde_json::{Map, Value};
 
 use super::{
     CONCURRENCY, Directory, Stored,
-    groups::Edge,
+    groups::{Edge, MEMBERS_SHOWN, too_many_members},
     index::{INDEXED, Indexed},
     items::{Item, name, number, sort_key, text},
     keys::{self, Key, Kind, Partition},
-    plan::{Access, Lookup, Plan, plan},
+    plan::{Access, Lookup, Plan, ids_asked_of, plan},
     wire::{PAGE, Range},
 };
 use crate::Error;
@@ -510,8 +510,11 @@ impl Directory {
                 |(_, stored): &(String, Stored)| filter.matches(&(request.represent)(stored, &Extra::None));
             return Ok(stored.into_iter().filter(meets).collect());
         }
-        let extras =
-            self.settled(|| self.extras(request.kind, stored.iter().map(|(_, stored)| stored))).await?;
+        let resources = || stored.iter().map(|(_, stored)| stored);
+        let extras = match ids_asked_of(request.kind.extra(), filter) {
+            Some(ids) => self.settled(|| self.extras_among(request.kind, resources(), &ids)).await?,
+            None => self.settled(|| self.extras(request.kind, resources())).await?,
+        };
         let with_extra = stored.into_iter().zip(extras);
         let meets =
             with_extra.filter(|((_, stored), extra)| filter.matches(&(request.represent)(stored, extra)));
@@ -533,14 +536,57 @@ impl Directory {
     /// The groups or members of each resource, in their order.
     async fn extras(&self, kind: Kind, stored: impl Iterator<Item = &Stored>) -> Result<Vec<Extra>, Error> {
         let reads: Vec<_> = stored.map(|stored| self.extra(kind, &stored.id)).collect();
-        stream::iter(reads).buffered(CONCURRENCY).try_collect().await
+        let mut reads = stream::iter(reads).buffered(CONCURRENCY);
+        let mut extras = Vec::new();
+        let mut members = 0;
+        while let Some(extra) = reads.try_next().await? {
+            if let Extra::Members(shown) = &extra {
+                members += shown.len();
+            }
+            if members > MEMBERS_SHOWN {
+                return Err(too_many_members());
+            }
+            extras.push(extra);
+        }
+        Ok(extras)
     }
 
     async fn extra(&self, kind: Kind, id: &Id) -> Result<Extra, Error> {
-        Ok(match kind {
-            Kind::User => Extra::Groups(self.reverse_edges(id.as_str()).await?),
-            Kind::Group => Extra::Members(self.edges(id).await?.iter().map(Edge::to_member).collect()),
-        })
+        match kind {
+            Kind::User => Ok(Extra::Groups(self.reverse_edges(id.as_str()).await?)),
+            Kind::Group => self.shown_members(id).await.map(Extra::Members),
+        }
+    }
+
+    /// Of each resource, those groups or members that are among `ids`.
+    async fn extras_among(
+        &self,
+        kind: Kind,
+        stored: impl Iterator<Item = &Stored>,
+        ids: &[&str],
+    ) -> Result<Vec<Extra>, Error> {
+        let ids: Vec<Id> = ids.iter().filter_map(|id| Id::parse(id)).collect();
+        let reads: Vec<_> = stored
+            .map(|stored| async {
+                let own = stored.id.as_str();
+                let keys: Vec<Key> = match kind {
+                    Kind::User => ids.iter().map(|id| self.keys.reverse_edge(own, id.as_str())).collect(),
+                    Kind::Group => ids.iter().map(|id| self.keys.edge(own, id.as_str())).collect(),
+                };
+                let items = self.get_all(&keys).await?;
+                match kind {
+                    Kind::User => {
+                        let ids = items.iter().map(|item| sort_key(item).map(str::to_owned));
+                        ids.collect::<Result<_, _>>().map(Extra::Groups)
+                    }
+                    Kind::Group => {
+                        let members = items.iter().map(|item| Ok(Edge::from_item(item)?.to_member()));
+                        members.collect::<Result<_, Error>>().map(Extra::Members)
+                    }
+                }
+            })
+            .collect();
+        stream::iter(reads).buffered(CONCURRENCY).try_collect().await
     }
 }
 

@@ -24,7 +24,7 @@ use aws_sdk_dynamodb::Client;
 use tokio::time::{Duration, Instant};
 
 pub use bookmarks::{BOOKMARK_SECONDS, Place};
-pub use groups::Edited;
+pub use groups::{Edited, MEMBERS_SHOWN};
 pub use items::Stored;
 pub use keys::Kind;
 pub use list::{CursorPage, Extra, IndexPage, ListRequest, Represent, SCAN_LIMIT};

@@ -169,3 +169,36 @@ fn created<'a>(operator: Operator, time: OffsetDateTime) -> Access<'a> {
         _ => Access::Partition,
     }
 }
+
+/// The ids that a filter compares those of `attribute` with, where it asks nothing else of that attribute: whether these
+/// are among its values is then all that has to be read of it, however many there are.
+pub(super) fn ids_asked_of<'a>(attribute: &str, filter: &'a Predicate) -> Option<Vec<&'a str>> {
+    let mut ids = Vec::new();
+    only_ids(attribute, filter, &mut ids).then_some(ids)
+}
+
+fn only_ids<'a>(attribute: &str, filter: &'a Predicate, ids: &mut Vec<&'a str>) -> bool {
+    match filter {
+        Predicate::And(parts) | Predicate::Or(parts) => {
+            parts.iter().all(|part| only_ids(attribute, part, ids))
+        }
+        Predicate::Not(filter) => only_ids(attribute, filter, ids),
+        _ if !filter.mentions(attribute) => true,
+        Predicate::Compare {
+            sub, operator: Operator::Eq | Operator::Ne, operand: Operand::Text(id), ..
+        } if sub.is_none_or(|sub| sub.name == "value") => {
+            ids.push(id);
+            true
+        }
+        Predicate::ValuePath { filter, .. } => match filter.as_ref() {
+            Predicate::Compare { place, operator: Operator::Eq, operand: Operand::Text(id), .. }
+                if place.name == "value" =>
+            {
+                ids.push(id);
+                true
+            }
+            _ => false,
+        },
+        _ => false,
+    }
+}
