@@ -8,6 +8,8 @@ mod arbitrary;
 mod auth;
 #[path = "http/bad_input.rs"]
 mod bad_input;
+#[path = "http/bulk.rs"]
+mod bulk;
 #[path = "http/lifecycle.rs"]
 mod lifecycle;
 

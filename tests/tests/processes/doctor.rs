@@ -242,9 +242,33 @@ async fn two_users_of_one_user_name_are_found() {
 
 #[tokio::test]
 async fn a_resource_that_cannot_be_read_is_found() {
-    finds([Put("USER {bob}", json!({ "document": "Yorick.Quux" }))], expect![[r#""#]]).await;
-    finds([Put("GROUP {company}", json!({ "format": 2 }))], expect![[r#""#]]).await;
-    finds([Put("USER junk", json!({ "format": 1 }))], expect![[r#""#]]).await;
+    finds(
+        [Put("USER {bob}", json!({ "document": "Yorick.Quux" }))],
+        expect![[r#"
+        USER {bob} cannot be read
+        the member {bob} of group {team} does not exist
+        count USER#02 is 2, but 1 are there
+        1 items in USER#userName that belong to no resource
+    "#]],
+    )
+    .await;
+    finds(
+        [Put("GROUP {company}", json!({ "format": 2 }))],
+        expect![[r#"
+        GROUP {company} cannot be read
+        the group {company} of member {team} does not exist
+        count GROUP#14 is not 0, but nothing is there
+        1 items in GROUP#displayName that belong to no resource
+    "#]],
+    )
+    .await;
+    finds(
+        [Put("USER junk", json!({ "format": 1 }))],
+        expect![[r#"
+        USER junk cannot be read
+    "#]],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -407,9 +431,28 @@ async fn what_nothing_explains_is_found() {
     "#]],
     )
     .await;
-    finds([Put("GROUP#junk junk", json!({}))], expect![[r#""#]]).await;
-    finds([Put("GROUP#{team} junk", json!({ "kind": "USER" }))], expect![[r#""#]]).await;
-    finds([Put("MEMBER#junk {team}", json!({}))], expect![[r#""#]]).await;
+    finds(
+        [Put("GROUP#junk junk", json!({}))],
+        expect![[r#"
+        1 items in GROUP#junk that belong to no resource
+    "#]],
+    )
+    .await;
+    finds(
+        [Put("GROUP#{team} junk", json!({ "kind": "USER" }))],
+        expect![[r#"
+        the member junk of group {team} does not exist
+        the member junk of group {team} has no reverse edge
+    "#]],
+    )
+    .await;
+    finds(
+        [Put("MEMBER#junk {team}", json!({}))],
+        expect![[r#"
+        the reverse edge of member junk and group {team} has no edge
+    "#]],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -491,7 +534,11 @@ async fn with_a_draft(age_millis: i64) -> Patient {
 #[tokio::test]
 async fn a_draft_that_no_request_can_commit_any_more_is_found_and_finishing_takes_it_back() {
     let patient = with_a_draft(121_000).await;
-    expect![[r#""#]].assert_eq(&patient.findings().await);
+    expect![[r#"
+        1 items of an unfinished change in PENDING
+        1 items of an unfinished change in PENDING#01938000-0000-7000-8000-00000000000c
+    "#]]
+    .assert_eq(&patient.findings().await);
     assert_eq!(patient.findings_after_finishing().await, "");
     assert_eq!(patient.service.members(&patient.named("{company}")).await, [patient.named("{team}")]);
 }

@@ -35,8 +35,14 @@ fn a_taken_port_is_refused() {
         let ended = place.run("scim-local", &[&["--data", "data"], arguments].concat(), &[]);
         ended.snapshot().replace(&port, "<port>")
     };
-    expect![[r#""#]].assert_eq(&refusal(&["--port", &port]));
-    expect![[r#""#]].assert_eq(&refusal(&["--port", "0", "--dynamodb-port", &port]));
+    expect![[r#"
+        exit 1
+        err: error: port <port> on 127.0.0.1 cannot be used: Address already in use (os error 98); choose another with --port PORT, or 0 for a free one
+    "#]].assert_eq(&refusal(&["--port", &port]));
+    expect![[r#"
+        exit 1
+        err: error: port <port> on 127.0.0.1 cannot be used: Address already in use (os error 98); choose another with --dynamodb-port PORT, or 0 for a free one
+    "#]].assert_eq(&refusal(&["--port", "0", "--dynamodb-port", &port]));
     assert!(!place.path("data").exists(), "ports come first");
 }
 
@@ -56,9 +62,9 @@ fn a_data_directory_in_use_is_refused() {
         &place,
         "./data",
         &expect![[r#"
-        exit 1
-        err: error: the data directory data is in use by another gateway; stop that one, or choose another with --data DIR
-    "#]],
+            exit 1
+            err: error: the data directory ./data is in use by another gateway; stop that one, or choose another with --data DIR
+        "#]],
     );
     assert_eq!(gateway.client().get("/Users").status, 200);
 }
@@ -136,7 +142,14 @@ fn a_pepper_that_is_none_is_refused_and_left_alone() {
     let place = Place::new("pepper");
     fs::create_dir_all(place.path("data")).expect("a directory");
     fs::write(place.path("data/pepper"), "short").expect("a file");
-    refuses_data(&place, "data", &expect![[r#""#]]);
+    refuses_data(
+        &place,
+        "data",
+        &expect![[r#"
+        exit 1
+        err: error: cannot use data/pepper: it is too short to be a pepper; choose another place with --data DIR
+    "#]],
+    );
     assert_eq!(place.read("data/pepper"), "short");
 }
 
@@ -145,8 +158,14 @@ fn an_env_file_that_cannot_be_written_is_refused() {
     let place = Place::new("env_file");
     fs::create_dir_all(place.path("directory")).expect("a directory");
     let refusal = |file: &str| refusal(&place, &["--port", "0", "--data", "data", "--env-file", file]);
-    expect![[r#""#]].assert_eq(&refusal("missing/connection.env"));
-    expect![[r#""#]].assert_eq(&refusal("directory"));
+    expect![[r#"
+        exit 1
+        err: error: cannot write missing/connection.env: No such file or directory (os error 2); choose another place with --env-file FILE
+    "#]].assert_eq(&refusal("missing/connection.env"));
+    expect![[r#"
+        exit 1
+        err: error: cannot write directory: Is a directory (os error 21); choose another place with --env-file FILE
+    "#]].assert_eq(&refusal("directory"));
 }
 
 #[test]
@@ -201,13 +220,44 @@ fn no_web_page_reaches_the_embedded_dynamodb() {
 fn the_command_line_is_explained() {
     let place = Place::new("help");
     let explained = |arguments: &[&str]| place.run("scim-local", arguments, &[]).snapshot();
-    expect![[r#""#]].assert_eq(&explained(&["--version"]));
-    expect![[r#""#]].assert_eq(&explained(&["--port", "70000"]));
-    expect![[r#""#]].assert_eq(&explained(&["--dat", "data"]));
+    expect![[r#"
+        exit 0
+        out: scim-local 0.1.0
+    "#]]
+    .assert_eq(&explained(&["--version"]));
+    expect![[r#"
+        exit 2
+        err: error: invalid value '70000' for '--port <PORT>': 70000 is not in 0..=65535
+
+        For more information, try '--help'.
+    "#]]
+    .assert_eq(&explained(&["--port", "70000"]));
+    expect![[r#"
+        exit 2
+        err: error: unexpected argument '--dat' found
+
+          tip: a similar argument exists: '--data'
+
+        Usage: scim-local --data <DIR>
+
+        For more information, try '--help'.
+    "#]]
+    .assert_eq(&explained(&["--dat", "data"]));
     let help = place.run("scim-local", &["--help"], &[]);
     assert_eq!(help.code, 0);
     let options: Vec<&str> = help.out.lines().map(str::trim).filter(|line| line.starts_with('-')).collect();
-    expect![[r#""#]].assert_debug_eq(&options);
+    expect![[r#"
+        [
+            "--port <PORT>",
+            "--dynamodb-port <DYNAMODB_PORT>",
+            "--data <DIR>",
+            "--memory",
+            "--env-file <FILE>",
+            "-h, --help",
+            "-V, --version",
+        ]
+    "#]]
+    .assert_debug_eq(&options);
 }
 
 #[test]
