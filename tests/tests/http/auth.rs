@@ -7,7 +7,10 @@ use axum::{
     body::Body,
     http::{Method, Request},
 };
-use scim::{message::SEARCH_REQUEST_URN, schema::USER_URN};
+use scim::{
+    message::{BULK_REQUEST_URN, SEARCH_REQUEST_URN},
+    schema::USER_URN,
+};
 use serde_json::{Value, json};
 use service::{
     ambient::Entropy,
@@ -55,6 +58,10 @@ impl World {
         let path = self.path(route);
         let resource = match route.path {
             path if path.ends_with("/.search") => json!({ "schemas": [SEARCH_REQUEST_URN], "count": 5 }),
+            "/Bulk" => json!({ "schemas": [BULK_REQUEST_URN], "Operations": [
+                { "method": "DELETE", "path": format!("/Users/{}", self.user) },
+                { "method": "PUT", "path": format!("/Groups/{}", self.group), "data": { "displayName": "Eve's" } },
+            ]}),
             path if path.starts_with("/Users") => json!({ "userName": "eve@example.com" }),
             _ => json!({ "displayName": "Intruders" }),
         };
@@ -101,7 +108,7 @@ impl World {
 fn purpose(route: &Route) -> (Scope, u16) {
     match (route.path, &route.method) {
         ("/Me", _) => (Scope::Read, 501),
-        ("/Bulk", _) => (Scope::Write, 501),
+        ("/Bulk", _) => (Scope::Write, 200),
         (path, &Method::POST) if path.ends_with("/.search") => (Scope::Read, 200),
         (_, &Method::GET) => (Scope::Read, 200),
         (_, &Method::POST) => (Scope::Write, 201),

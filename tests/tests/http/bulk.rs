@@ -94,7 +94,11 @@ async fn operations_on_one_resource_keep_their_order() {
 #[tokio::test]
 async fn groups_in_one_another_are_created_and_joined() {
     let service = Service::new().await;
-    let operations = json!([group("a", "A", &["bulkId:b"]), group("b", "B", &["bulkId:c"]), group("c", "C", &["bulkId:a"])]);
+    let operations = json!([
+        group("a", "A", &["bulkId:b"]),
+        group("b", "B", &["bulkId:c"]),
+        group("c", "C", &["bulkId:a"])
+    ]);
     let answer = bulk(&service, operations).await;
     assert_eq!(statuses(&answer), ["201", "201", "201"], "{:#}", answer.body);
     let ids: Vec<String> = (0..3).map(|index| created(&answer, index)).collect();
@@ -192,7 +196,9 @@ async fn requests_out_of_shape_are_refused_as_a_whole() {
 #[tokio::test]
 async fn no_operation_leaves_the_endpoints_of_users_and_groups() {
     let service = Service::new().await;
-    for path in ["/Bulk", "/Me", "/Schemas", "/../Users", "//evil", "/Users/../Groups", "/Users?x=\r\nX-Injected: 1"] {
+    for path in
+        ["/Bulk", "/Me", "/Schemas", "/../Users", "//evil", "/Users/../Groups", "/Users?x=\r\nX-Injected: 1"]
+    {
         let operation = json!({ "method": "POST", "path": path, "bulkId": "1", "data": { "userName": "x" } });
         let answer = bulk(&service, json!([operation])).await;
         let status = &statuses(&answer)[0];

@@ -146,7 +146,9 @@ fn names(list: &Value, attribute: &str) -> Vec<String> {
 fn page(answer: &Answer) -> String {
     let body = &answer.body;
     let names = names(body, "userName").join(" ");
-    format!("{}: {} of {}: {names}", body["startIndex"], body["itemsPerPage"], body["totalResults"]).trim_end().into()
+    format!("{}: {} of {}: {names}", body["startIndex"], body["itemsPerPage"], body["totalResults"])
+        .trim_end()
+        .into()
 }
 
 async fn users(service: &Service, count: usize) -> Vec<String> {
@@ -165,11 +167,19 @@ fn as_members(ids: &[String]) -> Value {
 /// Fails unless the group has exactly these members, and they, and no others, say so too.
 async fn has_members(service: &Service, group: &str, members: &[String], others: &[String]) {
     assert_eq!(service.members(group).await, members, "members");
-    for user in members {
-        assert!(service.groups(user).await.contains(&group.to_owned()), "{user} does not know its group");
+    let mut say_so = Vec::new();
+    let list = service.get("/Users?attributes=groups.value&count=1000").await.body;
+    for user in list["Resources"].as_array().expect("users") {
+        let groups = user["groups"].as_array().map(Vec::as_slice).unwrap_or_default();
+        if groups.iter().any(|known| known["value"] == group) {
+            say_so.push(user["id"].as_str().unwrap_or_default().to_owned());
+        }
     }
-    for user in others.iter().filter(|user| !members.contains(user)) {
-        assert!(!service.groups(user).await.contains(&group.to_owned()), "{user} is in no such group");
+    say_so.sort_unstable();
+    assert_eq!(say_so, members, "users that say they are in it");
+    for user in members.iter().chain(others).step_by(50) {
+        let knows = service.groups(user).await.contains(&group.to_owned());
+        assert_eq!(knows, members.contains(user), "{user}");
     }
     let filter = format!("groups.value eq \"{group}\"");
     let found = Sent::filter("/Users", &filter).by(service).await.body;
@@ -183,7 +193,158 @@ async fn has_members(service: &Service, group: &str, members: &[String], others:
 async fn a_user_with_every_attribute_is_created_and_read_back_whole() {
     let service = Service::new().await;
     let created = service.post("/Users", everything()).await;
-    is(&created, &expect![[""]]);
+    is(
+        &created,
+        &expect![[r#"
+        location: https://scim.test/scim/v2/Users/01a207a2-32fb-71c1-8690-ee42c90b71bb
+        etag: W/"c34d0bff90150280"
+        201
+        {
+          "schemas": [
+            "urn:ietf:params:scim:schemas:core:2.0:User",
+            "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User",
+            "urn:ietf:params:scim:schemas:extension:Custom:2.0:User"
+          ],
+          "id": "01a207a2-32fb-71c1-8690-ee42c90b71bb",
+          "externalId": "00ujl29u0le5T6Aj10h7",
+          "userName": "Ada@Example.com",
+          "name": {
+            "formatted": "Ms. Ada B. Lovelace III",
+            "familyName": "Lovelace",
+            "givenName": "Ada",
+            "middleName": "B.",
+            "honorificPrefix": "Ms.",
+            "honorificSuffix": "III"
+          },
+          "displayName": "Ada Lovelace",
+          "nickName": "Countess",
+          "profileUrl": "https://login.example.com/ada",
+          "title": "Analyst",
+          "userType": "Employee",
+          "preferredLanguage": "en-GB",
+          "locale": "en-GB",
+          "timezone": "Europe/London",
+          "active": true,
+          "emails": [
+            {
+              "value": "ada@example.com-1",
+              "display": "First",
+              "type": "work",
+              "primary": true
+            },
+            {
+              "value": "ada@example.com-2",
+              "type": "home"
+            }
+          ],
+          "phoneNumbers": [
+            {
+              "value": "tel:+1-201-555-0123-1",
+              "display": "First",
+              "type": "work",
+              "primary": true
+            },
+            {
+              "value": "tel:+1-201-555-0123-2",
+              "type": "mobile"
+            }
+          ],
+          "ims": [
+            {
+              "value": "ada-1",
+              "display": "First",
+              "type": "xmpp",
+              "primary": true
+            },
+            {
+              "value": "ada-2",
+              "type": "skype"
+            }
+          ],
+          "photos": [
+            {
+              "value": "https://photos.example.com/ada-1",
+              "display": "First",
+              "type": "photo",
+              "primary": true
+            },
+            {
+              "value": "https://photos.example.com/ada-2",
+              "type": "thumbnail"
+            }
+          ],
+          "addresses": [
+            {
+              "formatted": "12 St James's Square\nLondon",
+              "streetAddress": "12 St James's Square",
+              "locality": "London",
+              "region": "Greater London",
+              "postalCode": "SW1Y 4JH",
+              "country": "GB",
+              "type": "home",
+              "primary": true
+            }
+          ],
+          "entitlements": [
+            {
+              "value": "engine-1",
+              "display": "First",
+              "type": "a",
+              "primary": true
+            },
+            {
+              "value": "engine-2",
+              "type": "b"
+            }
+          ],
+          "roles": [
+            {
+              "value": "analyst-1",
+              "display": "First",
+              "type": "a",
+              "primary": true
+            },
+            {
+              "value": "analyst-2",
+              "type": "b"
+            }
+          ],
+          "x509Certificates": [
+            {
+              "value": "MIIDQzCCAqygAwIBAgICEAAwDQYJKoZIhvcNAQEFBQAwTjELMAkGA1UEBhMCVVMx"
+            }
+          ],
+          "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {
+            "employeeNumber": "701984",
+            "costCenter": "4130",
+            "organization": "Analytical Engines",
+            "division": "Mathematics",
+            "department": "Notes",
+            "manager": {
+              "value": "01936f20-0000-7000-8000-000000000000",
+              "$ref": "../Users/26118915"
+            }
+          },
+          "urn:ietf:params:scim:schemas:extension:Custom:2.0:User": {
+            "tag": "x",
+            "Nested": {
+              "a": [
+                1,
+                2.5,
+                null
+              ]
+            }
+          },
+          "meta": {
+            "resourceType": "User",
+            "created": "2026-11-23T09:00:00.123Z",
+            "lastModified": "2026-11-23T09:00:00.123Z",
+            "location": "https://scim.test/scim/v2/Users/01a207a2-32fb-71c1-8690-ee42c90b71bb",
+            "version": "W/\"c34d0bff90150280\""
+          }
+        }
+    "#]],
+    );
     let read = service.get(&format!("/Users/{}", created.id())).await;
     assert_eq!((read.status, &read.body), (200, &created.body));
     assert_eq!(read.header("etag"), created.header("etag"));
@@ -215,7 +376,28 @@ async fn what_was_read_is_put_back_and_nothing_has_changed() {
 async fn a_user_with_nothing_but_a_name_is_shown_so() {
     let service = Service::new().await;
     let created = service.post("/Users", json!({ "userName": "Bob" })).await;
-    is(&created, &expect![[""]]);
+    is(
+        &created,
+        &expect![[r#"
+        location: https://scim.test/scim/v2/Users/01a207a2-32fb-71c1-8690-ee42c90b71bb
+        etag: W/"c34d0bff90150280"
+        201
+        {
+          "schemas": [
+            "urn:ietf:params:scim:schemas:core:2.0:User"
+          ],
+          "id": "01a207a2-32fb-71c1-8690-ee42c90b71bb",
+          "userName": "Bob",
+          "meta": {
+            "resourceType": "User",
+            "created": "2026-11-23T09:00:00.123Z",
+            "lastModified": "2026-11-23T09:00:00.123Z",
+            "location": "https://scim.test/scim/v2/Users/01a207a2-32fb-71c1-8690-ee42c90b71bb",
+            "version": "W/\"c34d0bff90150280\""
+          }
+        }
+    "#]],
+    );
 }
 
 #[tokio::test]
@@ -224,7 +406,36 @@ async fn put_leaves_nothing_of_what_was_there_before() {
     let id = service.post("/Users", everything()).await.id();
     service.group("Engineers", &[&id]).await;
     let replaced = service.put(&format!("/Users/{id}"), json!({ "userName": "bob", "active": false })).await;
-    is(&replaced, &expect![[""]]);
+    is(
+        &replaced,
+        &expect![[r#"
+        content-location: https://scim.test/scim/v2/Users/01a207a2-32fb-71c1-8690-ee42c90b71bb
+        etag: W/"cb435c8e74616796"
+        200
+        {
+          "schemas": [
+            "urn:ietf:params:scim:schemas:core:2.0:User"
+          ],
+          "id": "01a207a2-32fb-71c1-8690-ee42c90b71bb",
+          "userName": "bob",
+          "active": false,
+          "groups": [
+            {
+              "value": "01a207a2-32fb-7099-ac6c-d7363ca585e7",
+              "$ref": "https://scim.test/scim/v2/Groups/01a207a2-32fb-7099-ac6c-d7363ca585e7",
+              "type": "direct"
+            }
+          ],
+          "meta": {
+            "resourceType": "User",
+            "created": "2026-11-23T09:00:00.123Z",
+            "lastModified": "2026-11-23T09:00:00.123Z",
+            "location": "https://scim.test/scim/v2/Users/01a207a2-32fb-71c1-8690-ee42c90b71bb",
+            "version": "W/\"cb435c8e74616796\""
+          }
+        }
+    "#]],
+    );
     let found = service.get("/Users?filter=externalId%20pr%20or%20emails%20pr").await.body;
     assert_eq!(found["totalResults"], 0);
     service.assert_healthy().await;
@@ -243,11 +454,49 @@ async fn patch_changes_what_it_names() {
         { "op": "replace", "value": { "active": false } },
     ]);
     let patched = service.patch(&format!("/Users/{id}"), operations).await;
-    is(&patched, &expect![[""]]);
+    is(
+        &patched,
+        &expect![[r#"
+        content-location: https://scim.test/scim/v2/Users/01a207a2-32fb-71c1-8690-ee42c90b71bb
+        etag: W/"e099ec6cd7363ca5"
+        200
+        {
+          "schemas": [
+            "urn:ietf:params:scim:schemas:core:2.0:User",
+            "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+          ],
+          "id": "01a207a2-32fb-71c1-8690-ee42c90b71bb",
+          "externalId": "1",
+          "userName": "ada.lovelace",
+          "name": {
+            "familyName": "Lovelace"
+          },
+          "active": false,
+          "emails": [
+            {
+              "value": "ada@example.com",
+              "type": "work"
+            }
+          ],
+          "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {
+            "department": "Notes"
+          },
+          "meta": {
+            "resourceType": "User",
+            "created": "2026-11-23T09:00:00.123Z",
+            "lastModified": "2026-11-23T09:00:00.123Z",
+            "location": "https://scim.test/scim/v2/Users/01a207a2-32fb-71c1-8690-ee42c90b71bb",
+            "version": "W/\"e099ec6cd7363ca5\""
+          }
+        }
+    "#]],
+    );
     assert_eq!(service.get(&format!("/Users/{id}")).await.body, patched.body);
-    for (filter, found) in
-        [("userName eq \"ada\"", 0), ("userName eq \"ada.lovelace\"", 1), ("emails eq \"ADA@example.com\"", 1)]
-    {
+    for (filter, found) in [
+        ("userName eq \"ada\"", 0),
+        ("userName eq \"ada.lovelace\"", 1),
+        ("emails eq \"ADA@example.com\"", 1),
+    ] {
         assert_eq!(Sent::filter("/Users", filter).by(&service).await.body["totalResults"], found, "{filter}");
     }
     service.assert_healthy().await;
@@ -258,7 +507,9 @@ async fn a_deactivated_user_is_read_found_and_kept_in_its_groups() {
     let service = Service::new().await;
     let id = service.user("ada").await;
     let group = service.group("Engineers", &[&id]).await;
-    let patched = service.patch(&format!("/Users/{id}"), json!([{ "op": "replace", "value": { "active": false } }])).await;
+    let patched = service
+        .patch(&format!("/Users/{id}"), json!([{ "op": "replace", "value": { "active": false } }]))
+        .await;
     assert_eq!((patched.status, &patched.body["active"]), (200, &json!(false)));
     assert_eq!(service.get(&format!("/Users/{id}")).await.status, 200);
     assert_eq!(service.get("/Users?filter=userName%20eq%20%22ada%22").await.body["totalResults"], 1);
@@ -283,12 +534,74 @@ async fn a_group_is_created_read_and_listed_whole() {
         ],
     });
     let created = service.post("/Groups", body).await;
-    is(&created, &expect![[""]]);
+    is(
+        &created,
+        &expect![[r#"
+        location: https://scim.test/scim/v2/Groups/01a207a2-32fb-7b43-9c8e-746167966775
+        etag: W/"9afcd44d14cf8bfe"
+        201
+        {
+          "schemas": [
+            "urn:ietf:params:scim:schemas:core:2.0:Group"
+          ],
+          "id": "01a207a2-32fb-7b43-9c8e-746167966775",
+          "externalId": "group-1",
+          "displayName": "Engineers",
+          "members": [
+            {
+              "value": "01a207a2-32fb-7099-ac6c-d7363ca585e7",
+              "$ref": "https://scim.test/scim/v2/Groups/01a207a2-32fb-7099-ac6c-d7363ca585e7",
+              "type": "Group"
+            },
+            {
+              "value": "01a207a2-32fb-71c1-8690-ee42c90b71bb",
+              "$ref": "https://scim.test/scim/v2/Users/01a207a2-32fb-71c1-8690-ee42c90b71bb",
+              "type": "User"
+            }
+          ],
+          "meta": {
+            "resourceType": "Group",
+            "created": "2026-11-23T09:00:00.123Z",
+            "lastModified": "2026-11-23T09:00:00.123Z",
+            "location": "https://scim.test/scim/v2/Groups/01a207a2-32fb-7b43-9c8e-746167966775",
+            "version": "W/\"9afcd44d14cf8bfe\""
+          }
+        }
+    "#]],
+    );
     let read = service.get(&format!("/Groups/{}", created.id())).await;
     assert_eq!((read.status, &read.body), (200, &created.body));
     let listed = Sent::filter("/Groups", "displayName eq \"ENGINEERS\"").by(&service).await.body;
     assert_eq!(listed["Resources"], json!([created.body]));
-    is(&service.get(&format!("/Users/{ada}")).await, &expect![[""]]);
+    is(
+        &service.get(&format!("/Users/{ada}")).await,
+        &expect![[r#"
+        content-location: https://scim.test/scim/v2/Users/01a207a2-32fb-71c1-8690-ee42c90b71bb
+        etag: W/"c34d0bff90150280"
+        200
+        {
+          "schemas": [
+            "urn:ietf:params:scim:schemas:core:2.0:User"
+          ],
+          "id": "01a207a2-32fb-71c1-8690-ee42c90b71bb",
+          "userName": "ada",
+          "groups": [
+            {
+              "value": "01a207a2-32fb-7b43-9c8e-746167966775",
+              "$ref": "https://scim.test/scim/v2/Groups/01a207a2-32fb-7b43-9c8e-746167966775",
+              "type": "direct"
+            }
+          ],
+          "meta": {
+            "resourceType": "User",
+            "created": "2026-11-23T09:00:00.123Z",
+            "lastModified": "2026-11-23T09:00:00.123Z",
+            "location": "https://scim.test/scim/v2/Users/01a207a2-32fb-71c1-8690-ee42c90b71bb",
+            "version": "W/\"c34d0bff90150280\""
+          }
+        }
+    "#]],
+    );
 }
 
 #[tokio::test]
@@ -298,11 +611,62 @@ async fn patch_of_a_group_answers_nothing_unless_attributes_are_asked_for() {
     let group = service.group("Engineers", &[]).await;
     let path = format!("/Groups/{group}");
     let add = json!([{ "op": "add", "path": "members", "value": [{ "value": ada }] }]);
-    is(&service.patch(&path, add.clone()).await, &expect![[""]]);
-    is(&service.patch(&format!("{path}?attributes=members.value"), add.clone()).await, &expect![[""]]);
-    is(&service.patch(&format!("{path}?excludedAttributes=members"), add).await, &expect![[""]]);
+    is(
+        &service.patch(&path, add.clone()).await,
+        &expect![[r#"
+        etag: W/"cb435c8e74616796"
+        204
+    "#]],
+    );
+    is(
+        &service.patch(&format!("{path}?attributes=members.value"), add.clone()).await,
+        &expect![[r#"
+        content-location: https://scim.test/scim/v2/Groups/01a207a2-32fb-7099-ac6c-d7363ca585e7
+        etag: W/"cb435c8e74616796"
+        200
+        {
+          "schemas": [
+            "urn:ietf:params:scim:schemas:core:2.0:Group"
+          ],
+          "id": "01a207a2-32fb-7099-ac6c-d7363ca585e7",
+          "members": [
+            {
+              "value": "01a207a2-32fb-71c1-8690-ee42c90b71bb"
+            }
+          ]
+        }
+    "#]],
+    );
+    is(
+        &service.patch(&format!("{path}?excludedAttributes=members"), add).await,
+        &expect![[r#"
+        content-location: https://scim.test/scim/v2/Groups/01a207a2-32fb-7099-ac6c-d7363ca585e7
+        etag: W/"cb435c8e74616796"
+        200
+        {
+          "schemas": [
+            "urn:ietf:params:scim:schemas:core:2.0:Group"
+          ],
+          "id": "01a207a2-32fb-7099-ac6c-d7363ca585e7",
+          "displayName": "Engineers",
+          "meta": {
+            "resourceType": "Group",
+            "created": "2026-11-23T09:00:00.123Z",
+            "lastModified": "2026-11-23T09:00:00.123Z",
+            "location": "https://scim.test/scim/v2/Groups/01a207a2-32fb-7099-ac6c-d7363ca585e7",
+            "version": "W/\"cb435c8e74616796\""
+          }
+        }
+    "#]],
+    );
     let rename = json!([{ "op": "replace", "path": "displayName", "value": "Builders" }]);
-    is(&service.patch(&path, rename).await, &expect![[""]]);
+    is(
+        &service.patch(&path, rename).await,
+        &expect![[r#"
+        etag: W/"7476cf8a4baa5dc0"
+        204
+    "#]],
+    );
     assert_eq!(service.get(&path).await.body["displayName"], "Builders");
 }
 
@@ -329,7 +693,11 @@ async fn what_is_deleted_is_gone_by_every_way_of_asking_and_its_names_are_free()
         let list = service.get(collection).await.body;
         assert_eq!((&list["totalResults"], &list["Resources"]), (&json!(0), &json!([])));
         for filter in ["id pr".to_owned(), format!("id eq \"{id}\""), "externalId pr".to_owned()] {
-            assert_eq!(Sent::filter(collection, &filter).by(&service).await.body["totalResults"], 0, "{filter}");
+            assert_eq!(
+                Sent::filter(collection, &filter).by(&service).await.body["totalResults"],
+                0,
+                "{filter}"
+            );
         }
     }
     for filter in ["userName eq \"ada@example.com\"", "externalId eq \"00ujl29u0le5T6Aj10h7\"", "emails pr"] {
@@ -369,14 +737,20 @@ async fn times_say_when_something_was_created_and_last_changed() {
     times.at(4, Sent::put(&user_path, &json!({ "userName": "ada", "title": "x" }))).await;
     let members = json!([{ "value": user }]);
     times.at(4, Sent::put(&group_path, &json!({ "displayName": "Engineers", "members": members }))).await;
-    times.at(4, patch(&group_path, json!({ "op": "remove", "path": "members", "value": [{ "value": NOBODY }] }))).await;
+    times
+        .at(
+            4,
+            patch(&group_path, json!({ "op": "remove", "path": "members", "value": [{ "value": NOBODY }] })),
+        )
+        .await;
     assert_eq!(meta(&user_path).await, ["10:00", "10:02"]);
     assert_eq!(meta(&group_path).await, ["10:01", "10:03"]);
 
     // A group that loses a member is changed, whoever took it away.
     times.at(5, Sent::new(Method::DELETE, &user_path)).await;
     assert_eq!(meta(&group_path).await, ["10:01", "10:05"]);
-    let found = times.at(6, Sent::filter("/Groups", "meta.lastModified gt \"2026-11-23T11:04:59+01:00\"")).await;
+    let found =
+        times.at(6, Sent::filter("/Groups", "meta.lastModified gt \"2026-11-23T11:04:59+01:00\"")).await;
     assert_eq!(found.body["totalResults"], 1);
 }
 
@@ -385,10 +759,67 @@ async fn times_say_when_something_was_created_and_last_changed() {
 #[tokio::test]
 async fn a_list_is_a_list_response_also_when_it_is_empty() {
     let service = Service::new().await;
-    is(&service.get("/Users").await, &expect![[""]]);
-    is(&service.get("/Groups?filter=displayName%20eq%20%22x%22&startIndex=5&count=7").await, &expect![[""]]);
+    is(
+        &service.get("/Users").await,
+        &expect![[r#"
+        200
+        {
+          "schemas": [
+            "urn:ietf:params:scim:api:messages:2.0:ListResponse"
+          ],
+          "totalResults": 0,
+          "startIndex": 1,
+          "itemsPerPage": 0,
+          "Resources": []
+        }
+    "#]],
+    );
+    is(
+        &service.get("/Groups?filter=displayName%20eq%20%22x%22&startIndex=5&count=7").await,
+        &expect![[r#"
+        200
+        {
+          "schemas": [
+            "urn:ietf:params:scim:api:messages:2.0:ListResponse"
+          ],
+          "totalResults": 0,
+          "startIndex": 5,
+          "itemsPerPage": 0,
+          "Resources": []
+        }
+    "#]],
+    );
     service.user("ada").await;
-    is(&service.get("/Users").await, &expect![[""]]);
+    is(
+        &service.get("/Users").await,
+        &expect![[r#"
+        200
+        {
+          "schemas": [
+            "urn:ietf:params:scim:api:messages:2.0:ListResponse"
+          ],
+          "totalResults": 1,
+          "startIndex": 1,
+          "itemsPerPage": 1,
+          "Resources": [
+            {
+              "schemas": [
+                "urn:ietf:params:scim:schemas:core:2.0:User"
+              ],
+              "id": "01a207a2-32fb-71c1-8690-ee42c90b71bb",
+              "userName": "ada",
+              "meta": {
+                "resourceType": "User",
+                "created": "2026-11-23T09:00:00.123Z",
+                "lastModified": "2026-11-23T09:00:00.123Z",
+                "location": "https://scim.test/scim/v2/Users/01a207a2-32fb-71c1-8690-ee42c90b71bb",
+                "version": "W/\"c34d0bff90150280\""
+              }
+            }
+          ]
+        }
+    "#]],
+    );
 }
 
 #[tokio::test]
@@ -402,19 +833,91 @@ async fn lists_are_in_the_order_of_creation_and_have_exact_totals() {
     }
     let mut text = String::new();
     for query in [
-        "", "count=2", "startIndex=1&count=2", "startIndex=3&count=2", "startIndex=5&count=2", "startIndex=6&count=2",
-        "startIndex=100", "startIndex=0&count=1", "startIndex=-5&count=1", "count=0", "count=-3", "startIndex=4",
-        "filter=active eq true", "filter=active eq true&count=2", "filter=active eq true&startIndex=2&count=2",
-        "filter=active eq true&startIndex=4", "filter=active eq true&count=0", "filter=externalId eq \"same\"&count=2",
-        "filter=externalId eq \"same\"&startIndex=4&count=9", "filter=userName eq \"ECHO\"", "filter=userName gt \"bravo\"",
-        "filter=userName co \"a\" and active eq false", "filter=not (userName sw \"a\")&startIndex=2&count=2",
-        "filter=title pr", "filter=userName eq \"nobody\"", "filter=meta.created ge \"2026-11-23T10:03:00Z\"",
+        "",
+        "count=2",
+        "startIndex=1&count=2",
+        "startIndex=3&count=2",
+        "startIndex=5&count=2",
+        "startIndex=6&count=2",
+        "startIndex=100",
+        "startIndex=0&count=1",
+        "startIndex=-5&count=1",
+        "count=0",
+        "count=-3",
+        "startIndex=4",
+        "filter=active eq true",
+        "filter=active eq true&count=2",
+        "filter=active eq true&startIndex=2&count=2",
+        "filter=active eq true&startIndex=4",
+        "filter=active eq true&count=0",
+        "filter=externalId eq \"same\"&count=2",
+        "filter=externalId eq \"same\"&startIndex=4&count=9",
+        "filter=userName eq \"ECHO\"",
+        "filter=userName gt \"bravo\"",
+        "filter=userName co \"a\" and active eq false",
+        "filter=not (userName sw \"a\")&startIndex=2&count=2",
+        "filter=title pr",
+        "filter=userName eq \"nobody\"",
+        "filter=meta.created ge \"2026-11-23T10:03:00Z\"",
     ] {
-        let answer = times.at(59, Sent::get(&format!("/Users?{}", query.replace(' ', "%20").replace('"', "%22")))).await;
+        let answer = times
+            .at(59, Sent::get(&format!("/Users?{}", query.replace(' ', "%20").replace('"', "%22"))))
+            .await;
         assert_eq!(answer.status, 200, "{query}");
         text.push_str(&format!("{query:<52} {}\n", page(&answer)));
     }
-    expect![[""]].assert_eq(&text);
+    expect![[r#"
+                                                             1: 5 of 5: delta alpha echo bravo charlie
+        count=2                                              1: 2 of 5: delta alpha
+        startIndex=1&count=2                                 1: 2 of 5: delta alpha
+        startIndex=3&count=2                                 3: 2 of 5: echo bravo
+        startIndex=5&count=2                                 5: 1 of 5: charlie
+        startIndex=6&count=2                                 6: 0 of 5:
+        startIndex=100                                       100: 0 of 5:
+        startIndex=0&count=1                                 1: 1 of 5: delta
+        startIndex=-5&count=1                                1: 1 of 5: delta
+        count=0                                              1: 0 of 5:
+        count=-3                                             1: 0 of 5:
+        startIndex=4                                         4: 2 of 5: bravo charlie
+        filter=active eq true                                1: 3 of 3: delta echo charlie
+        filter=active eq true&count=2                        1: 2 of 3: delta echo
+        filter=active eq true&startIndex=2&count=2           2: 2 of 3: echo charlie
+        filter=active eq true&startIndex=4                   4: 0 of 3:
+        filter=active eq true&count=0                        1: 0 of 3:
+        filter=externalId eq "same"&count=2                  1: 2 of 5: delta alpha
+        filter=externalId eq "same"&startIndex=4&count=9     4: 2 of 5: bravo charlie
+        filter=userName eq "ECHO"                            1: 1 of 1: echo
+        filter=userName gt "bravo"                           1: 3 of 3: delta echo charlie
+        filter=userName co "a" and active eq false           1: 2 of 2: alpha bravo
+        filter=not (userName sw "a")&startIndex=2&count=2    2: 2 of 4: echo bravo
+        filter=title pr                                      1: 0 of 0:
+        filter=userName eq "nobody"                          1: 0 of 0:
+        filter=meta.created ge "2026-11-23T10:03:00Z"        1: 2 of 2: bravo charlie
+    "#]]
+    .assert_eq(&text);
+}
+
+#[tokio::test]
+async fn a_walk_in_pages_misses_nobody_while_others_come_and_go() {
+    let times = Times::new().await;
+    let mut ids = Vec::new();
+    for (minutes, name) in ["a", "b", "c", "d", "e"].into_iter().enumerate() {
+        let body = json!({ "userName": name });
+        ids.push(times.at(i64::try_from(minutes).unwrap(), Sent::post("/Users", &body)).await.id());
+    }
+    let first = times.at(10, Sent::get("/Users?startIndex=1&count=2")).await;
+    assert_eq!(page(&first), "1: 2 of 5: a b");
+    times.at(11, Sent::new(Method::DELETE, &format!("/Users/{}", ids[0]))).await;
+    times.at(12, Sent::post("/Users", &json!({ "userName": "f" }))).await;
+    let mut seen = names(&first.body, "userName");
+    for start in [3, 5, 7] {
+        let next = times.at(13, Sent::get(&format!("/Users?startIndex={start}&count=2"))).await;
+        seen.extend(names(&next.body, "userName"));
+    }
+    assert_eq!(seen, ["a", "b", "c", "d", "e", "f"]);
+    // Who begins again sees what there is.
+    let again = times.at(14, Sent::get("/Users?startIndex=1&count=9")).await;
+    assert_eq!(page(&again), "1: 5 of 5: b c d e f");
 }
 
 #[tokio::test]
@@ -438,7 +941,8 @@ async fn a_page_has_at_most_a_thousand_resources_and_a_hundred_if_no_number_is_a
     // Page by page: everybody once.
     let mut seen = Vec::new();
     for start in (1..=1001).step_by(300) {
-        let list = service.get(&format!("/Users?attributes=userName&count=300&startIndex={start}")).await.body;
+        let list =
+            service.get(&format!("/Users?attributes=userName&count=300&startIndex={start}")).await.body;
         seen.extend(names(&list, "userName"));
     }
     assert_eq!(seen.len(), 1001);
@@ -454,39 +958,145 @@ async fn every_filter_finds_what_it_says() {
     ada["userName"] = json!("ada");
     service.post("/Users", ada).await;
     let emails = json!([{ "value": "bob@work", "type": "work" }, { "value": "bob@home", "type": "home" }]);
-    let bob = service.post("/Users", json!({ "userName": "bob", "emails": emails, "active": false })).await.id();
+    let bob =
+        service.post("/Users", json!({ "userName": "bob", "emails": emails, "active": false })).await.id();
     let group = service.group("Engineers", &[&bob]).await;
     let mut text = String::new();
     for filter in [
-        "userName eq \"ADA\"", "userName ne \"ada\"", "userName co \"D\"", "userName sw \"b\"", "userName ew \"B\"",
-        "userName gt \"ada\"", "userName ge \"ada\"", "userName lt \"bob\"", "userName le \"bob\"", "userName pr", "title pr",
-        "title eq null", "title ne null", "title ne \"Analyst\"", "active eq true", "active ne true", "ACTIVE EQ FALSE",
-        "active eq \"False\"", "name.familyName eq \"lovelace\"", "name pr", "emails pr", "emails eq \"bob@home\"",
-        "emails.value eq \"BOB@HOME\"", "emails.type eq \"home\"", "emails co \"@work\"",
-        "emails[type eq \"work\" and value co \"@home\"]", "emails[type eq \"home\" and value co \"@home\"]",
-        "emails[type eq \"work\"].value eq \"bob@work\"", "emails[not (type eq \"work\")]",
-        "externalId eq \"00ujl29u0le5T6Aj10h7\"", "externalId eq \"00UJL29U0LE5T6AJ10H7\"", "externalId pr",
+        "userName eq \"ADA\"",
+        "userName ne \"ada\"",
+        "userName co \"D\"",
+        "userName sw \"b\"",
+        "userName ew \"B\"",
+        "userName gt \"ada\"",
+        "userName ge \"ada\"",
+        "userName lt \"bob\"",
+        "userName le \"bob\"",
+        "userName pr",
+        "title pr",
+        "title eq null",
+        "title ne null",
+        "title ne \"Analyst\"",
+        "active eq true",
+        "active ne true",
+        "ACTIVE EQ FALSE",
+        "active eq \"False\"",
+        "name.familyName eq \"lovelace\"",
+        "name pr",
+        "emails pr",
+        "emails eq \"bob@home\"",
+        "emails.value eq \"BOB@HOME\"",
+        "emails.type eq \"home\"",
+        "emails co \"@work\"",
+        "emails[type eq \"work\" and value co \"@home\"]",
+        "emails[type eq \"home\" and value co \"@home\"]",
+        "emails[type eq \"work\"].value eq \"bob@work\"",
+        "emails[not (type eq \"work\")]",
+        "externalId eq \"00ujl29u0le5T6Aj10h7\"",
+        "externalId eq \"00UJL29U0LE5T6AJ10H7\"",
+        "externalId pr",
         "urn:ietf:params:scim:schemas:core:2.0:User:userName eq \"ada\"",
-        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department eq \"notes\"", "department eq \"Notes\"",
-        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.value pr", "manager pr",
+        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department eq \"notes\"",
+        "department eq \"Notes\"",
+        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.value pr",
+        "manager pr",
         "urn:ietf:params:scim:schemas:extension:Custom:2.0:User:tag eq \"X\"",
         "schemas eq \"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User\"",
-        "groups pr", "groups.value eq \"GROUP\"", "groups eq \"GROUP\"", "groups[value eq \"GROUP\"]", "groups.type eq \"direct\"",
-        "groups[type eq \"indirect\"]", "id eq \"BOB\"", "id ne \"BOB\"", "meta.resourceType eq \"User\"",
-        "meta.created eq \"2026-11-23T10:00:00.123+01:00\"", "meta.created lt \"2026-11-23T09:00:00.123Z\"",
-        "meta.location ew \"BOB\"", "meta.version pr", "x509Certificates pr", "x509Certificates.value ne \"x\"",
+        "groups pr",
+        "groups.value eq \"GROUP\"",
+        "groups eq \"GROUP\"",
+        "groups[value eq \"GROUP\"]",
+        "groups.type eq \"direct\"",
+        "groups[type eq \"indirect\"]",
+        "id eq \"BOB\"",
+        "id ne \"BOB\"",
+        "meta.resourceType eq \"User\"",
+        "meta.created eq \"2026-11-23T10:00:00.123+01:00\"",
+        "meta.created lt \"2026-11-23T09:00:00.123Z\"",
+        "meta.location ew \"BOB\"",
+        "meta.version pr",
+        "x509Certificates pr",
+        "x509Certificates.value ne \"x\"",
         "userName eq \"ada\" or userName eq \"bob\" and active eq true",
-        "(userName eq \"ada\" or userName eq \"bob\") and active eq false", "not (userName eq \"ada\") and not (userName eq \"bob\")",
-        "userName eq \"a\\u0064a\"", "addresses.country eq \"gb\"", "phoneNumbers.primary eq true", "roles[primary eq \"True\"]",
+        "(userName eq \"ada\" or userName eq \"bob\") and active eq false",
+        "not (userName eq \"ada\") and not (userName eq \"bob\")",
+        "userName eq \"a\\u0064a\"",
+        "addresses.country eq \"gb\"",
+        "phoneNumbers.primary eq true",
+        "roles[primary eq \"True\"]",
     ] {
-        let asked = filter.replace("GROUP", &group).replace("BOB\"", &format!("{bob}\"")).replace("BOB@", "BOB@");
+        let asked =
+            filter.replace("GROUP", &group).replace("BOB\"", &format!("{bob}\"")).replace("BOB@", "BOB@");
         let answer = Sent::filter("/Users", &asked).by(&service).await;
         let mut found = names(&answer.body, "userName");
         found.sort_unstable();
         assert_eq!(answer.body["totalResults"], found.len());
         text.push_str(&format!("{filter}: {}\n", found.join(" ")));
     }
-    expect![[""]].assert_eq(&text);
+    expect![[r#"
+        userName eq "ADA": ada
+        userName ne "ada": bob
+        userName co "D": ada
+        userName sw "b": bob
+        userName ew "B": bob
+        userName gt "ada": bob
+        userName ge "ada": ada bob
+        userName lt "bob": ada
+        userName le "bob": ada bob
+        userName pr: ada bob
+        title pr: ada
+        title eq null: bob
+        title ne null: ada
+        title ne "Analyst": bob
+        active eq true: ada
+        active ne true: bob
+        ACTIVE EQ FALSE: bob
+        active eq "False": bob
+        name.familyName eq "lovelace": ada
+        name pr: ada
+        emails pr: ada bob
+        emails eq "bob@home": bob
+        emails.value eq "BOB@HOME": bob
+        emails.type eq "home": ada bob
+        emails co "@work": bob
+        emails[type eq "work" and value co "@home"]: 
+        emails[type eq "home" and value co "@home"]: bob
+        emails[type eq "work"].value eq "bob@work": bob
+        emails[not (type eq "work")]: ada bob
+        externalId eq "00ujl29u0le5T6Aj10h7": ada
+        externalId eq "00UJL29U0LE5T6AJ10H7": 
+        externalId pr: ada
+        urn:ietf:params:scim:schemas:core:2.0:User:userName eq "ada": ada
+        urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department eq "notes": ada
+        department eq "Notes": ada
+        urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.value pr: ada
+        manager pr: ada
+        urn:ietf:params:scim:schemas:extension:Custom:2.0:User:tag eq "X": ada
+        schemas eq "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": ada
+        groups pr: bob
+        groups.value eq "GROUP": bob
+        groups eq "GROUP": bob
+        groups[value eq "GROUP"]: bob
+        groups.type eq "direct": bob
+        groups[type eq "indirect"]: 
+        id eq "BOB": bob
+        id ne "BOB": ada
+        meta.resourceType eq "User": ada bob
+        meta.created eq "2026-11-23T10:00:00.123+01:00": ada bob
+        meta.created lt "2026-11-23T09:00:00.123Z": 
+        meta.location ew "BOB": bob
+        meta.version pr: ada bob
+        x509Certificates pr: ada
+        x509Certificates.value ne "x": ada bob
+        userName eq "ada" or userName eq "bob" and active eq true: ada
+        (userName eq "ada" or userName eq "bob") and active eq false: bob
+        not (userName eq "ada") and not (userName eq "bob"): 
+        userName eq "a\u0064a": ada
+        addresses.country eq "gb": ada
+        phoneNumbers.primary eq true: ada
+        roles[primary eq "True"]: ada
+    "#]]
+    .assert_eq(&text);
 }
 
 // What is shown
@@ -500,9 +1110,17 @@ async fn answers_show_what_is_asked_for() {
     service.group("Engineers", &[&ada]).await;
     let mut text = String::new();
     for query in [
-        "attributes=userName", "attributes=USERNAME,name.givenName", "attributes=emails.value", "attributes=emails[type eq \"work\"]",
-        "attributes=groups", "attributes=meta.version", "attributes=password", "attributes=nonsense", "attributes=manager",
-        "attributes=urn:ietf:params:scim:schemas:core:2.0:User:title", "attributes=roles.value,entitlements.display",
+        "attributes=userName",
+        "attributes=USERNAME,name.givenName",
+        "attributes=emails.value",
+        "attributes=emails[type eq \"work\"]",
+        "attributes=groups",
+        "attributes=meta.version",
+        "attributes=password",
+        "attributes=nonsense",
+        "attributes=manager",
+        "attributes=urn:ietf:params:scim:schemas:core:2.0:User:title",
+        "attributes=roles.value,entitlements.display",
         "attributes=urn:ietf:params:scim:schemas:extension:enterprise:2.0:User",
         "attributes=urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department",
         "excludedAttributes=id,schemas,userName,name,displayName,nickName,profileUrl,title,userType,preferredLanguage,locale,\
@@ -523,7 +1141,36 @@ async fn answers_show_what_is_asked_for() {
         let nothing = json!([{ "op": "add", "value": {} }]);
         assert_eq!(service.patch(&format!("/Users/{ada}?{query}"), nothing).await.body, read.body, "{query}");
     }
-    expect![[""]].assert_eq(&text);
+    expect![[r#"
+        attributes=userName
+            {"userName":"ada"}
+        attributes=USERNAME,name.givenName
+            {"userName":"ada","name":{"givenName":"Ada"}}
+        attributes=emails.value
+            {"emails":[{"value":"ada@example.com-1"},{"value":"ada@example.com-2"}]}
+        attributes=emails[type%20eq%20%22work%22]
+            {}
+        attributes=groups
+            {"groups":[{"value":"01a207a2-32fb-7099-ac6c-d7363ca585e7","$ref":"https://scim.test/scim/v2/Groups/01a207a2-32fb-7099-ac6c-d7363ca585e7","type":"direct"}]}
+        attributes=meta.version
+            {"meta":{"version":"W/\"c34d0bff90150280\""}}
+        attributes=password
+            {}
+        attributes=nonsense
+            {}
+        attributes=manager
+            {"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":{"manager":{"value":"01936f20-0000-7000-8000-000000000000","$ref":"../Users/26118915"}}}
+        attributes=urn:ietf:params:scim:schemas:core:2.0:User:title
+            {"title":"Analyst"}
+        attributes=roles.value,entitlements.display
+            {"entitlements":[{"display":"First"}],"roles":[{"value":"analyst-1"},{"value":"analyst-2"}]}
+        attributes=urn:ietf:params:scim:schemas:extension:enterprise:2.0:User
+            {"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":{"employeeNumber":"701984","costCenter":"4130","organization":"Analytical Engines","division":"Mathematics","department":"Notes","manager":{"value":"01936f20-0000-7000-8000-000000000000","$ref":"../Users/26118915"}}}
+        attributes=urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department
+            {"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":{"department":"Notes"}}
+        excludedAttributes=id,schemas,userName,name,displayName,nickName,profileUrl,title,userType
+            {"externalId":"00ujl29u0le5T6Aj10h7"}
+    "#]].assert_eq(&text);
     let created = service.post("/Users?attributes=userName", json!({ "userName": "x", "title": "y" })).await;
     assert_eq!(created.body.as_object().unwrap().keys().collect::<Vec<_>>(), ["schemas", "id", "userName"]);
     assert_eq!(created.header("location"), format!("{BASE}/Users/{}", created.id()));
@@ -534,14 +1181,22 @@ async fn groups_are_shown_without_their_members_if_asked() {
     let service = Service::new().await;
     let ada = service.user("ada").await;
     let group = service.group("Engineers", &[&ada]).await;
-    for path in [format!("/Groups/{group}?excludedAttributes=members"), format!("/Groups/{group}?attributes=displayName")] {
+    for path in [
+        format!("/Groups/{group}?excludedAttributes=members"),
+        format!("/Groups/{group}?attributes=displayName"),
+    ] {
         let shown = service.get(&path).await.body;
         assert!(shown.get("members").is_none() && shown["displayName"] == "Engineers", "{path}");
     }
-    let list = service.get("/Groups?excludedAttributes=members&filter=displayName%20eq%20%22engineers%22").await.body;
+    let list = service
+        .get("/Groups?excludedAttributes=members&filter=displayName%20eq%20%22engineers%22")
+        .await
+        .body;
     assert!(list["totalResults"] == 1 && list["Resources"][0].get("members").is_none());
     // Not shown, but looked at.
-    let filter = format!("/Groups?excludedAttributes=members&filter=members.type%20eq%20%22User%22%20and%20members%20eq%20%22{ada}%22");
+    let filter = format!(
+        "/Groups?excludedAttributes=members&filter=members.type%20eq%20%22User%22%20and%20members%20eq%20%22{ada}%22"
+    );
     let list = service.get(&filter).await.body;
     assert!(list["totalResults"] == 1 && list["Resources"][0].get("members").is_none());
     let empty = service.group("Empty", &[]).await;
@@ -566,12 +1221,27 @@ async fn a_version_changes_with_every_change_and_with_nothing_else() {
         (false, Sent::put(&user, &everything())),
         (false, Sent::patch(&user, &json!([{ "op": "add", "value": {} }]))),
         (false, Sent::patch(&user, &json!([{ "op": "replace", "path": "title", "value": "Analyst" }]))),
-        (false, Sent::patch(&user, &json!([{ "op": "add", "path": "emails", "value": [{ "value": "ada@example.com-2", "type": "home" }] }]))),
+        (
+            false,
+            Sent::patch(
+                &user,
+                &json!([{ "op": "add", "path": "emails", "value": [{ "value": "ada@example.com-2", "type": "home" }] }]),
+            ),
+        ),
         (false, Sent::patch(&user, &json!([{ "op": "remove", "path": "emails[type eq \"other\"]" }]))),
         (false, Sent::patch(&user, &json!([{ "op": "replace", "path": "password", "value": "x" }]))),
-        (false, Sent::patch(&user, &json!([{ "op": "add", "path": "title", "value": "x" }, { "op": "add", "path": "title", "value": "Analyst" }]))),
+        (
+            false,
+            Sent::patch(
+                &user,
+                &json!([{ "op": "add", "path": "title", "value": "x" }, { "op": "add", "path": "title", "value": "Analyst" }]),
+            ),
+        ),
         (true, Sent::put(&user, &body)),
-        (true, Sent::patch(&user, &json!([{ "op": "replace", "path": "userName", "value": "ADA@example.com" }]))),
+        (
+            true,
+            Sent::patch(&user, &json!([{ "op": "replace", "path": "userName", "value": "ADA@example.com" }])),
+        ),
         (true, Sent::patch(&user, &json!([{ "op": "remove", "path": "title" }]))),
         (false, Sent::patch(&user, &json!([{ "op": "remove", "path": "title" }]))),
         (false, Sent::put(&group, &group_body(json!([{ "value": ada }])))),
@@ -579,13 +1249,19 @@ async fn a_version_changes_with_every_change_and_with_nothing_else() {
         (false, Sent::patch(&group, &member("remove", &bob))),
         (false, Sent::patch(&group, &member("remove", NOBODY))),
         (false, Sent::patch(&group, &member("replace", &ada))),
-        (false, Sent::patch(&group, &json!([{ "op": "replace", "path": "displayName", "value": "Engineers" }]))),
+        (
+            false,
+            Sent::patch(&group, &json!([{ "op": "replace", "path": "displayName", "value": "Engineers" }])),
+        ),
         (false, Sent::patch(&group, &json!([{ "op": "remove", "path": "members[type eq \"Group\"]" }]))),
         (true, Sent::patch(&group, &member("add", &bob))),
         (true, Sent::patch(&group, &member("remove", &bob))),
         (true, Sent::put(&group, &group_body(json!([])))),
         (false, Sent::put(&group, &group_body(json!(null)))),
-        (true, Sent::patch(&group, &json!([{ "op": "replace", "path": "displayName", "value": "ENGINEERS" }]))),
+        (
+            true,
+            Sent::patch(&group, &json!([{ "op": "replace", "path": "displayName", "value": "ENGINEERS" }])),
+        ),
     ] {
         let path = if sent.target.contains("/Users") { &user } else { &group };
         let line = format!("{} {}", sent.method, String::from_utf8_lossy(&sent.body));
@@ -675,24 +1351,57 @@ async fn the_members_of_groups_and_the_groups_of_members_agree() {
     let other = service.group("Others", &[b, c]).await;
     let members = |ids: &[&String]| ids.iter().map(|id| (*id).clone()).collect::<Vec<_>>();
     let steps: [(Sent, Vec<String>); 10] = [
-        (Sent::patch(&path, &json!([{ "op": "add", "path": "members", "value": [{ "value": c }] }])), members(&[a, b, c])),
-        (Sent::patch(&path, &json!([{ "op": "remove", "path": format!("members[value eq \"{a}\"]") }])), members(&[b, c])),
-        (Sent::patch(&path, &json!([{ "op": "replace", "path": "members", "value": [{ "value": a }, { "value": d }] }])), members(&[a, d])),
-        (Sent::put(&path, &json!({ "displayName": "E", "members": [{ "value": b }, { "value": d }] })), members(&[b, d])),
-        (Sent::patch(&path, &json!([{ "op": "remove", "path": "members", "value": [{ "value": b }] }])), members(&[d])),
-        (Sent::patch(&path, &json!([{ "op": "add", "value": { "members": [{ "value": a }], "displayName": "F" } }])), members(&[a, d])),
         (
-            Sent::patch(&path, &json!([
-                { "op": "remove", "path": "members" },
-                { "op": "add", "path": "members", "value": [{ "value": a }, { "value": b }, { "value": c }] },
-                { "op": "remove", "path": format!("members[value eq \"{b}\"]") },
-                { "op": "add", "path": "members", "value": { "value": d } },
-            ])),
+            Sent::patch(&path, &json!([{ "op": "add", "path": "members", "value": [{ "value": c }] }])),
+            members(&[a, b, c]),
+        ),
+        (
+            Sent::patch(&path, &json!([{ "op": "remove", "path": format!("members[value eq \"{a}\"]") }])),
+            members(&[b, c]),
+        ),
+        (
+            Sent::patch(
+                &path,
+                &json!([{ "op": "replace", "path": "members", "value": [{ "value": a }, { "value": d }] }]),
+            ),
+            members(&[a, d]),
+        ),
+        (
+            Sent::put(&path, &json!({ "displayName": "E", "members": [{ "value": b }, { "value": d }] })),
+            members(&[b, d]),
+        ),
+        (
+            Sent::patch(&path, &json!([{ "op": "remove", "path": "members", "value": [{ "value": b }] }])),
+            members(&[d]),
+        ),
+        (
+            Sent::patch(
+                &path,
+                &json!([{ "op": "add", "value": { "members": [{ "value": a }], "displayName": "F" } }]),
+            ),
+            members(&[a, d]),
+        ),
+        (
+            Sent::patch(
+                &path,
+                &json!([
+                    { "op": "remove", "path": "members" },
+                    { "op": "add", "path": "members", "value": [{ "value": a }, { "value": b }, { "value": c }] },
+                    { "op": "remove", "path": format!("members[value eq \"{b}\"]") },
+                    { "op": "add", "path": "members", "value": { "value": d } },
+                ]),
+            ),
             members(&[a, c, d]),
         ),
-        (Sent::patch(&path, &json!([{ "op": "remove", "path": format!("members[value ne \"{c}\"]") }])), members(&[c])),
+        (
+            Sent::patch(&path, &json!([{ "op": "remove", "path": format!("members[value ne \"{c}\"]") }])),
+            members(&[c]),
+        ),
         (Sent::patch(&path, &json!([{ "op": "remove", "path": "members[type eq \"User\"]" }])), members(&[])),
-        (Sent::put(&path, &json!({ "displayName": "G", "members": as_members(&everybody) })), everybody.clone()),
+        (
+            Sent::put(&path, &json!({ "displayName": "G", "members": as_members(&everybody) })),
+            everybody.clone(),
+        ),
     ];
     for (sent, mut expected) in steps {
         let line = String::from_utf8_lossy(&sent.body).into_owned();
@@ -720,7 +1429,8 @@ async fn a_group_is_a_member_of_groups_and_cycles_are_harmless() {
     assert_eq!(service.members(&inner).await, both);
     assert_eq!(service.members(&outer).await, std::slice::from_ref(&inner));
     for (member, group) in [(&inner, &outer), (&outer, &inner)] {
-        let found = Sent::filter("/Groups", &format!("members.value eq \"{member}\"")).by(&service).await.body;
+        let found =
+            Sent::filter("/Groups", &format!("members.value eq \"{member}\"")).by(&service).await.body;
         assert_eq!((&found["totalResults"], &found["Resources"][0]["id"]), (&json!(1), &json!(group)));
         let shown = &service.get(&format!("/Groups/{group}")).await.body["members"];
         let shown = shown.as_array().unwrap().iter().find(|shown| shown["value"] == **member).unwrap();
@@ -742,10 +1452,22 @@ async fn a_group_may_be_put_into_itself() {
     let service = Service::new().await;
     let mut failures = Vec::new();
     for (name, sent) in [
-        ("PATCH", json!({ "Operations": [{ "op": "add", "path": "members", "value": [{ "value": "ID" }] }] })),
-        ("PATCH", json!({ "Operations": [{ "op": "add", "path": "members", "value": [{ "value": "ID", "type": "Group" }] }] })),
-        ("PATCH", json!({ "Operations": [{ "op": "replace", "path": "members", "value": [{ "value": "ID" }] }] })),
-        ("PATCH", json!({ "Operations": [{ "op": "add", "value": { "displayName": "X", "members": [{ "value": "ID" }] } }] })),
+        (
+            "PATCH",
+            json!({ "Operations": [{ "op": "add", "path": "members", "value": [{ "value": "ID" }] }] }),
+        ),
+        (
+            "PATCH",
+            json!({ "Operations": [{ "op": "add", "path": "members", "value": [{ "value": "ID", "type": "Group" }] }] }),
+        ),
+        (
+            "PATCH",
+            json!({ "Operations": [{ "op": "replace", "path": "members", "value": [{ "value": "ID" }] }] }),
+        ),
+        (
+            "PATCH",
+            json!({ "Operations": [{ "op": "add", "value": { "displayName": "X", "members": [{ "value": "ID" }] } }] }),
+        ),
         ("PUT", json!({ "displayName": "X", "members": [{ "value": "ID", "type": "Group" }] })),
     ] {
         let group = service.group("Engineers", &[]).await;
@@ -769,7 +1491,11 @@ async fn a_deleted_user_is_a_member_of_nothing() {
     let service = Service::new().await;
     let everybody = users(&service, 3).await;
     let ids: Vec<&str> = everybody.iter().map(String::as_str).collect();
-    let groups = [service.group("A", &ids).await, service.group("B", &ids[..1]).await, service.group("C", &ids[1..]).await];
+    let groups = [
+        service.group("A", &ids).await,
+        service.group("B", &ids[..1]).await,
+        service.group("C", &ids[1..]).await,
+    ];
     assert_eq!(service.delete(&format!("/Users/{}", ids[0])).await.status, 204);
     has_members(&service, &groups[0], &everybody[1..], &everybody[1..]).await;
     has_members(&service, &groups[1], &[], &everybody[1..]).await;
@@ -786,7 +1512,8 @@ async fn a_group_with_more_members_than_a_transaction_holds_is_written_whole() {
     let service = Service::new().await;
     let everybody = users(&service, 351).await;
     let (first, rest) = everybody.split_at(150);
-    let created = service.post("/Groups", json!({ "displayName": "Many", "members": as_members(first) })).await;
+    let created =
+        service.post("/Groups", json!({ "displayName": "Many", "members": as_members(first) })).await;
     assert_eq!(created.status, 201);
     assert_eq!(created.body["members"].as_array().map(Vec::len), Some(150));
     let group = created.id();
@@ -794,7 +1521,8 @@ async fn a_group_with_more_members_than_a_transaction_holds_is_written_whole() {
     has_members(&service, &group, first, &everybody).await;
 
     let put = async |members: &[String]| {
-        let answer = service.put(&path, json!({ "displayName": "Many", "members": as_members(members) })).await;
+        let answer =
+            service.put(&path, json!({ "displayName": "Many", "members": as_members(members) })).await;
         assert_eq!(answer.status, 200);
         assert_eq!(answer.body["members"].as_array().map(Vec::len), Some(members.len()));
         answer.header("etag").to_owned()
@@ -812,8 +1540,10 @@ async fn a_group_with_more_members_than_a_transaction_holds_is_written_whole() {
     has_members(&service, &group, &everybody[..350], &everybody).await;
     assert_eq!(service.patch(&path, add).await.status, 204, "again");
 
-    let remove: Value =
-        everybody[..120].iter().map(|id| json!({ "op": "remove", "path": format!("members[value eq \"{id}\"]") })).collect();
+    let remove: Value = everybody[..120]
+        .iter()
+        .map(|id| json!({ "op": "remove", "path": format!("members[value eq \"{id}\"]") }))
+        .collect();
     assert_eq!(service.patch(&path, remove).await.status, 204);
     has_members(&service, &group, &everybody[120..350], &everybody).await;
 
@@ -851,16 +1581,44 @@ async fn a_large_change_that_cannot_be_made_whole_is_not_made_at_all() {
     let many = as_members(outside);
     let before = contents(&service, ORG, &service.key).await;
     for (verdict, sent) in [
-        ("400 invalidValue", Sent::post("/Groups", &json!({ "displayName": "New", "members": with_unknown }))),
+        (
+            "400 invalidValue",
+            Sent::post("/Groups", &json!({ "displayName": "New", "members": with_unknown })),
+        ),
         ("400 invalidValue", Sent::put(&path, &json!({ "displayName": "New", "members": with_unknown }))),
-        ("400 invalidValue", Sent::patch(&path, &json!([{ "op": "add", "path": "members", "value": with_unknown }]))),
-        ("400 invalidValue", Sent::patch(&path, &json!([{ "op": "replace", "path": "members", "value": with_unknown }]))),
+        (
+            "400 invalidValue",
+            Sent::patch(&path, &json!([{ "op": "add", "path": "members", "value": with_unknown }])),
+        ),
+        (
+            "400 invalidValue",
+            Sent::patch(&path, &json!([{ "op": "replace", "path": "members", "value": with_unknown }])),
+        ),
         ("409 uniqueness", Sent::post("/Groups", &json!({ "displayName": "taken", "members": many }))),
         ("409 uniqueness", Sent::put(&path, &json!({ "displayName": "taken", "members": many }))),
-        ("409 uniqueness", Sent::patch(&path, &json!([{ "op": "add", "value": { "displayName": "TAKEN", "members": many } }]))),
-        ("412", Sent::put(&path, &json!({ "displayName": "New", "members": many })).header("if-match", stale)),
-        ("412", Sent::patch(&path, &json!([{ "op": "add", "path": "members", "value": many }])).header("if-match", stale)),
-        ("404", Sent::patch(&format!("/Groups/{NOBODY}"), &json!([{ "op": "add", "path": "members", "value": many }]))),
+        (
+            "409 uniqueness",
+            Sent::patch(
+                &path,
+                &json!([{ "op": "add", "value": { "displayName": "TAKEN", "members": many } }]),
+            ),
+        ),
+        (
+            "412",
+            Sent::put(&path, &json!({ "displayName": "New", "members": many })).header("if-match", stale),
+        ),
+        (
+            "412",
+            Sent::patch(&path, &json!([{ "op": "add", "path": "members", "value": many }]))
+                .header("if-match", stale),
+        ),
+        (
+            "404",
+            Sent::patch(
+                &format!("/Groups/{NOBODY}"),
+                &json!([{ "op": "add", "path": "members", "value": many }]),
+            ),
+        ),
         ("404", Sent::put(&format!("/Groups/{NOBODY}"), &json!({ "displayName": "New", "members": many }))),
     ] {
         let line = format!("{} {}", sent.method, sent.target);
@@ -986,7 +1744,29 @@ async fn every_resource_type_is_published_and_leads_to_what_there_is() {
             assert_eq!(service.get(&format!("/Schemas/{}", urn.as_str().unwrap())).await.status, 200);
         }
     }
-    expect![[""]].assert_eq(&format!("{:#}\n", list.body["Resources"][0]));
+    expect![[r#"
+        {
+          "schemas": [
+            "urn:ietf:params:scim:schemas:core:2.0:ResourceType"
+          ],
+          "id": "User",
+          "name": "User",
+          "description": "A person of the organisation",
+          "endpoint": "/Users",
+          "schema": "urn:ietf:params:scim:schemas:core:2.0:User",
+          "schemaExtensions": [
+            {
+              "schema": "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User",
+              "required": false
+            }
+          ],
+          "meta": {
+            "resourceType": "ResourceType",
+            "location": "https://scim.test/scim/v2/ResourceTypes/User"
+          }
+        }
+    "#]]
+    .assert_eq(&format!("{:#}\n", list.body["Resources"][0]));
 }
 
 #[tokio::test]
@@ -1001,7 +1781,13 @@ async fn discovery_takes_no_filter_and_knows_nothing_else() {
         assert_eq!(service.get(&format!("{path}?startIndex=2&count=1")).await.body, all);
         assert_eq!(service.get(&format!("{path}/nonsense")).await.status, 404);
     }
-    for path in ["/ResourceTypes/user", "/ResourceTypes/Users", "/Schemas/User", "/Schemas/urn:x", "/ServiceProviderConfig/x"] {
+    for path in [
+        "/ResourceTypes/user",
+        "/ResourceTypes/Users",
+        "/Schemas/User",
+        "/Schemas/urn:x",
+        "/ServiceProviderConfig/x",
+    ] {
         assert_eq!(service.get(path).await.status, 404, "{path}");
     }
 }
@@ -1021,15 +1807,29 @@ async fn what_the_service_claims_works_and_what_it_does_not_claim_does_not() {
     let path = format!("/Users/{}", created.id());
     let patched = service.patch(&path, json!([{ "op": "add", "path": "title", "value": "x" }])).await;
     assert_eq!(claims("patch"), patched.status == 200);
-    assert_eq!(claims("etag"), Sent::get(&path).header("if-none-match", patched.header("etag")).by(&service).await.status == 304);
-    assert_eq!(claims("filter"), service.get("/Users?filter=userName%20eq%20%22b%22").await.body["totalResults"] == 1);
+    assert_eq!(
+        claims("etag"),
+        Sent::get(&path).header("if-none-match", patched.header("etag")).by(&service).await.status == 304
+    );
+    assert_eq!(
+        claims("filter"),
+        service.get("/Users?filter=userName%20eq%20%22b%22").await.body["totalResults"] == 1
+    );
     assert_eq!(config["filter"]["maxResults"], 1000);
-    let bulk = service.post("/Bulk", json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "Operations": [] })).await;
+    let bulk = service
+        .post(
+            "/Bulk",
+            json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "Operations": [] }),
+        )
+        .await;
     assert_eq!(claims("bulk"), bulk.status != 501);
     let order = async |order: &str| {
         names(&service.get(&format!("/Users?sortBy=userName&sortOrder={order}")).await.body, "userName")
     };
-    assert_eq!(claims("sort"), order("descending").await == ["b", "a"] && order("ascending").await == ["a", "b"]);
+    assert_eq!(
+        claims("sort"),
+        order("descending").await == ["b", "a"] && order("ascending").await == ["a", "b"]
+    );
     assert!(!claims("changePassword"));
     assert_eq!(config["authenticationSchemes"].as_array().map(Vec::len), Some(1));
     assert_eq!(config["authenticationSchemes"][0]["type"], "oauthbearertoken");

@@ -36,26 +36,11 @@ static PROGRAMS: LazyLock<BTreeMap<String, PathBuf>> = LazyLock::new(|| {
         cargo.arg("--release");
     }
     // What cargo tells tests of their package. Build scripts look at it, and would be run again by each cargo in turn.
-    for name in ["MANIFEST_DIR", "MANIFEST_PATH"] {
+    let told = "MANIFEST_DIR MANIFEST_PATH PKG_AUTHORS PKG_DESCRIPTION PKG_HOMEPAGE PKG_LICENSE PKG_LICENSE_FILE \
+                PKG_NAME PKG_README PKG_REPOSITORY PKG_RUST_VERSION PKG_VERSION PKG_VERSION_MAJOR \
+                PKG_VERSION_MINOR PKG_VERSION_PATCH PKG_VERSION_PRE";
+    for name in told.split(' ') {
         cargo.env_remove(format!("CARGO_{name}"));
-    }
-    for name in [
-        "AUTHORS",
-        "DESCRIPTION",
-        "HOMEPAGE",
-        "LICENSE",
-        "LICENSE_FILE",
-        "NAME",
-        "README",
-        "REPOSITORY",
-        "RUST_VERSION",
-        "VERSION",
-        "VERSION_MAJOR",
-        "VERSION_MINOR",
-        "VERSION_PATCH",
-        "VERSION_PRE",
-    ] {
-        cargo.env_remove(format!("CARGO_PKG_{name}"));
     }
     let built = cargo.output().expect("cargo");
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
@@ -71,20 +56,13 @@ static PROGRAMS: LazyLock<BTreeMap<String, PathBuf>> = LazyLock::new(|| {
         .collect()
 });
 
-/// A program of the workspace, to be run in an empty environment.
-pub(crate) fn program(name: &str) -> Command {
-    let mut command = Command::new(PROGRAMS.get(name).expect("a program of that name"));
-    command.env_clear().stdin(Stdio::null());
-    command
-}
-
 /// A directory of one test's own. It is left behind where the test fails.
 pub(crate) struct Place(PathBuf);
 
 impl Place {
     pub(crate) fn new(test: &str) -> Self {
-        let name = format!("processes-{}", std::process::id());
-        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name).join(test);
+        let name = format!("{test}-{}", std::process::id());
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         fs::create_dir_all(&directory).expect("a directory");
         Self(directory)
     }
@@ -97,21 +75,25 @@ impl Place {
         fs::read_to_string(self.path(name)).unwrap_or_default()
     }
 
-    /// Runs the program here to its end.
-    pub(crate) fn run(&self, name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
-        let mut command = program(name);
-        command.args(arguments).envs(environment.iter().copied()).current_dir(&self.0);
-        let output = command.output().expect("a program that starts");
-        Ended {
-            code: output.status.code().unwrap_or(-1),
-            out: self.tidy(output.stdout),
-            err: self.tidy(output.stderr),
-        }
+    /// Starts the program here, in an empty environment. Its output goes into files, so that it waits for no reader.
+    fn spawn(
+        &self,
+        name: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+        output: [&str; 2],
+    ) -> Child {
+        let [out, err] = output.map(|name| File::create(self.path(name)).expect("a file"));
+        let mut command = Command::new(PROGRAMS.get(name).expect("a program of that name"));
+        command.args(arguments).env_clear().envs(environment.iter().copied()).current_dir(&self.0);
+        command.stdin(Stdio::null()).stdout(out).stderr(err).spawn().expect("a process")
     }
 
-    /// The text without what differs from run to run.
-    fn tidy(&self, text: Vec<u8>) -> String {
-        String::from_utf8(text).expect("text").replace(self.0.to_str().expect("a path in UTF-8"), "<here>")
+    /// Runs the program here to its end.
+    pub(crate) fn run(&self, name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
+        let mut process = self.spawn(name, arguments, environment, ["run.out", "run.err"]);
+        let code = end(&mut process).unwrap_or(-1);
+        Ended { code, out: self.read("run.out"), err: self.read("run.err") }
     }
 }
 
@@ -119,8 +101,6 @@ impl Drop for Place {
     fn drop(&mut self) {
         if !thread::panicking() {
             let _ = fs::remove_dir_all(&self.0);
-            // The last one takes the directory of the run with it.
-            let _ = self.0.parent().map(fs::remove_dir);
         }
     }
 }
@@ -167,15 +147,8 @@ impl Gateway {
         // A file from before is replaced, never written to.
         let written = || fs::metadata(place.path(env_file)).ok().map(|file| file.ino());
         let before = written();
-        let file = |name: &str| File::create(place.path(name)).expect("a file");
-        let mut process = program("scim-local")
-            .args(["--port", "0"])
-            .args(arguments)
-            .current_dir(&place.0)
-            .stdout(file("stdout"))
-            .stderr(file("stderr"))
-            .spawn()
-            .expect("a gateway");
+        let arguments = [&["--port", "0"], arguments].concat();
+        let mut process = place.spawn("scim-local", &arguments, &[], ["stdout", "stderr"]);
         let began = Instant::now();
         while written().is_none() || written() == before {
             let ended = process.try_wait().expect("a process");
@@ -215,14 +188,23 @@ impl Gateway {
     pub(crate) fn interrupt(mut self) -> Option<i32> {
         let kill = format!("kill -INT {}", self.process.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().expect("a shell").success());
-        let began = Instant::now();
-        loop {
-            if let Some(status) = self.process.try_wait().expect("a process") {
-                return status.code();
-            }
-            assert!(began.elapsed() < PATIENCE, "the gateway does not stop");
-            thread::sleep(MOMENT);
+        end(&mut self.process)
+    }
+}
+
+/// The exit code of a process that ends by itself. One that does not is killed.
+fn end(process: &mut Child) -> Option<i32> {
+    let began = Instant::now();
+    loop {
+        if let Some(status) = process.try_wait().expect("a process") {
+            return status.code();
         }
+        if began.elapsed() > PATIENCE {
+            let _ = process.kill();
+            let _ = process.wait();
+            panic!("the process does not end");
+        }
+        thread::sleep(MOMENT);
     }
 }
 

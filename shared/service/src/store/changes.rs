@@ -22,9 +22,9 @@ use tokio::time::Instant;
 
 use super::{
     CONCURRENCY, Directory,
-    groups::{Difference, Edge, Edges, touch},
+    groups::{Difference, Edge, Edges, reverse_edge, touch},
     items::{Item, Stored, name, number, sort_key, text},
-    keys::{Key, Kind},
+    keys::{self, Key, Kind},
     resources::{Meaning, string},
     transaction::{Condition, MAX_ACTIONS, Refusal, Transaction},
     wire::{self, Backoff, Range},
@@ -332,10 +332,11 @@ impl Directory {
 
     /// Takes a deleted resource out of the groups it was in; each of them is modified by it.
     async fn leave_groups(&self, member: &Id) -> Result<(), Error> {
-        let partition = self.keys.groups(member.as_str());
+        let partition = self.keys.reverse_edges();
+        let range = keys::reverse_range(member.as_str(), member.as_str());
         let mut backoff = Backoff::until(self.deadline);
         loop {
-            let rows = self.query(Range::all(&partition).limit(CONCURRENCY)).await?;
+            let rows = self.query(Range::between(&partition, range.clone()).limit(CONCURRENCY)).await?;
             if rows.items.is_empty() {
                 return Ok(());
             }
@@ -348,8 +349,9 @@ impl Directory {
         }
     }
 
-    async fn leave_group(&self, member: &Id, reverse_edge: &Item) -> Result<bool, Error> {
-        let group = Id::parse(sort_key(reverse_edge)?)
+    async fn leave_group(&self, member: &Id, item: &Item) -> Result<bool, Error> {
+        let (_, group) = reverse_edge(item)?;
+        let group = Id::parse(group)
             .ok_or_else(|| Error::Internal("a reverse edge that cannot be read".to_owned()))?;
         let leave = Difference { add: Vec::new(), remove: vec![member.clone()] };
         let mut transaction = self.edge_actions(&group, &leave, Edges::MayBeThere);

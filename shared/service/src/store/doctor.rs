@@ -12,7 +12,7 @@ use super::{
     Directory,
     index::entries,
     items::{Item, Stored, name, number, partition_key, sort_key, text},
-    keys::{Key, Kind},
+    keys::{self, Key, Kind},
 };
 use crate::Error;
 
@@ -142,10 +142,15 @@ impl Examination<'_> {
                 }
             }
         }
-        for member in self.partitions("MEMBER#") {
-            let partition = self.directory.keys.groups(&member);
-            for group in self.left.remove(partition.as_str()).unwrap_or_default().into_keys() {
-                self.finding(format!("the reverse edge of member {member} and group {group} has no edge"));
+        let reverse = self.directory.keys.reverse_edges();
+        for sk in self.left.remove(reverse.as_str()).unwrap_or_default().into_keys() {
+            match keys::member_and_group(&sk) {
+                Some((member, group)) => {
+                    self.finding(format!(
+                        "the reverse edge of member {member} and group {group} has no edge"
+                    ));
+                }
+                None => self.finding("a reverse edge that cannot be read".to_owned()),
             }
         }
     }

@@ -21,7 +21,7 @@ use scim::{
 use super::{
     Directory, Expected, Extra,
     items::{Item, Stored, name, sort_key, text},
-    keys::{Key, Kind},
+    keys::{self, Key, Kind},
     resources::{Meaning, check_expected, lost_race, not_found, string, taken},
     transaction::{Condition, MAX_ACTIONS, Refusal, Transaction},
     wire::{Backoff, Range},
@@ -258,8 +258,9 @@ impl Directory {
     }
 
     pub(super) async fn reverse_edges(&self, member: &str) -> Result<Vec<String>, Error> {
-        let items = self.query_all(Range::all(&self.keys.groups(member))).await?;
-        items.iter().map(|item| sort_key(item).map(str::to_owned)).collect()
+        let partition = self.keys.reverse_edges();
+        let items = self.query_all(Range::between(&partition, keys::reverse_range(member, member))).await?;
+        items.iter().map(|item| reverse_edge(item).map(|(_, group)| group.to_owned())).collect()
     }
 
     pub(super) async fn edges(&self, group: &Id) -> Result<Vec<Edge>, Error> {
@@ -388,6 +389,12 @@ impl Directory {
     pub(super) fn touched(&self, version: &str) -> Result<Vec<(&'static str, AttributeValue)>, Error> {
         Ok(vec![(":new", string(version)), (":now", string(&self.store.clock.timestamp()?))])
     }
+}
+
+/// The member and the group of a reverse edge.
+pub(super) fn reverse_edge(item: &Item) -> Result<(&str, &str), Error> {
+    keys::member_and_group(sort_key(item)?)
+        .ok_or_else(|| Error::Internal("a reverse edge that cannot be read".to_owned()))
 }
 
 /// What became of an edit of members alone.

@@ -8,7 +8,7 @@
 //! | resource | `ORG#o#USER`, `ORG#o#GROUP` | id |
 //! | index entry | `ORG#o#USER#userName` and so on | value (unique), or value, separator, id |
 //! | member edge | `ORG#o#GROUP#<group>` | member id |
-//! | reverse edge | `ORG#o#MEMBER#<member>` | group id |
+//! | reverse edge | `ORG#o#MEMBER` | member id `#` group id |
 //! | pending change | `ORG#o#PENDING` | change id |
 //! | part of a pending change | `ORG#o#PENDING#<change>` | number |
 //! | count | `ORG#o#COUNT` | kind and shard |
@@ -146,12 +146,14 @@ impl Keys {
         self.members(group).key(member)
     }
 
-    pub(super) fn groups(&self, member: &str) -> Partition {
-        self.partition(&format!("MEMBER#{member}"))
+    /// All reverse edges of the organisation are in one partition, by member: those of the users on a page, whose ids
+    /// follow one another, are one range.
+    pub(super) fn reverse_edges(&self) -> Partition {
+        self.partition("MEMBER")
     }
 
     pub(super) fn reverse_edge(&self, member: &str, group: &str) -> Key {
-        self.groups(member).key(group)
+        self.reverse_edges().key(format!("{member}#{group}"))
     }
 
     pub(super) fn pending(&self) -> Partition {
@@ -201,6 +203,17 @@ pub(super) const ORG_PREFIX: &str = "ORG#";
 pub(super) const SETTINGS: &str = "SETTINGS";
 /// What the sort key of an API key begins with.
 pub(super) const KEY_PREFIX: &str = "KEY#";
+
+/// The range of sort keys that the reverse edges of these members, and of those between them, are in.
+pub(super) fn reverse_range(first: &str, last: &str) -> (String, String) {
+    // `$` follows `#`.
+    (format!("{first}#"), format!("{last}$"))
+}
+
+/// The member and the group that the sort key of a reverse edge names.
+pub(super) fn member_and_group(reverse_edge: &str) -> Option<(&str, &str)> {
+    reverse_edge.split_once('#')
+}
 
 /// The sort key of an index entry.
 pub(super) fn index_entry(value: &str, unique: bool, id: &Id) -> String {

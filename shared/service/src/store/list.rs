@@ -8,13 +8,15 @@
 //! total, so it is evaluated along the walk. Positions are keys, not counts: a resource that is there during a whole
 //! walk is shown exactly once, whatever comes and goes meanwhile.
 
+use std::collections::HashMap;
+
 use futures_util::{StreamExt, TryStreamExt, stream};
 use scim::{Invalid, ScimType, filter::Predicate, id::Id, members::Member, sort::Sort};
 use serde_json::{Map, Value};
 
 use super::{
     CONCURRENCY, Directory, Stored,
-    groups::{Edge, MEMBERS_SHOWN, too_many_members},
+    groups::{Edge, MEMBERS_SHOWN, reverse_edge, too_many_members},
     index::{INDEXED, Indexed},
     items::{Item, name, number, sort_key, text},
     keys::{self, Key, Kind, Partition},
@@ -220,10 +222,10 @@ impl Directory {
         if start_index > 1 {
             after = self.position_at(request.query, start_index).await?;
             if after.is_none() {
-                after = self.skip(request.kind, walk, start_index - 1).await?;
-                if after.is_none() {
+                let Some(position) = self.skip(request.kind, walk, start_index - 1).await? else {
                     return Ok(Vec::new());
-                }
+                };
+                after = Some(position);
             }
         }
         let (stored, next) = self.walk(request, walk, None, after, count).await?;
@@ -485,7 +487,7 @@ impl Directory {
         let unread = found.iter().filter(|found| found.stored.is_none());
         let keys: Vec<Key> = unread.map(|found| self.keys.resource(kind, found.id.as_str())).collect();
         let items = self.get_all(&keys).await?;
-        let mut read = std::collections::HashMap::with_capacity(items.len());
+        let mut read = HashMap::with_capacity(items.len());
         for item in &items {
             let stored = Stored::from_item(item)?;
             read.insert(stored.id.clone(), stored);
@@ -529,8 +531,29 @@ impl Directory {
         if !request.with_extra || stored.is_empty() {
             return Ok(stored.iter().map(|stored| (request.represent)(stored, &Extra::None)).collect());
         }
-        let extras = self.settled(|| self.extras(request.kind, stored.iter())).await?;
+        // Users who follow one another have their reverse edges in one range.
+        let is_dense =
+            request.kind == Kind::User && request.filter.is_none() && request.is_in_order_of_creation();
+        let extras = if is_dense {
+            self.settled(|| self.groups_of_range(&stored)).await?
+        } else {
+            self.settled(|| self.extras(request.kind, stored.iter())).await?
+        };
         Ok(stored.iter().zip(&extras).map(|(stored, extra)| (request.represent)(stored, extra)).collect())
+    }
+
+    /// The groups of each of these users, who are all there are between the first and the last.
+    async fn groups_of_range(&self, users: &[Stored]) -> Result<Vec<Extra>, Error> {
+        let ids = || users.iter().map(|user| user.id.as_str());
+        let (Some(first), Some(last)) = (ids().min(), ids().max()) else { return Ok(Vec::new()) };
+        let partition = self.keys.reverse_edges();
+        let items = self.query_all(Range::between(&partition, keys::reverse_range(first, last))).await?;
+        let mut groups: HashMap<&str, Vec<String>> = HashMap::new();
+        for item in &items {
+            let (member, group) = reverse_edge(item)?;
+            groups.entry(member).or_default().push(group.to_owned());
+        }
+        Ok(ids().map(|id| Extra::Groups(groups.remove(id).unwrap_or_default())).collect())
     }
 
     /// The groups or members of each resource, in their order.
