@@ -9,6 +9,7 @@
     reason = "a test that cannot go on fails by panicking"
 )]
 
+pub mod counting;
 pub mod exchange;
 
 use axum::{
@@ -28,13 +29,15 @@ use service::{
     http::{self, BASE_PATH},
     store::{Store, doctor::Report},
 };
-use time::macros::datetime;
+use time::{OffsetDateTime, macros::datetime};
 use tower::ServiceExt;
 
 /// The organisation most tests are about.
 pub const ORG: &str = "acme";
 /// The base URL in `meta.location`.
 pub const BASE: &str = "https://scim.test/scim/v2";
+/// What the clock says.
+pub const NOW: OffsetDateTime = datetime!(2026-11-23 09:00:00.123 UTC);
 
 /// A service with an empty organisation.
 pub struct Service {
@@ -97,7 +100,11 @@ impl Service {
 
     /// A service on whatever that client reaches.
     pub async fn on(client: aws_sdk_dynamodb::Client) -> Self {
-        let clock = Clock::fixed(datetime!(2026-11-23 09:00:00.123 UTC));
+        Self::on_at(client, Clock::fixed(NOW)).await
+    }
+
+    /// The same by another clock.
+    pub async fn on_at(client: aws_sdk_dynamodb::Client, clock: Clock) -> Self {
         let store = Store::new(client, Tables::default(), clock, Entropy::seeded(1));
         store.create_tables().await.expect("tables");
         let peppers = Peppers { current: Secret::new(*b"a pepper for tests"), previous: None };

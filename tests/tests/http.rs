@@ -2,6 +2,9 @@
 //!
 //! One binary, for each links the SDK and the engine.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::too_many_lines, reason = "most lines are data: tables and whole answers")]
+
 #[path = "http/arbitrary.rs"]
 mod arbitrary;
 #[path = "http/auth.rs"]

@@ -11,8 +11,8 @@ use icu_casemap::{CaseMapper, CaseMapperBorrowed};
 use icu_normalizer::{
     ComposingNormalizer, ComposingNormalizerBorrowed, DecomposingNormalizer, DecomposingNormalizerBorrowed,
 };
-use icu_properties::CodePointMapData;
-use icu_properties::props::GeneralCategory;
+use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
+use icu_properties::{CodePointMapData, CodePointSetData};
 
 const CASE: CaseMapperBorrowed<'static> = CaseMapper::new();
 const NFKD: DecomposingNormalizerBorrowed<'static> = DecomposingNormalizer::new_nfkd();
@@ -29,20 +29,31 @@ pub fn fold(text: &str) -> String {
     NFKC.normalize(&CASE.fold_string(&NFKD.normalize(text))).into_owned()
 }
 
-/// The first character that has no place in a name people tell apart by eye, and its position in characters from 0:
-/// control, format (which takes in the bidirectional marks), line and paragraph separators.
+/// The first character that has no place in a name people sign in with, and its position in characters from 0: all that
+/// [`forbidden_in_title`] finds, and whatever else is not seen (the zero-width joiner, variation selectors, fillers).
 #[must_use]
 pub fn forbidden_in_name(text: &str) -> Option<(usize, char)> {
-    let categories = CodePointMapData::<GeneralCategory>::new();
-    text.chars().enumerate().find(|(_, c)| {
-        matches!(
-            categories.get(*c),
-            GeneralCategory::Control
-                | GeneralCategory::Format
-                | GeneralCategory::LineSeparator
-                | GeneralCategory::ParagraphSeparator
-        )
-    })
+    let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
+    text.chars().enumerate().find(|(_, c)| is_unseen(*c) || ignorable.contains(*c))
+}
+
+/// The first character that has no place in a name people tell apart by eye: control, format (which takes in the
+/// bidirectional marks), line and paragraph separators. Not what emoji are joined with.
+#[must_use]
+pub fn forbidden_in_title(text: &str) -> Option<(usize, char)> {
+    text.chars().enumerate().find(|(_, c)| is_unseen(*c) && *c != ZERO_WIDTH_JOINER)
+}
+
+const ZERO_WIDTH_JOINER: char = '\u{200D}';
+
+fn is_unseen(c: char) -> bool {
+    matches!(
+        CodePointMapData::<GeneralCategory>::new().get(c),
+        GeneralCategory::Control
+            | GeneralCategory::Format
+            | GeneralCategory::LineSeparator
+            | GeneralCategory::ParagraphSeparator
+    )
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ impl Sort {
         };
         let Some(by) = by.filter(|by| !by.is_empty()) else { return Ok(None) };
         let unsortable =
-            || Invalid::value(format!("'sortBy' names no attribute that can be sorted by: {by}"));
+            || Invalid::value("'sortBy' names no attribute of these resources that can be sorted by");
         let path = Path::parse(by).map_err(|_| unsortable())?;
         let mut types = std::iter::once(&resource_type).chain(all);
         let target = types.find_map(|resource_type| path.resolve(resource_type).ok());

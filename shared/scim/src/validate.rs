@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use crate::dialect;
 use crate::error::Invalid;
 use crate::filter::parse_date_time;
-use crate::fold::{fold, forbidden_in_name};
+use crate::fold::{fold, forbidden_in_name, forbidden_in_title};
 use crate::members::MEMBERS;
 use crate::path::{extension_key, is_attribute_name};
 use crate::schema::{Attribute, COMMON, CUSTOM, GROUP_URN, Mutability, ResourceType, Type, USER_URN};
@@ -391,7 +391,7 @@ const KEYS: [Key; 4] = [
         sub: None,
         max_bytes: 1024,
         max_characters: None,
-        forbidden: control_in,
+        forbidden: forbidden_in_title,
     },
 ];
 
@@ -666,7 +666,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_name_has_no_invisible_characters_and_no_key_has_control_characters() {
+    fn names_have_no_invisible_characters_and_no_key_has_control_characters() {
         let detail =
             "Attribute 'userName' contains the invisible character U+200B (character 3 of it): remove it";
         refuses(&json!({"userName": "bo\u{200B}b"}), ScimType::InvalidValue, detail);
@@ -682,7 +682,10 @@ mod tests {
         assert!(
             Document::from_request(&GROUP_TYPE, &json!({"displayName": "👨\u{200D}👩\u{200D}👧"})).is_ok()
         );
-        assert!(Document::from_request(&GROUP_TYPE, &json!({"displayName": "a\u{7}b"})).is_err());
+        for unseen in ['\u{7}', '\u{200B}', '\u{202E}'] {
+            let name = format!("a{unseen}b");
+            assert!(Document::from_request(&GROUP_TYPE, &json!({"displayName": name})).is_err());
+        }
     }
 
     #[test]

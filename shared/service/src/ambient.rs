@@ -30,7 +30,13 @@ impl Clock {
     /// A clock that is always at the same time.
     #[must_use]
     pub fn fixed(at: OffsetDateTime) -> Self {
-        Self(Arc::new(move || at))
+        Self::new(move || at)
+    }
+
+    /// A clock that says what it is told to.
+    #[must_use]
+    pub fn new(now: impl Fn() -> OffsetDateTime + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
     }
 
     /// Now.

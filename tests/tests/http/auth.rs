@@ -466,42 +466,15 @@ async fn head_is_get_without_the_body_and_needs_a_key_too() {
 async fn a_path_nobody_knows_is_404_with_a_key_and_without() {
     let world = World::new().await;
     let mut failures = Vec::new();
-    for path in [
-        "",
-        "/",
-        "/users",
-        "/USERS",
-        "/User",
-        "/Userss",
-        "/me",
-        "/bulk",
-        "/search",
-        "/Users/x/y",
-        "/Users/x/Groups",
-        "/Schemas/x/y",
-        "/ResourceTypes/User/x",
-        "/serviceProviderConfig",
-        "/v2/Users",
-        "/scim/v2/Users",
-        "/admin",
-        "/metrics",
-        "/health",
-        "/.well-known/x",
-        "/favicon.ico",
-        "/Users;x=1",
-        "/Users.json",
-        "/Users//x/y",
-        "/%00",
-        "/Users%00",
-        "/Users%0d%0aX-Injected:%201",
-        "/%ff",
-        "/~root",
-        "/Users/{id}/x",
-        "/*",
-        "/:id",
-        "/%3Cscript%3Ealert(1)%3C/script%3E",
-        "/Users/../..",
-    ] {
+    #[rustfmt::skip]
+    let candidates = [
+        "", "/", "/users", "/USERS", "/User", "/Userss", "/me", "/bulk", "/search", "/Users/x/y",
+        "/Users/x/Groups", "/Schemas/x/y", "/ResourceTypes/User/x", "/serviceProviderConfig", "/v2/Users",
+        "/scim/v2/Users", "/admin", "/metrics", "/health", "/.well-known/x", "/favicon.ico", "/Users;x=1",
+        "/Users.json", "/Users//x/y", "/%00", "/Users%00", "/Users%0d%0aX-Injected:%201", "/%ff", "/~root",
+        "/Users/{id}/x", "/*", "/:id", "/%3Cscript%3Ealert(1)%3C/script%3E", "/Users/../..",
+    ];
+    for path in candidates {
         for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS]
         {
             let mut sent = Sent::post(path, &json!({ "userName": "eve@example.com" }));
@@ -525,7 +498,7 @@ async fn a_path_nobody_knows_is_404_with_a_key_and_without() {
 
 /// Ways to write the path of an item other than the plain one.
 fn spellings(collection: &str, id: &str) -> Vec<String> {
-    let encoded: String = collection.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let encoded = collection.bytes().fold(String::new(), |text, byte| format!("{text}%{byte:02x}"));
     let first = format!("%{:02X}{}", collection.as_bytes()[0], &collection[1..]);
     vec![
         format!("/scim/v2/{encoded}/{id}"),
@@ -590,20 +563,13 @@ async fn a_path_is_taken_with_the_base_and_without_and_with_slashes_too_many() {
     let world = World::new().await;
     let plain = world.service.get(&format!("/Users/{}", world.user)).await;
     assert_eq!(plain.status, 200);
-    for target in [
-        "/scim/v2/Users/ID",
-        "/v2/Users/ID",
-        "/Users/ID",
-        "/scim/v2/Users/ID/",
-        "/v2/Users/ID/",
-        "/Users/ID/",
-        "//scim/v2//Users/ID",
-        "/scim//v2/Users//ID//",
-        "https://other.test/scim/v2/Users/ID",
-        "/scim/v2/Users/ID?",
-        "/scim/v2/Users/ID/?aadOptscim062020",
-        "/scim/v2/Users/ID?&&x=1&",
-    ] {
+    #[rustfmt::skip]
+    let targets = [
+        "/scim/v2/Users/ID", "/v2/Users/ID", "/Users/ID", "/scim/v2/Users/ID/", "/v2/Users/ID/",
+        "/Users/ID/", "//scim/v2//Users/ID", "/scim//v2/Users//ID//", "https://other.test/scim/v2/Users/ID",
+        "/scim/v2/Users/ID?", "/scim/v2/Users/ID/?aadOptscim062020", "/scim/v2/Users/ID?&&x=1&",
+    ];
+    for target in targets {
         let mut sent = Sent::get("");
         sent.target = target.replace("ID", &world.user);
         let answer = sent.by(&world.service).await;
@@ -650,20 +616,13 @@ async fn no_header_of_the_client_finds_its_way_into_an_answer() {
             let router = http::router(app, http::all());
             let mut sent = world.request(&route);
             sent.target = format!("https://evil.example:666{}", sent.target);
-            for name in [
-                "host",
-                "x-forwarded-host",
-                "x-forwarded-server",
-                "x-forwarded-prefix",
-                "x-host",
-                "x-original-host",
-                "x-original-url",
-                "x-rewrite-url",
-                "x-http-host-override",
-                "origin",
-                "referer",
-                "user-agent",
-            ] {
+            #[rustfmt::skip]
+            let names = [
+                "host", "x-forwarded-host", "x-forwarded-server", "x-forwarded-prefix", "x-host",
+                "x-original-host", "x-original-url", "x-rewrite-url", "x-http-host-override", "origin",
+                "referer", "user-agent",
+            ];
+            for name in names {
                 sent = sent.header(name, "evil.example");
             }
             sent = sent

@@ -99,7 +99,7 @@ impl Patient {
     /// What the doctor says, a sentence a line, with names for ids.
     async fn findings(&self) -> String {
         let findings = self.service.examine(ORG).await.findings;
-        let text: String = findings.iter().map(|finding| format!("{finding}\n")).collect();
+        let text: String = findings.iter().flat_map(|finding| [finding, "\n"]).collect();
         for personal in ["zelda", "yorick", "willem", "quux"] {
             assert!(!text.to_lowercase().contains(personal), "{personal} in {text}");
         }
@@ -198,7 +198,7 @@ async fn an_index_entry_that_belongs_to_nobody_is_found() {
     )
     .await;
     finds(
-        [Delete("USER {bob}"), Put("MEMBER#{bob} {company}", json!({}))],
+        [Delete("USER {bob}"), Put("MEMBER {bob}#{company}", json!({}))],
         expect![[r#"
         the member {bob} of group {team} does not exist
         the reverse edge of member {bob} and group {company} has no edge
@@ -274,7 +274,7 @@ async fn a_resource_that_cannot_be_read_is_found() {
 #[tokio::test]
 async fn a_one_sided_membership_is_found() {
     finds(
-        [Delete("MEMBER#{ann} {team}")],
+        [Delete("MEMBER {ann}#{team}")],
         expect![[r#"
         the member {ann} of group {team} has no reverse edge
     "#]],
@@ -303,7 +303,7 @@ async fn a_membership_of_what_does_not_exist_is_found() {
     };
     let member = "GROUP#{team} 01938000-0000-7000-8000-000000000000";
     finds(
-        both(member, "MEMBER#01938000-0000-7000-8000-000000000000 {team}", "USER"),
+        both(member, "MEMBER 01938000-0000-7000-8000-000000000000#{team}", "USER"),
         expect![[r#"
         the member 01938000-0000-7000-8000-000000000000 of group {team} does not exist
     "#]],
@@ -311,7 +311,7 @@ async fn a_membership_of_what_does_not_exist_is_found() {
     .await;
     let group = "GROUP#01938000-0000-7000-8000-000000000000 {ann}";
     finds(
-        both(group, "MEMBER#{ann} 01938000-0000-7000-8000-000000000000", "USER"),
+        both(group, "MEMBER {ann}#01938000-0000-7000-8000-000000000000", "USER"),
         expect![[r#"
         the group 01938000-0000-7000-8000-000000000000 of member {ann} does not exist
     "#]],
@@ -319,14 +319,14 @@ async fn a_membership_of_what_does_not_exist_is_found() {
     .await;
     // A user that the edge says is a group.
     finds(
-        both("GROUP#{company} {ann}", "MEMBER#{ann} {company}", "GROUP"),
+        both("GROUP#{company} {ann}", "MEMBER {ann}#{company}", "GROUP"),
         expect![[r#"
         the member {ann} of group {company} does not exist
     "#]],
     )
     .await;
     finds(
-        [Put("GROUP#{company} {ann}", json!({})), Put("MEMBER#{ann} {company}", json!({}))],
+        [Put("GROUP#{company} {ann}", json!({})), Put("MEMBER {ann}#{company}", json!({}))],
         expect![[r#"
             the member {ann} of group {company} does not exist
         "#]],
@@ -447,10 +447,10 @@ async fn what_nothing_explains_is_found() {
     )
     .await;
     finds(
-        [Put("MEMBER#junk {team}", json!({}))],
+        [Put("MEMBER junk", json!({}))],
         expect![[r#"
-        the reverse edge of member junk and group {team} has no edge
-    "#]],
+            a reverse edge that cannot be read
+        "#]],
     )
     .await;
 }
@@ -504,7 +504,7 @@ async fn finishing_cures_what_a_kill_leaves_of_a_deletion() {
     let path = patient.named("/Users/{bob}");
     assert_eq!(patient.service.request(Method::DELETE, &path, Value::Null).await.status, 204);
     patient.put("GROUP#{team} {bob}", json!({ "kind": "USER" })).await;
-    patient.put("MEMBER#{bob} {team}", json!({})).await;
+    patient.put("MEMBER {bob}#{team}", json!({})).await;
     patient
         .put(
             "PENDING 01938000-0000-7000-8000-00000000000c",

@@ -1,4 +1,5 @@
-//! What Okta and Entra do to a user and a group, over HTTP to the gateway as a process.
+//! What Okta and Entra do to a user and a group, over HTTP to the gateway as a process. What answers must be in detail
+//! is recorded in `fixtures/`.
 
 use std::{fmt::Write, fs, os::unix::fs::PermissionsExt};
 
@@ -17,7 +18,7 @@ struct Walk {
 impl Walk {
     /// One request. `{name}` in path and body stands for the id of that name. Of the answer, the values at these JSON
     /// pointers are written down.
-    fn step(&mut self, method: &str, path: &str, body: Value, show: &[&str]) -> Value {
+    fn step(&mut self, method: &str, path: &str, body: &Value, show: &[&str]) -> Value {
         let known = |text: &str| {
             self.ids.iter().fold(text.to_owned(), |text, (name, id)| text.replace(&format!("{{{name}}}"), id))
         };
@@ -36,15 +37,15 @@ impl Walk {
     }
 
     /// A request that creates what is called by that name from here on.
-    fn create(&mut self, name: &'static str, path: &str, body: Value, show: &[&str]) {
+    fn create(&mut self, name: &'static str, path: &str, body: &Value, show: &[&str]) {
         let created = self.step("POST", path, body, show);
         self.ids.push((name, created["id"].as_str().unwrap_or("no id").to_owned()));
     }
 
-    fn patch(&mut self, path: &str, operations: Value, show: &[&str]) {
+    fn patch(&mut self, path: &str, operations: &Value, show: &[&str]) {
         let body =
             json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations });
-        self.step("PATCH", path, body, show);
+        self.step("PATCH", path, &body, show);
     }
 }
 
@@ -79,41 +80,41 @@ fn okta_user(active: bool, family_name: &str) -> Value {
 const OKTA_FINDS: &str = "/Users?filter=userName%20eq%20%22test.user%40okta.local%22&startIndex=1&count=100";
 
 fn okta_begins(walk: &mut Walk) {
-    walk.step("GET", "/Users?startIndex=1&count=2", Value::Null, &["/totalResults", "/itemsPerPage"]);
-    walk.step("GET", "/Groups?startIndex=1&count=100", Value::Null, &["/totalResults"]);
-    walk.step("GET", OKTA_FINDS, Value::Null, &["/totalResults", "/Resources"]);
-    walk.create("user", "/Users", okta_user(true, "User"), &["/userName", "/active", "/password"]);
-    walk.step("POST", "/Users", okta_user(true, "User"), &["/scimType"]);
+    walk.step("GET", "/Users?startIndex=1&count=2", &Value::Null, &["/totalResults", "/itemsPerPage"]);
+    walk.step("GET", "/Groups?startIndex=1&count=100", &Value::Null, &["/totalResults"]);
+    walk.step("GET", OKTA_FINDS, &Value::Null, &["/totalResults", "/Resources"]);
+    walk.create("user", "/Users", &okta_user(true, "User"), &["/userName", "/active", "/password"]);
+    walk.step("POST", "/Users", &okta_user(true, "User"), &["/scimType"]);
     walk.create(
         "group",
         "/Groups",
-        json!({ "schemas": [GROUP], "displayName": "Test SCIMv2", "members": [] }),
+        &json!({ "schemas": [GROUP], "displayName": "Test SCIMv2", "members": [] }),
         &["/displayName"],
     );
 }
 
 #[test]
 fn okta_provisions_by_put() {
-    let group = |members: Value| json!({ "schemas": [GROUP], "id": "{group}", "displayName": "Test SCIMv2", "members": members });
+    let group = |members: &Value| json!({ "schemas": [GROUP], "id": "{group}", "displayName": "Test SCIMv2", "members": members });
     lives(
         "okta_provisions_by_put",
         |walk| {
             okta_begins(walk);
-            walk.step("GET", "/Users/{user}", Value::Null, &["/name/familyName"]);
-            walk.step("PUT", "/Users/{user}", okta_user(true, "Renamed"), &["/name/familyName"]);
+            walk.step("GET", "/Users/{user}", &Value::Null, &["/name/familyName"]);
+            walk.step("PUT", "/Users/{user}", &okta_user(true, "Renamed"), &["/name/familyName"]);
             let members = json!([{ "value": "{user}", "display": "test.user@okta.local" }]);
-            walk.step("PUT", "/Groups/{group}", group(members), &["/members/0/value"]);
-            walk.step("GET", "/Users/{user}", Value::Null, &["/groups/0/value"]);
-            walk.step("PUT", "/Users/{user}", okta_user(false, "Renamed"), &["/active"]);
+            walk.step("PUT", "/Groups/{group}", &group(&members), &["/members/0/value"]);
+            walk.step("GET", "/Users/{user}", &Value::Null, &["/groups/0/value"]);
+            walk.step("PUT", "/Users/{user}", &okta_user(false, "Renamed"), &["/active"]);
             walk.step(
                 "GET",
                 OKTA_FINDS,
-                Value::Null,
+                &Value::Null,
                 &["/totalResults", "/Resources/0/id", "/Resources/0/active"],
             );
-            walk.step("PUT", "/Groups/{group}", group(json!([])), &["/members"]);
-            walk.step("DELETE", "/Groups/{group}", Value::Null, &[]);
-            walk.step("GET", "/Groups/{group}", Value::Null, &["/status"]);
+            walk.step("PUT", "/Groups/{group}", &group(&json!([])), &["/members"]);
+            walk.step("DELETE", "/Groups/{group}", &Value::Null, &[]);
+            walk.step("GET", "/Groups/{group}", &Value::Null, &["/status"]);
         },
         &expect![[r#"
             GET /Users?startIndex=1&count=2 -> 200 /totalResults=0 /itemsPerPage=0
@@ -144,29 +145,29 @@ fn okta_provisions_by_patch() {
             let member = json!([{ "value": "{user}", "display": "test.user@okta.local" }]);
             walk.patch(
                 "/Groups/{group}",
-                json!([{ "op": "replace", "value": { "id": "{group}", "displayName": "Renamed" } }]),
+                &json!([{ "op": "replace", "value": { "id": "{group}", "displayName": "Renamed" } }]),
                 &[],
             );
-            walk.patch("/Groups/{group}", json!([{ "op": "add", "path": "members", "value": member }]), &[]);
-            walk.step("GET", "/Groups/{group}", Value::Null, &["/displayName", "/members/0/value"]);
+            walk.patch("/Groups/{group}", &json!([{ "op": "add", "path": "members", "value": member }]), &[]);
+            walk.step("GET", "/Groups/{group}", &Value::Null, &["/displayName", "/members/0/value"]);
             walk.patch(
                 "/Users/{user}",
-                json!([{ "op": "replace", "value": { "active": false } }]),
+                &json!([{ "op": "replace", "value": { "active": false } }]),
                 &["/active", "/groups/0/value"],
             );
             walk.patch(
                 "/Users/{user}",
-                json!([{ "op": "replace", "value": { "active": true } }]),
+                &json!([{ "op": "replace", "value": { "active": true } }]),
                 &["/active"],
             );
             walk.patch(
                 "/Groups/{group}",
-                json!([{ "op": "remove", "path": "members[value eq \"{user}\"]" }]),
+                &json!([{ "op": "remove", "path": "members[value eq \"{user}\"]" }]),
                 &[],
             );
-            walk.step("GET", "/Users/{user}", Value::Null, &["/groups"]);
-            walk.step("DELETE", "/Groups/{group}", Value::Null, &[]);
-            walk.step("GET", OKTA_FINDS, Value::Null, &["/totalResults"]);
+            walk.step("GET", "/Users/{user}", &Value::Null, &["/groups"]);
+            walk.step("DELETE", "/Groups/{group}", &Value::Null, &[]);
+            walk.step("GET", OKTA_FINDS, &Value::Null, &["/totalResults"]);
         },
         &expect![[r#"
             GET /Users?startIndex=1&count=2 -> 200 /totalResults=0 /itemsPerPage=0
@@ -189,7 +190,7 @@ fn okta_provisions_by_patch() {
 }
 
 /// The two dialects differ in how a user is changed and a member removed, and in what stands in the query.
-fn entra_provisions(walk: &mut Walk, flag: &str, change: Value, disable: Value, remove: Value) {
+fn entra_provisions(walk: &mut Walk, flag: &str, change: &Value, disable: &Value, remove: &Value) {
     let user = json!({
         "schemas": [USER, ENTERPRISE], "externalId": "0a21f0f2-8d2a-4f8e-bf98-7363c4aed4ef",
         "userName": "Test_User_ab64@testuser.com", "active": true, "meta": { "resourceType": "User" }, "roles": [],
@@ -204,32 +205,32 @@ fn entra_provisions(walk: &mut Walk, flag: &str, change: Value, disable: Value, 
     walk.step(
         "GET",
         &format!("/Users?filter=userName+eq+%22d1c6b1a0%22{flag}"),
-        Value::Null,
+        &Value::Null,
         &["/totalResults"],
     );
-    walk.create("user", "/Users", user, &["/userName", "/active"]);
+    walk.create("user", "/Users", &user, &["/userName", "/active"]);
     walk.step(
         "GET",
         &format!("/Users?filter=userName+eq+%22TEST_USER_AB64%40testuser.com%22{flag}"),
-        Value::Null,
+        &Value::Null,
         &["/totalResults"],
     );
     walk.patch("/Users/{user}", change, &shown);
-    walk.create("group", "/Groups", group, &["/displayName"]);
+    walk.create("group", "/Groups", &group, &["/displayName"]);
     let by_name = format!("/Groups?excludedAttributes=members&filter=displayName+eq+%22a+group%22{flag}");
-    walk.step("GET", &by_name, Value::Null, &["/totalResults", "/Resources/0/members"]);
+    walk.step("GET", &by_name, &Value::Null, &["/totalResults", "/Resources/0/members"]);
     walk.patch(
         "/Groups/{group}",
-        json!([{ "op": "Add", "path": "members", "value": [{ "$ref": null, "value": "{user}" }] }]),
+        &json!([{ "op": "Add", "path": "members", "value": [{ "$ref": null, "value": "{user}" }] }]),
         &[],
     );
-    walk.step("GET", "/Users/{user}", Value::Null, &["/groups/0/value"]);
+    walk.step("GET", "/Users/{user}", &Value::Null, &["/groups/0/value"]);
     walk.patch("/Users/{user}", disable, &["/active", "/groups/0/value"]);
     walk.patch("/Groups/{group}", remove, &[]);
-    walk.step("GET", "/Groups/{group}", Value::Null, &["/members"]);
-    walk.step("DELETE", "/Users/{user}", Value::Null, &[]);
-    walk.step("GET", "/Users/{user}", Value::Null, &["/status"]);
-    walk.step("DELETE", "/Groups/{group}", Value::Null, &[]);
+    walk.step("GET", "/Groups/{group}", &Value::Null, &["/members"]);
+    walk.step("DELETE", "/Users/{user}", &Value::Null, &[]);
+    walk.step("GET", "/Users/{user}", &Value::Null, &["/status"]);
+    walk.step("DELETE", "/Groups/{group}", &Value::Null, &[]);
 }
 
 #[test]
@@ -240,12 +241,12 @@ fn entra_provisions_with_the_flag() {
             entra_provisions(
                 walk,
                 "&aadOptscim062020",
-                json!([
+                &json!([
                     { "op": "replace", "path": "emails[type eq \"work\"].value", "value": "new@testuser.com" },
                     { "op": "replace", "value": { "displayName": "Renamed", "name.familyName": "Married" } }
                 ]),
-                json!([{ "op": "replace", "path": "active", "value": false }]),
-                json!([{ "op": "remove", "path": "members[value eq \"{user}\"]" }]),
+                &json!([{ "op": "replace", "path": "active", "value": false }]),
+                &json!([{ "op": "remove", "path": "members[value eq \"{user}\"]" }]),
             );
         },
         &expect![[r#"
@@ -275,13 +276,13 @@ fn entra_provisions_without_the_flag() {
             entra_provisions(
                 walk,
                 "",
-                json!([
+                &json!([
                     { "op": "Replace", "path": "emails[type eq \"work\"].value", "value": "new@testuser.com" },
                     { "op": "Add", "path": "displayName", "value": "Renamed" },
                     { "op": "Replace", "path": "name.familyName", "value": "Married" }
                 ]),
-                json!([{ "op": "Replace", "path": "active", "value": "False" }]),
-                json!([{ "op": "Remove", "path": "members", "value": [{ "$ref": null, "value": "{user}" }] }]),
+                &json!([{ "op": "Replace", "path": "active", "value": "False" }]),
+                &json!([{ "op": "Remove", "path": "members", "value": [{ "$ref": null, "value": "{user}" }] }]),
             );
         },
         &expect![[r#"

@@ -1,7 +1,6 @@
 //! `/ServiceProviderConfig`, `/ResourceTypes`, `/Schemas` (RFC 7644 §4): rendered from the schema table.
 
 use axum::{
-    extract::Path,
     http::{Method, StatusCode},
     response::Response,
     routing::{self, MethodFilter, MethodRouter},
@@ -15,7 +14,7 @@ use serde_json::Value;
 
 use super::{
     Route, bulk,
-    request::{Base, DEFAULT_COUNT, MAX_COUNT, Parameters, Reader},
+    request::{Base, DEFAULT_COUNT, MAX_COUNT, Parameters, Reader, Segment},
     response::answer,
 };
 use crate::{App, Error, store::BOOKMARK_SECONDS};
@@ -60,7 +59,7 @@ async fn resource_types(_: Reader, Base(base): Base, parameters: Parameters) -> 
     all_of(&parameters, all.collect())
 }
 
-async fn resource_type(_: Reader, Base(base): Base, Path(name): Path<String>) -> Result<Response, Error> {
+async fn resource_type(_: Reader, Base(base): Base, Segment(name): Segment) -> Result<Response, Error> {
     let resource_type =
         RESOURCE_TYPES.into_iter().find(|resource_type| resource_type.name == name).ok_or_else(|| {
             Error::NotFound("there is no such resource type; there are User and Group".to_owned())
@@ -72,7 +71,7 @@ async fn schemas(_: Reader, Base(base): Base, parameters: Parameters) -> Result<
     all_of(&parameters, SCHEMAS.iter().map(|schema| discovery::schema(&base, schema)).collect())
 }
 
-async fn schema(_: Reader, Base(base): Base, Path(urn): Path<String>) -> Result<Response, Error> {
+async fn schema(_: Reader, Base(base): Base, Segment(urn): Segment) -> Result<Response, Error> {
     let schema = SCHEMAS
         .into_iter()
         .find(|schema| schema.id.eq_ignore_ascii_case(&urn))

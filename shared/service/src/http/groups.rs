@@ -1,7 +1,7 @@
 //! `/Groups` (RFC 7644 §3.3–§3.6). Members are kept apart from the group, and are read only where they are shown.
 
 use axum::{
-    extract::{Path, State},
+    extract::State,
     http::{Method, StatusCode, header::ETAG},
     response::Response,
     routing,
@@ -16,7 +16,7 @@ use scim::{
 
 use super::{
     Route,
-    request::{Base, Conditions, GROUP_BODY, Json, Parameters, Reader, USER_BODY, Writer},
+    request::{Base, Conditions, GROUP_BODY, Json, Parameters, Reader, Segment, USER_BODY, Writer},
     response::{no_content, not_modified, resource, set},
     search,
 };
@@ -78,7 +78,7 @@ async fn read(
     State(app): State<App>,
     Reader(caller): Reader,
     Base(base): Base,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     parameters: Parameters,
     conditions: Conditions,
 ) -> Result<Response, Error> {
@@ -94,7 +94,7 @@ async fn replace(
     State(app): State<App>,
     Writer(caller): Writer,
     Base(base): Base,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     parameters: Parameters,
     conditions: Conditions,
     Json(body): Json<GROUP_BODY>,
@@ -114,7 +114,7 @@ async fn patch(
     State(app): State<App>,
     Writer(caller): Writer,
     Base(base): Base,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     parameters: Parameters,
     conditions: Conditions,
     Json(body): Json<GROUP_BODY>,
@@ -157,7 +157,7 @@ async fn after_write(directory: &Directory, id: &str, with_members: bool) -> Res
 async fn delete(
     State(app): State<App>,
     Writer(caller): Writer,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     conditions: Conditions,
 ) -> Result<Response, Error> {
     app.store.directory(&caller).delete(Kind::Group, &id, conditions.if_match.as_ref()).await?;

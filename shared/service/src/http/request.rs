@@ -5,7 +5,7 @@ use std::convert::Infallible;
 
 use axum::{
     body::Bytes,
-    extract::{FromRequest, FromRequestParts, Request},
+    extract::{FromRequest, FromRequestParts, Path, Request},
     http::{
         HeaderMap, HeaderName,
         header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH},
@@ -18,7 +18,7 @@ use scim::{Invalid, ResourceType, ScimType, filter::Filter, json, projection::Pr
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::BASE_PATH;
+use super::{BASE_PATH, response::GROUPS_IN_VERSION};
 use crate::{
     App, Error,
     auth::{ApiKey, Caller, Scope, hex},
@@ -35,9 +35,34 @@ pub(super) const USER_BODY: usize = 1024 * 1024;
 /// The body of a group, in bytes: what Lambda takes, less its envelope.
 pub(super) const GROUP_BODY: usize = 5 * 1024 * 1024 + 512 * 1024;
 
+/// What a member of a SearchRequest holds.
+enum Takes {
+    Text,
+    Names,
+    Number,
+}
+
+impl Takes {
+    const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Text => "a string",
+            Self::Names => "a list of attribute names",
+            Self::Number => "a whole number",
+        }
+    }
+}
+
 /// What a SearchRequest may hold besides `schemas`.
-const SEARCH_PARAMETERS: [&str; 8] =
-    ["attributes", "excludedAttributes", "filter", "sortBy", "sortOrder", "startIndex", "count", "cursor"];
+const SEARCH_PARAMETERS: [(&str, Takes); 8] = [
+    ("attributes", Takes::Names),
+    ("excludedAttributes", Takes::Names),
+    ("filter", Takes::Text),
+    ("sortBy", Takes::Text),
+    ("sortOrder", Takes::Text),
+    ("startIndex", Takes::Number),
+    ("count", Takes::Number),
+    ("cursor", Takes::Text),
+];
 
 /// The public base URL as the gateway in front knows it; a Lambda function puts it on each request.
 #[derive(Clone)]
@@ -106,6 +131,18 @@ fn presented_key(headers: &HeaderMap) -> Result<ApiKey, Error> {
     ApiKey::parse(key).ok_or_else(|| {
         refused("this is not a key of this service; check that it was pasted whole: it begins with 'scim_'")
     })
+}
+
+/// The last segment of the path: an id, a name.
+pub(super) struct Segment(pub(super) String);
+
+impl FromRequestParts<App> for Segment {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
+        let unreadable = |_| Error::NotFound("there is nothing at this path, which is not UTF-8".to_owned());
+        Path::from_request_parts(parts, app).await.map(|Path(segment)| Self(segment)).map_err(unreadable)
+    }
 }
 
 /// The base URL that `meta.location` begins with.
@@ -229,16 +266,18 @@ impl Parameters {
             return Err(Invalid::syntax("the body must be a JSON object: a SearchRequest"));
         };
         let parameters = members.iter().filter(|(_, value)| !value.is_null()).filter_map(|(name, value)| {
-            let known = SEARCH_PARAMETERS.iter().find(|known| known.eq_ignore_ascii_case(name))?;
-            let text = match value {
-                Value::String(text) => Some(text.clone()),
-                Value::Number(number) => Some(number.to_string()),
-                Value::Array(names) => {
+            let (known, takes) =
+                SEARCH_PARAMETERS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
+            let text = match (takes, value) {
+                (Takes::Names, Value::Array(names)) => {
                     names.iter().map(Value::as_str).collect::<Option<Vec<_>>>().map(|names| names.join(","))
                 }
+                (Takes::Number, Value::Number(number)) => Some(number.to_string()),
+                (_, Value::String(text)) => Some(text.clone()),
                 _ => None,
             };
-            let wrong = || Invalid::value(format!("'{known}' of the SearchRequest is of the wrong type"));
+            let wrong =
+                || Invalid::value(format!("'{known}' of the SearchRequest must be {}", takes.as_str()));
             Some(text.map(|text| ((*known).to_owned(), text)).ok_or_else(wrong))
         });
         Ok(Self(parameters.collect::<Result<_, _>>()?))
@@ -303,7 +342,7 @@ impl FromRequestParts<App> for Conditions {
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Error> {
         Ok(Self {
-            if_match: entity_tags(&parts.headers, &IF_MATCH)?,
+            if_match: entity_tags(&parts.headers, &IF_MATCH)?.map(of_resource),
             if_none_match: entity_tags(&parts.headers, &IF_NONE_MATCH)?,
         })
     }
@@ -320,6 +359,16 @@ impl Conditions {
     }
 }
 
+/// A write changes nothing of a user's groups, so it is not bound to them.
+fn of_resource(expected: Expected) -> Expected {
+    let of_resource =
+        |version: String| version.split(GROUPS_IN_VERSION).next().unwrap_or_default().to_owned();
+    match expected {
+        Expected::Anything => Expected::Anything,
+        Expected::OneOf(versions) => Expected::OneOf(versions.into_iter().map(of_resource).collect()),
+    }
+}
+
 /// `*` or a list of entity tags. Weak and strong ones compare alike: all tags of this service are weak, and the RFC's
 /// own example (§3.14) matches on one.
 fn entity_tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Expected>, Error> {
@@ -329,7 +378,8 @@ fn entity_tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Expected
     }
     let tags = text.split(',').map(|tag| {
         let tag = tag.trim();
-        tag.strip_prefix("W/").unwrap_or(tag).strip_prefix('"')?.strip_suffix('"').map(str::to_owned)
+        let opaque = tag.strip_prefix("W/").unwrap_or(tag).strip_prefix('"')?.strip_suffix('"')?;
+        (!opaque.contains('"')).then(|| opaque.to_owned())
     });
     let versions = tags.collect::<Option<Vec<_>>>().ok_or_else(|| {
         Invalid::value(format!("the header {name} must be * or a list of ETags such as W/\"5a1f\""))

@@ -34,10 +34,16 @@ const ANSWER_BYTES: u64 = 5 * 1024 * 1024;
 
 /// An answer with a body.
 pub(super) fn answer(status: StatusCode, body: &Value) -> Response {
-    let mut response = Response::new(Body::from(body.to_string()));
+    let mut response = with_body(status, Body::from(body.to_string()));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/scim+json"));
+    response
+}
+
+/// What every answer says: that it holds personal data, which is kept nowhere on the way, and is what it says it is.
+fn with_body(status: StatusCode, body: Body) -> Response {
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/scim+json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
@@ -61,15 +67,16 @@ pub(super) fn bounded_answer(status: StatusCode, body: &Value) -> Result<Respons
 
 /// An answer without one.
 pub(super) fn no_content() -> Response {
-    StatusCode::NO_CONTENT.into_response()
+    with_body(StatusCode::NO_CONTENT, Body::empty())
 }
 
 /// The resource as it is shown.
 pub(super) fn represent(kind: Kind, stored: &Stored, extra: &Extra, base: &str) -> Map<String, Value> {
     let resource_type = kind.resource_type();
+    let version = version(stored, extra);
     let meta = Meta {
         id: &stored.id,
-        version: &stored.version,
+        version: &version,
         created: &stored.created,
         last_modified: &stored.modified,
         location: message::location(base, resource_type, stored.id.as_str()),
@@ -116,17 +123,34 @@ pub(super) fn resource(
     let shown = represent(kind, stored, extra, base);
     let mut response = answer(status, &Value::Object(projection.apply(shown)));
     let location = message::location(base, kind.resource_type(), stored.id.as_str());
-    set(&mut response, ETAG, &etag(&stored.version));
+    set(&mut response, ETAG, &etag(&version(stored, extra)));
     set(&mut response, if status == StatusCode::CREATED { LOCATION } else { CONTENT_LOCATION }, &location);
     response
 }
 
 /// The client has it already (RFC 9110 §15.4.5).
 pub(super) fn not_modified(version: &str) -> Response {
-    let mut response = StatusCode::NOT_MODIFIED.into_response();
+    let mut response = with_body(StatusCode::NOT_MODIFIED, Body::empty());
     set(&mut response, ETAG, &etag(version));
     response
 }
+
+/// The version of what is shown: that of the resource and, since they change without it, the groups of a user.
+pub(super) fn version(stored: &Stored, extra: &Extra) -> String {
+    match extra {
+        Extra::Groups(groups) if !groups.is_empty() => {
+            format!(
+                "{}{GROUPS_IN_VERSION}{:08x}",
+                stored.version,
+                crc32fast::hash(groups.concat().as_bytes())
+            )
+        }
+        _ => stored.version.clone(),
+    }
+}
+
+/// Divides the version of a user from that of its groups.
+pub(super) const GROUPS_IN_VERSION: char = '.';
 
 /// Sets a header whose value this service made.
 pub(super) fn set(response: &mut Response, name: HeaderName, value: &str) {

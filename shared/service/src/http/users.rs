@@ -1,7 +1,7 @@
 //! `/Users` (RFC 7644 §3.3–§3.6).
 
 use axum::{
-    extract::{Path, State},
+    extract::State,
     http::{Method, StatusCode},
     response::Response,
     routing,
@@ -10,8 +10,8 @@ use scim::{patch::Patch, resource::Document, schema::USER_TYPE};
 
 use super::{
     Route,
-    request::{Base, Conditions, Json, Parameters, Reader, USER_BODY, Writer},
-    response::{no_content, not_modified, resource},
+    request::{Base, Conditions, Json, Parameters, Reader, Segment, USER_BODY, Writer},
+    response::{no_content, not_modified, resource, version},
     search,
 };
 use crate::{
@@ -70,23 +70,25 @@ async fn read(
     State(app): State<App>,
     Reader(caller): Reader,
     Base(base): Base,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     parameters: Parameters,
     conditions: Conditions,
 ) -> Result<Response, Error> {
     let projection = parameters.projection(&USER_TYPE)?;
     let (stored, groups) = app.store.directory(&caller).user(&id, projection.wants("groups")).await?;
-    if conditions.has(&stored.version) {
-        return Ok(not_modified(&stored.version));
+    let groups = Extra::Groups(groups);
+    let version = version(&stored, &groups);
+    if conditions.has(&version) {
+        return Ok(not_modified(&version));
     }
-    Ok(resource(StatusCode::OK, Kind::User, &stored, &Extra::Groups(groups), &base, &projection))
+    Ok(resource(StatusCode::OK, Kind::User, &stored, &groups, &base, &projection))
 }
 
 async fn replace(
     State(app): State<App>,
     Writer(caller): Writer,
     Base(base): Base,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     parameters: Parameters,
     conditions: Conditions,
     Json(body): Json<USER_BODY>,
@@ -104,7 +106,7 @@ async fn patch(
     State(app): State<App>,
     Writer(caller): Writer,
     Base(base): Base,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     parameters: Parameters,
     conditions: Conditions,
     Json(body): Json<USER_BODY>,
@@ -121,7 +123,7 @@ async fn patch(
 async fn delete(
     State(app): State<App>,
     Writer(caller): Writer,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     conditions: Conditions,
 ) -> Result<Response, Error> {
     app.store.directory(&caller).delete(Kind::User, &id, conditions.if_match.as_ref()).await?;
