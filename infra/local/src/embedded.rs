@@ -79,7 +79,7 @@ impl HttpConnector for Connector {
         let target = request.headers().get("x-amz-target").unwrap_or_default();
         let operation = target.rsplit('.').next().unwrap_or_default();
         let body = request.body().bytes().unwrap_or_default();
-        let (status, body) = match dispatch(&self.database, operation, body) {
+        let (status, body) = match dispatch_in_process(&self.database, operation, body) {
             Ok(body) => (200, body),
             Err(error) => (error.status_code(), error.to_json()),
         };
@@ -90,35 +90,52 @@ impl HttpConnector for Connector {
     }
 }
 
-/// The operations the service uses.
+/// Carries an operation out: one arm for each, whose request and answer are those of DynamoDB's JSON protocol.
 macro_rules! operations {
     ($database:expr, $operation:expr, $body:expr, { $($name:literal => $method:ident),+ $(,)? }) => {
         match $operation {
             $($name => encode(&$database.$method(decode($body)?)?),)+
-            "TransactWriteItems" => {
-                let mut request: TransactWriteItemsRequest = decode($body)?;
-                // No answer is lost inside a process, and the engine looks through all tokens of ten minutes on each
-                // transaction, which makes the 24,000th five times as slow as the first.
-                request.client_request_token = None;
-                encode(&$database.transact_write_items(request)?)
-            }
-            other => Err(DynoxideError::ValidationException(format!("operation {other} is not wired"))),
+            other => Err(DynoxideError::ValidationException(format!("there is no operation {other} here"))),
         }
     };
 }
 
-fn dispatch(database: &Database, operation: &str, body: &[u8]) -> Result<String, DynoxideError> {
+/// Carries an operation out on the database.
+///
+/// # Errors
+/// What the engine answers.
+pub fn dispatch(database: &Database, operation: &str, body: &[u8]) -> Result<String, DynoxideError> {
     operations!(database, operation, body, {
         "BatchGetItem" => batch_get_item,
         "BatchWriteItem" => batch_write_item,
         "CreateTable" => create_table,
+        "DeleteItem" => delete_item,
+        "DeleteTable" => delete_table,
+        "DescribeTable" => describe_table,
+        "DescribeTimeToLive" => describe_time_to_live,
+        "ExecuteStatement" => execute_statement,
         "GetItem" => get_item,
+        "ListTables" => list_tables,
         "PutItem" => put_item,
         "Query" => query,
         "Scan" => scan,
+        "TransactGetItems" => transact_get_items,
+        "TransactWriteItems" => transact_write_items,
         "UpdateItem" => update_item,
         "UpdateTimeToLive" => update_time_to_live,
     })
+}
+
+/// The same for the service itself.
+fn dispatch_in_process(database: &Database, operation: &str, body: &[u8]) -> Result<String, DynoxideError> {
+    if operation != "TransactWriteItems" {
+        return dispatch(database, operation, body);
+    }
+    let mut request: TransactWriteItemsRequest = decode(body)?;
+    // No answer is lost inside a process, and the engine looks through all tokens of ten minutes on each transaction,
+    // which makes the 24,000th five times as slow as the first.
+    request.client_request_token = None;
+    encode(&database.transact_write_items(request)?)
 }
 
 fn decode<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, DynoxideError> {

@@ -1,8 +1,7 @@
 //! The gateway as a value: opened on a data directory or in memory, then served.
 //!
-//! The data directory holds `scim.db` (everything), `pepper` (what key digests are made with, mode 0600), `lock` (held
-//! while a gateway runs) and, unless told otherwise, `connection.env` (the connection of the first organisation, mode
-//! 0600). Every acknowledged write is on disk: SQLite with a write-ahead log, synchronous.
+//! The data directory holds `scim.db` (everything), `pepper` (what key digests are made with), `lock` (held while a
+//! gateway runs) and `connection.env` (the connection of the first organisation), all readable by their owner only. Every acknowledged write is on disk: SQLite with a write-ahead log, synchronous.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
@@ -43,13 +42,12 @@ pub enum StartError {
     #[error("the data directory {} is in use by another gateway; stop that one, or choose another with --data DIR", .0.display())]
     Locked(PathBuf),
     /// The database cannot be opened.
-    #[error("cannot open the database in {}: {cause}", path.display())]
-    Database {
-        /// The data directory.
-        path: PathBuf,
-        /// What the engine says.
-        cause: String,
-    },
+    #[error(
+        "scim.db in {} is not a database of this gateway, or is damaged; it was left as it is. Move it away, or choose \
+         another place with --data DIR",
+        .0.display()
+    )]
+    Database(PathBuf),
     /// The store refuses.
     #[error("cannot prepare the store: {0}")]
     Store(#[from] Error),
@@ -85,8 +83,12 @@ impl Gateway {
             Err(TryLockError::Error(cause)) => return Err(StartError::Data { path: lock_path, cause }),
         }
         let file = data.join("scim.db");
+        if !memory {
+            // Made here, for its mode: SQLite gives the same one to the files it puts beside it.
+            private_file(&file).map_err(unusable(&file))?;
+        }
         let database = embedded::open((!memory).then_some(file.as_path()))
-            .map_err(|cause| StartError::Database { path: data.to_owned(), cause: cause.to_string() })?;
+            .map_err(|_| StartError::Database(data.to_owned()))?;
         let entropy = Entropy::system();
         let store = Store::new(
             embedded::client(database.clone()),

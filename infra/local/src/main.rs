@@ -9,7 +9,10 @@ use std::{
 };
 
 use clap::Parser;
-use local::gateway::{Connection, Gateway, ORGANISATION, StartError};
+use local::{
+    endpoint,
+    gateway::{Connection, Gateway, ORGANISATION, StartError},
+};
 use service::{http::BASE_PATH, telemetry};
 use tokio::{
     net::TcpListener,
@@ -42,8 +45,8 @@ struct Arguments {
     /// Keep resources and keys in memory only: they are gone when the gateway stops
     #[arg(long)]
     memory: bool,
-    /// File for `SCIM_BASE_URL` and `SCIM_TOKEN`, written with mode 0600 once the gateway answers
-    /// [default: connection.env in the data directory]
+    /// Another file for `SCIM_BASE_URL` and `SCIM_TOKEN`, written with mode 0600 once the gateway answers, beside
+    /// connection.env in the data directory
     #[arg(long, value_name = "FILE")]
     env_file: Option<PathBuf>,
 }
@@ -81,8 +84,9 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     let gateway_listener = listen(arguments.port, "--port").await?;
     let dynamodb_listener = listen(arguments.dynamodb_port, "--dynamodb-port").await?;
     let gateway = Gateway::open(&arguments.data, arguments.memory).await?;
-    let env_file = arguments.env_file.unwrap_or_else(|| gateway.data().join("connection.env"));
-    let known = Connection::token_in(&env_file);
+    // Always there, so that scimctl and the next start find it; where it is asked for, too.
+    let own_file = gateway.data().join("connection.env");
+    let known = Connection::token_in(&own_file);
     let connection = Connection {
         base_url: format!("http://{}{BASE_PATH}", gateway_listener.local_addr()?),
         token: gateway.key(known.as_deref()).await.map_err(StartError::from)?,
@@ -92,15 +96,17 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     let router = gateway.router(connection.base_url.clone());
     let stop = stopped()?;
     let gateway_server = axum::serve(gateway_listener, router).with_graceful_shutdown(stop);
-    let dynamodb_server =
-        dynoxide::server::serve_with_shutdown(dynamodb_listener, gateway.database(), stopped()?);
+    let dynamodb_server = axum::serve(dynamodb_listener, endpoint::router(gateway.database()));
     let serving = tokio::spawn(gateway_server.into_future());
-    let dynamodb_serving = tokio::spawn(dynamodb_server);
+    let dynamodb_serving = tokio::spawn(dynamodb_server.into_future());
 
     tokio::spawn(sweep(gateway.database()));
 
-    connection.write(&env_file).map_err(|cause| Failure::EnvFile { path: env_file.clone(), cause })?;
-    introduce(&connection, &env_file, known.as_deref() == Some(&connection.token))?;
+    for file in std::iter::once(&own_file).chain(&arguments.env_file) {
+        connection.write(file).map_err(|cause| Failure::EnvFile { path: file.clone(), cause })?;
+    }
+    let env_file = arguments.env_file.as_ref().unwrap_or(&own_file);
+    introduce(&connection, env_file, known.as_deref() == Some(&connection.token))?;
 
     stopped()?.await;
     // A connection that a client keeps open must not keep the gateway from stopping.

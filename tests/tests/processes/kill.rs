@@ -12,7 +12,7 @@ use std::{
         mpsc::{Receiver, Sender, channel},
     },
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
@@ -24,6 +24,15 @@ use crate::program::{Client, Gateway, PATIENCE, Place};
 const MEMBERS: usize = 150;
 /// Acknowledged writes of each writer before the gateway is killed.
 const WARM: usize = 3;
+/// In the middle of what takes more than one transaction, early and late; and so anywhere in the writes of the others.
+const MOMENTS: [Moment; 6] = [
+    Moment("PUT /Groups", 0.1),
+    Moment("DELETE /Groups", 0.4),
+    Moment("POST /Groups", 0.5),
+    Moment("PUT /Groups", 0.5),
+    Moment("DELETE /Groups", 0.7),
+    Moment("PUT /Groups", 0.9),
+];
 
 /// What may be found of a resource.
 struct Claim {
@@ -39,18 +48,32 @@ struct Writer {
     client: Client,
     killed: Arc<AtomicBool>,
     acknowledged: Arc<AtomicUsize>,
+    told: Sender<Told>,
     claims: Vec<Claim>,
 }
 
+/// A write that begins, or that ended after so long: `PUT /Groups`.
+struct Told {
+    write: String,
+    took: Option<Duration>,
+}
+
 impl Writer {
-    fn new(round: usize, client: &Client, killed: &Arc<AtomicBool>) -> Self {
+    fn new(round: usize, client: &Client, killed: &Arc<AtomicBool>, told: &Sender<Told>) -> Self {
         Self {
             round,
             client: client.clone(),
             killed: Arc::clone(killed),
             acknowledged: Arc::default(),
+            told: told.clone(),
             claims: Vec::new(),
         }
+    }
+
+    fn tell(&self, method: &str, claim: usize, took: Option<Duration>) {
+        let write = format!("{method} {}", self.claims[claim].collection);
+        // Nobody listens any more once the gateway is killed.
+        let _ = self.told.send(Told { write, took });
     }
 
     /// The answer of success, or `None` if the gateway is dead.
@@ -77,7 +100,10 @@ impl Writer {
         body: &Value,
     ) -> Option<Answer> {
         self.claims[claim].states.push(state.clone());
+        let began = Instant::now();
+        self.tell(method, claim, None);
         let answer = self.write(method, path, body)?;
+        self.tell(method, claim, Some(began.elapsed()));
         self.claims[claim].states = vec![state];
         Some(answer)
     }
@@ -157,14 +183,13 @@ fn adds_and_removes_members(writer: &mut Writer, users: &[String]) -> Killed {
 }
 
 /// Puts one of two lists of members that have nobody in common in the place of the other, with another name.
-fn replaces_members(writer: &mut Writer, users: &[String], begins: &Sender<Instant>) -> Killed {
+fn replaces_members(writer: &mut Writer, users: &[String]) -> Killed {
     let name = |round: usize, n: usize| format!("replaced-{round}-{n}");
     let first = name(writer.round, 0);
     let (claim, id) = writer.create("/Groups", &group_state(&first, &[]), &group(&first, &[]))?;
     for n in 1.. {
         let list = &users[n % 2 * MEMBERS..][..MEMBERS];
         let name = name(writer.round, n);
-        let _ = begins.send(Instant::now());
         let state = group_state(&name, list);
         writer.bring(claim, Some(state), "PUT", &format!("/Groups/{id}"), &group(&name, list))?;
     }
@@ -204,46 +229,51 @@ fn deletes_groups(writer: &mut Writer, users: &[String]) -> Killed {
     None
 }
 
-/// Lets six writers write, and kills the gateway when that part of a replacement of members has gone by; gives what
-/// may be found.
-fn write_until_killed(round: usize, part: f64, gateway: Gateway, users: &[String]) -> Vec<Claim> {
+/// Lets six writers write, and kills the gateway at that moment; gives what may be found.
+fn write_until_killed(round: usize, moment: Moment, gateway: Gateway, users: &[String]) -> Vec<Claim> {
     let killed = Arc::new(AtomicBool::new(false));
     let client = gateway.client();
-    let (begins, begun) = channel();
-    let work: Vec<Box<Work>> = vec![
+    let (tell, told) = channel();
+    let work: [Box<Work>; 6] = [
         Box::new(creates_users),
         Box::new(patches_a_user),
         Box::new(|writer| adds_and_removes_members(writer, users)),
-        Box::new(|writer| replaces_members(writer, users, &begins)),
+        Box::new(|writer| replaces_members(writer, users)),
         Box::new(deletes_users),
         Box::new(|writer| deletes_groups(writer, users)),
     ];
-    let mut writers: Vec<Writer> = work.iter().map(|_| Writer::new(round, &client, &killed)).collect();
+    let mut writers = [(); 6].map(|()| Writer::new(round, &client, &killed, &tell));
     let counters: Vec<_> = writers.iter().map(|writer| Arc::clone(&writer.acknowledged)).collect();
     thread::scope(|scope| {
         for (work, writer) in work.iter().zip(&mut writers) {
             scope.spawn(move || assert!(work(writer).is_none()));
         }
-        in_the_middle_of(part, &begun, || counters.iter().all(|n| n.load(Ordering::SeqCst) >= WARM));
+        moment.wait(&told, || counters.iter().all(|n| n.load(Ordering::SeqCst) >= WARM));
         killed.store(true, Ordering::SeqCst);
         gateway.kill();
     });
     writers.into_iter().flat_map(|writer| writer.claims).collect()
 }
 
-/// Waits until everything is warm, and then for that part of a replacement, as long as the one before took.
-fn in_the_middle_of(part: f64, begun: &Receiver<Instant>, warm: impl Fn() -> bool) {
-    let next = || begun.recv_timeout(PATIENCE).expect("a replacement");
-    let first = next();
-    let mut before = first;
-    loop {
-        let now = next();
-        if warm() {
-            thread::sleep((now - before).mul_f64(part));
-            return;
+/// When the gateway is killed: when such a write has begun, and that part of the time that the one before took is over.
+#[derive(Clone, Copy)]
+struct Moment(&'static str, f64);
+
+impl Moment {
+    /// Waits until every writer is warm, and then for the moment.
+    fn wait(self, told: &Receiver<Told>, warm: impl Fn() -> bool) {
+        let began = Instant::now();
+        let mut before = None;
+        loop {
+            let told = told.recv_timeout(PATIENCE).expect("a write");
+            assert!(began.elapsed() < PATIENCE, "a writer has stopped");
+            match (told.took, before) {
+                _ if told.write != self.0 => {}
+                (Some(took), _) => before = Some(took),
+                (None, Some(before)) if warm() => return thread::sleep(before.mul_f64(self.1)),
+                (None, _) => {}
+            }
         }
-        assert!(now - first < PATIENCE, "a writer has stopped");
-        before = now;
     }
 }
 
@@ -252,8 +282,8 @@ fn state_of(resource: &Value) -> Value {
     let mut state = resource.clone();
     for name in ["members", "groups"] {
         let elements = resource[name].as_array().map(Vec::as_slice).unwrap_or_default();
-        state[name] =
-            json!(elements.iter().map(|element| element["value"].as_str()).collect::<BTreeSet<_>>());
+        let id = |element: &Value| element.get("value").unwrap_or(element).as_str().map(str::to_owned);
+        state[name] = json!(elements.iter().map(id).collect::<BTreeSet<_>>());
     }
     state
 }
@@ -329,8 +359,8 @@ fn nothing_acknowledged_is_lost_and_nothing_is_half_done_when_the_gateway_is_kil
         .map(|n| client.send("POST", "/Users", &json!({ "userName": format!("member-{n}") })).id())
         .collect();
     let mut in_flight = 0;
-    for (round, part) in [0.1, 0.35, 0.6, 0.9].into_iter().enumerate() {
-        let claims = write_until_killed(round, part, gateway, &users);
+    for (round, moment) in MOMENTS.into_iter().enumerate() {
+        let claims = write_until_killed(round, moment, gateway, &users);
         in_flight += claims.iter().filter(|claim| claim.states.len() > 1).count();
         gateway = Gateway::start(&place);
         assert_eq!(gateway.token, token, "the key of the connection file");

@@ -229,10 +229,8 @@ impl Directory {
         loop {
             let rows = self.query(Range::all(&partition).limit(PENDING_PAGE).after(after)).await?;
             for item in &rows.items {
-                let change = Change::from_item(item)?;
-                let age = self.now() - number(item, SINCE).unwrap_or_default();
-                if change.step != Step::Draft || age > DRAFT_LIFE_MILLIS {
-                    waiting.push(change);
+                if self.live_draft(item)?.is_none() {
+                    waiting.push(Change::from_item(item)?);
                 }
             }
             if !waiting.is_empty() || rows.next.is_none() {
@@ -240,6 +238,13 @@ impl Directory {
             }
             after = rows.next;
         }
+    }
+
+    /// The id of a draft that a request may still commit; `None` for any other pending change.
+    pub(super) fn live_draft(&self, item: &Item) -> Result<Option<Id>, Error> {
+        let change = Change::from_item(item)?;
+        let age = self.now() - number(item, SINCE).unwrap_or_default();
+        Ok((change.step == Step::Draft && age <= DRAFT_LIFE_MILLIS).then_some(change.id))
     }
 
     async fn draft(&self, group: &Id, difference: &Difference) -> Result<Change, Error> {

@@ -177,9 +177,27 @@ impl Examination<'_> {
         }
     }
 
+    /// Drafts have no effect, and belong to requests that may be alive.
+    fn live_drafts(&mut self) {
+        let pending = self.directory.keys.pending();
+        let Some(changes) = self.left.get_mut(pending.as_str()) else { return };
+        let mut live = Vec::new();
+        changes.retain(|_, item| match self.directory.live_draft(item) {
+            Ok(Some(draft)) => {
+                live.push(draft);
+                false
+            }
+            _ => true,
+        });
+        for draft in live {
+            self.left.remove(self.directory.keys.parts(draft.as_str()).as_str());
+        }
+    }
+
     fn leftovers(&mut self) {
         // Bookmarks of walks come and go by themselves.
         self.left.remove(self.directory.keys.bookmarks().as_str());
+        self.live_drafts();
         let left = std::mem::take(&mut self.left);
         for (pk, items) in left {
             let partition = pk.strip_prefix(&self.directory.keys.prefix()).unwrap_or(&pk);
