@@ -360,7 +360,7 @@ fn a_restart_without_the_connection_file_makes_a_new_key_and_the_old_one_is_stil
     let gateway = Gateway::start(&place);
     let old = gateway.token.clone();
     gateway.kill();
-    fs::remove_file(place.path("connection.env")).expect("the file is there");
+    fs::remove_file(place.path("data/connection.env")).expect("the file is there");
     let gateway = Gateway::start(&place);
     assert_ne!(gateway.token, old);
     assert_eq!(gateway.client().get("/Users").status, 200);

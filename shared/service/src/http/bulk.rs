@@ -239,7 +239,7 @@ impl Job {
         let mut errors = 0;
         while !left.is_empty() && errors < fail_on_errors {
             let out_of_time = began.elapsed() > BEGIN_WITHIN;
-            let mut wave = self.wave(&operations, &left, &ids, at_once, out_of_time);
+            let mut wave = next_wave(&operations, &left, &ids, at_once, out_of_time);
             left.retain(|index| !wave.iter().any(|(in_wave, _)| in_wave == index));
             let carried_out = wave.drain(..).map(|(index, next)| async move {
                 match next {
@@ -265,7 +265,9 @@ impl Job {
         for (index, id, mut members) in late {
             let id_of =
                 |text: &str| text.strip_prefix(REFERENCE).and_then(|reference| ids.get(reference)).cloned();
-            members.iter_mut().for_each(|member| resolve(member, &id_of));
+            for member in &mut members {
+                resolve(member, &id_of);
+            }
             let response = self.carry_out(join(&id, members)).await;
             if !response.status().is_success() {
                 // The operation was to create a group with these members, and is undone as a whole.
@@ -276,47 +278,6 @@ impl Job {
             }
         }
         answers.into_values().collect()
-    }
-
-    /// The next operations to be carried out, at most so many, none of which has to wait for another of them.
-    fn wave(
-        &self,
-        operations: &[Operation],
-        left: &[usize],
-        ids: &BTreeMap<String, String>,
-        at_once: usize,
-        out_of_time: bool,
-    ) -> Vec<(usize, Next)> {
-        let coming: BTreeSet<&str> =
-            left.iter().filter_map(|index| operations[*index].bulk_id.as_deref()).collect();
-        let mut wave = Vec::new();
-        let mut named = BTreeSet::new();
-        for index in left {
-            let operation = &operations[*index];
-            let next =
-                if out_of_time { Next::Refused(Error::Unavailable) } else { next(operation, &coming, ids) };
-            // An operation on a resource waits for those before it on the same one.
-            let is_first = operation.method == Method::POST || named.insert(operation.path.as_str());
-            if is_first && !matches!(next, Next::Wait) {
-                wave.push((*index, next));
-            }
-            if wave.len() == at_once {
-                break;
-            }
-        }
-        if wave.is_empty() {
-            // Every operation that is left waits for another: a circle.
-            let broken = left.iter().find_map(|index| {
-                let waiting: BTreeSet<String> = coming.iter().map(|id| (*id).to_owned()).collect();
-                let (early, late) = operations[*index].without_members(&waiting)?;
-                Some((*index, Next::Ready(early.resolved(ids), late)))
-            });
-            match broken {
-                Some(ready) => wave.push(ready),
-                None => wave.extend(left.iter().map(|index| (*index, Next::Refused(circular())))),
-            }
-        }
-        wave
     }
 
     async fn carry_out(&self, operation: Operation) -> Response {
@@ -337,6 +298,46 @@ impl Job {
             }
         }
     }
+}
+
+/// The next operations to be carried out, at most so many, none of which has to wait for another of them.
+fn next_wave(
+    operations: &[Operation],
+    left: &[usize],
+    ids: &BTreeMap<String, String>,
+    at_once: usize,
+    out_of_time: bool,
+) -> Vec<(usize, Next)> {
+    let coming: BTreeSet<&str> =
+        left.iter().filter_map(|index| operations[*index].bulk_id.as_deref()).collect();
+    let mut wave = Vec::new();
+    let mut named = BTreeSet::new();
+    for index in left {
+        let operation = &operations[*index];
+        let next =
+            if out_of_time { Next::Refused(Error::Unavailable) } else { next(operation, &coming, ids) };
+        // An operation on a resource waits for those before it on the same one.
+        let is_first = operation.method == Method::POST || named.insert(operation.path.as_str());
+        if is_first && !matches!(next, Next::Wait) {
+            wave.push((*index, next));
+        }
+        if wave.len() == at_once {
+            break;
+        }
+    }
+    if wave.is_empty() {
+        // Every operation that is left waits for another: a circle.
+        let broken = left.iter().find_map(|index| {
+            let waiting: BTreeSet<String> = coming.iter().map(|id| (*id).to_owned()).collect();
+            let (early, late) = operations[*index].without_members(&waiting)?;
+            Some((*index, Next::Ready(early.resolved(ids), late)))
+        });
+        match broken {
+            Some(ready) => wave.push(ready),
+            None => wave.extend(left.iter().map(|index| (*index, Next::Refused(circular())))),
+        }
+    }
+    wave
 }
 
 fn next(operation: &Operation, coming: &BTreeSet<&str>, ids: &BTreeMap<String, String>) -> Next {

@@ -2,7 +2,7 @@
 //!
 //! [`Store`] is the two tables; [`Directory`] is one organisation's part of them, and needs a [`Caller`] to be had.
 //! Every read that decides something is strongly consistent, every write is one transaction or, beyond DynamoDB's 100
-//! actions, a pending change that whoever meets it finishes ([`changes`]). There is no second store and no trait:
+//! actions, a pending change that whoever meets it finishes (`changes`). There is no second store and no trait:
 //! tests and the local gateway run this code on an embedded DynamoDB.
 
 mod bookmarks;
