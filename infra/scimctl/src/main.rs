@@ -29,6 +29,7 @@ use stack::Stack;
 /// On the local gateway: set nothing while it runs; AWS_ENDPOINT_URL_DYNAMODB, if set, says where its DynamoDB is.
 #[derive(Parser)]
 #[command(name = "scimctl", version)]
+#[allow(clippy::doc_markdown, reason = "this is what --help prints, not Markdown")]
 struct Arguments {
     /// The local gateway's data directory; not looked at where SCIM_PEPPER_SECRET_ID is set
     #[arg(long, global = true, value_name = "DIR", default_value = ".scim")]
@@ -155,16 +156,21 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
 }
 
 async fn org(stack: &Stack, command: OrgCommand) -> Result<Output, Failure> {
-    let switch =
-        async |org: Org, enabled: bool| match stack.done(stack.store.enable_org(&org, enabled).await)? {
-            true => Ok(Output::org(&found(stack, &org).await?)),
-            false => Err(Failure::NoOrg(org)),
-        };
+    let switch = async |org: Org, enabled: bool| {
+        if stack.done(stack.store.enable_org(&org, enabled).await)? {
+            Ok(Output::org(&found(stack, &org).await?))
+        } else {
+            Err(Failure::NoOrg(org))
+        }
+    };
     match command {
-        OrgCommand::Create { org } => match stack.done(stack.store.create_org(&org).await)? {
-            true => Ok(Output::org(&found(stack, &org).await?)),
-            false => Err(Failure::OrgExists(org)),
-        },
+        OrgCommand::Create { org } => {
+            if stack.done(stack.store.create_org(&org).await)? {
+                Ok(Output::org(&found(stack, &org).await?))
+            } else {
+                Err(Failure::OrgExists(org))
+            }
+        }
         OrgCommand::List => Ok(Output::orgs(&stack.done(stack.store.orgs().await)?)),
         OrgCommand::Show { org } => {
             let info = found(stack, &org).await?;
@@ -191,9 +197,10 @@ async fn key(stack: &Stack, command: KeyCommand) -> Result<Output, Failure> {
         }
         KeyCommand::Revoke { org, id } => {
             found(stack, &org).await?;
-            match stack.done(stack.store.revoke_key(&org, &id).await)? {
-                true => Ok(Output::revoked(&org, &id)),
-                false => Err(Failure::NoKey { org, id }),
+            if stack.done(stack.store.revoke_key(&org, &id).await)? {
+                Ok(Output::revoked(&org, &id))
+            } else {
+                Err(Failure::NoKey { org, id })
             }
         }
     }

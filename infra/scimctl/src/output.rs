@@ -85,7 +85,7 @@ impl Output {
         let verdict = if report.is_healthy() { "healthy" } else { "NOT healthy" };
         let head = format!("{org}: {verdict}: {users} users, {groups} groups, {memberships} memberships");
         Self {
-            text: std::iter::once(&head).chain(findings).map(|line| format!("{line}\n")).collect(),
+            text: std::iter::once(&head).chain(findings).map(String::as_str).collect::<Vec<_>>().join("\n"),
             json: json!({
                 "org": org.as_str(),
                 "healthy": report.is_healthy(),
