@@ -55,7 +55,9 @@ impl Sort {
         let sub = sub.or_else(|| place.attribute.sub("value"));
         let sorted = sub.unwrap_or(place.attribute);
         let hidden = [place.attribute, sorted].iter().any(|attribute| attribute.returned == Returned::Never);
-        if hidden || matches!(sorted.kind, Type::Complex | Type::Binary | Type::Any) {
+        // Kept beside the documents, and of no order that a client could mean.
+        let membership = place.extension.is_none() && matches!(place.name.as_str(), "groups" | "members");
+        if hidden || membership || matches!(sorted.kind, Type::Complex | Type::Binary | Type::Any) {
             return Err(unsortable());
         }
         Ok(Some(Self { place, sub, descending }))
@@ -138,7 +140,16 @@ mod tests {
 
     #[test]
     fn what_cannot_be_sorted_by_is_refused() {
-        for by in ["password", "name", "nonsense", "emails[type eq \"work\"]", "((", "x509Certificates"] {
+        for by in [
+            "password",
+            "groups",
+            "groups.value",
+            "name",
+            "nonsense",
+            "emails[type eq \"work\"]",
+            "((",
+            "x509Certificates",
+        ] {
             assert!(Sort::parse(&USER_TYPE, &[], Some(by), None).is_err(), "{by}");
         }
         assert!(Sort::parse(&USER_TYPE, &[], Some("userName"), Some("upwards")).is_err());

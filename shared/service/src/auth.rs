@@ -277,6 +277,7 @@ impl Pepper {
     ///
     /// # Errors
     /// [`Error::Unavailable`] if Secrets Manager has never answered.
+    #[cfg_attr(not(feature = "cloud"), allow(clippy::unused_async, reason = "a file is read once"))]
     pub async fn peppers(&self) -> Result<Peppers, Error> {
         match self {
             Self::File(peppers) => Ok(peppers.clone()),
@@ -286,6 +287,7 @@ impl Pepper {
     }
 
     /// The peppers as they are now, for a key that is not known under `tried`; `None` if they are the same.
+    #[cfg_attr(not(feature = "cloud"), allow(clippy::unused_async, reason = "a file is read once"))]
     async fn newer_than(&self, tried: &Peppers) -> Result<Option<Peppers>, Error> {
         let now = match self {
             Self::File(peppers) => peppers.clone(),

@@ -1259,8 +1259,8 @@ async fn a_name_with_an_invisible_character_is_refused() {
     bench.gives(table).await;
 }
 
-/// FINDING: default-ignorable characters outside Cc and Cf (variation selectors, the combining grapheme joiner, Hangul
-/// fillers) are as invisible as a zero-width space, and neither refused nor folded away.
+/// Variation selectors, the combining grapheme joiner and Hangul fillers are in no category of invisible characters, and
+/// as invisible as a zero-width space.
 #[tokio::test]
 async fn no_invisible_character_of_any_category_makes_a_second_user_of_the_same_name() {
     let mut failures = Vec::new();
@@ -1285,8 +1285,7 @@ async fn no_invisible_character_of_any_category_makes_a_second_user_of_the_same_
     report(&failures);
 }
 
-/// FINDING: a group's name may hold every format character and separator since joined emoji are allowed in it, so two
-/// groups (teams of the product) may look the same, and a bidirectional override may show another name than there is.
+/// Two groups, and so two teams of the product, must not look the same.
 #[tokio::test]
 async fn no_invisible_character_makes_a_second_group_of_the_same_name() {
     let mut failures = Vec::new();
@@ -1770,7 +1769,7 @@ async fn no_answer_repeats_the_path_it_was_asked_for() {
     }
 }
 
-/// FINDING: axum's own rejection of a path parameter that is not UTF-8 is text/plain.
+/// The rejection that comes with axum's path parameters is text/plain.
 #[tokio::test]
 async fn an_id_that_is_not_utf8_is_answered_in_scim() {
     let bench = Bench::new().await;
@@ -1874,7 +1873,6 @@ async fn a_condition_that_cannot_be_read_is_400_and_one_that_does_not_hold_is_41
     bench.gives(table).await;
 }
 
-/// FINDING: what stands between the first and the last quote is taken for one tag.
 #[tokio::test]
 async fn a_list_of_tags_without_commas_is_no_list() {
     let bench = Bench::new().await;
@@ -1886,7 +1884,6 @@ async fn a_list_of_tags_without_commas_is_no_list() {
     bench.gives(table).await;
 }
 
-/// FINDING: a list is joined with commas whatever the parameter, so a filter or a count may come as a list of one.
 #[tokio::test]
 async fn a_search_takes_lists_of_names_and_of_nothing_else() {
     let bench = Bench::new().await;
@@ -1971,7 +1968,6 @@ async fn an_error_says_what_was_wrong_and_where() {
     "#]].assert_eq(&text);
 }
 
-/// FINDING: an order that is none is repeated whole, however long it is.
 #[tokio::test]
 async fn an_error_is_no_longer_than_a_person_reads() {
     let bench = Bench::new().await;

@@ -1248,7 +1248,7 @@ async fn a_client_that_has_the_version_is_not_sent_it_again() {
     }
 }
 
-/// FINDING: a user's version says nothing of its groups, so a client is told that what it has is current when it is not.
+/// `groups` is part of what a client has of a user.
 #[tokio::test]
 async fn a_user_that_has_joined_a_group_is_sent_again() {
     let service = Service::new().await;

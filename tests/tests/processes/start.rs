@@ -6,6 +6,7 @@ use std::{
     net::{TcpListener, TcpStream},
     os::unix::fs::PermissionsExt,
     thread,
+    time::Instant,
 };
 
 use expect_test::{Expect, expect};
@@ -198,22 +199,33 @@ fn what_is_kept_is_for_the_owner_alone_whoever_made_the_directory() {
     assert_eq!(modes, Vec::<String>::new());
 }
 
-/// The embedded DynamoDB asks for no key, so a browser must not let other sites' pages read it, nor send it more than
-/// what it sends anyway.
+/// The embedded DynamoDB asks for no key, so it must not answer what the pages of other sites can have a browser send:
+/// it names their origin, or, where their name leads to this machine, their host.
 #[test]
 fn no_web_page_reaches_the_embedded_dynamodb() {
     let place = Place::new("browser");
     let gateway = Gateway::start(&place);
-    for (method, header) in [("OPTIONS", "access-control-request-method"), ("POST", "x-amz-target")] {
-        let request = ureq::http::Request::builder()
+    let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build();
+    let agent = config.new_agent();
+    let scan = |method: &str, header: Option<(&str, &str)>| {
+        let mut request = ureq::http::Request::builder()
             .method(method)
             .uri(&gateway.dynamodb)
-            .header("origin", "https://elsewhere.example")
-            .header(header, "POST");
-        let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build();
-        let answer = config.new_agent().run(request.body(()).expect("a request")).expect("an answer");
-        assert_eq!(answer.headers().get("access-control-allow-origin"), None, "{method}");
-    }
+            .header("x-amz-target", "DynamoDB_20120810.Scan")
+            .header("access-control-request-method", "POST")
+            .header("content-type", "application/x-amz-json-1.0");
+        if let Some((name, value)) = header {
+            request = request.header(name, value);
+        }
+        let body = if method == "POST" { "{\"TableName\":\"scim-keys\"}" } else { "" };
+        let answer = agent.run(request.body(body).expect("a request")).expect("an answer");
+        assert_eq!(answer.headers().get("access-control-allow-origin"), None, "{method} {header:?}");
+        answer.status().as_u16()
+    };
+    assert_eq!(scan("POST", None), 200);
+    assert_eq!(scan("POST", Some(("origin", "https://elsewhere.example"))), 403);
+    assert_eq!(scan("POST", Some(("host", "elsewhere.example"))), 403);
+    assert!(scan("OPTIONS", Some(("origin", "https://elsewhere.example"))) >= 400);
 }
 
 #[test]
@@ -264,6 +276,11 @@ fn the_command_line_is_explained() {
 fn with_no_arguments_it_prints_what_a_person_needs_and_keeps_all_in_the_working_directory() {
     let place = Place::new("default");
     let gateway = Gateway::start_with(&place, &[], ".scim/connection.env");
+    let began = Instant::now();
+    // The connection file comes first.
+    while !place.read("stdout").ends_with("stops it.\n") && began.elapsed() < PATIENCE {
+        thread::sleep(MOMENT);
+    }
     let printed = place.read("stdout");
     let line = printed.lines().find_map(|line| line.trim().strip_prefix("Try it ")).expect("a line to try");
     let curl = line.trim().split('\'').collect::<Vec<_>>();

@@ -78,7 +78,7 @@ async fn query(
             for part in &parts {
                 let represent = |stored: &Stored, extra: &Extra| represent(part.kind, stored, extra, base);
                 let begin = start_index.saturating_sub(total).max(1);
-                let request = part.request(&name, &represent);
+                let request = part.request(&represent);
                 let page = directory.list_by_index(&request, begin, count - resources.len()).await?;
                 total += page.total;
                 resources.extend(part.project(page.resources));
@@ -99,7 +99,7 @@ async fn query(
                     break;
                 }
                 let represent = |stored: &Stored, extra: &Extra| represent(part.kind, stored, extra, base);
-                let request = part.request(&name, &represent);
+                let request = part.request(&represent);
                 let page = directory.list_by_cursor(&request, after.take(), count - resources.len()).await?;
                 resources.extend(part.project(page.resources));
                 if let Some(after) = page.next {
@@ -138,12 +138,11 @@ impl Part {
         })
     }
 
-    fn request<'a>(&'a self, query: &'a str, represent: &'a Represent<'a>) -> ListRequest<'a> {
+    fn request<'a>(&'a self, represent: &'a Represent<'a>) -> ListRequest<'a> {
         ListRequest {
             kind: self.kind,
             filter: self.filter.as_ref(),
             sort: self.sort.as_ref(),
-            query,
             with_extra: self.projection.wants(self.kind.extra()),
             represent,
         }

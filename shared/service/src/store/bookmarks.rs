@@ -1,15 +1,15 @@
 //! Bookmarks: where a walk through a list goes on, kept in the table for an hour.
 //!
-//! A walk by `startIndex` leaves one at the index its next page will ask for, a walk by cursor (RFC 9865) one under the
-//! cursor itself, a random id: so a page costs a page wherever it is, nobody can make up a cursor, and no position,
-//! which may be somebody's name, is in a URL. A bookmark is good for the query it was made for and no other.
+//! A walk by cursor (RFC 9865) leaves one under the cursor itself, a random id: so a page costs a page wherever it is,
+//! nobody can make up a cursor, and no position, which may be somebody's name, is in a URL. A bookmark is good for the
+//! query it was made for and no other. Absent on purpose: bookmarks for `startIndex`, whose meaning is a count.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use scim::{Invalid, ScimType, id::Id};
 
 use super::{
     Directory,
-    items::{Item, number, text},
+    items::{Item, text},
     keys::{Key, Kind},
     resources::string,
 };
@@ -56,36 +56,15 @@ impl Directory {
             )
         };
         let id = Id::parse(cursor).ok_or_else(invalid)?;
-        if let Some((of_query, place)) = self.bookmark(&self.keys.bookmarks().key(id.as_str())).await? {
-            return if of_query == query { Ok(place) } else { Err(invalid().into()) };
-        }
         let age = unix_millis(self.store.clock.now()).saturating_sub(id.made_at());
-        if age < BOOKMARK_SECONDS * 1_000 {
-            return Err(invalid().into());
+        if age >= BOOKMARK_SECONDS * 1_000 {
+            let expired = "this cursor is older than the service keeps them; begin again with an empty one";
+            return Err(Invalid::new(ScimType::ExpiredCursor, expired).into());
         }
-        let expired = "this cursor is older than the service keeps them; begin again with an empty one";
-        Err(Invalid::new(ScimType::ExpiredCursor, expired).into())
-    }
-
-    /// The position a walk by index has reached just before that index, if it left a bookmark there.
-    pub(super) async fn position_at(&self, query: &str, start_index: u64) -> Result<Option<String>, Error> {
-        let found = self.bookmark(&self.index_key(query, start_index)).await?;
-        Ok(found.and_then(|(_, place)| place.after))
-    }
-
-    /// Leaves a bookmark at that index.
-    pub(super) async fn leave_at(
-        &self,
-        query: &str,
-        start_index: u64,
-        kind: Kind,
-        after: String,
-    ) -> Result<(), Error> {
-        self.leave(&self.index_key(query, start_index), query, &Place { kind, after: Some(after) }).await
-    }
-
-    fn index_key(&self, query: &str, start_index: u64) -> Key {
-        self.keys.bookmarks().key(format!("{query}#{start_index}"))
+        match self.bookmark(&self.keys.bookmarks().key(id.as_str())).await? {
+            Some((of_query, place)) if of_query == query => Ok(place),
+            _ => Err(invalid().into()),
+        }
     }
 
     fn seconds(&self) -> i64 {
@@ -93,7 +72,8 @@ impl Directory {
     }
 
     async fn leave(&self, key: &Key, query: &str, place: &Place) -> Result<(), Error> {
-        let expires = self.seconds() + i64::try_from(BOOKMARK_SECONDS).unwrap_or_default();
+        // A second more, for the one that has begun.
+        let expires = self.seconds() + i64::try_from(BOOKMARK_SECONDS + 1).unwrap_or_default();
         let mut item = Item::from([
             (QUERY.to_owned(), string(query)),
             (KIND.to_owned(), string(place.kind.word())),
@@ -105,12 +85,8 @@ impl Directory {
         self.put(key, item).await
     }
 
-    /// DynamoDB deletes what has expired in its own time, so the time is looked at here.
     async fn bookmark(&self, key: &Key) -> Result<Option<(String, Place)>, Error> {
         let Some(item) = self.get(key).await? else { return Ok(None) };
-        if number(&item, EXPIRES).unwrap_or_default() <= self.seconds() {
-            return Ok(None);
-        }
         let kind = Kind::from_word(text(&item, KIND)?);
         let kind = kind.ok_or_else(|| Error::Internal("a bookmark that cannot be read".to_owned()))?;
         let after = text(&item, AFTER).ok().map(str::to_owned);

@@ -12,7 +12,7 @@
 //! | pending change | `ORG#o#PENDING` | change id |
 //! | part of a pending change | `ORG#o#PENDING#<change>` | number |
 //! | count | `ORG#o#COUNT` | kind and shard |
-//! | bookmark | `ORG#o#PAGE` | cursor, or query and startIndex |
+//! | bookmark | `ORG#o#PAGE` | cursor |
 //! | organisation (keys table) | `ORG#o` | `SETTINGS` |
 //! | key (keys table) | `ORG#o` | `KEY#<digest>` |
 
@@ -230,14 +230,15 @@ pub(super) fn past_entries(value: &str) -> String {
     format!("{value}{PAST_SEPARATOR}")
 }
 
-/// A sort key above every entry of a value that begins so.
+/// A sort key above every entry of a value that begins so: as long as a key may be, of the largest character.
 pub(super) fn past_prefix(prefix: &str) -> String {
-    format!("{prefix}{MAX}")
+    let room = MAX_KEY.saturating_sub(prefix.len()) / MAX.len_utf8();
+    prefix.chars().chain(std::iter::repeat_n(MAX, room)).collect()
 }
 
-/// Below and above every sort key of an index.
+/// Below every sort key of an index.
 pub(super) const LOWEST: &str = "\u{2}";
 /// The longest sort key DynamoDB takes, in bytes.
 pub(super) const MAX_KEY: usize = 1_024;
-/// Larger than whatever a value goes on with.
+/// The largest character there is.
 const MAX: char = '\u{10FFFF}';

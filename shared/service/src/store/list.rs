@@ -8,7 +8,7 @@
 //! total, so it is evaluated along the walk. Positions are keys, not counts: a resource that is there during a whole
 //! walk is shown exactly once, whatever comes and goes meanwhile.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use scim::{Invalid, ScimType, filter::Predicate, id::Id, members::Member, sort::Sort};
@@ -53,8 +53,6 @@ pub struct ListRequest<'a> {
     pub filter: Option<&'a Predicate>,
     /// In what order; that of creation if none is given.
     pub sort: Option<&'a Sort>,
-    /// A name for all of this, for bookmarks: the same query has the same, another has another.
-    pub query: &'a str,
     /// Whether the groups of users, the members of groups are shown.
     pub with_extra: bool,
     /// How a resource is shown, which is what a filter sees.
@@ -207,7 +205,7 @@ impl Directory {
         Ok(u64::try_from(total).unwrap_or_default())
     }
 
-    /// The page of a walk that begins at an index: from the bookmark a page before it left there, or else by counting.
+    /// The page of a walk that begins at an index, which is found by counting.
     async fn walk_to(
         &self,
         request: &ListRequest<'_>,
@@ -220,24 +218,13 @@ impl Directory {
         }
         let mut after = None;
         if start_index > 1 {
-            after = self.position_at(request.query, start_index).await?;
+            after = self.skip(request.kind, walk, start_index - 1).await?;
             if after.is_none() {
-                let Some(position) = self.skip(request.kind, walk, start_index - 1).await? else {
-                    return Ok(Vec::new());
-                };
-                after = Some(position);
+                return Ok(Vec::new());
             }
         }
-        let (stored, next) = self.walk(request, walk, None, after, count).await?;
-        let next_index = start_index + stored.len() as u64;
-        let leave = async {
-            match next {
-                Some(next) => self.leave_at(request.query, next_index, request.kind, next).await,
-                None => Ok(()),
-            }
-        };
-        let (resources, ()) = tokio::try_join!(self.show(request, stored), leave)?;
-        Ok(resources)
+        let (stored, _) = self.walk(request, walk, None, after, count).await?;
+        self.show(request, stored).await
     }
 
     /// The position of the last of the first `skip` rows; `None` where there are fewer.
@@ -588,7 +575,8 @@ impl Directory {
         stored: impl Iterator<Item = &Stored>,
         ids: &[&str],
     ) -> Result<Vec<Extra>, Error> {
-        let ids: Vec<Id> = ids.iter().filter_map(|id| Id::parse(id)).collect();
+        // No key twice: DynamoDB refuses that.
+        let ids: BTreeSet<Id> = ids.iter().filter_map(|id| Id::parse(id)).collect();
         let reads: Vec<_> = stored
             .map(|stored| async {
                 let own = stored.id.as_str();
@@ -599,8 +587,8 @@ impl Directory {
                 let items = self.get_all(&keys).await?;
                 match kind {
                     Kind::User => {
-                        let ids = items.iter().map(|item| sort_key(item).map(str::to_owned));
-                        ids.collect::<Result<_, _>>().map(Extra::Groups)
+                        let groups = items.iter().map(|item| Ok(reverse_edge(item)?.1.to_owned()));
+                        groups.collect::<Result<_, Error>>().map(Extra::Groups)
                     }
                     Kind::Group => {
                         let members = items.iter().map(|item| Ok(Edge::from_item(item)?.to_member()));

@@ -152,8 +152,12 @@ fn entries<'a>(indexed: &'static Indexed, operator: Operator, value: &'a str) ->
         Operator::Lt | Operator::Le => (keys::LOWEST.to_owned(), keys::past_entries(value)),
         _ => return Access::Partition,
     };
-    // A key longer than DynamoDB takes cannot be asked for; no value is that long, but a range still has ends.
-    if between.0.len().max(between.1.len()) > keys::MAX_KEY {
+    // No indexed value holds a control character, which the ends of ranges rely on; DynamoDB takes neither longer keys
+    // nor ranges that end before they begin.
+    if value.contains(char::is_control)
+        || between.0.len().max(between.1.len()) > keys::MAX_KEY
+        || between.0 > between.1
+    {
         return Access::Partition;
     }
     Access::Entries { indexed, between }

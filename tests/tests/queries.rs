@@ -1,0 +1,184 @@
+//! Queries: what is found and in what order, how lists are gone through, and what all of that costs.
+//!
+//! One binary, for each links the SDK and the engine.
+
+#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::pedantic, reason = "tables and casts of small numbers, still being worked on (issue 3)")]
+
+#[path = "queries/costs.rs"]
+mod costs;
+#[path = "queries/cursors.rs"]
+mod cursors;
+#[path = "queries/paging.rs"]
+mod paging;
+#[path = "queries/plans.rs"]
+mod plans;
+#[path = "queries/search.rs"]
+mod search;
+
+use std::{
+    fmt::Write,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use axum::http::Method;
+use dynoxide::Database;
+use local::embedded;
+use serde_json::{Map, Value};
+use service::ambient::Clock;
+use tests::{Answer, NOW, Service};
+use time::Duration;
+
+/// The collections there are to ask, and the root, which is both.
+const USERS: &str = "/Users";
+const GROUPS: &str = "/Groups";
+const ROOT: &str = "";
+
+/// A query: `GET` of a collection; of the root, where there is none, `POST`.
+#[derive(Clone, Debug)]
+struct Query {
+    path: &'static str,
+    key: Option<String>,
+    parameters: Vec<(&'static str, String)>,
+}
+
+impl Query {
+    fn of(path: &'static str) -> Self {
+        Self { path, key: None, parameters: Vec::new() }
+    }
+
+    fn with(mut self, name: &'static str, value: impl ToString) -> Self {
+        self.parameters.push((name, value.to_string()));
+        self
+    }
+
+    fn filter(self, filter: impl ToString) -> Self {
+        self.with("filter", filter)
+    }
+
+    /// By another organisation's key.
+    fn by(self, key: &str) -> Self {
+        Self { key: Some(key.to_owned()), ..self }
+    }
+
+    async fn ask(&self, service: &Service) -> Answer {
+        if self.path == ROOT { self.search(service).await } else { self.get(service).await }
+    }
+
+    async fn get(&self, service: &Service) -> Answer {
+        let parameters: Vec<String> =
+            self.parameters.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
+        let target = format!("{}?{}", self.path, parameters.join("&"));
+        service.request_as(self.key(service), Method::GET, &target, Value::Null).await
+    }
+
+    async fn search(&self, service: &Service) -> Answer {
+        let member = |(name, value): &(&str, String)| {
+            let value = value.parse::<i64>().map_or_else(|_| Value::from(value.as_str()), Value::from);
+            ((*name).to_owned(), value)
+        };
+        let body: Map<String, Value> = self.parameters.iter().map(member).collect();
+        let target = format!("{}/.search", self.path);
+        service.request_as(self.key(service), Method::POST, &target, body.into()).await
+    }
+
+    fn key<'a>(&'a self, service: &'a Service) -> &'a str {
+        self.key.as_deref().unwrap_or(&service.key)
+    }
+}
+
+/// How a client goes through a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// By `startIndex`, as far as there are full pages.
+    Index,
+    /// By `cursor`, as far as there is a next one.
+    Cursor,
+}
+
+/// Every page of the list in turn. `between` is called after each page that is not the last.
+async fn walk(
+    service: &Service,
+    query: &Query,
+    way: Way,
+    count: usize,
+    mut between: impl AsyncFnMut(),
+) -> Vec<Value> {
+    let mut pages = Vec::new();
+    let mut index = 1;
+    let mut cursor = String::new();
+    loop {
+        assert!(pages.len() < 1_000, "{query:?} does not end");
+        let query = query.clone().with("count", count);
+        let query = match way {
+            Way::Index => query.with("startIndex", index),
+            Way::Cursor => query.with("cursor", &cursor),
+        };
+        let answer = query.ask(service).await;
+        assert_eq!(answer.status, 200, "{query:?}: {:#}", answer.body);
+        let shown = resources(&answer.body).len();
+        assert_eq!(answer.body["itemsPerPage"], shown, "{query:?}");
+        assert!(shown <= count, "{query:?}: {shown}");
+        let next = answer.body["nextCursor"].as_str().unwrap_or_default().to_owned();
+        pages.push(answer.body);
+        match way {
+            Way::Index if shown == count => index += shown,
+            Way::Cursor if !next.is_empty() => cursor = next,
+            Way::Index | Way::Cursor => return pages,
+        }
+        between().await;
+    }
+}
+
+/// What all the pages show.
+fn all_of(pages: &[Value]) -> Vec<Value> {
+    pages.iter().flat_map(resources).cloned().collect()
+}
+
+fn resources(page: &Value) -> &[Value] {
+    page["Resources"].as_array().map(Vec::as_slice).expect("a list of resources")
+}
+
+/// That attribute of each resource, for short tables; empty where there is none.
+fn each<'a>(resources: impl IntoIterator<Item = &'a Value>, attribute: &str) -> Vec<String> {
+    let text = |resource: &Value| resource[attribute].as_str().unwrap_or_default().to_owned();
+    resources.into_iter().map(text).collect()
+}
+
+/// Percent-encodes all but letters and digits.
+fn encode(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut encoded, byte| {
+        if byte.is_ascii_alphanumeric() {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+        encoded
+    })
+}
+
+/// A clock that moves when it is told to.
+#[derive(Clone, Default)]
+struct Hands(Arc<AtomicI64>);
+
+impl Hands {
+    fn clock(&self) -> Clock {
+        let hands = self.clone();
+        Clock::new(move || NOW + Duration::milliseconds(hands.0.load(Ordering::Relaxed)))
+    }
+
+    fn advance(&self, by: Duration) {
+        let millis = i64::try_from(by.whole_milliseconds()).expect("not so long");
+        self.0.fetch_add(millis, Ordering::Relaxed);
+    }
+}
+
+/// A service with an empty organisation, and its clock.
+async fn with_hands() -> (Service, Hands) {
+    let hands = Hands::default();
+    let database = Database::memory().expect("a database in memory");
+    (Service::on_at(embedded::client(database), hands.clock()).await, hands)
+}

@@ -1,0 +1,580 @@
+//! What each request costs, counted at DynamoDB in calls and capacity units, in a directory of a hundred users and in
+//! one of ten thousand. What must not grow with the directory is asserted to be the same in both.
+//!
+//! The tables leave out the look-up of the key, which every request begins with and which is asserted to be one call.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use axum::http::Method;
+use dynoxide::Database;
+use expect_test::{Expect, expect};
+use scim::{resource::Document, schema::USER_TYPE};
+use serde_json::{Value, json};
+use service::{ambient::Clock, auth::Caller, config::Tables};
+use tests::{
+    Answer, NOW, ORG, Service,
+    counting::{Cost, Counter},
+};
+use time::Duration;
+use tokio::sync::{Mutex, MutexGuard};
+
+use super::{GROUPS, Query, USERS, Way, all_of, each, resources, walk};
+
+const SMALL: usize = 100;
+const LARGE: usize = 10_000;
+/// Every so many users there is one with this title.
+const MANAGERS: usize = 10;
+/// Users are made by so many at a time: the engine does one thing at a time, the SDK beside it another.
+const MAKERS: usize = 2;
+
+/// A directory of users, all but three named `user-…`, and of two groups, one of ten members and one of a fifth of all.
+struct Bench {
+    service: Service,
+    counter: Counter,
+    size: usize,
+    /// Ids in the order of creation.
+    users: Vec<String>,
+    managers: Vec<String>,
+    small_group: String,
+    large_group: String,
+    rows: Vec<Row>,
+}
+
+/// What one request cost.
+struct Row {
+    request: String,
+    grows: Grows,
+    cost: Cost,
+}
+
+/// Whether a cost may depend on the size of the directory.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Grows {
+    Never,
+    WithSize,
+}
+
+/// The large directory, for one test at a time.
+static LARGE_BENCH: Mutex<Option<Bench>> = Mutex::const_new(None);
+
+/// Makes it for the test that comes first.
+async fn large() -> MutexGuard<'static, Option<Bench>> {
+    let mut bench = LARGE_BENCH.lock().await;
+    if bench.is_none() {
+        *bench = Some(Bench::new(LARGE).await);
+    }
+    bench
+}
+
+fn user(number: usize) -> Value {
+    let name = match number {
+        1..=3 => format!("special-{number}@example.com"),
+        _ => format!("user-{number:05}@example.com"),
+    };
+    json!({
+        "userName": name, "externalId": format!("external-{number:05}"), "active": true,
+        "name": { "givenName": "Given", "familyName": "Family" }, "displayName": "Given Family",
+        "title": if number.is_multiple_of(MANAGERS) { "Manager" } else { "Worker" },
+        "emails": [{ "value": format!("mail-{number:05}@example.com"), "type": "work", "primary": true }],
+    })
+}
+
+impl Bench {
+    async fn new(size: usize) -> Self {
+        let counter = Counter::default();
+        let database = Database::memory().expect("a database in memory");
+        // A millisecond passes whenever somebody looks, so that users are made at different times.
+        let ticks = Arc::new(AtomicI64::new(0));
+        let clock = Clock::new(move || NOW + Duration::milliseconds(ticks.fetch_add(1, Ordering::Relaxed)));
+        let service = Service::on_at(counter.client(database), clock).await;
+        let caller = Caller::operator(ORG.parse().expect("an organisation"));
+        let makers: Vec<_> = (0..MAKERS)
+            .map(|maker| {
+                let directory = service.app.store.directory(&caller);
+                tokio::spawn(async move {
+                    let mut made = Vec::new();
+                    for number in (maker..size).step_by(MAKERS) {
+                        let document = Document::from_request(&USER_TYPE, &user(number)).expect("a user");
+                        let stored = directory.create_user(document).await.expect("created");
+                        made.push((stored.id.to_string(), number));
+                    }
+                    made
+                })
+            })
+            .collect();
+        let mut made = Vec::new();
+        for maker in makers {
+            made.extend(maker.await.expect("a maker of users"));
+        }
+        made.sort_unstable();
+        let is_manager = |number: &usize| number % MANAGERS == 0;
+        let managers =
+            made.iter().filter(|(_, number)| is_manager(number)).map(|(id, _)| id.clone()).collect();
+        let users: Vec<String> = made.into_iter().map(|(id, _)| id).collect();
+        let members = |from: usize, to: usize| users[from..to].iter().map(String::as_str).collect::<Vec<_>>();
+        let small_group = service.group("small", &members(0, 10)).await;
+        let large_group = service.group("large", &members(10, 10 + size / 5)).await;
+        let _ = counter.take();
+        Self { service, counter, size, users, managers, small_group, large_group, rows: Vec::new() }
+    }
+
+    /// What a request costs, beside the look-up of the key.
+    async fn cost(&self, ask: impl AsyncFnOnce(&Service) -> Answer) -> (Answer, Cost) {
+        let _ = self.counter.take();
+        let answer = ask(&self.service).await;
+        let mut costs = self.counter.take();
+        let tables = Tables::default();
+        let key = Cost { calls: BTreeMap::from([("BatchGetItem".to_owned(), 1)]), read: 2.0, write: 0.0 };
+        assert_eq!(costs.remove(&tables.keys), Some(key));
+        (answer, costs.remove(&tables.resources).unwrap_or_default())
+    }
+
+    /// Adds a row to the table.
+    async fn row(
+        &mut self,
+        grows: Grows,
+        request: &str,
+        shown: usize,
+        ask: impl AsyncFnOnce(&Service) -> Answer,
+    ) -> Answer {
+        let (answer, cost) = self.cost(ask).await;
+        assert!(answer.status < 300, "{request}: {:#}", answer.body);
+        if let Some(list) = answer.body.get("Resources") {
+            assert_eq!(list.as_array().map(Vec::len), Some(shown), "{request}: {:#}", answer.body);
+        }
+        self.rows.push(Row { request: request.to_owned(), grows, cost });
+        answer
+    }
+
+    async fn list(&mut self, grows: Grows, request: &str, shown: usize, query: Query) -> Answer {
+        self.row(grows, request, shown, async |service| query.get(service).await).await
+    }
+
+    /// Where a walk in pages of a tenth of all comes to its middle: the index or the cursor of the page there.
+    async fn middle(&self, query: &Query, way: Way) -> String {
+        let mut pages = 0;
+        let mut next = String::new();
+        while pages < 5 {
+            let query = query.clone().with("count", self.size / 10).with("attributes", "id");
+            let query = match way {
+                Way::Index => query.with("startIndex", 1 + pages * self.size / 10),
+                Way::Cursor => query.with("cursor", next),
+            };
+            let page = query.get(&self.service).await.body;
+            next = page["nextCursor"].as_str().unwrap_or_default().to_owned();
+            pages += 1;
+        }
+        if way == Way::Index { (1 + self.size / 2).to_string() } else { next }
+    }
+
+    /// Asks for everything there is to ask.
+    async fn measure(&mut self) {
+        self.look_ups().await;
+        self.pages().await;
+        self.groups().await;
+        self.scans().await;
+        self.writes().await;
+    }
+
+    async fn look_ups(&mut self) {
+        let id = self.users[self.size / 2].clone();
+        let never = Grows::Never;
+        self.row(never, "GET /Users/{id}", 1, async |service| service.get(&format!("/Users/{id}")).await)
+            .await;
+        let bare = format!("/Users/{id}?excludedAttributes=groups");
+        self.row(never, "  without groups", 1, async |service| service.get(&bare).await).await;
+        for (request, shown, filter) in [
+            ("userName eq, found", 1, "userName eq \"USER-00050@example.com\"".to_owned()),
+            ("userName eq, nobody", 0, "userName eq \"nobody@example.com\"".to_owned()),
+            ("externalId eq", 1, "externalId eq \"external-00050\"".to_owned()),
+            ("emails.value eq", 1, "emails.value eq \"mail-00050@example.com\"".to_owned()),
+            (
+                "emails[type eq \"work\"].value eq",
+                1,
+                "emails[type eq \"work\"].value eq \"mail-00050@example.com\"".to_owned(),
+            ),
+            (
+                "emails[type eq \"work\" and value eq …]",
+                1,
+                "emails[type eq \"work\" and value eq \"mail-00050@example.com\"]".to_owned(),
+            ),
+            (
+                "userName eq or externalId eq",
+                2,
+                "userName eq \"user-00050@example.com\" or externalId eq \"external-00051\"".to_owned(),
+            ),
+            ("id eq and active eq true", 1, format!("id eq \"{id}\" and active eq true")),
+            ("userName sw, three found", 3, "userName sw \"special-\"".to_owned()),
+        ] {
+            self.list(never, request, shown, Query::of(USERS).filter(filter)).await;
+        }
+    }
+
+    async fn pages(&mut self) {
+        let never = Grows::Never;
+        let ten = |query: &Query| query.clone().with("count", 10);
+        self.list(never, "count=0", 0, Query::of(USERS).with("count", 0)).await;
+        for (order, query) in [
+            ("a page of ten users", Query::of(USERS)),
+            ("a page of ten users by userName", Query::of(USERS).with("sortBy", "userName")),
+        ] {
+            let last = |query: Query, size: usize| query.with("startIndex", size - 9);
+            self.list(never, &format!("{order}, the first"), 10, ten(&query)).await;
+            let index = self.middle(&query, Way::Index).await;
+            let middle = ten(&query).with("startIndex", index);
+            self.list(never, &format!("{order}, in the middle"), 10, middle).await;
+            let before = query.clone().with("count", 10).with("startIndex", self.size - 19);
+            before.get(&self.service).await;
+            self.list(never, &format!("{order}, the last"), 10, last(ten(&query), self.size)).await;
+            self.list(never, &format!("{order}, the first by cursor"), 10, ten(&query).with("cursor", ""))
+                .await;
+            let cursor = self.middle(&query, Way::Cursor).await;
+            let middle = ten(&query).with("cursor", cursor);
+            self.list(never, &format!("{order}, in the middle by cursor"), 10, middle).await;
+        }
+    }
+
+    async fn groups(&mut self) {
+        let never = Grows::Never;
+        let (small, large) = (self.small_group.clone(), self.large_group.clone());
+        let members = Query::of(USERS).filter(format!("groups.value eq \"{large}\""));
+        self.list(
+            never,
+            "members of a fifth of all, ten by cursor",
+            10,
+            members.with("cursor", "").with("count", 10),
+        )
+        .await;
+        for (request, id) in [
+            ("GET /Groups/{id} of ten, without members", &small),
+            ("  of a fifth of all, without members", &large),
+        ] {
+            let path = format!("/Groups/{id}?excludedAttributes=members");
+            self.row(never, request, 1, async |service| service.get(&path).await).await;
+        }
+        let path = format!("/Groups/{small}");
+        self.row(never, "GET /Groups/{id} of ten", 1, async |service| service.get(&path).await).await;
+        let bare = || Query::of(GROUPS).with("excludedAttributes", "members");
+        self.list(never, "displayName eq, without members", 1, bare().filter("displayName eq \"LARGE\""))
+            .await;
+        let of_member = format!("members[value eq \"{}\"]", self.users[10]);
+        self.list(never, "members[value eq …], without members", 1, bare().filter(&of_member)).await;
+        let both = format!("id eq \"{large}\" and {of_member}");
+        self.list(never, "id eq and members[value eq …], without members", 1, bare().filter(both)).await;
+    }
+
+    async fn scans(&mut self) {
+        let grows = Grows::WithSize;
+        let large = self.large_group.clone();
+        self.row(grows, "GET /Groups/{id} of a fifth of all", 1, async |service| {
+            service.get(&format!("/Groups/{large}")).await
+        })
+        .await;
+        let members = Query::of(USERS).filter(format!("groups.value eq \"{large}\""));
+        self.list(grows, "members of a fifth of all, ten by index", 10, members.with("count", 10)).await;
+        let managers = Query::of(USERS).filter("title eq \"Manager\"").with("count", 10);
+        self.list(grows, "title eq, ten of a tenth of all", 10, managers.clone()).await;
+        self.list(grows, "title eq, ten by cursor", 10, managers.with("cursor", "")).await;
+        let unwalked = Query::of(USERS).with("count", 7).with("startIndex", self.size / 2 + 3);
+        self.list(grows, "a page of seven in the middle, without a walk", 7, unwalked).await;
+    }
+
+    async fn writes(&mut self) {
+        let never = Grows::Never;
+        let item = format!("/Users/{}", self.users[self.size / 2]);
+        let disable = json!([{ "op": "replace", "path": "active", "value": false }]);
+        for request in ["PATCH active", "  again, which changes nothing"] {
+            self.row(never, request, 1, async |service| service.patch(&item, disable.clone()).await).await;
+        }
+        let member = self.users[self.size - 1].clone();
+        let add = json!([{ "op": "add", "path": "members", "value": [{ "value": member }] }]);
+        let remove = json!([{ "op": "remove", "path": format!("members[value eq \"{member}\"]") }]);
+        for (of, id) in [("ten", self.small_group.clone()), ("a fifth of all", self.large_group.clone())] {
+            let group = format!("/Groups/{id}");
+            for (request, operations) in
+                [("add a member to a group of", &add), ("remove a member of a group of", &remove)]
+            {
+                let request = format!("{request} {of}");
+                self.row(never, &request, 1, async |service| service.patch(&group, operations.clone()).await)
+                    .await;
+            }
+        }
+        let new = json!({ "userName": "new@example.com" });
+        let made = self
+            .row(never, "POST /Users with a userName", 1, async |service| service.post(USERS, new).await)
+            .await;
+        let path = format!("/Users/{}", made.id());
+        self.row(never, "DELETE /Users/{id}", 1, async |service| service.delete(&path).await).await;
+        let full = user(99_999);
+        let made = self
+            .row(never, "POST /Users with externalId and an e-mail", 1, async |service| {
+                service.post(USERS, full).await
+            })
+            .await;
+        let path = format!("/Users/{}", made.id());
+        let put = json!({ "userName": "user-99998@example.com" });
+        self.row(never, "PUT /Users/{id} without them", 1, async |service| service.put(&path, put).await)
+            .await;
+        self.row(never, "DELETE /Users/{id}", 1, async |service| service.delete(&path).await).await;
+    }
+
+    /// The table: calls, read units, write units.
+    fn table(&self) -> String {
+        self.rows.iter().fold(String::new(), |mut table, Row { request, cost, .. }| {
+            let calls: Vec<String> =
+                cost.calls.iter().map(|(call, times)| format!("{call} {times}")).collect();
+            let _ = writeln!(table, "{request:<48} {:>5} {:>5}  {}", cost.read, cost.write, calls.join(", "));
+            table
+        })
+    }
+
+    fn of(&self, request: &str) -> &Cost {
+        let row = self.rows.iter().find(|row| row.request == request);
+        &row.unwrap_or_else(|| panic!("no row {request}")).cost
+    }
+
+    /// One read, of one unit.
+    fn is_one_read(&self, request: &str) {
+        let cost = self.of(request);
+        assert_eq!((cost.calls.values().sum::<usize>(), cost.read, cost.write), (1, 1.0, 0.0), "{request}");
+    }
+
+    fn cost_the_same(&self, requests: &[&str]) {
+        for pair in requests.windows(2) {
+            assert_eq!(self.of(pair[0]), self.of(pair[1]), "{} and {}", pair[0], pair[1]);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "issue 3: a walk by startIndex has no bookmarks yet"]
+async fn costs_do_not_grow_with_the_directory() {
+    let mut small = Bench::new(SMALL).await;
+    small.measure().await;
+    let mut guard = large().await;
+    let large = guard.as_mut().expect("it was made");
+    large.measure().await;
+    let a_hundred: Expect = expect![[r#"
+        GET /Users/{id}                                      3     0  GetItem 1, Query 2
+          without groups                                     1     0  GetItem 1
+        userName eq, found                                   4     0  BatchGetItem 1, GetItem 1, Query 2
+        userName eq, nobody                                  1     0  GetItem 1
+        externalId eq                                        4     0  BatchGetItem 1, Query 3
+        emails.value eq                                      4     0  BatchGetItem 1, Query 3
+        emails[type eq "work"].value eq                      4     0  BatchGetItem 1, Query 3
+        emails[type eq "work" and value eq …]                4     0  BatchGetItem 1, Query 3
+        userName eq or externalId eq                         7     0  BatchGetItem 1, GetItem 1, Query 4
+        id eq and active eq true                             3     0  BatchGetItem 1, Query 2
+        userName sw, three found                             8     0  BatchGetItem 1, Query 5
+        count=0                                              1     0  Query 1
+        a page of ten users, the first                       5     0  Query 4
+        a page of ten users, in the middle                  10     0  Query 5
+        a page of ten users, the last                       13     0  Query 5
+        a page of ten users, the first by cursor             4     1  PutItem 1, Query 3
+        a page of ten users, in the middle by cursor         5     1  GetItem 1, PutItem 1, Query 3
+        a page of ten users by userName, the first          24     0  BatchGetItem 1, Query 13
+        a page of ten users by userName, in the middle      26     0  BatchGetItem 1, Query 14
+        a page of ten users by userName, the last           25     0  BatchGetItem 1, Query 14
+        a page of ten users by userName, the first by cursor    23     1  BatchGetItem 1, PutItem 1, Query 12
+        a page of ten users by userName, in the middle by cursor    24     1  BatchGetItem 1, GetItem 1, PutItem 1, Query 12
+        members of a fifth of all, ten by cursor            24     1  BatchGetItem 1, PutItem 1, Query 13
+        GET /Groups/{id} of ten, without members             1     0  GetItem 1
+          of a fifth of all, without members                 1     0  GetItem 1
+        GET /Groups/{id} of ten                              3     0  GetItem 1, Query 2
+        displayName eq, without members                      2     0  BatchGetItem 1, GetItem 1
+        members[value eq …], without members                 5     0  BatchGetItem 2, Query 3
+        id eq and members[value eq …], without members       3     0  BatchGetItem 2, Query 1
+        GET /Groups/{id} of a fifth of all                   3     0  GetItem 1, Query 2
+        members of a fifth of all, ten by index             26     0  BatchGetItem 1, Query 15
+        title eq, ten of a tenth of all                     32     0  BatchGetItem 1, Query 13
+        title eq, ten by cursor                             21     0  Query 12
+        a page of seven in the middle, without a walk       10     0  Query 5
+        PATCH active                                         3     2  GetItem 1, Query 2, TransactWriteItems 1
+          again, which changes nothing                       3     0  GetItem 1, Query 2
+        add a member to a group of ten                       0     8  TransactWriteItems 1
+        remove a member of a group of ten                    0     6  TransactWriteItems 1
+        add a member to a group of a fifth of all            0     8  TransactWriteItems 1
+        remove a member of a group of a fifth of all         0     6  TransactWriteItems 1
+        POST /Users with a userName                          0     6  TransactWriteItems 1
+        DELETE /Users/{id}                                   2     9  BatchWriteItem 1, GetItem 1, Query 1, TransactWriteItems 1
+        POST /Users with externalId and an e-mail            0    10  TransactWriteItems 1
+        PUT /Users/{id} without them                         3    10  GetItem 1, Query 2, TransactWriteItems 1
+        DELETE /Users/{id}                                   2     9  BatchWriteItem 1, GetItem 1, Query 1, TransactWriteItems 1
+    "#]];
+    a_hundred.assert_eq(&small.table());
+    let ten_thousand: Expect = expect![[r#"
+        GET /Users/{id}                                      3     0  GetItem 1, Query 2
+          without groups                                     1     0  GetItem 1
+        userName eq, found                                   4     0  BatchGetItem 1, GetItem 1, Query 2
+        userName eq, nobody                                  1     0  GetItem 1
+        externalId eq                                        4     0  BatchGetItem 1, Query 3
+        emails.value eq                                      4     0  BatchGetItem 1, Query 3
+        emails[type eq "work"].value eq                      4     0  BatchGetItem 1, Query 3
+        emails[type eq "work" and value eq …]                4     0  BatchGetItem 1, Query 3
+        userName eq or externalId eq                         7     0  BatchGetItem 1, GetItem 1, Query 4
+        id eq and active eq true                             3     0  BatchGetItem 1, Query 2
+        userName sw, three found                             8     0  BatchGetItem 1, Query 5
+        count=0                                              1     0  Query 1
+        a page of ten users, the first                       5     0  Query 4
+        a page of ten users, in the middle                 505     0  Query 9
+        a page of ten users, the last                     1003     0  Query 14
+        a page of ten users, the first by cursor             4     1  PutItem 1, Query 3
+        a page of ten users, in the middle by cursor         5     1  GetItem 1, PutItem 1, Query 3
+        a page of ten users by userName, the first          24     0  BatchGetItem 1, Query 13
+        a page of ten users by userName, in the middle     129     0  BatchGetItem 1, Query 18
+        a page of ten users by userName, the last          233     0  BatchGetItem 1, Query 23
+        a page of ten users by userName, the first by cursor    23     1  BatchGetItem 1, PutItem 1, Query 12
+        a page of ten users by userName, in the middle by cursor    24     1  BatchGetItem 1, GetItem 1, PutItem 1, Query 12
+        members of a fifth of all, ten by cursor            24     1  BatchGetItem 1, PutItem 1, Query 13
+        GET /Groups/{id} of ten, without members             1     0  GetItem 1
+          of a fifth of all, without members                 1     0  GetItem 1
+        GET /Groups/{id} of ten                              3     0  GetItem 1, Query 2
+        displayName eq, without members                      2     0  BatchGetItem 1, GetItem 1
+        members[value eq …], without members                 5     0  BatchGetItem 2, Query 3
+        id eq and members[value eq …], without members       3     0  BatchGetItem 2, Query 1
+        GET /Groups/{id} of a fifth of all                  53     0  GetItem 1, Query 4
+        members of a fifth of all, ten by index             76     0  BatchGetItem 1, Query 17
+        title eq, ten of a tenth of all                   1024     0  BatchGetItem 1, Query 30
+        title eq, ten by cursor                            111     1  PutItem 1, Query 12
+        a page of seven in the middle, without a walk      505     0  Query 10
+        PATCH active                                         3     2  GetItem 1, Query 2, TransactWriteItems 1
+          again, which changes nothing                       3     0  GetItem 1, Query 2
+        add a member to a group of ten                       0     8  TransactWriteItems 1
+        remove a member of a group of ten                    0     6  TransactWriteItems 1
+        add a member to a group of a fifth of all            0     8  TransactWriteItems 1
+        remove a member of a group of a fifth of all         0     6  TransactWriteItems 1
+        POST /Users with a userName                          0     6  TransactWriteItems 1
+        DELETE /Users/{id}                                   2     9  BatchWriteItem 1, GetItem 1, Query 1, TransactWriteItems 1
+        POST /Users with externalId and an e-mail            0    10  TransactWriteItems 1
+        PUT /Users/{id} without them                         3    10  GetItem 1, Query 2, TransactWriteItems 1
+        DELETE /Users/{id}                                   2     9  BatchWriteItem 1, GetItem 1, Query 1, TransactWriteItems 1
+    "#]];
+    ten_thousand.assert_eq(&large.table());
+    for (a, b) in small.rows.iter().zip(&large.rows) {
+        assert_eq!(a.request, b.request);
+        assert!(a.grows == Grows::WithSize || a.cost == b.cost, "{}: {} and {}", a.request, a.cost, b.cost);
+    }
+    for bench in [&small, large] {
+        for request in [
+            "  without groups",
+            "count=0",
+            "GET /Groups/{id} of ten, without members",
+            "  of a fifth of all, without members",
+            "userName eq, nobody",
+        ] {
+            bench.is_one_read(request);
+        }
+        bench.cost_the_same(&["add a member to a group of ten", "add a member to a group of a fifth of all"]);
+        bench.cost_the_same(&[
+            "remove a member of a group of ten",
+            "remove a member of a group of a fifth of all",
+        ]);
+        for order in ["a page of ten users", "a page of ten users by userName"] {
+            let by_cursor =
+                [format!("{order}, the first by cursor"), format!("{order}, in the middle by cursor")];
+            let (first, middle) = (bench.of(&by_cursor[0]), bench.of(&by_cursor[1]));
+            // The cursor itself is read.
+            assert!(middle.read - first.read <= 1.0, "{first}, then {middle}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "issue 3: a walk by startIndex has no bookmarks yet"]
+async fn every_page_of_a_walk_through_ten_thousand_costs_the_same() {
+    let guard = large().await;
+    let bench = guard.as_ref().expect("it was made");
+    for way in [Way::Index, Way::Cursor] {
+        let query = Query::of(USERS).with("count", 1_000).with("attributes", "id");
+        let (mut costs, mut seen) = (Vec::new(), Vec::new());
+        let mut next = Some(String::new());
+        while let Some(cursor) = next {
+            let query = match way {
+                Way::Index => query.clone().with("startIndex", seen.len() + 1),
+                Way::Cursor => query.clone().with("cursor", cursor),
+            };
+            let (answer, cost) = bench.cost(async |service| query.get(service).await).await;
+            seen.extend(each(resources(&answer.body), "id"));
+            costs.push(cost.to_string());
+            next = match way {
+                Way::Index => (seen.len() < LARGE).then(String::new),
+                Way::Cursor => answer.body["nextCursor"].as_str().map(str::to_owned),
+            };
+        }
+        assert_eq!(seen, bench.users, "{way:?}");
+        assert_eq!(costs.len(), 10);
+        // But for the bookmark, which the first page does not read and the last one does not leave.
+        assert!(costs[1..9].windows(2).all(|pair| pair[0] == pair[1]), "{way:?}: {costs:#?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_scan_of_ten_thousand_finds_each_match_once_and_in_order() {
+    let guard = large().await;
+    let bench = guard.as_ref().expect("it was made");
+    let managers = || Query::of(USERS).filter("title eq \"manager\"").with("attributes", "id");
+    let whole = managers().with("count", 1_000).get(&bench.service).await.body;
+    assert_eq!(whole["totalResults"], bench.managers.len());
+    assert_eq!(each(resources(&whole), "id"), bench.managers);
+    let backward = managers().with("sortBy", "id").with("sortOrder", "descending").with("count", 1_000);
+    let mut backward = each(resources(&backward.get(&bench.service).await.body), "id");
+    backward.reverse();
+    assert_eq!(backward, bench.managers);
+    let pages = walk(&bench.service, &managers(), Way::Cursor, 300, async || ()).await;
+    assert_eq!(each(&all_of(&pages), "id"), bench.managers);
+    // A page that looked at ten thousand in vain is empty, and says where to go on.
+    let nobody = Query::of(USERS).filter("title eq \"nobody's\"");
+    let pages = walk(&bench.service, &nobody, Way::Cursor, 10, async || ()).await;
+    assert_eq!(all_of(&pages), Vec::<Value>::new());
+}
+
+/// A filter that no index helps with may look at a hundred thousand resources. How many there are is taken from the
+/// count, so that is what is made to say more.
+#[tokio::test]
+async fn a_scan_past_its_budget_is_refused_with_what_to_do_instead() {
+    let database = Database::memory().expect("a database in memory");
+    let client = local::embedded::client(database);
+    let service = Service::on(client.clone()).await;
+    service.user("ann").await;
+    let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
+    let number = aws_sdk_dynamodb::types::AttributeValue::N("100001".to_owned());
+    let item = [("pk", text("ORG#acme#COUNT")), ("sk", text("USER#99")), ("n", number)];
+    let item = item.map(|(name, value)| (name.to_owned(), value));
+    let put = client.put_item().table_name(Tables::default().resources).set_item(Some(item.into()));
+    put.send().await.expect("an answer");
+    let refused = Query::of(USERS).filter("title eq \"x\"").get(&service).await;
+    expect![[r#"
+        400
+        {
+          "schemas": [
+            "urn:ietf:params:scim:api:messages:2.0:Error"
+          ],
+          "status": "400",
+          "scimType": "tooMany",
+          "detail": "this query would have to look at more than 100000 resources; name one of the indexed attributes in the filter (id, meta.created, userName, externalId, emails.value), or page with a cursor and without sortBy"
+        }
+    "#]].assert_eq(&refused.snapshot());
+    for (query, expected) in [
+        (Query::of(USERS).filter("not (title pr)").with("cursor", ""), "200"),
+        (Query::of(USERS).filter("not (title pr)").with("cursor", "").with("sortBy", "userName"), "200"),
+        (Query::of(USERS).filter("not (title pr)").with("cursor", "").with("sortBy", "title"), "400 tooMany"),
+        (Query::of(USERS).with("sortBy", "title"), "400 tooMany"),
+        (Query::of(USERS).with("sortBy", "userName"), "200"),
+        (Query::of(USERS).filter("userName sw \"a\" and not (title pr)"), "200"),
+        (Query::of(USERS).filter("meta.created ge \"2026-11-23T09:00:00Z\" and not (title pr)"), "200"),
+        (Query::of(USERS), "200"),
+        (Query::of(GROUPS).filter("externalId co \"x\""), "200"),
+    ] {
+        assert_eq!(query.get(&service).await.verdict(), expected, "{query:?}");
+    }
+    let method = Method::POST;
+    let search = service.request(method, "/.search", json!({ "filter": "meta.version co \"x\"" })).await;
+    assert_eq!(search.verdict(), "400 tooMany");
+}

@@ -1,0 +1,383 @@
+//! What a query may say: searches by `POST`, sorting, and which attributes an answer shows.
+
+use axum::http::Method;
+use expect_test::{Expect, expect};
+use serde_json::{Value, json};
+use tests::{Answer, Service};
+use time::Duration;
+
+use super::{GROUPS, Query, ROOT, USERS, Way, all_of, each, encode, resources, walk, with_hands};
+
+/// Four users and two groups with everything a query may ask for; made one after the other.
+async fn directory() -> (Service, Vec<String>, Vec<String>) {
+    let (service, hands) = with_hands().await;
+    let mut users = Vec::new();
+    for (name, title, mail) in [
+        ("bea", "b", "z@x.example"),
+        ("Ann", "B", "y@x.example"),
+        ("cy", "a", "x@x.example"),
+        ("dot", "", "w@x.example"),
+    ] {
+        hands.advance(Duration::milliseconds(1));
+        let body = json!({
+            "userName": name, "title": title, "externalId": name, "active": name != "cy",
+            "name": { "givenName": name, "familyName": "x" }, "emails": [{ "value": mail, "type": "work" }],
+        });
+        users.push(service.post(USERS, body).await.id());
+    }
+    let mut groups = Vec::new();
+    for (name, members) in [("y", &users[..2]), ("X", &users[1..3])] {
+        hands.advance(Duration::milliseconds(1));
+        let members: Vec<&str> = members.iter().map(String::as_str).collect();
+        groups.push(service.group(name, &members).await);
+    }
+    (service, users, groups)
+}
+
+/// The answer without what is another one each time.
+fn lasting(mut answer: Answer) -> Value {
+    if let Some(cursor) = answer.body.get_mut("nextCursor") {
+        *cursor = "given".into();
+    }
+    json!([answer.status, answer.body])
+}
+
+#[tokio::test]
+async fn a_search_answers_as_the_get_does() {
+    let (service, users, groups) = directory().await;
+    let member = format!("groups.value eq \"{}\"", groups[0]);
+    let team = format!("members[value eq \"{}\"]", users[1]);
+    let cases: [(&'static str, Vec<(&'static str, &str)>); 22] = [
+        (USERS, vec![]),
+        (USERS, vec![("count", "0")]),
+        (USERS, vec![("count", "2"), ("startIndex", "2")]),
+        (USERS, vec![("count", "-5"), ("startIndex", "-5")]),
+        (USERS, vec![("startIndex", "99")]),
+        (USERS, vec![("cursor", ""), ("count", "2")]),
+        (USERS, vec![("cursor", "nonsense")]),
+        (USERS, vec![("filter", "userName eq \"ANN\"")]),
+        (USERS, vec![("filter", &member), ("sortBy", "userName")]),
+        (USERS, vec![("filter", "nonsense")]),
+        (USERS, vec![("filter", "title pr"), ("sortBy", "title"), ("sortOrder", "descending")]),
+        (USERS, vec![("sortBy", "nonsense")]),
+        (USERS, vec![("attributes", "userName,emails.type,nonsense")]),
+        (USERS, vec![("attributes", "id")]),
+        (USERS, vec![("excludedAttributes", "meta,name.givenName,id")]),
+        (USERS, vec![("attributes", "userName"), ("excludedAttributes", "meta")]),
+        (USERS, vec![("aadOptscim062020", "")]),
+        (GROUPS, vec![]),
+        (GROUPS, vec![("excludedAttributes", "members")]),
+        (GROUPS, vec![("filter", &team), ("attributes", "displayName")]),
+        (GROUPS, vec![("filter", "displayName sw \"x\""), ("count", "1")]),
+        (GROUPS, vec![("filter", "userName eq \"x\"")]),
+    ];
+    for (path, parameters) in cases {
+        let query = parameters.iter().fold(Query::of(path), |query, (name, value)| query.with(name, value));
+        let got = lasting(query.get(&service).await);
+        assert_eq!(lasting(query.search(&service).await), got, "{query:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_search_names_attributes_in_lists() {
+    let (service, ..) = directory().await;
+    for (body, expected) in [
+        (json!({ "attributes": ["userName", "emails.value"] }), "emails,id,schemas,userName"),
+        (json!({ "attributes": ["userName"], "excludedAttributes": [] }), "id,schemas,userName"),
+        (
+            json!({ "ATTRIBUTES": ["urn:ietf:params:scim:schemas:core:2.0:User:userName"] }),
+            "id,schemas,userName",
+        ),
+        (json!({ "attributes": "userName,title" }), "id,schemas,title,userName"),
+        (json!({ "attributes": [] }), "active,emails,externalId,groups,id,meta,name,schemas,title,userName"),
+        (
+            json!({ "attributes": null }),
+            "active,emails,externalId,groups,id,meta,name,schemas,title,userName",
+        ),
+        (
+            json!({ "excludedAttributes": ["meta", "groups", "emails", "name"] }),
+            "active,externalId,id,schemas,title,userName",
+        ),
+        (json!({ "attributes": ["userName"], "excludedAttributes": ["meta"] }), "400 invalidValue"),
+        (json!({ "attributes": [1] }), "400 invalidValue"),
+        (json!({ "attributes": { "a": "b" } }), "400 invalidValue"),
+        (json!({ "filter": true }), "400 invalidValue"),
+        (json!({ "filter": "" }), "400 invalidFilter"),
+        (json!({ "count": "x" }), "400 invalidValue"),
+        (json!({ "startIndex": 1.5 }), "400 invalidValue"),
+        (json!({ "count": 1, "Count": 2 }), "400 invalidValue"),
+        (json!([]), "400 invalidSyntax"),
+        (json!("x"), "400 invalidSyntax"),
+    ] {
+        let answer = service.post("/Users/.search", body.clone()).await;
+        let shown = || {
+            let first = resources(&answer.body)[0].as_object().expect("a user");
+            let mut names: Vec<&str> = first.keys().map(String::as_str).collect();
+            names.sort_unstable();
+            names.join(",")
+        };
+        assert_eq!(if answer.status == 200 { shown() } else { answer.verdict() }, expected, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_search_of_everything_goes_through_users_then_groups() {
+    let (service, users, groups) = directory().await;
+    let all = [users, groups].concat();
+    for way in [Way::Index, Way::Cursor] {
+        for count in 1..=7 {
+            let pages = walk(&service, &Query::of(ROOT), way, count, async || ()).await;
+            assert_eq!(each(&all_of(&pages), "id"), all, "{way:?} in pages of {count}");
+            if way == Way::Index {
+                assert!(pages.iter().all(|page| page["totalResults"] == 6), "{pages:#?}");
+            }
+        }
+    }
+    for (index, count, expected) in
+        [(1, 0, 0..0), (4, 1, 3..4), (4, 2, 3..5), (5, 9, 4..6), (6, 9, 5..6), (7, 9, 6..6), (90, 9, 6..6)]
+    {
+        let answer = Query::of(ROOT).with("startIndex", index).with("count", count).ask(&service).await.body;
+        assert_eq!(each(resources(&answer), "id"), all[expected], "{count} from {index}");
+        assert_eq!(answer["totalResults"], 6);
+    }
+}
+
+#[tokio::test]
+async fn an_attribute_of_one_type_is_one_without_a_value_of_the_other() {
+    let (service, ..) = directory().await;
+    for (filter, expected) in [
+        ("userName eq \"ann\" or displayName eq \"X\"", "Ann,X"),
+        ("userName pr and not (title pr)", "dot"),
+        ("members pr", "y,X"),
+        ("not (userName pr)", "y,X"),
+        ("displayName pr", "y,X"),
+        ("emails.type eq \"work\" and active eq false", "cy"),
+        ("meta.resourceType eq \"Group\"", "y,X"),
+        ("nonsense pr", "400 invalidFilter"),
+    ] {
+        let answer = Query::of(ROOT).filter(filter).ask(&service).await;
+        let found = || {
+            let name = |shown: &Value| {
+                let name = shown.get("userName").or(shown.get("displayName")).and_then(Value::as_str);
+                name.unwrap_or_default().to_owned()
+            };
+            resources(&answer.body).iter().map(name).collect::<Vec<_>>().join(",")
+        };
+        assert_eq!(if answer.status == 200 { found() } else { answer.verdict() }, expected, "{filter}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_sorted_by_is_refused() {
+    let (service, ..) = directory().await;
+    for (path, by, order, expected) in [
+        (USERS, "nonsense", "ascending", "400 invalidValue"),
+        (USERS, "name", "ascending", "400 invalidValue"),
+        (USERS, "meta", "ascending", "400 invalidValue"),
+        (USERS, "password", "ascending", "400 invalidValue"),
+        (USERS, "members", "ascending", "400 invalidValue"),
+        (USERS, "x509Certificates.value", "ascending", "400 invalidValue"),
+        (USERS, "emails[type eq \"work\"].value", "ascending", "400 invalidValue"),
+        (USERS, "((", "ascending", "400 invalidValue"),
+        (USERS, "userName,title", "ascending", "400 invalidValue"),
+        (USERS, "userName", "up", "400 invalidValue"),
+        (USERS, "", "up", "400 invalidValue"),
+        (USERS, "", "", "200"),
+        (USERS, "USERNAME", "DESCENDING", "200"),
+        (USERS, "urn:ietf:params:scim:schemas:core:2.0:User:userName", "", "200"),
+        (GROUPS, "userName", "ascending", "400 invalidValue"),
+        (ROOT, "userName", "ascending", "200"),
+        (ROOT, "nonsense", "ascending", "400 invalidValue"),
+    ] {
+        let query = Query::of(path).with("sortBy", by).with("sortOrder", order);
+        let paged = query.clone().with("cursor", "");
+        for query in [query, paged] {
+            let answer = query.ask(&service).await;
+            assert_eq!(answer.verdict(), expected, "{query:?}: {}", answer.body["detail"]);
+        }
+    }
+}
+
+/// Memberships are not in the document: sorting by them works, or is refused; it does not quietly do nothing.
+#[tokio::test]
+async fn sorting_by_memberships_sorts_or_is_refused() {
+    let (service, users, groups) = directory().await;
+    // The first of each user's groups: y, y, X, none. The first member of each group: bea, Ann.
+    let by_group = [&users[0], &users[1], &users[2], &users[3]];
+    let by_member = [&groups[0], &groups[1]];
+    for (path, by, ascending) in [
+        (USERS, "groups", &by_group[..]),
+        (USERS, "groups.value", &by_group),
+        (GROUPS, "members.value", &by_member),
+    ] {
+        let query = Query::of(path).with("sortBy", by).with("sortOrder", "descending");
+        let answer = query.ask(&service).await;
+        if answer.status == 200 {
+            let mut expected: Vec<String> = ascending.iter().map(|id| (*id).clone()).collect();
+            expected.reverse();
+            assert_eq!(each(resources(&answer.body), "id"), expected, "{query:?}");
+        } else {
+            assert_eq!(answer.verdict(), "400 invalidValue", "{query:?}");
+        }
+    }
+    // Joined in another order than made, the groups' order is the other one.
+    let late = service.user("late").await;
+    let early = service.group("early", &[&late, &users[3]]).await;
+    let answer = Query::of(GROUPS).with("sortBy", "members.value").ask(&service).await;
+    if answer.status == 200 {
+        assert_eq!(each(resources(&answer.body), "id"), [groups[0].clone(), groups[1].clone(), early]);
+    }
+}
+
+#[tokio::test]
+async fn no_key_is_a_user() {
+    let (service, ..) = directory().await;
+    for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+        let body = if method == Method::GET || method == Method::DELETE { Value::Null } else { json!({}) };
+        let answer = service.request(method.clone(), "/Me", body).await;
+        assert_eq!(answer.status, 501, "{method}");
+        assert_eq!(answer.header("content-type"), "application/scim+json");
+    }
+    expect![[r#"
+        501
+        {
+          "schemas": [
+            "urn:ietf:params:scim:api:messages:2.0:Error"
+          ],
+          "status": "501",
+          "detail": "a key stands for no user, so there is no /Me; users are at /Users"
+        }
+    "#]]
+    .assert_eq(&service.get("/Me").await.snapshot());
+}
+
+/// The bodies that requests on a new user, or a new group, are answered with under such parameters.
+async fn shown(path: &str, parameters: &str, expected: Expect) {
+    let (service, hands) = with_hands().await;
+    let member = service.user("member").await;
+    hands.advance(Duration::milliseconds(1));
+    let (body, changed, operations) = if path == USERS {
+        let body = |title: &str| {
+            json!({
+                "userName": "ann", "title": title, "name": { "givenName": "Ann", "familyName": "X" },
+                "emails": [{ "value": "ann@x.example", "type": "work" }],
+            })
+        };
+        (body("a"), body("b"), json!([{ "op": "replace", "path": "title", "value": "c" }]))
+    } else {
+        let body = |name: &str| json!({ "displayName": name, "members": [{ "value": member }] });
+        (body("a"), body("b"), json!([{ "op": "replace", "path": "displayName", "value": "c" }]))
+    };
+    let created = service.post(&format!("{path}?{parameters}"), body).await;
+    let item = format!("{path}/{}", created.id());
+    let mut text = String::new();
+    let answers = [
+        ("POST", created.clone()),
+        ("PUT", service.put(&format!("{item}?{parameters}"), changed).await),
+        ("PATCH", service.patch(&format!("{item}?{parameters}"), operations).await),
+        ("GET", service.get(&format!("{item}?{parameters}")).await),
+    ];
+    for (method, answer) in answers {
+        let body = answer.body.to_string().replace(&created.id(), "{id}").replace(&member, "{member}");
+        let body = match answer.body["meta"]["version"].as_str() {
+            Some(version) => body.replace(&version.replace('"', "\\\""), "{version}"),
+            None => body,
+        };
+        text += &format!("{method} {}: {body}\n", answer.status);
+    }
+    expected.assert_eq(&text);
+}
+
+#[tokio::test]
+async fn answers_show_the_attributes_asked_for() {
+    shown(USERS, "attributes=title,name.givenName", expect![[r#"
+        POST 201: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"id":"{id}","name":{"givenName":"Ann"},"title":"a"}
+        PUT 200: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"id":"{id}","name":{"givenName":"Ann"},"title":"b"}
+        PATCH 200: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"id":"{id}","name":{"givenName":"Ann"},"title":"c"}
+        GET 200: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"id":"{id}","name":{"givenName":"Ann"},"title":"c"}
+    "#]]).await;
+    shown(USERS, "attributes=emails.type", expect![[r#"
+        POST 201: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"id":"{id}","emails":[{"type":"work"}]}
+        PUT 200: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"id":"{id}","emails":[{"type":"work"}]}
+        PATCH 200: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"id":"{id}","emails":[{"type":"work"}]}
+        GET 200: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"id":"{id}","emails":[{"type":"work"}]}
+    "#]]).await;
+    shown(
+        GROUPS,
+        "attributes=displayName",
+        expect![[r#"
+        POST 201: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"id":"{id}","displayName":"a"}
+        PUT 200: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"id":"{id}","displayName":"b"}
+        PATCH 200: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"id":"{id}","displayName":"c"}
+        GET 200: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"id":"{id}","displayName":"c"}
+    "#]],
+    )
+    .await;
+    shown(GROUPS, "attributes=members.value", expect![[r#"
+        POST 201: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"id":"{id}","members":[{"value":"{member}"}]}
+        PUT 200: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"id":"{id}","members":[{"value":"{member}"}]}
+        PATCH 200: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"id":"{id}","members":[{"value":"{member}"}]}
+        GET 200: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"id":"{id}","members":[{"value":"{member}"}]}
+    "#]]).await;
+}
+
+#[tokio::test]
+async fn answers_leave_out_the_attributes_excluded() {
+    shown(USERS, "excludedAttributes=meta,groups,name.familyName,emails,id", expect![[r#"
+        POST 201: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"id":"{id}","userName":"ann","name":{"givenName":"Ann"},"title":"a"}
+        PUT 200: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"id":"{id}","userName":"ann","name":{"givenName":"Ann"},"title":"b"}
+        PATCH 200: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"id":"{id}","userName":"ann","name":{"givenName":"Ann"},"title":"c"}
+        GET 200: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"id":"{id}","userName":"ann","name":{"givenName":"Ann"},"title":"c"}
+    "#]]).await;
+    shown(
+        GROUPS,
+        "excludedAttributes=members,meta",
+        expect![[r#"
+        POST 201: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"id":"{id}","displayName":"a"}
+        PUT 200: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"id":"{id}","displayName":"b"}
+        PATCH 200: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"id":"{id}","displayName":"c"}
+        GET 200: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"id":"{id}","displayName":"c"}
+    "#]],
+    )
+    .await;
+    shown(GROUPS, "excludedAttributes=", expect![[r#"
+        POST 201: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"id":"{id}","displayName":"a","members":[{"value":"{member}","$ref":"https://scim.test/scim/v2/Users/{member}","type":"User"}],"meta":{"resourceType":"Group","created":"2026-11-23T09:00:00.124Z","lastModified":"2026-11-23T09:00:00.124Z","location":"https://scim.test/scim/v2/Groups/{id}","version":"{version}"}}
+        PUT 200: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"id":"{id}","displayName":"b","members":[{"value":"{member}","$ref":"https://scim.test/scim/v2/Users/{member}","type":"User"}],"meta":{"resourceType":"Group","created":"2026-11-23T09:00:00.124Z","lastModified":"2026-11-23T09:00:00.124Z","location":"https://scim.test/scim/v2/Groups/{id}","version":"{version}"}}
+        PATCH 204: null
+        GET 200: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"id":"{id}","displayName":"c","members":[{"value":"{member}","$ref":"https://scim.test/scim/v2/Users/{member}","type":"User"}],"meta":{"resourceType":"Group","created":"2026-11-23T09:00:00.124Z","lastModified":"2026-11-23T09:00:00.124Z","location":"https://scim.test/scim/v2/Groups/{id}","version":"{version}"}}
+    "#]]).await;
+}
+
+#[tokio::test]
+async fn attributes_and_excluded_ones_at_once_are_refused_before_anything_is_done() {
+    let (service, ..) = directory().await;
+    let both = "attributes=userName&excludedAttributes=title";
+    let before = service.get(USERS).await.body;
+    let id = before["Resources"][0]["id"].as_str().expect("an id").to_owned();
+    let item = format!("/Users/{id}?{both}");
+    let operations = json!([{ "op": "replace", "path": "title", "value": "c" }]);
+    for answer in [
+        service.post(&format!("/Users?{both}"), json!({ "userName": "new" })).await,
+        service.put(&item, json!({ "userName": "new" })).await,
+        service.patch(&item, operations).await,
+        service.get(&item).await,
+        service.get(&format!("/Users?{both}")).await,
+    ] {
+        assert_eq!(answer.verdict(), "400 invalidValue");
+    }
+    assert_eq!(service.get(USERS).await.body, before);
+}
+
+#[tokio::test]
+async fn a_filter_in_a_get_may_be_encoded_in_any_way() {
+    let (service, ..) = directory().await;
+    for filter in [
+        "userName+eq+%22ann%22".to_owned(),
+        "userName%20eq%20%22ann%22".to_owned(),
+        encode("userName eq \"ann\""),
+        encode("urn:ietf:params:scim:schemas:core:2.0:User:userName EQ \"\\u0041nn\""),
+    ] {
+        let answer = service.get(&format!("/Users?filter={filter}")).await;
+        assert_eq!(each(resources(&answer.body), "userName"), ["Ann"], "{filter}");
+    }
+}
