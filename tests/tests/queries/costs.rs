@@ -61,6 +61,9 @@ enum Grows {
     WithSize,
 }
 
+/// A page by index that is not the first. Issue 3: `Never`, as soon as walks by `startIndex` leave bookmarks.
+const BY_INDEX: Grows = Grows::WithSize;
+
 /// The large directory, for one test at a time.
 static LARGE_BENCH: Mutex<Option<Bench>> = Mutex::const_new(None);
 
@@ -114,7 +117,7 @@ impl Bench {
             made.extend(maker.await.expect("a maker of users"));
         }
         made.sort_unstable();
-        let is_manager = |number: &usize| number % MANAGERS == 0;
+        let is_manager = |number: &usize| number.is_multiple_of(MANAGERS);
         let managers =
             made.iter().filter(|(_, number)| is_manager(number)).map(|(id, _)| id.clone()).collect();
         let users: Vec<String> = made.into_iter().map(|(id, _)| id).collect();
@@ -165,10 +168,10 @@ impl Bench {
             let query = query.clone().with("count", self.size / 10).with("attributes", "id");
             let query = match way {
                 Way::Index => query.with("startIndex", 1 + pages * self.size / 10),
-                Way::Cursor => query.with("cursor", next),
+                Way::Cursor => query.with("cursor", &next),
             };
             let page = query.get(&self.service).await.body;
-            next = page["nextCursor"].as_str().unwrap_or_default().to_owned();
+            page["nextCursor"].as_str().unwrap_or_default().clone_into(&mut next);
             pages += 1;
         }
         if way == Way::Index { (1 + self.size / 2).to_string() } else { next }
@@ -229,10 +232,10 @@ impl Bench {
             self.list(never, &format!("{order}, the first"), 10, ten(&query)).await;
             let index = self.middle(&query, Way::Index).await;
             let middle = ten(&query).with("startIndex", index);
-            self.list(never, &format!("{order}, in the middle"), 10, middle).await;
+            self.list(BY_INDEX, &format!("{order}, in the middle"), 10, middle).await;
             let before = query.clone().with("count", 10).with("startIndex", self.size - 19);
             before.get(&self.service).await;
-            self.list(never, &format!("{order}, the last"), 10, last(ten(&query), self.size)).await;
+            self.list(BY_INDEX, &format!("{order}, the last"), 10, last(ten(&query), self.size)).await;
             self.list(never, &format!("{order}, the first by cursor"), 10, ten(&query).with("cursor", ""))
                 .await;
             let cursor = self.middle(&query, Way::Cursor).await;
@@ -330,7 +333,7 @@ impl Bench {
         self.rows.iter().fold(String::new(), |mut table, Row { request, cost, .. }| {
             let calls: Vec<String> =
                 cost.calls.iter().map(|(call, times)| format!("{call} {times}")).collect();
-            let _ = writeln!(table, "{request:<48} {:>5} {:>5}  {}", cost.read, cost.write, calls.join(", "));
+            let _ = writeln!(table, "{request:<58} {:>5} {:>5}  {}", cost.read, cost.write, calls.join(", "));
             table
         })
     }
@@ -354,7 +357,6 @@ impl Bench {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "issue 3: a walk by startIndex has no bookmarks yet"]
 async fn costs_do_not_grow_with_the_directory() {
     let mut small = Bench::new(SMALL).await;
     small.measure().await;
@@ -362,99 +364,99 @@ async fn costs_do_not_grow_with_the_directory() {
     let large = guard.as_mut().expect("it was made");
     large.measure().await;
     let a_hundred: Expect = expect![[r#"
-        GET /Users/{id}                                      3     0  GetItem 1, Query 2
-          without groups                                     1     0  GetItem 1
-        userName eq, found                                   4     0  BatchGetItem 1, GetItem 1, Query 2
-        userName eq, nobody                                  1     0  GetItem 1
-        externalId eq                                        4     0  BatchGetItem 1, Query 3
-        emails.value eq                                      4     0  BatchGetItem 1, Query 3
-        emails[type eq "work"].value eq                      4     0  BatchGetItem 1, Query 3
-        emails[type eq "work" and value eq …]                4     0  BatchGetItem 1, Query 3
-        userName eq or externalId eq                         7     0  BatchGetItem 1, GetItem 1, Query 4
-        id eq and active eq true                             3     0  BatchGetItem 1, Query 2
-        userName sw, three found                             8     0  BatchGetItem 1, Query 5
-        count=0                                              1     0  Query 1
-        a page of ten users, the first                       5     0  Query 4
-        a page of ten users, in the middle                  10     0  Query 5
-        a page of ten users, the last                       13     0  Query 5
-        a page of ten users, the first by cursor             4     1  PutItem 1, Query 3
-        a page of ten users, in the middle by cursor         5     1  GetItem 1, PutItem 1, Query 3
-        a page of ten users by userName, the first          24     0  BatchGetItem 1, Query 13
-        a page of ten users by userName, in the middle      26     0  BatchGetItem 1, Query 14
-        a page of ten users by userName, the last           25     0  BatchGetItem 1, Query 14
-        a page of ten users by userName, the first by cursor    23     1  BatchGetItem 1, PutItem 1, Query 12
-        a page of ten users by userName, in the middle by cursor    24     1  BatchGetItem 1, GetItem 1, PutItem 1, Query 12
-        members of a fifth of all, ten by cursor            24     1  BatchGetItem 1, PutItem 1, Query 13
-        GET /Groups/{id} of ten, without members             1     0  GetItem 1
-          of a fifth of all, without members                 1     0  GetItem 1
-        GET /Groups/{id} of ten                              3     0  GetItem 1, Query 2
-        displayName eq, without members                      2     0  BatchGetItem 1, GetItem 1
-        members[value eq …], without members                 5     0  BatchGetItem 2, Query 3
-        id eq and members[value eq …], without members       3     0  BatchGetItem 2, Query 1
-        GET /Groups/{id} of a fifth of all                   3     0  GetItem 1, Query 2
-        members of a fifth of all, ten by index             26     0  BatchGetItem 1, Query 15
-        title eq, ten of a tenth of all                     32     0  BatchGetItem 1, Query 13
-        title eq, ten by cursor                             21     0  Query 12
-        a page of seven in the middle, without a walk       10     0  Query 5
-        PATCH active                                         3     2  GetItem 1, Query 2, TransactWriteItems 1
-          again, which changes nothing                       3     0  GetItem 1, Query 2
-        add a member to a group of ten                       0     8  TransactWriteItems 1
-        remove a member of a group of ten                    0     6  TransactWriteItems 1
-        add a member to a group of a fifth of all            0     8  TransactWriteItems 1
-        remove a member of a group of a fifth of all         0     6  TransactWriteItems 1
-        POST /Users with a userName                          0     6  TransactWriteItems 1
-        DELETE /Users/{id}                                   2     9  BatchWriteItem 1, GetItem 1, Query 1, TransactWriteItems 1
-        POST /Users with externalId and an e-mail            0    10  TransactWriteItems 1
-        PUT /Users/{id} without them                         3    10  GetItem 1, Query 2, TransactWriteItems 1
-        DELETE /Users/{id}                                   2     9  BatchWriteItem 1, GetItem 1, Query 1, TransactWriteItems 1
+        GET /Users/{id}                                                3     0  GetItem 1, Query 2
+          without groups                                               1     0  GetItem 1
+        userName eq, found                                             4     0  BatchGetItem 1, GetItem 1, Query 2
+        userName eq, nobody                                            1     0  GetItem 1
+        externalId eq                                                  4     0  BatchGetItem 1, Query 3
+        emails.value eq                                                4     0  BatchGetItem 1, Query 3
+        emails[type eq "work"].value eq                                4     0  BatchGetItem 1, Query 3
+        emails[type eq "work" and value eq …]                          4     0  BatchGetItem 1, Query 3
+        userName eq or externalId eq                                   7     0  BatchGetItem 1, GetItem 1, Query 4
+        id eq and active eq true                                       3     0  BatchGetItem 1, Query 2
+        userName sw, three found                                       8     0  BatchGetItem 1, Query 5
+        count=0                                                        1     0  Query 1
+        a page of ten users, the first                                 5     0  Query 4
+        a page of ten users, in the middle                            10     0  Query 5
+        a page of ten users, the last                                 13     0  Query 5
+        a page of ten users, the first by cursor                       4     1  PutItem 1, Query 3
+        a page of ten users, in the middle by cursor                   5     1  GetItem 1, PutItem 1, Query 3
+        a page of ten users by userName, the first                    24     0  BatchGetItem 1, Query 13
+        a page of ten users by userName, in the middle                26     0  BatchGetItem 1, Query 14
+        a page of ten users by userName, the last                     25     0  BatchGetItem 1, Query 14
+        a page of ten users by userName, the first by cursor          23     1  BatchGetItem 1, PutItem 1, Query 12
+        a page of ten users by userName, in the middle by cursor      24     1  BatchGetItem 1, GetItem 1, PutItem 1, Query 12
+        members of a fifth of all, ten by cursor                      24     1  BatchGetItem 1, PutItem 1, Query 13
+        GET /Groups/{id} of ten, without members                       1     0  GetItem 1
+          of a fifth of all, without members                           1     0  GetItem 1
+        GET /Groups/{id} of ten                                        3     0  GetItem 1, Query 2
+        displayName eq, without members                                2     0  BatchGetItem 1, GetItem 1
+        members[value eq …], without members                           5     0  BatchGetItem 2, Query 3
+        id eq and members[value eq …], without members                 3     0  BatchGetItem 2, Query 1
+        GET /Groups/{id} of a fifth of all                             3     0  GetItem 1, Query 2
+        members of a fifth of all, ten by index                       26     0  BatchGetItem 1, Query 15
+        title eq, ten of a tenth of all                               32     0  BatchGetItem 1, Query 13
+        title eq, ten by cursor                                       21     0  Query 12
+        a page of seven in the middle, without a walk                 10     0  Query 5
+        PATCH active                                                   3     2  GetItem 1, Query 2, TransactWriteItems 1
+          again, which changes nothing                                 3     0  GetItem 1, Query 2
+        add a member to a group of ten                                 0     8  TransactWriteItems 1
+        remove a member of a group of ten                              0     6  TransactWriteItems 1
+        add a member to a group of a fifth of all                      0     8  TransactWriteItems 1
+        remove a member of a group of a fifth of all                   0     6  TransactWriteItems 1
+        POST /Users with a userName                                    0     6  TransactWriteItems 1
+        DELETE /Users/{id}                                             2     9  BatchWriteItem 1, GetItem 1, Query 1, TransactWriteItems 1
+        POST /Users with externalId and an e-mail                      0    10  TransactWriteItems 1
+        PUT /Users/{id} without them                                   3    10  GetItem 1, Query 2, TransactWriteItems 1
+        DELETE /Users/{id}                                             2     9  BatchWriteItem 1, GetItem 1, Query 1, TransactWriteItems 1
     "#]];
     a_hundred.assert_eq(&small.table());
     let ten_thousand: Expect = expect![[r#"
-        GET /Users/{id}                                      3     0  GetItem 1, Query 2
-          without groups                                     1     0  GetItem 1
-        userName eq, found                                   4     0  BatchGetItem 1, GetItem 1, Query 2
-        userName eq, nobody                                  1     0  GetItem 1
-        externalId eq                                        4     0  BatchGetItem 1, Query 3
-        emails.value eq                                      4     0  BatchGetItem 1, Query 3
-        emails[type eq "work"].value eq                      4     0  BatchGetItem 1, Query 3
-        emails[type eq "work" and value eq …]                4     0  BatchGetItem 1, Query 3
-        userName eq or externalId eq                         7     0  BatchGetItem 1, GetItem 1, Query 4
-        id eq and active eq true                             3     0  BatchGetItem 1, Query 2
-        userName sw, three found                             8     0  BatchGetItem 1, Query 5
-        count=0                                              1     0  Query 1
-        a page of ten users, the first                       5     0  Query 4
-        a page of ten users, in the middle                 505     0  Query 9
-        a page of ten users, the last                     1003     0  Query 14
-        a page of ten users, the first by cursor             4     1  PutItem 1, Query 3
-        a page of ten users, in the middle by cursor         5     1  GetItem 1, PutItem 1, Query 3
-        a page of ten users by userName, the first          24     0  BatchGetItem 1, Query 13
-        a page of ten users by userName, in the middle     129     0  BatchGetItem 1, Query 18
-        a page of ten users by userName, the last          233     0  BatchGetItem 1, Query 23
-        a page of ten users by userName, the first by cursor    23     1  BatchGetItem 1, PutItem 1, Query 12
-        a page of ten users by userName, in the middle by cursor    24     1  BatchGetItem 1, GetItem 1, PutItem 1, Query 12
-        members of a fifth of all, ten by cursor            24     1  BatchGetItem 1, PutItem 1, Query 13
-        GET /Groups/{id} of ten, without members             1     0  GetItem 1
-          of a fifth of all, without members                 1     0  GetItem 1
-        GET /Groups/{id} of ten                              3     0  GetItem 1, Query 2
-        displayName eq, without members                      2     0  BatchGetItem 1, GetItem 1
-        members[value eq …], without members                 5     0  BatchGetItem 2, Query 3
-        id eq and members[value eq …], without members       3     0  BatchGetItem 2, Query 1
-        GET /Groups/{id} of a fifth of all                  53     0  GetItem 1, Query 4
-        members of a fifth of all, ten by index             76     0  BatchGetItem 1, Query 17
-        title eq, ten of a tenth of all                   1024     0  BatchGetItem 1, Query 30
-        title eq, ten by cursor                            111     1  PutItem 1, Query 12
-        a page of seven in the middle, without a walk      505     0  Query 10
-        PATCH active                                         3     2  GetItem 1, Query 2, TransactWriteItems 1
-          again, which changes nothing                       3     0  GetItem 1, Query 2
-        add a member to a group of ten                       0     8  TransactWriteItems 1
-        remove a member of a group of ten                    0     6  TransactWriteItems 1
-        add a member to a group of a fifth of all            0     8  TransactWriteItems 1
-        remove a member of a group of a fifth of all         0     6  TransactWriteItems 1
-        POST /Users with a userName                          0     6  TransactWriteItems 1
-        DELETE /Users/{id}                                   2     9  BatchWriteItem 1, GetItem 1, Query 1, TransactWriteItems 1
-        POST /Users with externalId and an e-mail            0    10  TransactWriteItems 1
-        PUT /Users/{id} without them                         3    10  GetItem 1, Query 2, TransactWriteItems 1
-        DELETE /Users/{id}                                   2     9  BatchWriteItem 1, GetItem 1, Query 1, TransactWriteItems 1
+        GET /Users/{id}                                                3     0  GetItem 1, Query 2
+          without groups                                               1     0  GetItem 1
+        userName eq, found                                             4     0  BatchGetItem 1, GetItem 1, Query 2
+        userName eq, nobody                                            1     0  GetItem 1
+        externalId eq                                                  4     0  BatchGetItem 1, Query 3
+        emails.value eq                                                4     0  BatchGetItem 1, Query 3
+        emails[type eq "work"].value eq                                4     0  BatchGetItem 1, Query 3
+        emails[type eq "work" and value eq …]                          4     0  BatchGetItem 1, Query 3
+        userName eq or externalId eq                                   7     0  BatchGetItem 1, GetItem 1, Query 4
+        id eq and active eq true                                       3     0  BatchGetItem 1, Query 2
+        userName sw, three found                                       8     0  BatchGetItem 1, Query 5
+        count=0                                                        1     0  Query 1
+        a page of ten users, the first                                 5     0  Query 4
+        a page of ten users, in the middle                           505     0  Query 9
+        a page of ten users, the last                               1003     0  Query 14
+        a page of ten users, the first by cursor                       4     1  PutItem 1, Query 3
+        a page of ten users, in the middle by cursor                   5     1  GetItem 1, PutItem 1, Query 3
+        a page of ten users by userName, the first                    24     0  BatchGetItem 1, Query 13
+        a page of ten users by userName, in the middle               129     0  BatchGetItem 1, Query 18
+        a page of ten users by userName, the last                    233     0  BatchGetItem 1, Query 23
+        a page of ten users by userName, the first by cursor          23     1  BatchGetItem 1, PutItem 1, Query 12
+        a page of ten users by userName, in the middle by cursor      24     1  BatchGetItem 1, GetItem 1, PutItem 1, Query 12
+        members of a fifth of all, ten by cursor                      24     1  BatchGetItem 1, PutItem 1, Query 13
+        GET /Groups/{id} of ten, without members                       1     0  GetItem 1
+          of a fifth of all, without members                           1     0  GetItem 1
+        GET /Groups/{id} of ten                                        3     0  GetItem 1, Query 2
+        displayName eq, without members                                2     0  BatchGetItem 1, GetItem 1
+        members[value eq …], without members                           5     0  BatchGetItem 2, Query 3
+        id eq and members[value eq …], without members                 3     0  BatchGetItem 2, Query 1
+        GET /Groups/{id} of a fifth of all                            53     0  GetItem 1, Query 4
+        members of a fifth of all, ten by index                       76     0  BatchGetItem 1, Query 17
+        title eq, ten of a tenth of all                             1024     0  BatchGetItem 1, Query 30
+        title eq, ten by cursor                                      111     1  PutItem 1, Query 12
+        a page of seven in the middle, without a walk                505     0  Query 10
+        PATCH active                                                   3     2  GetItem 1, Query 2, TransactWriteItems 1
+          again, which changes nothing                                 3     0  GetItem 1, Query 2
+        add a member to a group of ten                                 0     8  TransactWriteItems 1
+        remove a member of a group of ten                              0     6  TransactWriteItems 1
+        add a member to a group of a fifth of all                      0     8  TransactWriteItems 1
+        remove a member of a group of a fifth of all                   0     6  TransactWriteItems 1
+        POST /Users with a userName                                    0     6  TransactWriteItems 1
+        DELETE /Users/{id}                                             2     9  BatchWriteItem 1, GetItem 1, Query 1, TransactWriteItems 1
+        POST /Users with externalId and an e-mail                      0    10  TransactWriteItems 1
+        PUT /Users/{id} without them                                   3    10  GetItem 1, Query 2, TransactWriteItems 1
+        DELETE /Users/{id}                                             2     9  BatchWriteItem 1, GetItem 1, Query 1, TransactWriteItems 1
     "#]];
     ten_thousand.assert_eq(&large.table());
     for (a, b) in small.rows.iter().zip(&large.rows) {
@@ -486,33 +488,41 @@ async fn costs_do_not_grow_with_the_directory() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "issue 3: a walk by startIndex has no bookmarks yet"]
-async fn every_page_of_a_walk_through_ten_thousand_costs_the_same() {
+/// Every page of a walk costs the same, but for the bookmark, which the first page does not read and the last one does
+/// not leave.
+async fn pages_cost_the_same(way: Way) {
     let guard = large().await;
     let bench = guard.as_ref().expect("it was made");
-    for way in [Way::Index, Way::Cursor] {
-        let query = Query::of(USERS).with("count", 1_000).with("attributes", "id");
-        let (mut costs, mut seen) = (Vec::new(), Vec::new());
-        let mut next = Some(String::new());
-        while let Some(cursor) = next {
-            let query = match way {
-                Way::Index => query.clone().with("startIndex", seen.len() + 1),
-                Way::Cursor => query.clone().with("cursor", cursor),
-            };
-            let (answer, cost) = bench.cost(async |service| query.get(service).await).await;
-            seen.extend(each(resources(&answer.body), "id"));
-            costs.push(cost.to_string());
-            next = match way {
-                Way::Index => (seen.len() < LARGE).then(String::new),
-                Way::Cursor => answer.body["nextCursor"].as_str().map(str::to_owned),
-            };
-        }
-        assert_eq!(seen, bench.users, "{way:?}");
-        assert_eq!(costs.len(), 10);
-        // But for the bookmark, which the first page does not read and the last one does not leave.
-        assert!(costs[1..9].windows(2).all(|pair| pair[0] == pair[1]), "{way:?}: {costs:#?}");
+    let query = Query::of(USERS).with("count", 1_000).with("attributes", "id");
+    let (mut costs, mut seen) = (Vec::new(), Vec::new());
+    let mut next = Some(String::new());
+    while let Some(cursor) = next {
+        let query = match way {
+            Way::Index => query.clone().with("startIndex", seen.len() + 1),
+            Way::Cursor => query.clone().with("cursor", cursor),
+        };
+        let (answer, cost) = bench.cost(async |service| query.get(service).await).await;
+        seen.extend(each(resources(&answer.body), "id"));
+        costs.push(cost.to_string());
+        next = match way {
+            Way::Index => (seen.len() < LARGE).then(String::new),
+            Way::Cursor => answer.body["nextCursor"].as_str().map(str::to_owned),
+        };
     }
+    assert_eq!(seen, bench.users);
+    assert_eq!(costs.len(), 10);
+    assert!(costs[1..9].windows(2).all(|pair| pair[0] == pair[1]), "{costs:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_page_of_a_walk_by_cursor_through_ten_thousand_costs_the_same() {
+    pages_cost_the_same(Way::Cursor).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "issue 3: a walk by startIndex has no bookmarks yet"]
+async fn every_page_of_a_walk_by_index_through_ten_thousand_costs_the_same() {
+    pages_cost_the_same(Way::Index).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

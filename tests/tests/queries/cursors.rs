@@ -103,7 +103,7 @@ async fn a_cursor_that_was_never_given_is_refused() {
         format!("{given}0"),
         format!("{given} "),
         format!("{}{last}", &given[..end]),
-        format!("{},{given}", given),
+        format!("{given},{given}"),
         // Made at the end of time, and just now.
         "ffffffff-ffff-7fff-bfff-ffffffffffff".to_owned(),
         user,

@@ -270,22 +270,21 @@ async fn shown(path: &str, parameters: &str, expected: Expect) {
     };
     let created = service.post(&format!("{path}?{parameters}"), body).await;
     let item = format!("{path}/{}", created.id());
-    let mut text = String::new();
     let answers = [
         ("POST", created.clone()),
         ("PUT", service.put(&format!("{item}?{parameters}"), changed).await),
         ("PATCH", service.patch(&format!("{item}?{parameters}"), operations).await),
         ("GET", service.get(&format!("{item}?{parameters}")).await),
     ];
-    for (method, answer) in answers {
+    let lines = answers.into_iter().map(|(method, answer)| {
         let body = answer.body.to_string().replace(&created.id(), "{id}").replace(&member, "{member}");
         let body = match answer.body["meta"]["version"].as_str() {
             Some(version) => body.replace(&version.replace('"', "\\\""), "{version}"),
             None => body,
         };
-        text += &format!("{method} {}: {body}\n", answer.status);
-    }
-    expected.assert_eq(&text);
+        format!("{method} {}: {body}\n", answer.status)
+    });
+    expected.assert_eq(&lines.collect::<String>());
 }
 
 #[tokio::test]

@@ -179,7 +179,7 @@ impl Directory {
             let stored = self.read(kind, id).await?;
             match &stored.intent {
                 None => return Ok(stored),
-                Some(intent) => self.finish_intent(intent).await?,
+                Some(intent) => self.finish_intent(id, intent).await?,
             }
         }
     }
@@ -203,12 +203,20 @@ impl Directory {
     }
 
     /// Finishes the change that a group names as its intent.
-    pub(super) async fn finish_intent(&self, intent: &str) -> Result<(), Error> {
-        match self.get(&self.keys.pending().key(intent)).await? {
-            Some(item) => self.finish(&Change::from_item(&item)?).await,
-            // Finished by somebody else since.
-            None => Ok(()),
+    pub(super) async fn finish_intent(&self, group: &Id, intent: &str) -> Result<(), Error> {
+        if let Some(item) = self.get(&self.keys.pending().key(intent)).await? {
+            return self.finish(&Change::from_item(&item)?).await;
         }
+        // Finished by somebody else since, intent and all; or lost, and then the intent alone is left.
+        let mut transaction = Transaction::new();
+        transaction.update(
+            self.keys.resource(Kind::Group, group.as_str()),
+            format!("REMOVE {}", name::INTENT),
+            vec![],
+            Condition::expression(format!("{} = :change", name::INTENT)).with(":change", intent),
+            Meaning::Part,
+        );
+        self.transact(transaction).await.map(|_| ())
     }
 
     /// Carries out what is left of a change, however much that is and whoever began it.
@@ -302,8 +310,11 @@ impl Directory {
             Meaning::Part,
         );
         transaction.delete(self.header(change), None, Meaning::Unconditional);
-        // A refusal means that somebody else came to the end first.
-        self.transact(transaction).await.map(|_| ())
+        // A refusal means that somebody else came to the end first, or that the group does not know of the change.
+        if self.transact(transaction).await?.is_err() {
+            self.write_all(vec![wire::delete(&self.header(change))?]).await?;
+        }
+        Ok(())
     }
 
     /// Carries one part out, if nobody has.

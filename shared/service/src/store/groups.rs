@@ -215,7 +215,7 @@ impl Directory {
             };
             if let Some(group) = refusals.iter().find(|refusal| refusal.meaning == Meaning::Resource) {
                 let unfinished = group.item.as_ref().and_then(|item| text(item, name::INTENT).ok());
-                self.finish_intent(unfinished.ok_or_else(|| not_found(Kind::Group))?).await?;
+                self.finish_intent(&id, unfinished.ok_or_else(|| not_found(Kind::Group))?).await?;
                 continue;
             }
             self.reconsider(&mut difference, &refusals).await?;
