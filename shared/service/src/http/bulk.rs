@@ -262,13 +262,8 @@ impl Job {
                 answers.insert(index, answer);
             }
         }
-        for (index, id, mut members) in late {
-            let id_of =
-                |text: &str| text.strip_prefix(REFERENCE).and_then(|reference| ids.get(reference)).cloned();
-            for member in &mut members {
-                resolve(member, &id_of);
-            }
-            let response = self.carry_out(join(&id, members)).await;
+        for (index, id, members) in late {
+            let response = self.carry_out(join(&id, members).resolved(&ids)).await;
             if !response.status().is_success() {
                 // The operation was to create a group with these members, and is undone as a whole.
                 self.carry_out(Operation::on_group(Method::DELETE, &id, Value::Null)).await;

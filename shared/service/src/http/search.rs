@@ -7,7 +7,11 @@ use axum::{
     routing,
 };
 use scim::{
-    Invalid, ResourceType, filter::Predicate, message, projection::Projection, schema::RESOURCE_TYPES,
+    Invalid, ResourceType,
+    filter::{Filter, Predicate},
+    message,
+    projection::Projection,
+    schema::RESOURCE_TYPES,
     sort::Sort,
 };
 use serde_json::{Map, Value};
@@ -70,7 +74,9 @@ async fn query(
     let paging = parameters.paging()?;
     let names: Vec<&str> = kinds.iter().map(|kind| kind.resource_type().name).collect();
     let name = parameters.query_name(&names.join(","))?;
-    let parts = kinds.iter().map(|kind| Part::of(*kind, kinds, parameters)).collect::<Result<Vec<_>, _>>()?;
+    let filter = parameters.filter()?;
+    let parts = kinds.iter().map(|kind| Part::of(*kind, kinds, filter.as_ref(), parameters));
+    let parts = parts.collect::<Result<Vec<_>, _>>()?;
     let body = match paging {
         Paging::Index { start_index, count } => {
             let mut total = 0;
@@ -126,10 +132,14 @@ struct Part {
 }
 
 impl Part {
-    fn of(kind: Kind, kinds: &[Kind], parameters: &Parameters) -> Result<Self, Invalid> {
+    fn of(
+        kind: Kind,
+        kinds: &[Kind],
+        filter: Option<&Filter>,
+        parameters: &Parameters,
+    ) -> Result<Self, Invalid> {
         let resource_type = kind.resource_type();
         let others: &'static [&'static ResourceType] = if kinds.len() == 1 { &[] } else { &RESOURCE_TYPES };
-        let filter = parameters.filter()?;
         Ok(Self {
             kind,
             filter: filter.map(|filter| filter.resolve_among(resource_type, others)).transpose()?,

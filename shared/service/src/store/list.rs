@@ -96,11 +96,11 @@ enum RowsOf {
     Edges,
 }
 
-/// A resource of a collection, and its place in the order.
+/// A resource of a walk or a collection, and its place in the order.
 struct Found {
     position: String,
     id: Id,
-    /// What was read of it; read again for the page where a scan found more than is kept.
+    /// What was read of it; read for the page where only its key is known, or a scan found more than is kept.
     stored: Option<Stored>,
 }
 
@@ -236,7 +236,7 @@ impl Directory {
                 // Groups among the members are no users, so the rows have to be looked at.
                 let rows = self.query(walk.range(after).limit(PAGE)).await?;
                 for row in &rows.items {
-                    left -= usize::from(Row::of(walk.rows, kind, row)?.is_some());
+                    left -= usize::from(Found::of_row(walk.rows, kind, row)?.is_some());
                     if left == 0 {
                         return Ok(Some(sort_key(row)?.to_owned()));
                     }
@@ -279,9 +279,7 @@ impl Directory {
             let rows = self.query(walk.range(after.take()).limit(wanted + 1)).await?;
             let mut found = Vec::new();
             for row in &rows.items {
-                if let Some(row) = Row::of(walk.rows, request.kind, row)? {
-                    found.push(Found { position: row.position, id: row.id, stored: row.stored });
-                }
+                found.extend(Found::of_row(walk.rows, request.kind, row)?);
             }
             looked += rows.items.len();
             let stored = self.load_all(request.kind, found).await?;
@@ -641,16 +639,9 @@ impl Walk {
     }
 }
 
-/// An item of a walk.
-struct Row {
-    position: String,
-    id: Id,
-    stored: Option<Stored>,
-}
-
-impl Row {
-    /// `None` for a member of another kind.
-    fn of(rows: RowsOf, kind: Kind, item: &Item) -> Result<Option<Self>, Error> {
+impl Found {
+    /// What an item of a walk stands for; `None` for a member of another kind.
+    fn of_row(rows: RowsOf, kind: Kind, item: &Item) -> Result<Option<Self>, Error> {
         let position = sort_key(item)?.to_owned();
         let row = match rows {
             RowsOf::Resources => {
