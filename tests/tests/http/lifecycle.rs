@@ -886,7 +886,6 @@ async fn lists_are_in_the_order_of_creation_and_have_exact_totals() {
 }
 
 #[tokio::test]
-#[ignore = "issue 3: a walk by startIndex has no bookmarks yet"]
 async fn a_walk_in_pages_misses_nobody_while_others_come_and_go() {
     let times = Times::new().await;
     let mut ids = Vec::new();

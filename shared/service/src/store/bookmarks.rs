@@ -1,17 +1,18 @@
 //! Bookmarks: where a walk through a list goes on, kept in the table for an hour.
 //!
-//! A walk by cursor (RFC 9865) leaves one under the cursor itself, a random id: so a page costs a page wherever it is,
-//! nobody can make up a cursor, and no position, which may be somebody's name, is in a URL. A bookmark is good for the
-//! query it was made for and no other. Absent on purpose: bookmarks for `startIndex`, whose meaning is a count.
+//! A walk by cursor (RFC 9865) leaves one under the cursor itself, a random id: so nobody can make up a cursor, and no
+//! position, which may be somebody's name, is in a URL. A walk by index leaves one under the index. A bookmark is good
+//! for the query it was made for and no other; one by index, for the key that made it.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use scim::{Invalid, ScimType, id::Id};
 
 use super::{
     Directory,
-    items::{Item, text},
-    keys::{Key, Kind},
+    items::{Item, number, text},
+    keys::Kind,
     resources::string,
+    wire::put,
 };
 use crate::{Error, ambient::unix_millis};
 
@@ -21,34 +22,41 @@ pub const BOOKMARK_SECONDS: u64 = 3_600;
 const QUERY: &str = "query";
 const KIND: &str = "kind";
 const AFTER: &str = "after";
+const TOTAL: &str = "total";
+const GONE: &str = "gone";
 /// The table's time-to-live attribute.
 pub(super) const EXPIRES: &str = "expires";
 
 /// A place in a list: among the resources of that kind, after the one at that position.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// The kind.
-    pub kind: Kind,
-    /// The position of the last resource that was shown; none at the beginning.
-    pub after: Option<String>,
+pub(super) struct Place {
+    pub(super) kind: Kind,
+    /// None at the beginning.
+    pub(super) after: Option<String>,
+}
+
+/// A place where a page by index begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Bookmark {
+    pub(super) place: Place,
+    /// How many resources matched when the walk began, where nothing else says.
+    pub(super) total: Option<u64>,
+    /// How many were deleted before, if the place is right only until the next one is.
+    pub(super) gone: Option<u64>,
 }
 
 impl Directory {
     /// Leaves a bookmark for whoever continues the query; gives the cursor.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`], [`Error::Throttled`].
-    pub async fn leave_cursor(&self, query: &str, place: &Place) -> Result<String, Error> {
+    pub(super) async fn leave_cursor(&self, query: &str, place: Place) -> Result<String, Error> {
         let cursor = self.store.entropy.id(self.store.clock.now())?;
-        self.leave(&self.keys.bookmarks().key(cursor.as_str()), query, place).await?;
+        let bookmark = Bookmark { place, total: None, gone: None };
+        self.put(&self.keys.bookmarks().key(cursor.as_str()), self.item(query, bookmark)).await?;
         Ok(cursor.to_string())
     }
 
-    /// The place a cursor stands for.
-    ///
-    /// # Errors
-    /// `invalidCursor` if it was not given for this query of this organisation, `expiredCursor` if that was too long ago.
-    pub async fn follow_cursor(&self, query: &str, cursor: &str) -> Result<Place, Error> {
+    /// The place a cursor stands for: `invalidCursor` if it was not given for this query of this organisation,
+    /// `expiredCursor` if that was too long ago.
+    pub(super) async fn follow_cursor(&self, query: &str, cursor: &str) -> Result<Place, Error> {
         let invalid = || {
             Invalid::new(
                 ScimType::InvalidCursor,
@@ -61,35 +69,56 @@ impl Directory {
             let expired = "this cursor is older than the service keeps them; begin again with an empty one";
             return Err(Invalid::new(ScimType::ExpiredCursor, expired).into());
         }
-        match self.bookmark(&self.keys.bookmarks().key(id.as_str())).await? {
-            Some((of_query, place)) if of_query == query => Ok(place),
+        match self.get(&self.keys.bookmarks().key(id.as_str())).await? {
+            Some(item) if text(&item, QUERY)? == query => Ok(read(&item)?.place),
             _ => Err(invalid().into()),
         }
+    }
+
+    /// Leaves a bookmark at each of these indices.
+    pub(super) async fn leave_bookmarks(
+        &self,
+        query: &str,
+        bookmarks: Vec<(u64, Bookmark)>,
+    ) -> Result<(), Error> {
+        let puts = bookmarks.into_iter().map(|(index, bookmark)| {
+            put(&self.keys.bookmark(self.caller.key_id(), query, index), self.item(query, bookmark))
+        });
+        self.write_all(puts.collect::<Result<_, _>>()?).await
+    }
+
+    /// The bookmark at that index.
+    pub(super) async fn bookmark(&self, query: &str, index: u64) -> Result<Option<Bookmark>, Error> {
+        let item = self.get(&self.keys.bookmark(self.caller.key_id(), query, index)).await?;
+        // DynamoDB deletes what has expired when it finds the time.
+        let is_alive = |item: &Item| number(item, EXPIRES).is_some_and(|expires| self.seconds() < expires);
+        item.filter(is_alive).as_ref().map(read).transpose()
     }
 
     fn seconds(&self) -> i64 {
         self.store.clock.now().unix_timestamp()
     }
 
-    async fn leave(&self, key: &Key, query: &str, place: &Place) -> Result<(), Error> {
+    fn item(&self, query: &str, bookmark: Bookmark) -> Item {
+        let count = |count: u64| AttributeValue::N(count.to_string());
         // A second more, for the one that has begun.
-        let expires = self.seconds() + i64::try_from(BOOKMARK_SECONDS + 1).unwrap_or_default();
+        let expires = self.seconds().unsigned_abs() + BOOKMARK_SECONDS + 1;
         let mut item = Item::from([
             (QUERY.to_owned(), string(query)),
-            (KIND.to_owned(), string(place.kind.word())),
-            (EXPIRES.to_owned(), AttributeValue::N(expires.to_string())),
+            (KIND.to_owned(), string(bookmark.place.kind.word())),
+            (EXPIRES.to_owned(), count(expires)),
         ]);
-        if let Some(after) = &place.after {
-            item.insert(AFTER.to_owned(), string(after));
-        }
-        self.put(key, item).await
+        item.extend(bookmark.place.after.map(|after| (AFTER.to_owned(), AttributeValue::S(after))));
+        item.extend(bookmark.total.map(|total| (TOTAL.to_owned(), count(total))));
+        item.extend(bookmark.gone.map(|gone| (GONE.to_owned(), count(gone))));
+        item
     }
+}
 
-    async fn bookmark(&self, key: &Key) -> Result<Option<(String, Place)>, Error> {
-        let Some(item) = self.get(key).await? else { return Ok(None) };
-        let kind = Kind::from_word(text(&item, KIND)?);
-        let kind = kind.ok_or_else(|| Error::Internal("a bookmark that cannot be read".to_owned()))?;
-        let after = text(&item, AFTER).ok().map(str::to_owned);
-        Ok(Some((text(&item, QUERY)?.to_owned(), Place { kind, after })))
-    }
+fn read(item: &Item) -> Result<Bookmark, Error> {
+    let kind = Kind::from_word(text(item, KIND)?);
+    let kind = kind.ok_or_else(|| Error::Internal("a bookmark that cannot be read".to_owned()))?;
+    let after = text(item, AFTER).ok().map(str::to_owned);
+    let count = |name| number(item, name).and_then(|number| u64::try_from(number).ok());
+    Ok(Bookmark { place: Place { kind, after }, total: count(TOTAL), gone: count(GONE) })
 }

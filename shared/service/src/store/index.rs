@@ -82,6 +82,20 @@ impl PartialEq for Indexed {
     }
 }
 
+impl Indexed {
+    /// The sort key of the one entry a document has here.
+    pub(super) fn sort_key(&self, id: &Id, document: &Document) -> Option<String> {
+        self.sort_keys(id, document).next()
+    }
+
+    fn sort_keys<'a>(&'a self, id: &'a Id, document: &'a Document) -> impl Iterator<Item = String> + 'a {
+        (self.values)(document).into_iter().map(|value| {
+            let value = if self.case_exact { value.to_owned() } else { fold(value) };
+            keys::index_entry(&value, self.unique, id)
+        })
+    }
+}
+
 /// The index of that attribute, if it has one.
 pub(super) fn indexed(kind: Kind, name: &str) -> Option<&'static Indexed> {
     INDEXED.iter().find(|indexed| indexed.kind == kind && indexed.name == name)
@@ -93,14 +107,8 @@ pub(super) fn entries(kind: Kind, id: &Id, document: &Document) -> BTreeSet<Entr
         .iter()
         .filter(|indexed| indexed.kind == kind)
         .flat_map(|indexed| {
-            (indexed.values)(document).into_iter().map(|value| {
-                let value = if indexed.case_exact { value.to_owned() } else { fold(value) };
-                Entry {
-                    attribute: indexed.name,
-                    sk: keys::index_entry(&value, indexed.unique, id),
-                    unique: indexed.unique,
-                }
-            })
+            let entry = |sk| Entry { attribute: indexed.name, sk, unique: indexed.unique };
+            indexed.sort_keys(id, document).map(entry)
         })
         .collect()
 }

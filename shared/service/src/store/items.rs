@@ -32,8 +32,10 @@ pub(super) mod name {
     pub(crate) const ID: &str = "id";
     /// The kind of a member.
     pub(crate) const KIND: &str = "kind";
-    /// How many.
+    /// How many there are.
     pub(crate) const COUNT: &str = "n";
+    /// How many there were.
+    pub(crate) const GONE: &str = "gone";
 }
 
 /// The current format of resource items.

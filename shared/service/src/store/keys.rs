@@ -12,7 +12,7 @@
 //! | pending change | `ORG#o#PENDING` | change id |
 //! | part of a pending change | `ORG#o#PENDING#<change>` | number |
 //! | count | `ORG#o#COUNT` | kind and shard |
-//! | bookmark | `ORG#o#PAGE` | cursor |
+//! | bookmark | `ORG#o#PAGE` | cursor, or key id, query and `startIndex` |
 //! | organisation (keys table) | `ORG#o` | `SETTINGS` |
 //! | key (keys table) | `ORG#o` | `KEY#<digest>` |
 
@@ -170,6 +170,11 @@ impl Keys {
 
     pub(super) fn bookmarks(&self) -> Partition {
         self.partition("PAGE")
+    }
+
+    /// The bookmark of a key's walk through a query, at that index.
+    pub(super) fn bookmark(&self, key_id: &str, query: &str, index: u64) -> Key {
+        self.bookmarks().key(format!("{key_id}#{query}#{index}"))
     }
 
     /// The shard of the count that the resource of this id belongs to.

@@ -4,21 +4,23 @@
 //! *walk* goes through a partition that has the order already, from any position, and costs what the page costs. A
 //! *collection* is worked out whole: what look-ups lead to, what a scan within its budget finds, sorted.
 //!
-//! By index the total is exact, so a filter that has to be evaluated makes a collection. By cursor nobody asks for the
-//! total, so it is evaluated along the walk. Positions are keys, not counts: a resource that is there during a whole
-//! walk is shown exactly once, whatever comes and goes meanwhile.
+//! By index the total is exact, so the first page of a filter that has to be evaluated is of a collection; where the
+//! total is known, and by cursor, where nobody asks for it, the filter is evaluated along the walk. Positions are keys,
+//! not counts: a resource that is there during a whole walk is shown exactly once, whatever comes and goes meanwhile.
 
 use std::collections::{BTreeSet, HashMap};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use scim::{Invalid, ScimType, filter::Predicate, id::Id, members::Member, sort::Sort};
+use scim::{
+    Invalid, ScimType, filter::Predicate, id::Id, members::Member, projection::Projection, sort::Sort,
+};
 use serde_json::{Map, Value};
 
 use super::{
     CONCURRENCY, Directory, Stored,
     groups::{Edge, MEMBERS_SHOWN, reverse_edge, too_many_members},
     index::{INDEXED, Indexed},
-    items::{Item, name, number, sort_key, text},
+    items::{Item, name, sort_key, text},
     keys::{self, Key, Kind, Partition},
     plan::{Access, Lookup, Plan, ids_asked_of, plan},
     wire::{PAGE, Range},
@@ -45,39 +47,45 @@ pub enum Extra {
     Members(Vec<Member>),
 }
 
-/// What is asked of a list.
+/// What is asked of the resources of one kind.
 pub struct ListRequest<'a> {
     /// The kind of resource.
     pub kind: Kind,
     /// Which of them.
-    pub filter: Option<&'a Predicate>,
+    pub filter: Option<Predicate>,
     /// In what order; that of creation if none is given.
-    pub sort: Option<&'a Sort>,
-    /// Whether the groups of users, the members of groups are shown.
-    pub with_extra: bool,
+    pub sort: Option<Sort>,
+    /// What of them is answered.
+    pub projection: Projection,
     /// How a resource is shown, which is what a filter sees.
     pub represent: &'a Represent<'a>,
 }
 
 /// Shows a resource.
-pub type Represent<'a> = dyn Fn(&Stored, &Extra) -> Map<String, Value> + Send + Sync + 'a;
+pub type Represent<'a> = dyn Fn(Kind, &Stored, &Extra) -> Map<String, Value> + Send + Sync + 'a;
 
-/// A page by index.
-#[derive(Debug, Clone, PartialEq)]
-pub struct IndexPage {
-    /// How many resources match.
-    pub total: u64,
-    /// Those of the page, as they are shown.
-    pub resources: Vec<Map<String, Value>>,
+/// A part of a list.
+#[derive(Default)]
+pub(super) struct Listed {
+    /// The resources, as they are answered.
+    pub(super) resources: Vec<Map<String, Value>>,
+    /// The position of what stands before the first of them, where that was counted to.
+    pub(super) before: Option<String>,
+    /// The position to go on after.
+    pub(super) last: Option<String>,
+    /// Whether anything follows.
+    pub(super) more: bool,
+    /// How many were passed over.
+    pub(super) skipped: u64,
+    /// How many match in all, where a filter was evaluated on all.
+    pub(super) total: Option<u64>,
 }
 
-/// A page by cursor.
-#[derive(Debug, Clone, PartialEq)]
-pub struct CursorPage {
-    /// The resources of the page, as they are shown.
-    pub resources: Vec<Map<String, Value>>,
-    /// The position to go on after, if there may be more.
-    pub next: Option<String>,
+/// Where a page by index begins: after a position, and then past so many.
+#[derive(Default)]
+pub(super) struct Begin {
+    pub(super) after: Option<String>,
+    pub(super) skip: u64,
 }
 
 /// A partition in the order asked for.
@@ -105,58 +113,83 @@ struct Found {
 }
 
 impl Directory {
-    /// The page that begins at `start_index`, from 1, with at most `count` resources; 0 asks for the total only.
+    /// The page that begins there, with at most `count` resources. Unless the total of a filtered list is `known`, it is
+    /// worked out.
     ///
     /// # Errors
     /// `tooMany` if the filter names no key and there is more to look at than [`SCAN_LIMIT`].
-    pub async fn list_by_index(
+    pub(super) async fn list_by_index(
         &self,
         request: &ListRequest<'_>,
-        start_index: u64,
+        begin: Begin,
         count: usize,
-    ) -> Result<IndexPage, Error> {
+        known: bool,
+    ) -> Result<Listed, Error> {
         let plan = request.plan();
-        if plan.exact
-            && let Some(walk) = self.walk_of(request, &plan.access)
+        if let Some(walk) = self.walk_of(request, &plan.access)
+            && (plan.exact || known)
         {
-            let resources = self.walk_to(request, &walk, start_index, count);
-            let (total, resources) = tokio::try_join!(self.total(request.kind, &walk), resources)?;
-            return Ok(IndexPage { total, resources });
+            let counted = async {
+                Ok(match walk.rows {
+                    RowsOf::Edges if !known => Some(self.how_many_edges(request.kind, &walk).await?),
+                    _ => None,
+                })
+            };
+            let listed = self.walk_to(request, &walk, plan.exact, begin, count);
+            let (total, listed) = tokio::try_join!(counted, listed)?;
+            return Ok(Listed { total, ..listed });
         }
         let found = self.collect(request, plan).await?;
-        let total = found.len() as u64;
-        let skip = usize::try_from(start_index - 1).unwrap_or(usize::MAX);
-        let page = found.into_iter().skip(skip).take(count).collect();
-        let stored = self.load(request.kind, page).await?;
-        Ok(IndexPage { total, resources: self.show(request, stored).await? })
+        let total = Some(found.len() as u64);
+        let listed = self.slice(request, found, begin, count).await?;
+        Ok(Listed { total, ..listed })
     }
 
-    /// The page of at most `count` resources that follows a position.
+    /// The page of at most `count` resources that follows a position. It may be short: a page looks at about 10,000.
     ///
     /// # Errors
     /// `tooMany` if the resources have to be sorted by what has no index, and are more than [`SCAN_LIMIT`].
-    pub async fn list_by_cursor(
+    pub(super) async fn list_by_cursor(
         &self,
         request: &ListRequest<'_>,
         after: Option<String>,
         count: usize,
-    ) -> Result<CursorPage, Error> {
+    ) -> Result<Listed, Error> {
         let plan = request.plan();
         if let Some(walk) = self.walk_of(request, &plan.access) {
-            let filter = request.filter.filter(|_| !plan.exact);
-            let (stored, next) = self.walk(request, &walk, filter, after, count).await?;
-            return Ok(CursorPage { resources: self.show(request, stored).await?, next });
+            let filter = request.filter.as_ref().filter(|_| !plan.exact);
+            return self.walk(request, &walk, filter, after, count, LOOKS_PER_PAGE).await;
         }
-        let descending = request.is_descending();
-        let mut left = self.collect(request, plan).await?.into_iter().skip_while(|found| match &after {
+        let found = self.collect(request, plan).await?;
+        self.slice(request, found, Begin { after, skip: 0 }, count).await
+    }
+
+    /// The slice of a collection that a page is.
+    async fn slice(
+        &self,
+        request: &ListRequest<'_>,
+        found: Vec<Found>,
+        begin: Begin,
+        count: usize,
+    ) -> Result<Listed, Error> {
+        let is_before = |found: &Found| match &begin.after {
             None => false,
-            Some(after) if descending => found.position >= *after,
+            Some(after) if request.is_descending() => found.position >= *after,
             Some(after) => found.position <= *after,
-        });
+        };
+        let passed = found.iter().take_while(|found| is_before(found)).count();
+        let skip = usize::try_from(begin.skip).unwrap_or(usize::MAX).min(found.len() - passed);
+        let mut left = found.into_iter().skip(passed + skip);
         let page: Vec<Found> = left.by_ref().take(count).collect();
-        let next = left.next().and(page.last().map(|last| last.position.clone()));
+        let last = page.last().map(|last| last.position.clone());
         let stored = self.load(request.kind, page).await?;
-        Ok(CursorPage { resources: self.show(request, stored).await?, next })
+        Ok(Listed {
+            resources: self.show(request, stored).await?,
+            last,
+            more: left.next().is_some(),
+            skipped: skip as u64,
+            ..Listed::default()
+        })
     }
 
     /// The walk there is for this access and order.
@@ -182,81 +215,77 @@ impl Directory {
         Some(Walk { partition, between, backward, rows })
     }
 
-    /// How many resources a walk without a filter leads to.
-    async fn total(&self, kind: Kind, walk: &Walk) -> Result<u64, Error> {
-        match walk.rows {
-            RowsOf::Edges => {
-                let edges = self.settled(|| self.query_all(Range::all(&walk.partition))).await?;
-                let of_kind = |edge: &&Item| text(edge, name::KIND).ok() == Some(kind.word());
-                Ok(edges.iter().filter(of_kind).count() as u64)
-            }
-            RowsOf::Resources | RowsOf::Entries => self.how_many(kind).await,
-        }
+    /// How many of the edges of a walk are of that kind.
+    async fn how_many_edges(&self, kind: Kind, walk: &Walk) -> Result<u64, Error> {
+        let edges = self.settled(|| self.query_all(Range::all(&walk.partition))).await?;
+        let of_kind = |edge: &&Item| text(edge, name::KIND).ok() == Some(kind.word());
+        Ok(edges.iter().filter(of_kind).count() as u64)
     }
 
-    /// How many resources of that kind there are: one read.
-    async fn how_many(&self, kind: Kind) -> Result<u64, Error> {
-        let mut total = 0;
-        for item in &self.query_all(Range::all(&self.keys.counts())).await? {
-            if sort_key(item)?.starts_with(kind.word()) {
-                total += number(item, name::COUNT).unwrap_or_default();
-            }
-        }
-        Ok(u64::try_from(total).unwrap_or_default())
-    }
-
-    /// The page of a walk that begins at an index, which is found by counting.
+    /// The page of a walk by index.
     async fn walk_to(
         &self,
         request: &ListRequest<'_>,
         walk: &Walk,
-        start_index: u64,
+        exact: bool,
+        begin: Begin,
         count: usize,
-    ) -> Result<Vec<Map<String, Value>>, Error> {
-        if count == 0 {
-            return Ok(Vec::new());
-        }
-        let mut after = None;
-        if start_index > 1 {
-            after = self.skip(request.kind, walk, start_index - 1).await?;
-            if after.is_none() {
-                return Ok(Vec::new());
+    ) -> Result<Listed, Error> {
+        let filter = request.filter.as_ref().filter(|_| !exact);
+        let Begin { mut after, skip } = begin;
+        if skip > 0 {
+            let (skipped, position) = self.skip(request.kind, walk, after, skip).await?;
+            // Nothing follows.
+            if position.is_none() {
+                return Ok(Listed { skipped, ..Listed::default() });
             }
+            after = position;
         }
-        let (stored, _) = self.walk(request, walk, None, after, count).await?;
-        self.show(request, stored).await
+        let before = after.clone();
+        // Whoever counted it was within the budget.
+        let listed = self.walk(request, walk, filter, after, count, usize::MAX).await?;
+        Ok(Listed { before, skipped: skip, ..listed })
     }
 
-    /// The position of the last of the first `skip` rows; `None` where there are fewer.
-    async fn skip(&self, kind: Kind, walk: &Walk, skip: u64) -> Result<Option<String>, Error> {
+    /// Passes over so many rows: how many, and the position of the last of them unless nothing follows it.
+    async fn skip(
+        &self,
+        kind: Kind,
+        walk: &Walk,
+        after: Option<String>,
+        skip: u64,
+    ) -> Result<(u64, Option<String>), Error> {
         let mut left = usize::try_from(skip).unwrap_or(usize::MAX);
-        let mut after = None;
+        let mut after = walk.start(after);
         loop {
-            if walk.rows == RowsOf::Edges {
+            let rows = if walk.rows == RowsOf::Edges {
                 // Groups among the members are no users, so the rows have to be looked at.
                 let rows = self.query(walk.range(after).limit(PAGE)).await?;
                 for row in &rows.items {
                     left -= usize::from(Found::of_row(walk.rows, kind, row)?.is_some());
                     if left == 0 {
-                        return Ok(Some(sort_key(row)?.to_owned()));
+                        return Ok((skip, Some(sort_key(row)?.to_owned())));
                     }
                 }
-                after = rows.next;
+                rows
             } else {
                 let rows = self.query(walk.range(after).limit(left).count_only()).await?;
                 left -= rows.count;
-                after = rows.next;
-                if left == 0 {
-                    return after.as_ref().map(|last| sort_key(last).map(str::to_owned)).transpose();
+                if left == 0
+                    && let Some(last) = &rows.next
+                {
+                    return Ok((skip, Some(sort_key(last)?.to_owned())));
                 }
-            }
+                rows
+            };
+            after = rows.next;
             if after.is_none() {
-                return Ok(None);
+                return Ok((skip - left as u64, None));
             }
         }
     }
 
-    /// Up to `count` resources of a walk that meet the filter, and the position to go on after.
+    /// Up to `count` resources of a walk that meet the filter.
     async fn walk(
         &self,
         request: &ListRequest<'_>,
@@ -264,16 +293,17 @@ impl Directory {
         filter: Option<&Predicate>,
         after: Option<String>,
         count: usize,
-    ) -> Result<(Vec<Stored>, Option<String>), Error> {
+        looks: usize,
+    ) -> Result<Listed, Error> {
         if walk.rows == RowsOf::Edges {
             // Edges are what pending changes leave half done.
             self.settled(|| async { Ok(()) }).await?;
         }
         let mut page = Vec::new();
-        let mut after = after.map(|sk| walk.partition.key(sk).attributes());
+        let mut after = walk.start(after);
         let mut last = None;
         let mut looked = 0;
-        loop {
+        let more = 'page: loop {
             let wanted = if filter.is_some() { PAGE } else { count - page.len() };
             // One more than is wanted: whether anything follows is known without another page.
             let rows = self.query(walk.range(after.take()).limit(wanted + 1)).await?;
@@ -285,26 +315,26 @@ impl Directory {
             let stored = self.load_all(request.kind, found).await?;
             for (position, stored) in self.matching(request, filter, stored).await? {
                 if page.len() == count {
-                    return Ok((page, last));
+                    break 'page true;
                 }
                 page.push(stored);
                 last = Some(position);
             }
             match rows.next {
-                None => return Ok((page, None)),
-                Some(next) => {
-                    if looked >= LOOKS_PER_PAGE {
-                        return Ok((page, Some(sort_key(&next)?.to_owned())));
-                    }
-                    after = Some(next);
+                None => break false,
+                Some(next) if looked >= looks => {
+                    last = Some(sort_key(&next)?.to_owned());
+                    break true;
                 }
+                next => after = next,
             }
-        }
+        };
+        Ok(Listed { resources: self.show(request, page).await?, last, more, ..Listed::default() })
     }
 
     /// Every resource that matches, in order.
     async fn collect(&self, request: &ListRequest<'_>, plan: Plan<'_>) -> Result<Vec<Found>, Error> {
-        let filter = request.filter.filter(|_| !plan.exact);
+        let filter = request.filter.as_ref().filter(|_| !plan.exact);
         let mut found = match plan.access {
             Access::Partition => self.scan(request, filter, None).await?,
             Access::Created(from, to) => self.scan(request, filter, Some(Id::made_between(from, to))).await?,
@@ -338,7 +368,7 @@ impl Directory {
         between: Option<(String, String)>,
     ) -> Result<Vec<Found>, Error> {
         let partition = self.keys.resources(request.kind);
-        let there_are = self.how_many(request.kind).await?;
+        let there_are = self.counts(&[request.kind]).await?.there_are;
         if between.is_none() && there_are > SCAN_LIMIT as u64 {
             return Err(too_many(request.kind));
         }
@@ -493,8 +523,7 @@ impl Directory {
     ) -> Result<Vec<(String, Stored)>, Error> {
         let Some(filter) = filter else { return Ok(stored) };
         if !filter.mentions(request.kind.extra()) {
-            let meets =
-                |(_, stored): &(String, Stored)| filter.matches(&(request.represent)(stored, &Extra::None));
+            let meets = |(_, stored): &(String, Stored)| filter.matches(&request.shown(stored, &Extra::None));
             return Ok(stored.into_iter().filter(meets).collect());
         }
         let resources = || stored.iter().map(|(_, stored)| stored);
@@ -503,8 +532,7 @@ impl Directory {
             None => self.settled(|| self.extras(request.kind, resources())).await?,
         };
         let with_extra = stored.into_iter().zip(extras);
-        let meets =
-            with_extra.filter(|((_, stored), extra)| filter.matches(&(request.represent)(stored, extra)));
+        let meets = with_extra.filter(|((_, stored), extra)| filter.matches(&request.shown(stored, extra)));
         Ok(meets.map(|(stored, _)| stored).collect())
     }
 
@@ -513,8 +541,10 @@ impl Directory {
         request: &ListRequest<'_>,
         stored: Vec<Stored>,
     ) -> Result<Vec<Map<String, Value>>, Error> {
-        if !request.with_extra || stored.is_empty() {
-            return Ok(stored.iter().map(|stored| (request.represent)(stored, &Extra::None)).collect());
+        let answered =
+            |(stored, extra): (&Stored, &Extra)| request.projection.apply(request.shown(stored, extra));
+        if stored.is_empty() || !request.projection.wants(request.kind.extra()) {
+            return Ok(stored.iter().map(|stored| answered((stored, &Extra::None))).collect());
         }
         // Users who follow one another have their reverse edges in one range.
         let is_dense =
@@ -524,7 +554,7 @@ impl Directory {
         } else {
             self.settled(|| self.extras(request.kind, stored.iter())).await?
         };
-        Ok(stored.iter().zip(&extras).map(|(stored, extra)| (request.represent)(stored, extra)).collect())
+        Ok(stored.iter().zip(&extras).map(answered).collect())
     }
 
     /// The groups of each of these users, who are all there are between the first and the last.
@@ -601,32 +631,42 @@ impl Directory {
 
 impl ListRequest<'_> {
     fn plan(&self) -> Plan<'_> {
-        self.filter.map_or(Plan { access: Access::Partition, exact: true }, |filter| plan(self.kind, filter))
+        let everything = Plan { access: Access::Partition, exact: true };
+        self.filter.as_ref().map_or(everything, |filter| plan(self.kind, filter))
     }
 
-    /// The resource at the position its order gives it.
+    fn shown(&self, stored: &Stored, extra: &Extra) -> Map<String, Value> {
+        (self.represent)(self.kind, stored, extra)
+    }
+
+    /// The resource at the position its order gives it: that of the walk there is in this order, if there is one.
     fn found(&self, stored: Stored) -> Found {
-        let position = match self.sort.filter(|sort| !sort.is_creation()) {
-            None => stored.id.to_string(),
-            Some(sort) => {
-                let key = sort.key(&(self.represent)(&stored, &Extra::None));
-                keys::index_entry(&key, false, &stored.id)
-            }
+        let position = match &self.sort {
+            _ if self.is_in_order_of_creation() => None,
+            Some(sort) => match self.index_of_order() {
+                Some(indexed) => indexed.sort_key(&stored.id, &stored.document),
+                None => {
+                    let key = sort.key(&self.shown(&stored, &Extra::None));
+                    Some(keys::index_entry(&key, false, &stored.id))
+                }
+            },
+            None => None,
         };
+        let position = position.unwrap_or_else(|| stored.id.to_string());
         Found { position, id: stored.id.clone(), stored: Some(stored) }
     }
 
     fn is_descending(&self) -> bool {
-        self.sort.is_some_and(|sort| sort.descending)
+        self.sort.as_ref().is_some_and(|sort| sort.descending)
     }
 
-    fn is_in_order_of_creation(&self) -> bool {
-        self.sort.is_none_or(Sort::is_creation)
+    pub(super) fn is_in_order_of_creation(&self) -> bool {
+        self.sort.as_ref().is_none_or(Sort::is_creation)
     }
 
     /// The index that has the order asked for: one every resource has exactly one entry in.
     fn index_of_order(&self) -> Option<&'static Indexed> {
-        let attribute = self.sort?.attribute()?;
+        let attribute = self.sort.as_ref()?.attribute()?;
         INDEXED
             .iter()
             .find(|indexed| (indexed.kind, indexed.name) == (self.kind, attribute) && indexed.unique)
@@ -636,6 +676,10 @@ impl ListRequest<'_> {
 impl Walk {
     fn range(&self, after: Option<Item>) -> Range<'_> {
         Range::within(&self.partition, self.between.clone()).backward(self.backward).after(after)
+    }
+
+    fn start(&self, after: Option<String>) -> Option<Item> {
+        after.map(|sk| self.partition.key(sk).attributes())
     }
 }
 

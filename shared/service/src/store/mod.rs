@@ -7,6 +7,7 @@
 
 mod bookmarks;
 mod changes;
+mod counts;
 pub mod doctor;
 mod groups;
 mod index;
@@ -14,6 +15,7 @@ mod items;
 mod keys;
 mod list;
 mod orgs;
+mod pages;
 mod plan;
 mod resources;
 mod tables;
@@ -23,12 +25,13 @@ mod wire;
 use aws_sdk_dynamodb::Client;
 use tokio::time::{Duration, Instant};
 
-pub use bookmarks::{BOOKMARK_SECONDS, Place};
+pub use bookmarks::BOOKMARK_SECONDS;
 pub use groups::{Edited, MEMBERS_SHOWN};
 pub use items::Stored;
 pub use keys::Kind;
-pub use list::{CursorPage, Extra, IndexPage, ListRequest, Represent, SCAN_LIMIT};
+pub use list::{Extra, ListRequest, Represent, SCAN_LIMIT};
 pub use orgs::{KeyInfo, OrgInfo};
+pub use pages::{CursorPage, IndexPage, Query};
 pub use resources::Expected;
 
 use crate::{
@@ -65,7 +68,7 @@ impl Store {
     pub fn directory(&self, caller: &Caller) -> Directory {
         Directory {
             store: self.clone(),
-            org: caller.org().clone(),
+            caller: caller.clone(),
             keys: Keys::of(caller.org()),
             deadline: Instant::now() + REQUEST_BUDGET,
         }
@@ -82,7 +85,7 @@ impl Store {
 #[derive(Clone)]
 pub struct Directory {
     store: Store,
-    org: Org,
+    caller: Caller,
     keys: Keys,
     deadline: Instant,
 }
@@ -91,6 +94,6 @@ impl Directory {
     /// The organisation.
     #[must_use]
     pub fn org(&self) -> &Org {
-        &self.org
+        self.caller.org()
     }
 }

@@ -152,7 +152,7 @@ impl Directory {
             transaction.delete(self.keys.resource(kind, id.as_str()), is_still(&stored), Meaning::Resource);
             let old = entries(kind, &id, &stored.document);
             self.index_changes(&mut transaction, kind, &id, &old, &BTreeSet::new());
-            self.count(&mut transaction, kind, &id, -1);
+            self.count_deleted(&mut transaction, kind, &id);
             let tombstone = self.tombstone(&mut transaction, kind, &id)?;
             match self.transact(transaction).await? {
                 Ok(()) => return self.finish(&tombstone).await,
@@ -199,7 +199,7 @@ impl Directory {
         transaction.put(key, stored.to_item(), Condition::absent(), Meaning::Resource);
         let new = entries(kind, &stored.id, &stored.document);
         self.index_changes(&mut transaction, kind, &stored.id, &BTreeSet::new(), &new);
-        self.count(&mut transaction, kind, &stored.id, 1);
+        self.count_created(&mut transaction, kind, &stored.id);
         transaction
     }
 
@@ -232,16 +232,6 @@ impl Directory {
             let condition = entry.unique.then(Condition::absent);
             transaction.put(key, item, condition, Meaning::Unique(entry.attribute));
         }
-    }
-
-    fn count(&self, transaction: &mut Transaction<Meaning>, kind: Kind, id: &Id, by: i64) {
-        transaction.update(
-            self.keys.count(kind, id),
-            format!("ADD {} :by", name::COUNT),
-            vec![(":by", AttributeValue::N(by.to_string()))],
-            None,
-            Meaning::Unconditional,
-        );
     }
 }
 
