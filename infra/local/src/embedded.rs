@@ -7,7 +7,10 @@ use std::path::Path;
 
 use aws_sdk_dynamodb::{
     Client,
-    config::{BehaviorVersion, Config, Region},
+    config::{
+        BehaviorVersion, Config, Region, StalledStreamProtectionConfig,
+        endpoint::{Endpoint, EndpointFuture, Params, ResolveEndpoint},
+    },
 };
 use aws_smithy_runtime_api::{
     client::{
@@ -48,10 +51,21 @@ pub fn client_over(connector: SharedHttpConnector) -> Client {
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(REGION))
         .allow_no_auth()
-        .endpoint_url("http://dynamodb.invalid")
+        .endpoint_resolver(NoEndpoint(Endpoint::builder().url("http://dynamodb.invalid").build()))
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .http_client(http_client_fn(move |_, _| connector.clone()))
         .build();
     Client::from_conf(config)
+}
+
+/// Where nothing is sent to. The SDK's own resolver goes through the rules of AWS's partitions on every call.
+#[derive(Debug)]
+struct NoEndpoint(Endpoint);
+
+impl ResolveEndpoint for NoEndpoint {
+    fn resolve_endpoint<'a>(&'a self, _: &'a Params) -> EndpointFuture<'a> {
+        EndpointFuture::ready(Ok(self.0.clone()))
+    }
 }
 
 /// The SDK's HTTP connector that calls the database.

@@ -109,6 +109,12 @@ impl Gateway {
         self.database.clone()
     }
 
+    /// The store in it.
+    #[must_use]
+    pub fn store(&self) -> Store {
+        self.store.clone()
+    }
+
     /// The data directory.
     #[must_use]
     pub fn data(&self) -> &Path {

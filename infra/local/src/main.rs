@@ -13,17 +13,21 @@ use local::{
     endpoint,
     gateway::{Connection, Gateway, ORGANISATION, StartError},
 };
-use service::{http::BASE_PATH, telemetry};
+use service::{http::BASE_PATH, janitor, store::Store, telemetry};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
     time::{Duration, timeout},
 };
 
+/// A request makes thousands of small allocations, most of them in the AWS SDK.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Requests that are under way when the gateway is stopped get so long to end.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// How often expired items are deleted.
+/// How often what is past is cleared away.
 const SWEEP: Duration = Duration::from_mins(10);
 
 /// The SCIM service on this machine: every endpoint, on an embedded DynamoDB.
@@ -100,7 +104,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     let serving = tokio::spawn(gateway_server.into_future());
     let dynamodb_serving = tokio::spawn(dynamodb_server.into_future());
 
-    tokio::spawn(sweep(gateway.database()));
+    tokio::spawn(sweep(gateway.database(), gateway.store()));
 
     for file in std::iter::once(&own_file).chain(&arguments.env_file) {
         connection.write(file).map_err(|cause| Failure::EnvFile { path: file.clone(), cause })?;
@@ -118,13 +122,14 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The embedded DynamoDB deletes expired items only when it is told to.
-async fn sweep(database: dynoxide::Database) {
+/// What AWS does by itself and on a schedule: expired items are deleted, and what killed requests left is finished.
+async fn sweep(database: dynoxide::Database, store: Store) {
     let mut interval = tokio::time::interval(SWEEP);
     loop {
         interval.tick().await;
         // What is not deleted now is deleted next time; nobody reads it until then.
         let _ = database.sweep_ttl();
+        let _ = janitor::sweep(&store).await;
     }
 }
 

@@ -21,6 +21,7 @@ use service::{
 
 use output::{Format, Output};
 use stack::Stack;
+use tokio::time::{Duration, timeout};
 
 /// Organisations and keys of the SCIM service.
 ///
@@ -210,8 +211,8 @@ async fn doctor(stack: &Stack, org: Org, finish: bool, format: Format) -> Result
     found(stack, &org).await?;
     let caller = Caller::operator(org);
     if finish {
-        let finishing =
-            tokio::time::timeout(REQUEST_BUDGET, stack.store.directory(&caller).finish_pending()).await;
+        let directory = stack.store.directory(&caller);
+        let finishing = timeout(REQUEST_BUDGET, directory.finish_pending(Duration::ZERO)).await;
         stack.done(finishing.unwrap_or(Err(service::Error::Unavailable)))?;
     }
     let report = stack.done(stack.store.directory(&caller).examine().await)?;

@@ -1,7 +1,9 @@
 //! The Lambda runtime around a router.
 
+use aws_config::SdkConfig;
 use axum::{body::Body, extract::Request};
-use lambda_http::{RequestExt, request::RequestContext};
+use lambda_http::{LambdaEvent, RequestExt, lambda_runtime, request::RequestContext, service_fn};
+use serde::de::IgnoredAny;
 use tower::ServiceBuilder;
 
 use crate::{
@@ -11,6 +13,7 @@ use crate::{
     cloud::{self, PepperSecret},
     config::{self, Tables},
     http::{self, PublicBase, Route},
+    janitor,
     store::Store,
     telemetry,
 };
@@ -31,12 +34,31 @@ pub async fn run(routes: Vec<Route>) -> Result<(), Error> {
     let early = pepper.clone();
     tokio::spawn(async move { early.peppers().await });
     let app = App {
-        store: Store::new(cloud::dynamodb(&sdk), Tables::from_env(), Clock::system(), Entropy::system()),
+        store: store(&sdk),
         pepper: Pepper::SecretsManager(pepper),
         base_url: config::env(config::BASE_URL),
     };
     let service = ServiceBuilder::new().map_request(from_gateway).service(http::router(app, routes));
     lambda_http::run(service).await
+}
+
+/// Sweeps whenever it is called, which a schedule does; the event says nothing.
+///
+/// # Errors
+/// When the Lambda runtime cannot be reached. A sweep that failed somewhere fails its invocation, which an alarm sees.
+pub async fn run_janitor() -> Result<(), Error> {
+    telemetry::init();
+    let store = store(&cloud::sdk_config().await);
+    lambda_runtime::run(service_fn(async |_: LambdaEvent<IgnoredAny>| match janitor::sweep(&store).await {
+        Ok(swept) if swept.failed == 0 => Ok(()),
+        Ok(_) => Err(Error::from("an organisation could not be cleaned up; the log says which")),
+        Err(error) => Err(Error::from(error)),
+    }))
+    .await
+}
+
+fn store(sdk: &SdkConfig) -> Store {
+    Store::new(cloud::dynamodb(sdk), Tables::from_env(), Clock::system(), Entropy::system())
 }
 
 /// The event as a request, with the base URL as the gateway knows it.

@@ -10,6 +10,7 @@ pub mod cloud;
 pub mod config;
 pub mod error;
 pub mod http;
+pub mod janitor;
 #[cfg(feature = "lambda")]
 pub mod lambda;
 pub mod store;

@@ -1,4 +1,5 @@
-//! The doctor on stores that were damaged on purpose: it says of each damage what is wrong, and names nobody.
+//! The doctor on stores that were damaged on purpose: it says of each damage what is wrong, and names nobody. And the
+//! janitor, who cures what a kill leaves.
 
 use std::collections::HashMap;
 
@@ -11,8 +12,13 @@ use dynoxide::Database;
 use expect_test::{Expect, expect};
 use local::embedded;
 use serde_json::{Value, json};
-use service::{auth::Caller, config::Tables};
+use service::{
+    auth::{Caller, Scope},
+    config::Tables,
+    janitor::{self, Swept},
+};
 use tests::{ORG, Service};
+use tokio::time::Duration;
 
 use crate::program::{Gateway, Place};
 
@@ -109,7 +115,7 @@ impl Patient {
     /// Finishes what is pending, as `scimctl doctor --finish` does; gives what the doctor says then.
     async fn findings_after_finishing(&self) -> String {
         let caller = Caller::operator(ORG.parse().expect("a name"));
-        self.service.app.store.directory(&caller).finish_pending().await.expect("an end");
+        self.service.app.store.directory(&caller).finish_pending(Duration::ZERO).await.expect("an end");
         self.findings().await
     }
 }
@@ -496,28 +502,63 @@ async fn finishing_cures_what_a_kill_leaves_of_a_change_of_members() {
     assert_eq!(members, expected);
 }
 
-#[tokio::test]
-async fn finishing_cures_what_a_kill_leaves_of_a_deletion() {
+/// An organisation in which the process died so long ago, after the transaction that deletes a user: its edges are left.
+async fn with_a_deletion(age_millis: i64) -> Patient {
     let patient = Patient::new().await;
-    // As if the process had died after the transaction that deletes a user: its edges are left.
-    let team = patient.named("{team}");
     let path = patient.named("/Users/{bob}");
     assert_eq!(patient.service.request(Method::DELETE, &path, Value::Null).await.status, 204);
     patient.put("GROUP#{team} {bob}", json!({ "kind": "USER" })).await;
     patient.put("MEMBER {bob}#{team}", json!({})).await;
+    let tombstone = json!({ "step": "user-deleted", "subject": "{bob}", "since": NOW - age_millis });
+    patient.put("PENDING 01938000-0000-7000-8000-00000000000c", tombstone).await;
     patient
-        .put(
-            "PENDING 01938000-0000-7000-8000-00000000000c",
-            json!({ "step": "user-deleted", "subject": "{bob}", "since": NOW }),
-        )
-        .await;
-    expect![[r#"
-        the member {bob} of group {team} does not exist
-        1 items of an unfinished change in PENDING
-    "#]]
-    .assert_eq(&patient.findings().await);
+}
+
+/// What the doctor says of it.
+const DELETION: &str = "\
+the member {bob} of group {team} does not exist
+1 items of an unfinished change in PENDING
+";
+
+#[tokio::test]
+async fn finishing_cures_what_a_kill_leaves_of_a_deletion() {
+    let patient = with_a_deletion(0).await;
+    assert_eq!(patient.findings().await, DELETION);
     assert_eq!(patient.findings_after_finishing().await, "");
+    let team = patient.named("{team}");
     assert_eq!(patient.service.members(&team).await, [patient.named("{ann}")]);
+}
+
+#[tokio::test]
+async fn the_janitor_finishes_what_is_left_in_an_organisation_that_nobody_asks_for() {
+    let patient = with_a_deletion(120_000).await;
+    let swept = janitor::sweep(&patient.service.app.store).await.expect("a sweep");
+    let expected = Swept { organisations: 1, finished: 1, failed: 0, oldest_millis: 120_000 };
+    assert_eq!(swept, expected);
+    assert_eq!(patient.findings().await, "");
+    let again = janitor::sweep(&patient.service.app.store).await.expect("a sweep");
+    assert_eq!(again, Swept { organisations: 1, ..Swept::default() });
+}
+
+#[tokio::test]
+async fn the_janitor_leaves_a_change_to_its_request_while_that_may_be_alive() {
+    let patient = with_a_deletion(119_999).await;
+    let swept = janitor::sweep(&patient.service.app.store).await.expect("a sweep");
+    assert_eq!(swept, Swept { organisations: 1, ..Swept::default() });
+    assert_eq!(patient.findings().await, DELETION);
+}
+
+#[tokio::test]
+async fn an_organisation_that_the_janitor_cannot_clean_up_keeps_no_other_from_being() {
+    let patient = with_a_deletion(200_000).await;
+    patient.service.organisation("aardvark", &[Scope::Read]).await;
+    let mut damaged = patient.key("PENDING 01938000-0000-7000-8000-00000000000c");
+    damaged.insert("pk".to_owned(), AttributeValue::S("ORG#aardvark#PENDING".to_owned()));
+    let put = patient.db.put_item().table_name(Tables::default().resources).set_item(Some(damaged));
+    put.send().await.expect("an answer");
+    let swept = janitor::sweep(&patient.service.app.store).await.expect("a sweep");
+    assert_eq!(swept, Swept { organisations: 2, finished: 1, failed: 1, oldest_millis: 200_000 });
+    assert_eq!(patient.findings().await, "");
 }
 
 /// An organisation with a draft of that age. A draft has no effect: its request was killed before it committed the

@@ -366,14 +366,14 @@ async fn costs_do_not_grow_with_the_directory() {
     let a_hundred: Expect = expect![[r#"
         GET /Users/{id}                                                3     0  GetItem 1, Query 2
           without groups                                               1     0  GetItem 1
-        userName eq, found                                             4     0  BatchGetItem 1, GetItem 1, Query 2
+        userName eq, found                                             4     0  GetItem 2, Query 2
         userName eq, nobody                                            1     0  GetItem 1
-        externalId eq                                                  4     0  BatchGetItem 1, Query 3
-        emails.value eq                                                4     0  BatchGetItem 1, Query 3
-        emails[type eq "work"].value eq                                4     0  BatchGetItem 1, Query 3
-        emails[type eq "work" and value eq …]                          4     0  BatchGetItem 1, Query 3
+        externalId eq                                                  4     0  GetItem 1, Query 3
+        emails.value eq                                                4     0  GetItem 1, Query 3
+        emails[type eq "work"].value eq                                4     0  GetItem 1, Query 3
+        emails[type eq "work" and value eq …]                          4     0  GetItem 1, Query 3
         userName eq or externalId eq                                   7     0  BatchGetItem 1, GetItem 1, Query 4
-        id eq and active eq true                                       3     0  BatchGetItem 1, Query 2
+        id eq and active eq true                                       3     0  GetItem 1, Query 2
         userName sw, three found                                       8     0  BatchGetItem 1, Query 5
         count=0                                                        1     0  Query 1
         a page of ten users, the first                                 5     1  BatchWriteItem 1, Query 4
@@ -390,9 +390,9 @@ async fn costs_do_not_grow_with_the_directory() {
         GET /Groups/{id} of ten, without members                       1     0  GetItem 1
           of a fifth of all, without members                           1     0  GetItem 1
         GET /Groups/{id} of ten                                        3     0  GetItem 1, Query 2
-        displayName eq, without members                                2     0  BatchGetItem 1, GetItem 1
-        members[value eq …], without members                           5     0  BatchGetItem 2, Query 3
-        id eq and members[value eq …], without members                 3     0  BatchGetItem 2, Query 1
+        displayName eq, without members                                2     0  GetItem 2
+        members[value eq …], without members                           5     0  GetItem 2, Query 3
+        id eq and members[value eq …], without members                 3     0  GetItem 2, Query 1
         GET /Groups/{id} of a fifth of all                             3     0  GetItem 1, Query 2
         members of a fifth of all, five by index                      16     1  BatchGetItem 1, BatchWriteItem 1, Query 10
         members of a fifth of all, the next five                      15     1  BatchGetItem 1, BatchWriteItem 1, GetItem 1, Query 8
@@ -416,14 +416,14 @@ async fn costs_do_not_grow_with_the_directory() {
     let ten_thousand: Expect = expect![[r#"
         GET /Users/{id}                                                3     0  GetItem 1, Query 2
           without groups                                               1     0  GetItem 1
-        userName eq, found                                             4     0  BatchGetItem 1, GetItem 1, Query 2
+        userName eq, found                                             4     0  GetItem 2, Query 2
         userName eq, nobody                                            1     0  GetItem 1
-        externalId eq                                                  4     0  BatchGetItem 1, Query 3
-        emails.value eq                                                4     0  BatchGetItem 1, Query 3
-        emails[type eq "work"].value eq                                4     0  BatchGetItem 1, Query 3
-        emails[type eq "work" and value eq …]                          4     0  BatchGetItem 1, Query 3
+        externalId eq                                                  4     0  GetItem 1, Query 3
+        emails.value eq                                                4     0  GetItem 1, Query 3
+        emails[type eq "work"].value eq                                4     0  GetItem 1, Query 3
+        emails[type eq "work" and value eq …]                          4     0  GetItem 1, Query 3
         userName eq or externalId eq                                   7     0  BatchGetItem 1, GetItem 1, Query 4
-        id eq and active eq true                                       3     0  BatchGetItem 1, Query 2
+        id eq and active eq true                                       3     0  GetItem 1, Query 2
         userName sw, three found                                       8     0  BatchGetItem 1, Query 5
         count=0                                                        1     0  Query 1
         a page of ten users, the first                                 5     1  BatchWriteItem 1, Query 4
@@ -440,9 +440,9 @@ async fn costs_do_not_grow_with_the_directory() {
         GET /Groups/{id} of ten, without members                       1     0  GetItem 1
           of a fifth of all, without members                           1     0  GetItem 1
         GET /Groups/{id} of ten                                        3     0  GetItem 1, Query 2
-        displayName eq, without members                                2     0  BatchGetItem 1, GetItem 1
-        members[value eq …], without members                           5     0  BatchGetItem 2, Query 3
-        id eq and members[value eq …], without members                 3     0  BatchGetItem 2, Query 1
+        displayName eq, without members                                2     0  GetItem 2
+        members[value eq …], without members                           5     0  GetItem 2, Query 3
+        id eq and members[value eq …], without members                 3     0  GetItem 2, Query 1
         GET /Groups/{id} of a fifth of all                            53     0  GetItem 1, Query 4
         members of a fifth of all, five by index                      66     1  BatchGetItem 1, BatchWriteItem 1, Query 12
         members of a fifth of all, the next five                      15     1  BatchGetItem 1, BatchWriteItem 1, GetItem 1, Query 8

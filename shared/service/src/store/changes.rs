@@ -18,7 +18,7 @@ use std::future::Future;
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use scim::id::Id;
-use tokio::time::Instant;
+use tokio::time::{Duration, Instant};
 
 use super::{
     CONCURRENCY, Directory,
@@ -32,7 +32,9 @@ use super::{
 use crate::Error;
 
 /// No request lives so long: a draft of this age has lost its writer.
-const DRAFT_LIFE_MILLIS: i64 = 120_000;
+const DRAFT_LIFE_MILLIS: u64 = 120_000;
+/// What is kept of a request's budget to answer in.
+const ANSWER_TIME: Duration = Duration::from_secs(2);
 /// Actions of a part: one more deletes the part.
 const PART_ACTIONS: usize = MAX_ACTIONS - 1;
 /// Pending changes one reader takes on at a time.
@@ -82,6 +84,17 @@ pub(super) struct Change {
     step: Step,
     /// The group whose members change, or the resource that was deleted.
     subject: Id,
+    /// When it began, in milliseconds since 1970.
+    since: i64,
+}
+
+/// What was left, and is no more.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Finished {
+    /// How many changes there were.
+    pub changes: usize,
+    /// The age of the oldest, in milliseconds.
+    pub oldest_millis: u64,
 }
 
 impl Change {
@@ -92,14 +105,15 @@ impl Change {
             id: Id::parse(sort_key(item)?).ok_or_else(damaged)?,
             step: Step::ALL.into_iter().find(|known| known.word() == step).ok_or_else(damaged)?,
             subject: Id::parse(text(item, SUBJECT)?).ok_or_else(damaged)?,
+            since: number(item, SINCE).unwrap_or_default(),
         })
     }
 
-    fn to_item(&self, since: i64) -> Item {
+    fn to_item(&self) -> Item {
         Item::from([
             (STEP.to_owned(), string(self.step.word())),
             (SUBJECT.to_owned(), string(self.subject.as_str())),
-            (SINCE.to_owned(), AttributeValue::N(since.to_string())),
+            (SINCE.to_owned(), AttributeValue::N(self.since.to_string())),
         ])
     }
 }
@@ -128,7 +142,10 @@ impl Directory {
             Meaning::Part,
         );
         match self.transact(transaction).await? {
-            Ok(()) => self.finish(&Change { step: Step::Members, ..draft }).await.map(Ok),
+            Ok(()) => {
+                self.finish_in_time(&Change { step: Step::Members, ..draft }).await;
+                Ok(Ok(()))
+            }
             Err(refusals) => {
                 self.take_back(&draft).await?;
                 Ok(Err(refusals))
@@ -147,8 +164,8 @@ impl Directory {
             Kind::User => Step::UserDeleted,
             Kind::Group => Step::GroupDeleted,
         };
-        let change = Change { id: self.store.entropy.id(self.store.clock.now())?, step, subject: id.clone() };
-        transaction.put(self.header(&change), change.to_item(self.now()), None, Meaning::Unconditional);
+        let change = self.change(step, id)?;
+        transaction.put(self.header(&change), change.to_item(), None, Meaning::Unconditional);
         Ok(change)
     }
 
@@ -159,7 +176,7 @@ impl Directory {
         F: Future<Output = Result<T, Error>>,
     {
         loop {
-            let (value, pending) = tokio::join!(read(), self.pending());
+            let (value, pending) = tokio::join!(read(), self.pending(Duration::ZERO));
             let pending = pending?;
             if pending.is_empty() {
                 return value;
@@ -184,21 +201,22 @@ impl Directory {
         }
     }
 
-    /// Finishes every change that is pending, old drafts included; how many there were.
+    /// Finishes every change that has been pending for so long, drafts without a writer included.
     ///
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Throttled`] when DynamoDB does not answer: what was done stays done.
-    pub async fn finish_pending(&self) -> Result<usize, Error> {
-        let mut finished = 0;
+    pub async fn finish_pending(&self, min_age: Duration) -> Result<Finished, Error> {
+        let mut finished = Finished::default();
         loop {
-            let pending = self.pending().await?;
+            let pending = self.pending(min_age).await?;
             if pending.is_empty() {
                 return Ok(finished);
             }
             for change in &pending {
+                finished.oldest_millis = finished.oldest_millis.max(self.age(change));
                 self.finish(change).await?;
             }
-            finished += pending.len();
+            finished.changes += pending.len();
         }
     }
 
@@ -219,6 +237,18 @@ impl Directory {
         self.transact(transaction).await.map(|_| ())
     }
 
+    /// Carries out a change of this request as far as its time allows. It is committed, so the request has succeeded
+    /// whatever comes of this; whoever meets the rest finishes it.
+    pub(super) async fn finish_in_time(&self, change: &Change) {
+        let left = match tokio::time::timeout_at(self.deadline - ANSWER_TIME, self.finish(change)).await {
+            Ok(Ok(())) => return,
+            Ok(Err(Error::Internal(cause))) => cause,
+            Ok(Err(_)) => "DynamoDB did not answer".to_owned(),
+            Err(_) => "it takes longer than a request may".to_owned(),
+        };
+        tracing::warn!(org = self.org().as_str(), cause = left, "a change is left to be finished");
+    }
+
     /// Carries out what is left of a change, however much that is and whoever began it.
     pub(super) async fn finish(&self, change: &Change) -> Result<(), Error> {
         match change.step {
@@ -229,16 +259,17 @@ impl Directory {
         }
     }
 
-    /// Changes that wait to be finished. Drafts of requests that may be alive are none of them.
-    async fn pending(&self) -> Result<Vec<Change>, Error> {
+    /// Changes that have waited so long to be finished. Drafts of requests that may be alive are none of them.
+    async fn pending(&self, min_age: Duration) -> Result<Vec<Change>, Error> {
         let mut waiting = Vec::new();
         let mut after = None;
         let partition = self.keys.pending();
         loop {
             let rows = self.query(Range::all(&partition).limit(PENDING_PAGE).after(after)).await?;
             for item in &rows.items {
-                if self.live_draft(item)?.is_none() {
-                    waiting.push(Change::from_item(item)?);
+                let change = Change::from_item(item)?;
+                if !self.is_alive(&change) && u128::from(self.age(&change)) >= min_age.as_millis() {
+                    waiting.push(change);
                 }
             }
             if !waiting.is_empty() || rows.next.is_none() {
@@ -251,14 +282,27 @@ impl Directory {
     /// The id of a draft that a request may still commit; `None` for any other pending change.
     pub(super) fn live_draft(&self, item: &Item) -> Result<Option<Id>, Error> {
         let change = Change::from_item(item)?;
-        let age = self.now() - number(item, SINCE).unwrap_or_default();
-        Ok((change.step == Step::Draft && age <= DRAFT_LIFE_MILLIS).then_some(change.id))
+        Ok(self.is_alive(&change).then_some(change.id))
+    }
+
+    fn is_alive(&self, change: &Change) -> bool {
+        change.step == Step::Draft && self.age(change) <= DRAFT_LIFE_MILLIS
+    }
+
+    /// In milliseconds.
+    fn age(&self, change: &Change) -> u64 {
+        u64::try_from(self.now() - change.since).unwrap_or_default()
+    }
+
+    /// A new change.
+    fn change(&self, step: Step, subject: &Id) -> Result<Change, Error> {
+        let id = self.store.entropy.id(self.store.clock.now())?;
+        Ok(Change { id, step, subject: subject.clone(), since: self.now() })
     }
 
     async fn draft(&self, group: &Id, difference: &Difference) -> Result<Change, Error> {
-        let id = self.store.entropy.id(self.store.clock.now())?;
-        let change = Change { id, step: Step::Draft, subject: group.clone() };
-        self.write_all(vec![wire::put(&self.header(&change), change.to_item(self.now()))?]).await?;
+        let change = self.change(Step::Draft, group)?;
+        self.write_all(vec![wire::put(&self.header(&change), change.to_item())?]).await?;
         let partition = self.keys.parts(change.id.as_str());
         let parts = parts(difference)
             .iter()

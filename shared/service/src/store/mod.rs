@@ -26,6 +26,7 @@ use aws_sdk_dynamodb::Client;
 use tokio::time::{Duration, Instant};
 
 pub use bookmarks::BOOKMARK_SECONDS;
+pub use changes::Finished;
 pub use groups::{Edited, MEMBERS_SHOWN};
 pub use items::Stored;
 pub use keys::Kind;

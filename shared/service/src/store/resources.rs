@@ -155,7 +155,10 @@ impl Directory {
             self.count_deleted(&mut transaction, kind, &id);
             let tombstone = self.tombstone(&mut transaction, kind, &id)?;
             match self.transact(transaction).await? {
-                Ok(()) => return self.finish(&tombstone).await,
+                Ok(()) => {
+                    self.finish_in_time(&tombstone).await;
+                    return Ok(());
+                }
                 Err(_) => backoff.wait(&self.store).await?,
             }
         }

@@ -301,6 +301,9 @@ impl Directory {
     }
 
     pub(super) async fn get_all(&self, keys: &[Key]) -> Result<Vec<Item>, Error> {
+        if let [key] = keys {
+            return Ok(self.get(key).await?.into_iter().collect());
+        }
         self.store.get_all(&self.store.tables.resources, keys, None, self.deadline).await
     }
 
