@@ -10,6 +10,8 @@
 mod costs;
 #[path = "queries/cursors.rs"]
 mod cursors;
+#[path = "queries/members.rs"]
+mod members;
 #[path = "queries/paging.rs"]
 mod paging;
 #[path = "queries/plans.rs"]

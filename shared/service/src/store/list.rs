@@ -305,8 +305,9 @@ impl Directory {
         let mut looked = 0;
         let more = 'page: loop {
             let wanted = if filter.is_some() { PAGE } else { count - page.len() };
-            // One more than is wanted: whether anything follows is known without another page.
-            let rows = self.query(walk.range(after.take()).limit(wanted + 1)).await?;
+            // One more than is wanted: whether anything follows is known without another page. Where rows lead to nothing,
+            // twice as many each time.
+            let rows = self.query(walk.range(after.take()).limit(looked.max(wanted + 1))).await?;
             let mut found = Vec::new();
             for row in &rows.items {
                 found.extend(Found::of_row(walk.rows, request.kind, row)?);

@@ -1,0 +1,184 @@
+//! What it costs to change one member of a group, counted at DynamoDB: the same at 10, 10,000 and 200,000 members.
+
+use std::collections::HashMap;
+
+use dynoxide::{AttributeValue, Database, ImportOptions};
+use expect_test::expect;
+use serde_json::{Value, json};
+use service::config::Tables;
+use tests::{ORG, Service, counting::Counter};
+
+/// Edges that are put into the database at a time.
+const LOAD: usize = 20_000;
+
+/// Puts so many members into a group, both edges of each. Nobody asks whether they exist.
+fn fill(database: &Database, group: &str, members: usize) {
+    let numbers: Vec<usize> = (0..members).collect();
+    for numbers in numbers.chunks(LOAD) {
+        let edges = numbers.iter().flat_map(|number| {
+            let member = format!("01938000-0000-7000-8000-{number:012x}");
+            let edge = item([
+                ("pk", format!("ORG#{ORG}#GROUP#{group}")),
+                ("sk", member.clone()),
+                ("kind", "USER".to_owned()),
+            ]);
+            [edge, item([("pk", format!("ORG#{ORG}#MEMBER")), ("sk", format!("{member}#{group}"))])]
+        });
+        let table = Tables::default().resources;
+        database.import_items(&table, edges.collect(), ImportOptions::default()).expect("an import");
+    }
+}
+
+fn item<const N: usize>(attributes: [(&str, String); N]) -> HashMap<String, AttributeValue> {
+    attributes.map(|(name, text)| (name.to_owned(), AttributeValue::S(text))).into()
+}
+
+/// What it costs to change one member of a group of so many, a line for each request.
+async fn costs(members: usize) -> String {
+    let database = Database::memory().expect("a database in memory");
+    let counter = Counter::default();
+    let service = Service::on(counter.client(database.clone())).await;
+    let [ann, bob] = [service.user("ann").await, service.user("bob").await];
+    let group = service.group("group", &[&bob]).await;
+    fill(&database, &group, members);
+    let path = format!("/Groups/{group}");
+    let add = json!([{ "op": "add", "path": "members", "value": [{ "value": ann }] }]);
+    let remove = json!([{ "op": "remove", "path": format!("members[value eq \"{ann}\"]") }]);
+    let remove_as_okta = json!([{ "op": "remove", "path": "members", "value": [{ "value": ann }] }]);
+    let rename = json!([{ "op": "replace", "path": "displayName", "value": "another" }]);
+    let mut lines = String::new();
+    for (request, operations) in [
+        ("add", &add),
+        ("add again", &add),
+        ("remove", &remove),
+        ("remove again", &remove),
+        ("remove by value again", &remove_as_okta),
+        ("rename", &rename),
+    ] {
+        let _ = counter.take();
+        let answer = service.patch(&path, operations.clone()).await;
+        lines += &line(request, answer.status, &counter);
+    }
+    for (request, path) in [
+        ("GET without members", format!("{path}?excludedAttributes=members")),
+        ("GET of a member", format!("/Users/{bob}")),
+        (
+            "is it a member?",
+            format!(
+                "/Groups?filter=id%20eq%20%22{group}%22%20and%20members%20eq%20%22{bob}%22&excludedAttributes=members"
+            ),
+        ),
+    ] {
+        let _ = counter.take();
+        let answer = service.get(&path).await;
+        lines += &line(request, answer.status, &counter);
+    }
+    let _ = counter.take();
+    let deleted = service.delete(&format!("/Users/{bob}")).await;
+    lines += &line("DELETE of a member", deleted.status, &counter);
+    lines
+}
+
+fn line(request: &str, status: u16, counter: &Counter) -> String {
+    let costs = counter.take();
+    let cost = costs.get(&Tables::default().resources).cloned().unwrap_or_default();
+    format!("{request:<24}{status}  {cost}\n")
+}
+
+#[tokio::test]
+async fn a_change_of_one_member_costs_the_same_at_ten_ten_thousand_and_two_hundred_thousand_members() {
+    let ten = costs(10).await;
+    expect![[r#"
+        add                     204  TransactWriteItems 1: 0 read, 8 written
+        add again               204  GetItem 1, TransactWriteItems 1: 1 read, 0 written
+        remove                  204  TransactWriteItems 1: 0 read, 6 written
+        remove again            204  GetItem 1, TransactWriteItems 1: 1 read, 0 written
+        remove by value again   204  GetItem 1, TransactWriteItems 1: 1 read, 0 written
+        rename                  204  GetItem 1, TransactWriteItems 1: 1 read, 6 written
+        GET without members     200  GetItem 1: 1 read, 0 written
+        GET of a member         200  GetItem 1, Query 2: 3 read, 0 written
+        is it a member?         200  GetItem 2, Query 1: 3 read, 0 written
+        DELETE of a member      204  BatchWriteItem 1, GetItem 1, Query 2, TransactWriteItems 2: 3 read, 15 written
+    "#]].assert_eq(&ten);
+    assert_eq!(costs(10_000).await, ten);
+    assert_eq!(costs(200_000).await, ten);
+}
+
+/// Past what an answer can hold, it says so and what to do; and what it says works.
+#[tokio::test]
+async fn a_group_with_too_many_members_to_show_says_how_to_read_them() {
+    let database = Database::memory().expect("a database in memory");
+    let service = Service::on(local::embedded::client(database.clone())).await;
+    let ann = service.user("ann").await;
+    let group = service.group("group", &[&ann]).await;
+    fill(&database, &group, 25_000);
+    let answer = service.get(&format!("/Groups/{group}")).await;
+    expect![[r#"
+        400
+        {
+          "schemas": [
+            "urn:ietf:params:scim:api:messages:2.0:Error"
+          ],
+          "status": "400",
+          "scimType": "tooMany",
+          "detail": "the answer would show more than 25000 members; leave them out with excludedAttributes=members, and page through them by /Users?filter=groups.value eq \"<id of the group>\""
+        }
+    "#]].assert_eq(&answer.snapshot().replace(&group, "<group>"));
+    let bare = service.get(&format!("/Groups/{group}?excludedAttributes=members")).await;
+    assert_eq!(bare.status, 200);
+    let page =
+        format!("/Users?filter=groups.value%20eq%20%22{group}%22&count=1&sortBy=id&sortOrder=descending");
+    let page = service.get(&page).await;
+    assert_eq!(page.body["totalResults"], 25_001, "{:#}", page.body);
+    assert_eq!(page.body["Resources"][0]["id"], Value::from(ann));
+}
+
+/// A thousand members are more than ten transactions hold: a pending change.
+#[tokio::test]
+async fn a_put_of_a_thousand_members_writes_what_differs_and_nothing_else() {
+    let database = Database::memory().expect("a database in memory");
+    let counter = Counter::default();
+    let service = Service::on(counter.client(database)).await;
+    let mut users = Vec::new();
+    for number in 0..1_001 {
+        users.push(service.user(&format!("user-{number}")).await);
+    }
+    users.sort_unstable();
+    let group = service.group("group", &[]).await;
+    let path = format!("/Groups/{group}");
+    // Without the thousand ids in the message.
+    let has = async |members: &[String]| assert!(service.members(&group).await == members);
+    let put = async |members: &[String]| {
+        let members: Vec<Value> = members.iter().map(|id| json!({ "value": id })).collect();
+        let _ = counter.take();
+        let answer = service.put(&path, json!({ "displayName": "group", "members": members })).await;
+        let written = counter.take().remove(&Tables::default().resources).unwrap_or_default().write;
+        (answer, written)
+    };
+    let (filled, _) = put(&users[..1_000]).await;
+    assert_eq!(filled.status, 200);
+    has(&users[..1_000]).await;
+
+    let (same, written) = put(&users[..1_000]).await;
+    assert_eq!((same.status, written), (200, 0.0));
+    assert_eq!(same.header("etag"), filled.header("etag"));
+    assert_eq!(same.body["meta"], filled.body["meta"]);
+
+    let unknown = "01938000-0000-7000-8000-000000000000".to_owned();
+    let (refused, written) = put(&[&users[500..], &[unknown.clone()]].concat()).await;
+    assert_eq!((refused.verdict(), written), ("400 invalidValue".to_owned(), 0.0));
+    assert!(refused.body["detail"].as_str().is_some_and(|detail| detail.contains(&unknown)));
+    has(&users[..1_000]).await;
+
+    let (exchanged, written) = put(&users[1..]).await;
+    assert_eq!(exchanged.status, 200);
+    assert_ne!(exchanged.header("etag"), filled.header("etag"));
+    // The group's item, who comes and who goes, each by both edges, in one transaction.
+    assert_eq!(written, 2.0 * 5.0 + 2.0);
+    has(&users[1..]).await;
+
+    let (emptied, _) = put(&[]).await;
+    assert_eq!(emptied.status, 200);
+    has(&[]).await;
+    service.assert_healthy().await;
+}
