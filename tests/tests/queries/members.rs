@@ -165,7 +165,7 @@ async fn a_put_of_a_thousand_members_writes_what_differs_and_nothing_else() {
     assert_eq!(same.body["meta"], filled.body["meta"]);
 
     let unknown = "01938000-0000-7000-8000-000000000000".to_owned();
-    let (refused, written) = put(&[&users[500..], &[unknown.clone()]].concat()).await;
+    let (refused, written) = put(&[&users[500..], std::slice::from_ref(&unknown)].concat()).await;
     assert_eq!((refused.verdict(), written), ("400 invalidValue".to_owned(), 0.0));
     assert!(refused.body["detail"].as_str().is_some_and(|detail| detail.contains(&unknown)));
     has(&users[..1_000]).await;
@@ -174,7 +174,7 @@ async fn a_put_of_a_thousand_members_writes_what_differs_and_nothing_else() {
     assert_eq!(exchanged.status, 200);
     assert_ne!(exchanged.header("etag"), filled.header("etag"));
     // The group's item, who comes and who goes, each by both edges, in one transaction.
-    assert_eq!(written, 2.0 * 5.0 + 2.0);
+    assert!((written - (2.0 * 5.0 + 2.0)).abs() < 0.1, "{written}");
     has(&users[1..]).await;
 
     let (emptied, _) = put(&[]).await;

@@ -87,12 +87,14 @@ impl Directory {
         self.write_all(puts.collect::<Result<_, _>>()?).await
     }
 
-    /// The bookmark at that index.
-    pub(super) async fn bookmark(&self, query: &str, index: u64) -> Result<Option<Bookmark>, Error> {
+    /// The bookmark at that index, and whether it will be there for a while.
+    pub(super) async fn bookmark(&self, query: &str, index: u64) -> Result<Option<(Bookmark, bool)>, Error> {
         let item = self.get(&self.keys.bookmark(self.caller.key_id(), query, index)).await?;
+        let Some(item) = item else { return Ok(None) };
         // DynamoDB deletes what has expired when it finds the time.
-        let is_alive = |item: &Item| number(item, EXPIRES).is_some_and(|expires| self.seconds() < expires);
-        item.filter(is_alive).as_ref().map(read).transpose()
+        let left = number(&item, EXPIRES).unwrap_or_default() - self.seconds();
+        let is_young = left > 0 && left.unsigned_abs() > BOOKMARK_SECONDS / 2;
+        Ok(if left > 0 { Some((read(&item)?, is_young)) } else { None })
     }
 
     fn seconds(&self) -> i64 {

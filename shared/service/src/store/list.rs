@@ -643,15 +643,14 @@ impl ListRequest<'_> {
     /// The resource at the position its order gives it: that of the walk there is in this order, if there is one.
     fn found(&self, stored: Stored) -> Found {
         let position = match &self.sort {
-            _ if self.is_in_order_of_creation() => None,
-            Some(sort) => match self.index_of_order() {
+            Some(sort) if !sort.is_creation() => match self.index_of_order() {
                 Some(indexed) => indexed.sort_key(&stored.id, &stored.document),
                 None => {
                     let key = sort.key(&self.shown(&stored, &Extra::None));
                     Some(keys::index_entry(&key, false, &stored.id))
                 }
             },
-            None => None,
+            _ => None,
         };
         let position = position.unwrap_or_else(|| stored.id.to_string());
         Found { position, id: stored.id.clone(), stored: Some(stored) }

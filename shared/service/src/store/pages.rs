@@ -91,13 +91,22 @@ impl Directory {
             if count == 0 && !query.is_filtered() {
                 return Ok((None, Found::default()));
             }
-            let bookmark =
-                if start_index == 1 { None } else { self.bookmark(&query.name, start_index).await? };
-            let found = self.find(query, bookmark.as_ref(), start_index, count).await?;
-            Ok((bookmark, found))
+            let here = if start_index == 1 { None } else { self.bookmark(&query.name, start_index).await? };
+            let here = here.map(|(bookmark, _)| bookmark);
+            let found = self.find(query, here.as_ref(), start_index, count).await?;
+            Ok((here, found))
         };
-        let (counts, (bookmark, mut found)) = tokio::try_join!(counts, found)?;
-        let gone = bookmark.and_then(|bookmark| bookmark.gone);
+        // On another walk the next one is nearly always there again. Most filters find all they can on one page.
+        let next_index = start_index + count as u64;
+        let next = async {
+            if count == 0 || (start_index == 1 && query.is_filtered()) {
+                Ok(None)
+            } else {
+                self.bookmark(&query.name, next_index).await
+            }
+        };
+        let (counts, next, (here, mut found)) = tokio::try_join!(counts, next, found)?;
+        let gone = here.and_then(|here| here.gone);
         if gone.is_some() && gone != counts.map(|counts| counts.gone) {
             found = self.find(query, None, start_index, count).await?;
         }
@@ -111,10 +120,12 @@ impl Directory {
         if let Some(place) = found.last
             && (found.more || start_index > 1)
         {
-            let next = Bookmark { place, total: counts.is_none().then_some(total), gone: None };
-            bookmarks.push((start_index + shown, next.clone()));
+            let left = Bookmark { place, total: counts.is_none().then_some(total), gone: None };
             if shown < count as u64 {
-                bookmarks.push((start_index + count as u64, next));
+                bookmarks.push((start_index + shown, left.clone()));
+            }
+            if next != Some((left.clone(), true)) {
+                bookmarks.push((next_index, left));
             }
         }
         if let (Some(place), Some(counts), true) = (found.before, counts, query.is_in_order_of_creation()) {
