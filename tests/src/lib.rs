@@ -11,6 +11,9 @@
 
 pub mod counting;
 pub mod exchange;
+pub mod faults;
+pub mod history;
+pub mod schedule;
 
 use axum::{
     Router,
@@ -105,7 +108,12 @@ impl Service {
 
     /// The same by another clock.
     pub async fn on_at(client: aws_sdk_dynamodb::Client, clock: Clock) -> Self {
-        let store = Store::new(client, Tables::default(), clock, Entropy::seeded(1));
+        Self::with(client, clock, Entropy::seeded(1)).await
+    }
+
+    /// The same by other random bytes, as another process on the same database has them.
+    pub async fn with(client: aws_sdk_dynamodb::Client, clock: Clock, entropy: Entropy) -> Self {
+        let store = Store::new(client, Tables::default(), clock, entropy);
         store.create_tables().await.expect("tables");
         let peppers = Peppers { current: Secret::new(*b"a pepper for tests"), previous: None };
         let app = App { store, pepper: Pepper::File(peppers.clone()), base_url: Some(BASE.to_owned()) };

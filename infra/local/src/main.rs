@@ -104,13 +104,13 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     let serving = tokio::spawn(gateway_server.into_future());
     let dynamodb_serving = tokio::spawn(dynamodb_server.into_future());
 
-    tokio::spawn(sweep(gateway.database(), gateway.store()));
-
     for file in std::iter::once(&own_file).chain(&arguments.env_file) {
         connection.write(file).map_err(|cause| Failure::EnvFile { path: file.clone(), cause })?;
     }
     let env_file = arguments.env_file.as_ref().unwrap_or(&own_file);
     introduce(&connection, env_file, known.as_deref() == Some(&connection.token))?;
+    // Not before: a start that is refused says why, and nothing else.
+    tokio::spawn(sweep(gateway.database(), gateway.store()));
 
     stopped()?.await;
     // A connection that a client keeps open must not keep the gateway from stopping.

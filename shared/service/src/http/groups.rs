@@ -103,8 +103,10 @@ async fn replace(
     let document = Document::from_request(&GROUP_TYPE, &body)?;
     let members = [MemberOperation::Replace(members::from_body(&body)?)];
     let directory = app.store.directory(&caller);
-    directory.update_group(&id, conditions.if_match.as_ref(), |_| Ok(document.clone()), &members).await?;
-    let (stored, members) = after_write(&directory, &id, projection.wants("members")).await?;
+    let change = |_: &Document| Ok(document.clone());
+    let stored = directory.update_group(&id, conditions.if_match.as_ref(), change, &members).await?;
+    let shown = after_write(&directory, &id, projection.wants("members")).await?;
+    let (stored, members) = shown.unwrap_or((stored, Extra::None));
     Ok(resource(StatusCode::OK, Kind::Group, &stored, &members, &base, &projection))
 }
 
@@ -135,22 +137,32 @@ async fn patch(
             Some(stored.version)
         }
     };
-    if projection.is_default() {
-        let mut response = no_content();
-        if let Some(version) = version {
-            set(&mut response, ETAG, &etag(&version));
-        }
-        return Ok(response);
+    if !projection.is_default()
+        && let Some((stored, members)) = after_write(&directory, &id, projection.wants("members")).await?
+    {
+        return Ok(resource(StatusCode::OK, Kind::Group, &stored, &members, &base, &projection));
     }
-    let (stored, members) = after_write(&directory, &id, projection.wants("members")).await?;
-    Ok(resource(StatusCode::OK, Kind::Group, &stored, &members, &base, &projection))
+    let mut response = no_content();
+    if let Some(version) = version {
+        set(&mut response, ETAG, &etag(&version));
+    }
+    Ok(response)
 }
 
-/// The group as it is now. What was written is done, so members too many to be shown are left out, not refused.
-async fn after_write(directory: &Directory, id: &str, with_members: bool) -> Result<(Stored, Extra), Error> {
-    match directory.group(id, with_members).await {
+/// The group as it is now, if it was not deleted since. What was written is done, so that is no error, and members too
+/// many to be shown are left out, not refused.
+async fn after_write(
+    directory: &Directory,
+    id: &str,
+    with_members: bool,
+) -> Result<Option<(Stored, Extra)>, Error> {
+    let shown = match directory.group(id, with_members).await {
         Err(Error::Invalid(Invalid { scim_type: ScimType::TooMany, .. })) => directory.group(id, false).await,
         outcome => outcome,
+    };
+    match shown {
+        Err(Error::NotFound(_)) => Ok(None),
+        outcome => outcome.map(Some),
     }
 }
 

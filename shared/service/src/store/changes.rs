@@ -227,14 +227,19 @@ impl Directory {
         }
         // Finished by somebody else since, intent and all; or lost, and then the intent alone is left.
         let mut transaction = Transaction::new();
+        self.end(&mut transaction, group, intent);
+        self.transact(transaction).await.map(|_| ())
+    }
+
+    /// Takes the change off its group, on condition that it is there.
+    fn end(&self, transaction: &mut Transaction<Meaning>, group: &Id, change: &str) {
         transaction.update(
             self.keys.resource(Kind::Group, group.as_str()),
-            format!("REMOVE {}", name::INTENT),
+            format!("SET {} = :change REMOVE {}", name::FINISHED, name::INTENT),
             vec![],
-            Condition::expression(format!("{} = :change", name::INTENT)).with(":change", intent),
+            Condition::expression(format!("{} = :change", name::INTENT)).with(":change", change),
             Meaning::Part,
         );
-        self.transact(transaction).await.map(|_| ())
     }
 
     /// Carries out a change of this request as far as its time allows. It is committed, so the request has succeeded
@@ -346,13 +351,7 @@ impl Directory {
             }
         }
         let mut transaction = Transaction::new();
-        transaction.update(
-            self.keys.resource(Kind::Group, change.subject.as_str()),
-            format!("REMOVE {}", name::INTENT),
-            vec![],
-            Condition::expression(format!("{} = :change", name::INTENT)).with(":change", change.id.as_str()),
-            Meaning::Part,
-        );
+        self.end(&mut transaction, &change.subject, change.id.as_str());
         transaction.delete(self.header(change), None, Meaning::Unconditional);
         // A refusal means that somebody else came to the end first, or that the group does not know of the change.
         if self.transact(transaction).await?.is_err() {

@@ -106,11 +106,19 @@ impl Directory {
         if !with_members {
             return Ok((self.read(Kind::Group, &id).await?, Extra::None));
         }
-        self.settled(|| async {
-            let (stored, members) = tokio::try_join!(self.read(Kind::Group, &id), self.shown_members(&id))?;
-            Ok((stored, Extra::Members(members)))
-        })
-        .await
+        let mut backoff = Backoff::until(self.deadline);
+        loop {
+            // The group first: its version is then never newer than the members shown with it, and who writes under it
+            // undoes nothing it has not seen. And the group again: a change that takes several transactions, or a
+            // deletion, was not under way in between.
+            let before = self.settled(|| self.read_settled(Kind::Group, &id)).await?;
+            let members = self.shown_members(&id).await?;
+            let after = self.read(Kind::Group, &id).await?;
+            if after.intent.is_none() && after.finished == before.finished {
+                return Ok((before, Extra::Members(members)));
+            }
+            backoff.wait(&self.store).await?;
+        }
     }
 
     /// Creates a group with its members.
@@ -186,11 +194,13 @@ impl Directory {
         let add = parse_members(&add)?
             .into_iter()
             .map(|(id, kind)| Edge { member: id, kind: kind.unwrap_or(Kind::User) });
-        let mut difference =
+        let asked =
             Difference { add: add.collect(), remove: remove.iter().filter_map(|id| Id::parse(id)).collect() };
-        if difference.actions() >= MAX_ACTIONS {
+        if asked.actions() >= MAX_ACTIONS {
             return Ok(Edited::SeesMembers);
         }
+        let mut difference = asked.clone();
+        let mut backoff = Backoff::until(self.deadline);
         loop {
             if difference.is_empty() {
                 self.read(Kind::Group, &id).await?;
@@ -210,6 +220,7 @@ impl Directory {
                 Meaning::Resource,
             );
             transaction.append(self.edge_actions(&id, &difference, Edges::MustChange));
+            self.check_as_asked(&mut transaction, &id, &asked, &difference);
             let Err(refusals) = self.transact(transaction).await? else {
                 return Ok(Edited::Changed(version));
             };
@@ -218,7 +229,31 @@ impl Directory {
                 self.finish_intent(&id, unfinished.ok_or_else(|| not_found(Kind::Group))?).await?;
                 continue;
             }
+            if refusals.iter().any(|refusal| refusal.meaning == Meaning::AsAsked) {
+                difference.clone_from(&asked);
+                backoff.wait(&self.store).await?;
+                continue;
+            }
             self.reconsider(&mut difference, &refusals).await?;
+        }
+    }
+
+    /// Checks that who was as asked before still is: the request happens at one time, not partly then and partly now.
+    fn check_as_asked(
+        &self,
+        transaction: &mut Transaction<Meaning>,
+        group: &Id,
+        asked: &Difference,
+        difference: &Difference,
+    ) {
+        let coming: BTreeSet<&Id> = difference.add.iter().map(|edge| &edge.member).collect();
+        let there = asked.add.iter().map(|edge| &edge.member).filter(|member| !coming.contains(member));
+        let going: BTreeSet<&Id> = difference.remove.iter().collect();
+        let gone = asked.remove.iter().filter(|member| !going.contains(member));
+        let conditions =
+            there.map(|id| (id, Condition::exists())).chain(gone.map(|id| (id, Condition::absent())));
+        for (member, condition) in conditions {
+            transaction.check(self.keys.edge(group.as_str(), member.as_str()), condition, Meaning::AsAsked);
         }
     }
 
@@ -231,11 +266,9 @@ impl Directory {
         let refused = |meaning: Meaning| refusals.iter().any(|refusal| refusal.meaning == meaning);
         let mut add = Vec::new();
         for (index, edge) in std::mem::take(&mut difference.add).into_iter().enumerate() {
-            if refused(Meaning::Added(index)) {
-                continue;
-            }
+            let is_there = refused(Meaning::Added(index));
             if !refused(Meaning::Member(index)) {
-                add.push(edge);
+                add.extend((!is_there).then_some(edge));
                 continue;
             }
             // No group either: the refusal stands.
@@ -243,7 +276,7 @@ impl Directory {
             if edge.kind == Kind::Group || group.is_none() {
                 return Err(unknown_member(edge.member.as_str()));
             }
-            add.push(Edge { kind: Kind::Group, ..edge });
+            add.extend((!is_there).then_some(Edge { kind: Kind::Group, ..edge }));
         }
         difference.add = add;
         let remove = std::mem::take(&mut difference.remove).into_iter().enumerate();

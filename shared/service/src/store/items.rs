@@ -28,6 +28,8 @@ pub(super) mod name {
     pub(crate) const MODIFIED: &str = "modified";
     /// The change of a group's members that is under way.
     pub(crate) const INTENT: &str = "intent";
+    /// The last change that was under way.
+    pub(crate) const FINISHED: &str = "finished";
     /// The id of the resource an index entry belongs to.
     pub(crate) const ID: &str = "id";
     /// The kind of a member.
@@ -56,6 +58,9 @@ pub struct Stored {
     pub modified: String,
     /// Of a group: the change of its members that is not finished yet.
     pub(super) intent: Option<String>,
+    /// Of a group: the last such change that was finished. Where it is the same before and after a read of members,
+    /// nothing of them was half done meanwhile.
+    pub(super) finished: Option<String>,
 }
 
 impl Stored {
@@ -68,8 +73,10 @@ impl Stored {
             (name::CREATED.to_owned(), AttributeValue::S(self.created.clone())),
             (name::MODIFIED.to_owned(), AttributeValue::S(self.modified.clone())),
         ]);
-        if let Some(intent) = &self.intent {
-            item.insert(name::INTENT.to_owned(), AttributeValue::S(intent.clone()));
+        for (name, change) in [(name::INTENT, &self.intent), (name::FINISHED, &self.finished)] {
+            if let Some(change) = change {
+                item.insert(name.to_owned(), AttributeValue::S(change.clone()));
+            }
         }
         item
     }
@@ -86,6 +93,7 @@ impl Stored {
             created: text(item, name::CREATED)?.to_owned(),
             modified: text(item, name::MODIFIED)?.to_owned(),
             intent: text(item, name::INTENT).ok().map(str::to_owned),
+            finished: text(item, name::FINISHED).ok().map(str::to_owned),
         })
     }
 }

@@ -41,6 +41,8 @@ pub(super) enum Meaning {
     Added(usize),
     /// The member at this place of the removals is none any more.
     Removed(usize),
+    /// A member that was as asked is so no more.
+    AsAsked,
     /// Part of a pending change: somebody else carried it out.
     Part,
     /// An action without a condition.
@@ -182,6 +184,7 @@ impl Directory {
             modified: created.clone(),
             created,
             intent: None,
+            finished: None,
         })
     }
 

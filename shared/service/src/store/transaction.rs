@@ -1,8 +1,8 @@
 //! Transactions: actions, each with what it means when its condition is the one that fails.
 //!
 //! `CancellationReasons` are always read: only `ConditionalCheckFailed` says something about the data. Conflicts and
-//! throttling are repeated with back-off inside the request's budget, since the SDK does not repeat them. The SDK puts
-//! a `ClientRequestToken` on each transaction, so its own repeats after a lost answer do nothing twice.
+//! throttling are repeated with back-off inside the request's budget, since the SDK does not repeat them. Every repeat
+//! carries the `ClientRequestToken` of the first, so that one after a lost answer does nothing twice.
 
 use aws_sdk_dynamodb::{
     error::{ProvideErrorMetadata, SdkError},
@@ -138,10 +138,12 @@ impl Directory {
             actions.push(action.build(table)?);
             meanings.push(meaning);
         }
+        // One token for every repeat, ours and the SDK's: whatever answer was lost, it is carried out once.
+        let token = self.store.entropy.id(self.store.clock.now())?;
         let mut backoff = Backoff::until(self.deadline);
         loop {
-            let sent =
-                self.store.db.transact_write_items().set_transact_items(Some(actions.clone())).send().await;
+            let write = self.store.db.transact_write_items().client_request_token(token.as_str());
+            let sent = write.set_transact_items(Some(actions.clone())).send().await;
             let Err(error) = sent else { return Ok(Ok(())) };
             match cancelled(&error, &meanings) {
                 Cancelled::Refused(refusals) => return Ok(Err(refusals)),

@@ -1,0 +1,106 @@
+//! Whether a history of concurrent operations is explained by some order of them (linearizability, Herlihy and Wing),
+//! found as Wing and Gong do: one operation after the other is put first of what is left, if no other one was over
+//! before it began and the state allows what it was answered.
+
+use std::collections::BTreeSet;
+
+/// An operation and what came of it.
+#[derive(Debug, Clone)]
+pub struct Operation<O> {
+    /// When it began, by a clock that counts.
+    pub began: u64,
+    /// When it was over; `None` if nobody knows whether it was carried out: then it was at any time since, or never.
+    pub over: Option<u64>,
+    /// What was asked and answered.
+    pub what: O,
+}
+
+/// Whether some order explains the history. `step` is the state after an operation, if it can be answered like that.
+///
+/// # Panics
+/// Where there are more than 128 operations.
+pub fn is_explained<S: Ord + Clone, O>(
+    initial: &S,
+    history: &[Operation<O>],
+    step: impl Fn(&S, &Operation<O>) -> Option<S>,
+) -> bool {
+    assert!(history.len() <= 128, "too many operations to search");
+    let mut seen = BTreeSet::new();
+    let mut open = vec![(0_u128, initial.clone())];
+    while let Some((done, state)) = open.pop() {
+        let left = || (0..history.len()).filter(move |index| done & (1 << index) == 0);
+        if left().all(|index| history[index].over.is_none()) {
+            return true;
+        }
+        let first_over = left().filter_map(|index| history[index].over).min().unwrap_or(u64::MAX);
+        for index in left().filter(|index| history[*index].began < first_over) {
+            let Some(next) = step(&state, &history[index]) else { continue };
+            let next = (done | (1 << index), next);
+            if seen.insert(next.clone()) {
+                open.push(next);
+            }
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Operation, is_explained};
+
+    /// A member that is added, removed, and looked for.
+    #[derive(Debug, Clone, Copy)]
+    enum Asked {
+        Add,
+        Remove,
+        Read(bool),
+    }
+    use Asked::{Add, Read, Remove};
+
+    fn explained(history: &[(u64, u64, Asked)]) -> bool {
+        let operation =
+            |&(began, over, what)| Operation { began, over: (over != NEVER).then_some(over), what };
+        let history: Vec<_> = history.iter().map(operation).collect();
+        is_explained(&false, &history, |is_in, operation| match operation.what {
+            Add => Some(true),
+            Remove => Some(false),
+            Read(seen) => (seen == *is_in).then_some(*is_in),
+        })
+    }
+
+    const NEVER: u64 = u64::MAX;
+
+    #[test]
+    fn what_follows_in_time_follows_in_the_order() {
+        assert!(explained(&[(0, 1, Add), (2, 3, Read(true)), (4, 5, Remove), (6, 7, Read(false))]));
+        assert!(!explained(&[(0, 1, Add), (2, 3, Read(false))]), "a stale read");
+        assert!(!explained(&[(0, 1, Add), (2, 3, Remove), (4, 5, Read(true))]), "a lost removal");
+        assert!(!explained(&[(0, 1, Read(true)), (2, 3, Add)]), "a read of the future");
+    }
+
+    #[test]
+    fn what_overlaps_may_have_happened_in_either_order() {
+        for seen in [true, false] {
+            assert!(explained(&[(0, 3, Add), (1, 2, Read(seen))]));
+            assert!(explained(&[(0, 3, Add), (1, 4, Remove), (5, 6, Read(seen))]));
+        }
+        let history = [(0, 9, Add), (1, 2, Read(true)), (3, 4, Read(false))];
+        assert!(!explained(&history), "what was seen once is not unseen");
+    }
+
+    #[test]
+    fn what_nobody_knows_happened_then_or_later_or_never() {
+        for seen in [true, false] {
+            assert!(explained(&[(0, NEVER, Add), (1, 2, Read(false)), (3, 4, Read(seen))]));
+        }
+        assert!(!explained(&[(0, NEVER, Add), (1, 2, Read(true)), (3, 4, Read(false))]));
+        assert!(!explained(&[(0, 1, Read(true)), (2, NEVER, Add)]), "not before it was asked for");
+    }
+
+    #[test]
+    fn two_readers_agree_on_an_order() {
+        let twice =
+            [(0, 9, Add), (0, 9, Remove), (1, 2, Read(true)), (3, 4, Read(false)), (5, 6, Read(true))];
+        assert!(!explained(&twice), "one addition is seen once");
+    }
+}

@@ -1,0 +1,683 @@
+//! Random sequences of every operation, by two organisations, against a small model: each answer is the one that the
+//! model gives, and at the end all that can be seen is what the model holds.
+//!
+//! Targets and members are drawn from everything that was ever created by anybody, so many of them are another
+//! organisation's, or deleted: to the caller there is no such id.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::http::Method;
+use proptest::{
+    collection::vec,
+    option,
+    prelude::*,
+    sample::{Index, select},
+    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
+};
+use serde_json::{Map, Value, json};
+use tests::{Answer, ORG, Service};
+use tokio::runtime::Runtime;
+
+use super::{Sent, assert_whole, members};
+
+/// Sequences, and their length.
+const SEQUENCES: u32 = 60;
+const STEPS: usize = 50;
+/// Organisations.
+const ORGS: [&str; 2] = [ORG, "other"];
+/// An id that nothing has.
+const NOBODY: &str = "01938000-0000-7000-8000-000000000000";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    User,
+    Group,
+}
+use Kind::{Group, User};
+
+impl Kind {
+    fn path(self) -> &'static str {
+        match self {
+            User => "/Users",
+            Group => "/Groups",
+        }
+    }
+
+    /// The attribute that no two have in common.
+    fn name(self) -> &'static str {
+        match self {
+            User => "userName",
+            Group => "displayName",
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            User => "User",
+            Group => "Group",
+        }
+    }
+}
+
+/// Which version `If-Match` names.
+#[derive(Clone, Copy, Debug)]
+enum Bound {
+    Not,
+    ToAny,
+    ToCurrent,
+    /// To the one that was current when it was last asked for.
+    ToRemembered,
+}
+
+/// Attributes beside members.
+#[derive(Clone, Debug, PartialEq)]
+struct Attributes {
+    name: String,
+    external_id: Option<String>,
+    /// Of users only.
+    title: Option<String>,
+}
+
+/// An operation of PATCH.
+#[derive(Clone, Debug)]
+enum Edit {
+    Name(String),
+    ExternalId(Option<String>),
+    Title(Option<String>),
+    Add(Vec<Index>),
+    Remove(Vec<Index>),
+    Replace(Vec<Index>),
+    RemoveOne(Index),
+    Clear,
+}
+
+#[derive(Clone, Debug)]
+enum Filter {
+    Name(String),
+    ExternalId(String),
+    Title(String),
+    Members(Index),
+    Groups(Index),
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Create(Kind, Attributes, Vec<Index>),
+    Put(Kind, Index, Attributes, Vec<Index>, Bound),
+    Patch(Kind, Index, Vec<Edit>, Bound),
+    RemoveGroups(Index),
+    Delete(Kind, Index, Bound),
+    Get(Kind, Index),
+    Find(Filter),
+    List(Kind, usize, usize),
+    /// Users, and a group of them, by one request.
+    Bulk(Vec<String>, String),
+}
+
+fn name() -> impl Strategy<Value = String> {
+    select(vec!["ada", "Ada", "bob", "cyd", "dan", "eve", "é"]).prop_map(str::to_owned)
+}
+
+fn external_id() -> impl Strategy<Value = String> {
+    select(vec!["e1", "E1", "e2"]).prop_map(str::to_owned)
+}
+
+fn title() -> impl Strategy<Value = String> {
+    select(vec!["x", "X", "y"]).prop_map(str::to_owned)
+}
+
+fn attributes() -> impl Strategy<Value = Attributes> {
+    (name(), option::of(external_id()), option::of(title()))
+        .prop_map(|(name, external_id, title)| Attributes { name, external_id, title })
+}
+
+fn kind() -> impl Strategy<Value = Kind> {
+    select(vec![User, Group])
+}
+
+fn some() -> impl Strategy<Value = Vec<Index>> {
+    vec(any::<Index>(), 0..4)
+}
+
+fn bound() -> impl Strategy<Value = Bound> {
+    prop_oneof![
+        4 => Just(Bound::Not),
+        1 => Just(Bound::ToAny),
+        1 => Just(Bound::ToCurrent),
+        2 => Just(Bound::ToRemembered),
+    ]
+}
+
+fn edit() -> impl Strategy<Value = Edit> {
+    prop_oneof![
+        1 => name().prop_map(Edit::Name),
+        1 => option::of(external_id()).prop_map(Edit::ExternalId),
+        1 => option::of(title()).prop_map(Edit::Title),
+        5 => some().prop_map(Edit::Add),
+        3 => some().prop_map(Edit::Remove),
+        1 => some().prop_map(Edit::Replace),
+        1 => any::<Index>().prop_map(Edit::RemoveOne),
+        1 => Just(Edit::Clear),
+    ]
+}
+
+fn filter() -> impl Strategy<Value = Filter> {
+    prop_oneof![
+        name().prop_map(Filter::Name),
+        external_id().prop_map(Filter::ExternalId),
+        title().prop_map(Filter::Title),
+        any::<Index>().prop_map(Filter::Members),
+        any::<Index>().prop_map(Filter::Groups),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let target = any::<Index>;
+    prop_oneof![
+        6 => (kind(), attributes(), some()).prop_map(|(kind, attributes, members)| Step::Create(kind, attributes, members)),
+        3 => (kind(), target(), attributes(), some(), bound())
+            .prop_map(|(kind, target, attributes, members, bound)| Step::Put(kind, target, attributes, members, bound)),
+        6 => (kind(), target(), vec(edit(), 1..4), bound())
+            .prop_map(|(kind, target, edits, bound)| Step::Patch(kind, target, edits, bound)),
+        1 => target().prop_map(Step::RemoveGroups),
+        3 => (kind(), target(), bound()).prop_map(|(kind, target, bound)| Step::Delete(kind, target, bound)),
+        2 => (kind(), target()).prop_map(|(kind, target)| Step::Get(kind, target)),
+        3 => filter().prop_map(Step::Find),
+        1 => (kind(), 0..8_usize, 0..6_usize).prop_map(|(kind, start, count)| Step::List(kind, start, count)),
+        1 => (vec(name(), 1..3), name()).prop_map(|(users, group)| Step::Bulk(users, group)),
+    ]
+}
+
+/// A resource as the model has it.
+#[derive(Clone, Debug)]
+struct Resource {
+    kind: Kind,
+    attributes: Attributes,
+    members: BTreeSet<String>,
+    /// How often it was changed.
+    revision: usize,
+}
+
+/// What one organisation has, by id.
+type Resources = BTreeMap<String, Resource>;
+
+/// The service, and what it should hold.
+struct Pair {
+    service: Service,
+    keys: Vec<String>,
+    orgs: Vec<Resources>,
+    /// Everything that was ever created, by whomever.
+    known: Vec<(Kind, String)>,
+    /// The ETag of a revision of a resource, as it was when it was asked for last.
+    remembered: BTreeMap<String, (usize, String)>,
+}
+
+/// What is asked for of a resource, and what the model makes of it.
+type Wanted = Result<Resource, &'static str>;
+
+fn is_same(one: &str, other: &str) -> bool {
+    one.to_lowercase() == other.to_lowercase()
+}
+
+impl Pair {
+    async fn new() -> Self {
+        let service = Service::new().await;
+        let other = service.organisation(ORGS[1], &[service::auth::Scope::Scim]).await;
+        let keys = vec![service.key.clone(), other];
+        Self {
+            service,
+            keys,
+            orgs: vec![Resources::new(); 2],
+            known: Vec::new(),
+            remembered: BTreeMap::new(),
+        }
+    }
+
+    fn target(&self, kind: Kind, index: Index) -> String {
+        let of_kind: Vec<&String> =
+            self.known.iter().filter(|known| known.0 == kind).map(|known| &known.1).collect();
+        if of_kind.is_empty() { NOBODY.to_owned() } else { (*index.get(&of_kind)).clone() }
+    }
+
+    fn some(&self, indices: &[Index]) -> Vec<String> {
+        let pick = |index: &Index| {
+            if self.known.is_empty() { NOBODY.to_owned() } else { index.get(&self.known).1.clone() }
+        };
+        indices.iter().map(pick).collect()
+    }
+
+    async fn send(&self, org: usize, sent: Sent) -> Answer {
+        sent.by(&self.service, &self.keys[org]).await
+    }
+
+    /// Takes the step; fails where the two part.
+    async fn take(&mut self, org: usize, step: &Step) -> Result<(), TestCaseError> {
+        match step {
+            Step::Create(kind, attributes, indices) => {
+                let members = if *kind == Group { self.some(indices) } else { Vec::new() };
+                let wanted = Resource {
+                    kind: *kind,
+                    attributes: attributes.clone(),
+                    members: members.iter().cloned().collect(),
+                    revision: 0,
+                };
+                let wanted = self.checked(org, None, wanted);
+                let sent = Sent::post(kind.path(), body(*kind, attributes, &members));
+                let answer = self.send(org, sent).await;
+                expect(&answer, wanted.as_ref().map_or_else(|refused| *refused, |_| "201"))?;
+                if let Ok(resource) = wanted {
+                    self.created(org, answer.id(), resource);
+                }
+            }
+            Step::Put(kind, target, attributes, indices, bound) => {
+                let id = self.target(*kind, *target);
+                let members = if *kind == Group { self.some(indices) } else { Vec::new() };
+                let sent = Sent::put(format!("{}/{id}", kind.path()), body(*kind, attributes, &members));
+                let put = |resource: &mut Resource| {
+                    resource.attributes = attributes.clone();
+                    resource.members = members.iter().cloned().collect();
+                };
+                self.change(org, (*kind, &id), (sent, "200"), *bound, put).await?;
+            }
+            Step::Patch(kind, target, edits, bound) => {
+                let id = self.target(*kind, *target);
+                let edits: Vec<(&Edit, Vec<String>)> =
+                    edits.iter().map(|edit| (edit, self.named(edit))).collect();
+                let edits: Vec<_> = edits.into_iter().filter(|(edit, _)| edit.is_of(*kind)).collect();
+                if edits.is_empty() {
+                    return Ok(());
+                }
+                let operations: Value = edits.iter().map(|(edit, ids)| edit.operation(*kind, ids)).collect();
+                let sent = Sent::patch(format!("{}/{id}", kind.path()), &operations);
+                let patch = |resource: &mut Resource| {
+                    for (edit, ids) in &edits {
+                        edit.make(resource, ids);
+                    }
+                };
+                self.change(
+                    org,
+                    (*kind, &id),
+                    (sent, if *kind == User { "200" } else { "204" }),
+                    *bound,
+                    patch,
+                )
+                .await?;
+            }
+            Step::RemoveGroups(target) => {
+                let id = self.target(Group, *target);
+                let operations = json!([{ "op": "remove", "path": "members[type eq \"group\"]" }]);
+                let groups: BTreeSet<String> =
+                    self.known.iter().filter(|known| known.0 == Group).map(|known| known.1.clone()).collect();
+                let leave =
+                    |resource: &mut Resource| resource.members.retain(|member| !groups.contains(member));
+                let sent = Sent::patch(format!("/Groups/{id}"), &operations);
+                self.change(org, (Group, &id), (sent, "204"), Bound::Not, leave).await?;
+            }
+            Step::Delete(kind, target, bound) => {
+                let id = self.target(*kind, *target);
+                let (if_match, holds) = self.bind(org, *kind, &id, *bound).await?;
+                let there = self.there(org, *kind, &id);
+                let expected = if there.is_none() {
+                    "404"
+                } else if holds {
+                    "204"
+                } else {
+                    "412"
+                };
+                let sent = Sent::delete(format!("{}/{id}", kind.path())).if_match(if_match.as_deref());
+                expect(&self.send(org, sent).await, expected)?;
+                if expected == "204" {
+                    self.orgs[org].remove(&id);
+                    for group in self.orgs[org].values_mut() {
+                        group.revision += usize::from(group.members.remove(&id));
+                    }
+                }
+            }
+            Step::Get(kind, target) => self.compare(org, *kind, &self.target(*kind, *target)).await?,
+            Step::Find(filter) => self.find(org, filter).await?,
+            Step::List(kind, start, count) => self.list(org, *kind, *start, *count).await?,
+            Step::Bulk(users, group) => self.bulk(org, users, group).await?,
+        }
+        Ok(())
+    }
+
+    /// Sends what changes a resource, and does the same to the model.
+    async fn change(
+        &mut self,
+        org: usize,
+        (kind, id): (Kind, &str),
+        (sent, success): (Sent, &str),
+        bound: Bound,
+        change: impl FnOnce(&mut Resource),
+    ) -> Result<(), TestCaseError> {
+        let (if_match, holds) = self.bind(org, kind, id, bound).await?;
+        let wanted = match self.there(org, kind, id) {
+            None => Err("404"),
+            Some(_) if !holds => Err("412"),
+            Some(resource) => {
+                let mut next = resource.clone();
+                change(&mut next);
+                let changed = (&next.attributes, &next.members) != (&resource.attributes, &resource.members);
+                next.revision += usize::from(changed);
+                self.checked(org, Some(id), next)
+            }
+        };
+        let answer = self.send(org, sent.if_match(if_match.as_deref())).await;
+        expect(&answer, wanted.as_ref().map_or_else(|refused| *refused, |_| success))?;
+        if let Ok(resource) = wanted {
+            self.orgs[org].insert(id.to_owned(), resource);
+        }
+        self.compare(org, kind, id).await
+    }
+
+    fn there(&self, org: usize, kind: Kind, id: &str) -> Option<&Resource> {
+        self.orgs[org].get(id).filter(|resource| resource.kind == kind)
+    }
+
+    /// What is wrong with a resource that is to be written, if anything is.
+    fn checked(&self, org: usize, id: Option<&str>, resource: Resource) -> Wanted {
+        let there = &self.orgs[org];
+        if !resource.members.iter().all(|member| there.contains_key(member)) {
+            return Err("400 invalidValue");
+        }
+        let taken = |(other, of): (&String, &Resource)| {
+            Some(other.as_str()) != id
+                && of.kind == resource.kind
+                && is_same(&of.attributes.name, &resource.attributes.name)
+        };
+        if there.iter().any(taken) { Err("409 uniqueness") } else { Ok(resource) }
+    }
+
+    fn created(&mut self, org: usize, id: String, resource: Resource) {
+        self.known.push((resource.kind, id.clone()));
+        self.orgs[org].insert(id, resource);
+    }
+
+    /// The header for it, and whether it holds.
+    async fn bind(
+        &mut self,
+        org: usize,
+        kind: Kind,
+        id: &str,
+        bound: Bound,
+    ) -> Result<(Option<String>, bool), TestCaseError> {
+        if let Bound::ToCurrent = bound {
+            self.compare(org, kind, id).await?;
+        }
+        Ok(match (bound, self.remembered.get(id)) {
+            (Bound::Not, _) => (None, true),
+            (Bound::ToCurrent | Bound::ToRemembered, Some((revision, etag))) => {
+                let current = self.there(org, kind, id).map(|resource| resource.revision);
+                (Some(etag.clone()), current == Some(*revision))
+            }
+            (Bound::ToAny, _) | (_, None) => (Some("*".to_owned()), true),
+        })
+    }
+
+    /// Reads the resource: it is as the model has it, and its version is another exactly if it was changed.
+    async fn compare(&mut self, org: usize, kind: Kind, id: &str) -> Result<(), TestCaseError> {
+        let answer = self.send(org, Sent::get(format!("{}/{id}", kind.path()))).await;
+        let Some(resource) = self.there(org, kind, id) else { return expect(&answer, "404") };
+        expect(&answer, "200")?;
+        prop_assert_eq!(Self::shown(&answer.body), self.should_show(org, id, resource));
+        // The groups of a user have a part of its ETag to themselves.
+        let version =
+            |etag: &str| etag.split('.').next().map(|version| version.trim_end_matches('"').to_owned());
+        let etag = answer.header("etag").to_owned();
+        if let Some((revision, old)) = self.remembered.get(id) {
+            prop_assert_eq!(*revision == resource.revision, version(old) == version(&etag), "{:?}", resource);
+        }
+        self.remembered.insert(id.to_owned(), (resource.revision, etag));
+        Ok(())
+    }
+
+    /// What counts of a resource that is shown.
+    fn shown(body: &Value) -> Value {
+        let mut shown = Map::new();
+        for name in ["id", "userName", "displayName", "externalId", "title"] {
+            shown.extend(body.get(name).map(|value| (name.to_owned(), value.clone())));
+        }
+        for name in ["members", "groups"] {
+            let elements = body[name].as_array().map(Vec::as_slice).unwrap_or_default();
+            let element = |element: &Value| format!("{} {}", element["type"], element["value"]);
+            let elements: BTreeSet<String> = elements.iter().map(element).collect();
+            shown.insert(name.to_owned(), elements.into_iter().collect());
+        }
+        shown.into()
+    }
+
+    fn should_show(&self, org: usize, id: &str, resource: &Resource) -> Value {
+        let there = &self.orgs[org];
+        let member = |id: &String| json!({ "type": there[id].kind.word(), "value": id });
+        let groups = there.iter().filter(|(_, group)| group.members.contains(id));
+        let group = |(id, _): (&String, &Resource)| json!({ "type": "direct", "value": id });
+        let mut body = body(resource.kind, &resource.attributes, &[]);
+        body["id"] = id.into();
+        body["members"] = resource.members.iter().map(member).collect();
+        body["groups"] = if resource.kind == User { groups.map(group).collect() } else { Value::Null };
+        Self::shown(&body)
+    }
+
+    /// The resources found are those that should be, in whatever order.
+    async fn find(&self, org: usize, filter: &Filter) -> Result<(), TestCaseError> {
+        let there = &self.orgs[org];
+        let all = |kind: Kind, holds: &dyn Fn(&Resource) -> bool| -> BTreeSet<String> {
+            let found = there.iter().filter(|(_, resource)| resource.kind == kind && holds(resource));
+            found.map(|(id, _)| id.clone()).collect()
+        };
+        let asked: Vec<(Kind, String, BTreeSet<String>)> = match filter {
+            Filter::Name(name) => [User, Group]
+                .map(|kind| {
+                    let holds = |resource: &Resource| is_same(&resource.attributes.name, name);
+                    (kind, format!("{} eq \"{name}\"", kind.name()), all(kind, &holds))
+                })
+                .into(),
+            Filter::ExternalId(external_id) => [User, Group]
+                .map(|kind| {
+                    let holds =
+                        |resource: &Resource| resource.attributes.external_id.as_ref() == Some(external_id);
+                    (kind, format!("externalId eq \"{external_id}\""), all(kind, &holds))
+                })
+                .into(),
+            Filter::Title(title) => {
+                let holds = |resource: &Resource| {
+                    resource.attributes.title.as_ref().is_some_and(|other| is_same(other, title))
+                };
+                vec![(User, format!("title eq \"{title}\""), all(User, &holds))]
+            }
+            Filter::Members(index) => {
+                let id = self.some(&[*index]).remove(0);
+                let found = all(Group, &|group| group.members.contains(&id));
+                vec![(Group, format!("members.value eq \"{id}\""), found)]
+            }
+            Filter::Groups(index) => {
+                let id = self.target(Group, *index);
+                let members = there.get(&id).map(|group| group.members.clone()).unwrap_or_default();
+                let users = members.into_iter().filter(|member| there[member].kind == User).collect();
+                vec![(User, format!("groups.value eq \"{id}\""), users)]
+            }
+        };
+        for (kind, filter, expected) in asked {
+            let search = Sent::post(format!("{}/.search", kind.path()), json!({ "filter": filter }));
+            let answer = self.send(org, search).await;
+            expect(&answer, "200")?;
+            prop_assert_eq!(&answer.body["totalResults"], &json!(expected.len()), "{}", &filter);
+            prop_assert_eq!(ids(&answer).into_iter().collect::<BTreeSet<_>>(), expected, "{}", filter);
+            self.compare_shown(org, &answer)?;
+        }
+        Ok(())
+    }
+
+    fn compare_shown(&self, org: usize, answer: &Answer) -> Result<(), TestCaseError> {
+        for body in answer.body["Resources"].as_array().map(Vec::as_slice).unwrap_or_default() {
+            let id = body["id"].as_str().unwrap_or_default();
+            let resource = self.orgs[org].get(id);
+            prop_assert!(resource.is_some(), "{:#}", body);
+            let expected = resource.map(|resource| self.should_show(org, id, resource));
+            prop_assert_eq!(Some(Self::shown(body)), expected);
+        }
+        Ok(())
+    }
+
+    /// A page, in the order of ids.
+    async fn list(&self, org: usize, kind: Kind, start: usize, count: usize) -> Result<(), TestCaseError> {
+        let there =
+            self.orgs[org].iter().filter(|(_, resource)| resource.kind == kind).map(|(id, _)| id.clone());
+        let all: Vec<String> = there.collect();
+        let path = format!("{}?startIndex={start}&count={count}", kind.path());
+        let answer = self.send(org, Sent::get(path)).await;
+        expect(&answer, "200")?;
+        prop_assert_eq!(&answer.body["totalResults"], &json!(all.len()));
+        let page: Vec<String> = all.into_iter().skip(start.saturating_sub(1)).take(count).collect();
+        prop_assert_eq!(ids(&answer), page);
+        self.compare_shown(org, &answer)
+    }
+
+    async fn bulk(&mut self, org: usize, users: &[String], group: &str) -> Result<(), TestCaseError> {
+        let mut names: Vec<&String> = users.iter().collect();
+        names.dedup_by(|one, other| is_same(one, other));
+        let attributes = |name: &str| Attributes { name: name.to_owned(), external_id: None, title: None };
+        let operation = |kind: Kind, index: usize, data: Value| json!({ "method": Method::POST.as_str(), "path": kind.path(), "bulkId": index.to_string(), "data": data });
+        let mut operations: Vec<Value> = names
+            .iter()
+            .enumerate()
+            .map(|(index, name)| operation(User, index, body(User, &attributes(name), &[])))
+            .collect();
+        let references: Vec<String> = (0..names.len()).map(|index| format!("bulkId:{index}")).collect();
+        operations.push(operation(Group, names.len(), body(Group, &attributes(group), &references)));
+        let answer = self.send(org, Sent::post("/Bulk", json!({ "Operations": operations }))).await;
+        expect(&answer, "200")?;
+        let mut said = answer.body["Operations"].as_array().cloned().unwrap_or_default().into_iter();
+        let mut joined = BTreeSet::new();
+        for (kind, name) in names.iter().map(|name| (User, name.as_str())).chain([(Group, group)]) {
+            let said = said.next().unwrap_or_default();
+            let members = if kind == Group { joined.clone() } else { BTreeSet::new() };
+            let whole = kind == User || members.len() == names.len();
+            let resource = Resource { kind, attributes: attributes(name), members, revision: 0 };
+            let wanted = if whole { self.checked(org, None, resource) } else { Err("400 invalidValue") };
+            let scim_type = said["response"]["scimType"].as_str().unwrap_or_default();
+            let verdict = format!("{} {scim_type}", said["status"].as_str().unwrap_or_default());
+            prop_assert_eq!(verdict.trim_end(), wanted.as_ref().map_or_else(|refused| *refused, |_| "201"));
+            if let Ok(resource) = wanted {
+                let id = said["location"].as_str().and_then(|location| location.rsplit('/').next());
+                let id = id.unwrap_or_default().to_owned();
+                joined.insert(id.clone());
+                self.created(org, id, resource);
+            }
+        }
+        Ok(())
+    }
+
+    /// Who an edit is about.
+    fn named(&self, edit: &Edit) -> Vec<String> {
+        match edit {
+            Edit::Add(indices) | Edit::Remove(indices) | Edit::Replace(indices) => self.some(indices),
+            Edit::RemoveOne(index) => self.some(&[*index]),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Everything that can be seen is what the model holds, and whole.
+    async fn finish(&mut self) -> Result<(), TestCaseError> {
+        for (org, name) in ORGS.into_iter().enumerate() {
+            for (kind, id) in self.known.clone() {
+                self.compare(org, kind, &id).await?;
+            }
+            for kind in [User, Group] {
+                self.list(org, kind, 1, 1_000).await?;
+            }
+            assert_whole(&self.service, name, &self.keys[org]).await;
+        }
+        Ok(())
+    }
+}
+
+impl Edit {
+    /// Users have titles, and groups have members.
+    fn is_of(&self, kind: Kind) -> bool {
+        match self {
+            Self::Name(_) | Self::ExternalId(_) => true,
+            Self::Title(_) => kind == User,
+            _ => kind == Group,
+        }
+    }
+
+    fn operation(&self, kind: Kind, ids: &[String]) -> Value {
+        let set = |path: &str, value: Option<&String>| match value {
+            Some(value) => json!({ "op": "replace", "path": path, "value": value }),
+            None => json!({ "op": "remove", "path": path }),
+        };
+        let of_members = |op: &str| json!({ "op": op, "path": "members", "value": members(ids) });
+        match self {
+            Self::Name(name) => set(kind.name(), Some(name)),
+            Self::ExternalId(external_id) => set("externalId", external_id.as_ref()),
+            Self::Title(title) => set("title", title.as_ref()),
+            Self::Add(_) => of_members("add"),
+            Self::Remove(_) => of_members("remove"),
+            Self::Replace(_) => of_members("replace"),
+            Self::RemoveOne(_) => {
+                json!({ "op": "remove", "path": format!("members[value eq \"{}\"]", ids[0]) })
+            }
+            Self::Clear => set("members", None),
+        }
+    }
+
+    fn make(&self, resource: &mut Resource, ids: &[String]) {
+        let Resource { attributes, members, .. } = resource;
+        match self {
+            Self::Name(name) => attributes.name.clone_from(name),
+            Self::ExternalId(external_id) => attributes.external_id.clone_from(external_id),
+            Self::Title(title) => attributes.title.clone_from(title),
+            Self::Add(_) => members.extend(ids.iter().cloned()),
+            Self::Remove(_) | Self::RemoveOne(_) => members.retain(|member| !ids.contains(member)),
+            Self::Replace(_) => *members = ids.iter().cloned().collect(),
+            Self::Clear => members.clear(),
+        }
+    }
+}
+
+fn body(kind: Kind, attributes: &Attributes, ids: &[String]) -> Value {
+    let mut body = json!({ kind.name(): attributes.name });
+    if let Some(external_id) = &attributes.external_id {
+        body["externalId"] = external_id.as_str().into();
+    }
+    match kind {
+        User => {
+            if let Some(title) = &attributes.title {
+                body["title"] = title.as_str().into();
+            }
+        }
+        Group => body["members"] = members(ids),
+    }
+    body
+}
+
+fn ids(answer: &Answer) -> Vec<String> {
+    let resources = answer.body["Resources"].as_array().map(Vec::as_slice).unwrap_or_default();
+    resources.iter().map(|resource| resource["id"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+fn expect(answer: &Answer, verdict: &str) -> Result<(), TestCaseError> {
+    prop_assert_eq!(answer.verdict(), verdict, "{:#}", answer.body);
+    Ok(())
+}
+
+#[test]
+fn every_sequence_is_answered_as_the_model_answers_it() {
+    let runtime = Runtime::new().expect("a runtime");
+    let config = Config { failure_persistence: None, max_shrink_iters: 200, ..Config::with_cases(SEQUENCES) };
+    let random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let sequence = vec((0..ORGS.len(), step()), 1..=STEPS);
+    TestRunner::new_with_rng(config, random)
+        .run(&sequence, |steps| {
+            runtime.block_on(async {
+                let mut pair = Pair::new().await;
+                for (org, step) in &steps {
+                    pair.take(*org, step).await?;
+                }
+                pair.finish().await
+            })
+        })
+        .unwrap_or_else(|failure| panic!("{failure}"));
+    println!("{SEQUENCES} sequences");
+}
