@@ -413,7 +413,7 @@ async fn put_leaves_nothing_of_what_was_there_before() {
         &replaced,
         &expect![[r#"
             content-location: https://scim.test/scim/v2/Users/01a207a2-32fb-71c1-8690-ee42c90b71bb
-            etag: W/"cb435c8e74616796.312ac33d"
+            etag: W/"87b341d690d7a28a.dc42f204"
             200
             {
               "schemas": [
@@ -424,8 +424,8 @@ async fn put_leaves_nothing_of_what_was_there_before() {
               "active": false,
               "groups": [
                 {
-                  "value": "01a207a2-32fb-7099-ac6c-d7363ca585e7",
-                  "$ref": "https://scim.test/scim/v2/Groups/01a207a2-32fb-7099-ac6c-d7363ca585e7",
+                  "value": "01a207a2-32fb-7917-98de-357e3da8cb43",
+                  "$ref": "https://scim.test/scim/v2/Groups/01a207a2-32fb-7917-98de-357e3da8cb43",
                   "type": "direct"
                 }
               ],
@@ -434,7 +434,7 @@ async fn put_leaves_nothing_of_what_was_there_before() {
                 "created": "2026-11-23T09:00:00.123Z",
                 "lastModified": "2026-11-23T09:00:00.123Z",
                 "location": "https://scim.test/scim/v2/Users/01a207a2-32fb-71c1-8690-ee42c90b71bb",
-                "version": "W/\"cb435c8e74616796.312ac33d\""
+                "version": "W/\"87b341d690d7a28a.dc42f204\""
               }
             }
         "#]],
@@ -460,39 +460,39 @@ async fn patch_changes_what_it_names() {
     is(
         &patched,
         &expect![[r#"
-        content-location: https://scim.test/scim/v2/Users/01a207a2-32fb-71c1-8690-ee42c90b71bb
-        etag: W/"e099ec6cd7363ca5"
-        200
-        {
-          "schemas": [
-            "urn:ietf:params:scim:schemas:core:2.0:User",
-            "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
-          ],
-          "id": "01a207a2-32fb-71c1-8690-ee42c90b71bb",
-          "externalId": "1",
-          "userName": "ada.lovelace",
-          "name": {
-            "familyName": "Lovelace"
-          },
-          "active": false,
-          "emails": [
+            content-location: https://scim.test/scim/v2/Users/01a207a2-32fb-71c1-8690-ee42c90b71bb
+            etag: W/"491718de357e3da8"
+            200
             {
-              "value": "ada@example.com",
-              "type": "work"
+              "schemas": [
+                "urn:ietf:params:scim:schemas:core:2.0:User",
+                "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+              ],
+              "id": "01a207a2-32fb-71c1-8690-ee42c90b71bb",
+              "externalId": "1",
+              "userName": "ada.lovelace",
+              "name": {
+                "familyName": "Lovelace"
+              },
+              "active": false,
+              "emails": [
+                {
+                  "value": "ada@example.com",
+                  "type": "work"
+                }
+              ],
+              "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {
+                "department": "Notes"
+              },
+              "meta": {
+                "resourceType": "User",
+                "created": "2026-11-23T09:00:00.123Z",
+                "lastModified": "2026-11-23T09:00:00.123Z",
+                "location": "https://scim.test/scim/v2/Users/01a207a2-32fb-71c1-8690-ee42c90b71bb",
+                "version": "W/\"491718de357e3da8\""
+              }
             }
-          ],
-          "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {
-            "department": "Notes"
-          },
-          "meta": {
-            "resourceType": "User",
-            "created": "2026-11-23T09:00:00.123Z",
-            "lastModified": "2026-11-23T09:00:00.123Z",
-            "location": "https://scim.test/scim/v2/Users/01a207a2-32fb-71c1-8690-ee42c90b71bb",
-            "version": "W/\"e099ec6cd7363ca5\""
-          }
-        }
-    "#]],
+        "#]],
     );
     assert_eq!(service.get(&format!("/Users/{id}")).await.body, patched.body);
     for (filter, found) in [
@@ -540,37 +540,37 @@ async fn a_group_is_created_read_and_listed_whole() {
     is(
         &created,
         &expect![[r#"
-        location: https://scim.test/scim/v2/Groups/01a207a2-32fb-7b43-9c8e-746167966775
-        etag: W/"9afcd44d14cf8bfe"
-        201
-        {
-          "schemas": [
-            "urn:ietf:params:scim:schemas:core:2.0:Group"
-          ],
-          "id": "01a207a2-32fb-7b43-9c8e-746167966775",
-          "externalId": "group-1",
-          "displayName": "Engineers",
-          "members": [
+            location: https://scim.test/scim/v2/Groups/01a207a2-32fb-77b3-81d6-90d7a28a6f9b
+            etag: W/"2ac2ce17a5794a3b"
+            201
             {
-              "value": "01a207a2-32fb-7099-ac6c-d7363ca585e7",
-              "$ref": "https://scim.test/scim/v2/Groups/01a207a2-32fb-7099-ac6c-d7363ca585e7",
-              "type": "Group"
-            },
-            {
-              "value": "01a207a2-32fb-71c1-8690-ee42c90b71bb",
-              "$ref": "https://scim.test/scim/v2/Users/01a207a2-32fb-71c1-8690-ee42c90b71bb",
-              "type": "User"
+              "schemas": [
+                "urn:ietf:params:scim:schemas:core:2.0:Group"
+              ],
+              "id": "01a207a2-32fb-77b3-81d6-90d7a28a6f9b",
+              "externalId": "group-1",
+              "displayName": "Engineers",
+              "members": [
+                {
+                  "value": "01a207a2-32fb-71c1-8690-ee42c90b71bb",
+                  "$ref": "https://scim.test/scim/v2/Users/01a207a2-32fb-71c1-8690-ee42c90b71bb",
+                  "type": "User"
+                },
+                {
+                  "value": "01a207a2-32fb-7917-98de-357e3da8cb43",
+                  "$ref": "https://scim.test/scim/v2/Groups/01a207a2-32fb-7917-98de-357e3da8cb43",
+                  "type": "Group"
+                }
+              ],
+              "meta": {
+                "resourceType": "Group",
+                "created": "2026-11-23T09:00:00.123Z",
+                "lastModified": "2026-11-23T09:00:00.123Z",
+                "location": "https://scim.test/scim/v2/Groups/01a207a2-32fb-77b3-81d6-90d7a28a6f9b",
+                "version": "W/\"2ac2ce17a5794a3b\""
+              }
             }
-          ],
-          "meta": {
-            "resourceType": "Group",
-            "created": "2026-11-23T09:00:00.123Z",
-            "lastModified": "2026-11-23T09:00:00.123Z",
-            "location": "https://scim.test/scim/v2/Groups/01a207a2-32fb-7b43-9c8e-746167966775",
-            "version": "W/\"9afcd44d14cf8bfe\""
-          }
-        }
-    "#]],
+        "#]],
     );
     let read = service.get(&format!("/Groups/{}", created.id())).await;
     assert_eq!((read.status, &read.body), (200, &created.body));
@@ -580,7 +580,7 @@ async fn a_group_is_created_read_and_listed_whole() {
         &service.get(&format!("/Users/{ada}")).await,
         &expect![[r#"
             content-location: https://scim.test/scim/v2/Users/01a207a2-32fb-71c1-8690-ee42c90b71bb
-            etag: W/"c34d0bff90150280.f589e60d"
+            etag: W/"c34d0bff90150280.13be1a3c"
             200
             {
               "schemas": [
@@ -590,8 +590,8 @@ async fn a_group_is_created_read_and_listed_whole() {
               "userName": "ada",
               "groups": [
                 {
-                  "value": "01a207a2-32fb-7b43-9c8e-746167966775",
-                  "$ref": "https://scim.test/scim/v2/Groups/01a207a2-32fb-7b43-9c8e-746167966775",
+                  "value": "01a207a2-32fb-77b3-81d6-90d7a28a6f9b",
+                  "$ref": "https://scim.test/scim/v2/Groups/01a207a2-32fb-77b3-81d6-90d7a28a6f9b",
                   "type": "direct"
                 }
               ],
@@ -600,7 +600,7 @@ async fn a_group_is_created_read_and_listed_whole() {
                 "created": "2026-11-23T09:00:00.123Z",
                 "lastModified": "2026-11-23T09:00:00.123Z",
                 "location": "https://scim.test/scim/v2/Users/01a207a2-32fb-71c1-8690-ee42c90b71bb",
-                "version": "W/\"c34d0bff90150280.f589e60d\""
+                "version": "W/\"c34d0bff90150280.13be1a3c\""
               }
             }
         "#]],
@@ -617,58 +617,58 @@ async fn patch_of_a_group_answers_nothing_unless_attributes_are_asked_for() {
     is(
         &service.patch(&path, add.clone()).await,
         &expect![[r#"
-        etag: W/"cb435c8e74616796"
-        204
-    "#]],
+            etag: W/"87b341d690d7a28a"
+            204
+        "#]],
     );
     is(
         &service.patch(&format!("{path}?attributes=members.value"), add.clone()).await,
         &expect![[r#"
-        content-location: https://scim.test/scim/v2/Groups/01a207a2-32fb-7099-ac6c-d7363ca585e7
-        etag: W/"cb435c8e74616796"
-        200
-        {
-          "schemas": [
-            "urn:ietf:params:scim:schemas:core:2.0:Group"
-          ],
-          "id": "01a207a2-32fb-7099-ac6c-d7363ca585e7",
-          "members": [
+            content-location: https://scim.test/scim/v2/Groups/01a207a2-32fb-7917-98de-357e3da8cb43
+            etag: W/"87b341d690d7a28a"
+            200
             {
-              "value": "01a207a2-32fb-71c1-8690-ee42c90b71bb"
+              "schemas": [
+                "urn:ietf:params:scim:schemas:core:2.0:Group"
+              ],
+              "id": "01a207a2-32fb-7917-98de-357e3da8cb43",
+              "members": [
+                {
+                  "value": "01a207a2-32fb-71c1-8690-ee42c90b71bb"
+                }
+              ]
             }
-          ]
-        }
-    "#]],
+        "#]],
     );
     is(
         &service.patch(&format!("{path}?excludedAttributes=members"), add).await,
         &expect![[r#"
-        content-location: https://scim.test/scim/v2/Groups/01a207a2-32fb-7099-ac6c-d7363ca585e7
-        etag: W/"cb435c8e74616796"
-        200
-        {
-          "schemas": [
-            "urn:ietf:params:scim:schemas:core:2.0:Group"
-          ],
-          "id": "01a207a2-32fb-7099-ac6c-d7363ca585e7",
-          "displayName": "Engineers",
-          "meta": {
-            "resourceType": "Group",
-            "created": "2026-11-23T09:00:00.123Z",
-            "lastModified": "2026-11-23T09:00:00.123Z",
-            "location": "https://scim.test/scim/v2/Groups/01a207a2-32fb-7099-ac6c-d7363ca585e7",
-            "version": "W/\"cb435c8e74616796\""
-          }
-        }
-    "#]],
+            content-location: https://scim.test/scim/v2/Groups/01a207a2-32fb-7917-98de-357e3da8cb43
+            etag: W/"87b341d690d7a28a"
+            200
+            {
+              "schemas": [
+                "urn:ietf:params:scim:schemas:core:2.0:Group"
+              ],
+              "id": "01a207a2-32fb-7917-98de-357e3da8cb43",
+              "displayName": "Engineers",
+              "meta": {
+                "resourceType": "Group",
+                "created": "2026-11-23T09:00:00.123Z",
+                "lastModified": "2026-11-23T09:00:00.123Z",
+                "location": "https://scim.test/scim/v2/Groups/01a207a2-32fb-7917-98de-357e3da8cb43",
+                "version": "W/\"87b341d690d7a28a\""
+              }
+            }
+        "#]],
     );
     let rename = json!([{ "op": "replace", "path": "displayName", "value": "Builders" }]);
     is(
         &service.patch(&path, rename).await,
         &expect![[r#"
-        etag: W/"7476cf8a4baa5dc0"
-        204
-    "#]],
+            etag: W/"7ef1fd0ed1548fcd"
+            204
+        "#]],
     );
     assert_eq!(service.get(&path).await.body["displayName"], "Builders");
 }
@@ -1105,7 +1105,7 @@ async fn answers_show_what_is_asked_for() {
         attributes=emails[type%20eq%20%22work%22]
             {}
         attributes=groups
-            {"groups":[{"value":"01a207a2-32fb-7099-ac6c-d7363ca585e7","$ref":"https://scim.test/scim/v2/Groups/01a207a2-32fb-7099-ac6c-d7363ca585e7","type":"direct"}]}
+            {"groups":[{"value":"01a207a2-32fb-7917-98de-357e3da8cb43","$ref":"https://scim.test/scim/v2/Groups/01a207a2-32fb-7917-98de-357e3da8cb43","type":"direct"}]}
         attributes=meta.version
             {"meta":{"version":"W/\"c34d0bff90150280\""}}
         attributes=password

@@ -389,15 +389,15 @@ async fn costs_do_not_grow_with_the_directory() {
         members of a fifth of all, ten by cursor                      24     1  BatchGetItem 1, PutItem 1, Query 13
         GET /Groups/{id} of ten, without members                       1     0  GetItem 1
           of a fifth of all, without members                           1     0  GetItem 1
-        GET /Groups/{id} of ten                                        3     0  GetItem 1, Query 2
+        GET /Groups/{id} of ten                                        4     0  GetItem 2, Query 2
         displayName eq, without members                                2     0  GetItem 2
         members[value eq …], without members                           5     0  GetItem 2, Query 3
         id eq and members[value eq …], without members                 3     0  GetItem 2, Query 1
-        GET /Groups/{id} of a fifth of all                             3     0  GetItem 1, Query 2
+        GET /Groups/{id} of a fifth of all                             4     0  GetItem 2, Query 2
         members of a fifth of all, five by index                      16     1  BatchGetItem 1, BatchWriteItem 1, Query 10
         members of a fifth of all, the next five                      16     1  BatchGetItem 1, BatchWriteItem 1, GetItem 2, Query 8
         title eq, five of a tenth of all                              22     1  BatchGetItem 1, BatchWriteItem 1, Query 8
-        title eq, the next five                                       15     1  BatchWriteItem 1, GetItem 2, Query 7
+        title eq, the next five                                       14     1  BatchWriteItem 1, GetItem 2, Query 7
         title eq, five by cursor                                      16     1  PutItem 1, Query 7
         a page of seven in the middle, without a walk                 12     2  BatchWriteItem 1, GetItem 2, Query 5
         PATCH active                                                   3     2  GetItem 1, Query 2, TransactWriteItems 1
@@ -439,11 +439,11 @@ async fn costs_do_not_grow_with_the_directory() {
         members of a fifth of all, ten by cursor                      24     1  BatchGetItem 1, PutItem 1, Query 13
         GET /Groups/{id} of ten, without members                       1     0  GetItem 1
           of a fifth of all, without members                           1     0  GetItem 1
-        GET /Groups/{id} of ten                                        3     0  GetItem 1, Query 2
+        GET /Groups/{id} of ten                                        4     0  GetItem 2, Query 2
         displayName eq, without members                                2     0  GetItem 2
         members[value eq …], without members                           5     0  GetItem 2, Query 3
         id eq and members[value eq …], without members                 3     0  GetItem 2, Query 1
-        GET /Groups/{id} of a fifth of all                            53     0  GetItem 1, Query 4
+        GET /Groups/{id} of a fifth of all                            54     0  GetItem 2, Query 4
         members of a fifth of all, five by index                      66     1  BatchGetItem 1, BatchWriteItem 1, Query 12
         members of a fifth of all, the next five                      16     1  BatchGetItem 1, BatchWriteItem 1, GetItem 2, Query 8
         title eq, five of a tenth of all                            1014     1  BatchGetItem 1, BatchWriteItem 1, Query 25

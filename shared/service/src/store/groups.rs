@@ -359,7 +359,7 @@ impl Directory {
         Ok(Difference { add: self.resolve(&new).await?, remove })
     }
 
-    /// The members as edges, each proven to exist.
+    /// The members as edges, each proven to exist, in the order in which they are read.
     async fn resolve(&self, members: &[Member]) -> Result<Vec<Edge>, Error> {
         let mut unresolved = parse_members(members)?;
         let mut found = BTreeMap::new();
@@ -376,7 +376,9 @@ impl Directory {
         }
         let edge =
             |(id, _): (Id, _)| found.get(id.as_str()).map(|kind| Edge { member: id.clone(), kind: *kind });
-        Ok(parse_members(members)?.into_iter().filter_map(edge).collect())
+        let mut edges: Vec<Edge> = parse_members(members)?.into_iter().filter_map(edge).collect();
+        edges.sort_unstable();
+        Ok(edges)
     }
 
     /// The actions that carry the difference out.
