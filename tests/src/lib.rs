@@ -1,7 +1,9 @@
-//! What the black-box tests share: the service as one value, through its real router on an embedded DynamoDB.
+//! What the black-box tests share: the service as one value, through its real router on an embedded DynamoDB, or
+//! wherever the environment says it is ([`target`]).
 //!
-//! The clock stands still and random bytes are a sequence, so whole answers can be compared. Nothing is mocked: a
-//! request goes through routing, authentication, the store and the AWS SDK to the engine.
+//! The clock stands still and random bytes are a sequence, so whole answers can be compared; where the service is a
+//! process of its own, they are compared with names for what it chose ([`Service::named`]). Nothing is mocked: a request
+//! goes through routing, authentication, the store and the AWS SDK to the engine.
 
 #![allow(
     clippy::expect_used,
@@ -12,14 +14,20 @@
 pub mod counting;
 pub mod exchange;
 pub mod faults;
+mod functions;
 pub mod gateway;
 pub mod history;
+mod named;
 pub mod schedule;
+mod target;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use aws_sdk_dynamodb::Client;
 use axum::{
     Router,
-    body::Body,
-    http::{HeaderMap, Method, Request, StatusCode, header::AUTHORIZATION},
+    body::{Body, Bytes},
+    http::{HeaderMap, Method, Request, StatusCode, header::AUTHORIZATION, uri::PathAndQuery},
 };
 use dynoxide::Database;
 use http_body_util::BodyExt;
@@ -30,7 +38,7 @@ use service::{
     App,
     ambient::{Clock, Entropy},
     auth::{Caller, Org, Pepper, Peppers, Scope, Secret},
-    config::Tables,
+    config::{self, Tables},
     http::{self, BASE_PATH},
     lambda,
     store::{Store, doctor::Report},
@@ -38,21 +46,43 @@ use service::{
 use time::{OffsetDateTime, macros::datetime};
 use tower::ServiceExt;
 
+use functions::Functions;
+use gateway::Api;
+use named::Named;
+use target::{Target, target};
+
 /// The organisation most tests are about.
 pub const ORG: &str = "acme";
 /// The base URL in `meta.location`.
 pub const BASE: &str = "https://scim.test/scim/v2";
+/// What key digests are made with.
+const PEPPER: &str = "a pepper for tests";
 /// What the clock says.
 pub const NOW: OffsetDateTime = datetime!(2026-11-23 09:00:00.123 UTC);
 
 /// A service with an empty organisation.
 pub struct Service {
-    /// Everything behind the router.
+    /// Everything behind the router; where the service is a process of its own, what an operator has of it.
     pub app: App,
-    /// The key of [`ORG`], with the scope `scim`.
+    /// The organisation: [`ORG`], but of a deployed service one of the test's own.
+    pub org: String,
+    /// The key of the organisation, with the scope `scim`.
     pub key: String,
-    router: Router,
+    client: Client,
+    tables: Tables,
     peppers: Peppers,
+    door: Door,
+    named: Named,
+}
+
+/// How requests get in.
+enum Door {
+    /// To the router, in this process.
+    Router(Router),
+    /// As events, to Lambda functions.
+    Functions(Functions, Api),
+    /// Over HTTP, to a deployed API.
+    Url(ureq::Agent, String),
 }
 
 /// An answer.
@@ -108,32 +138,122 @@ impl Answer {
 }
 
 impl Service {
-    /// A service on a new database in memory.
+    /// A service wherever the environment says it is.
     pub async fn new() -> Self {
-        let database = Database::memory().expect("a database in memory");
-        Self::on(embedded::client(database)).await
+        Self::at(None).await
     }
 
-    /// A service on whatever that client reaches.
-    pub async fn on(client: aws_sdk_dynamodb::Client) -> Self {
+    /// The same by another clock, which a process of its own does not have.
+    pub async fn at_clock(clock: Clock) -> Self {
+        Self::at(Some(clock)).await
+    }
+
+    async fn at(clock: Option<Clock>) -> Self {
+        let here = |clock: Option<Clock>| (clock.unwrap_or_else(|| Clock::fixed(NOW)), Entropy::seeded(1));
+        let system = |clock: Option<Clock>| {
+            assert!(clock.is_none(), "the service is a process of its own, with the system's clock");
+            (Clock::system(), Entropy::system())
+        };
+        match target() {
+            Target::Embedded => {
+                let database = Database::memory().expect("a database in memory");
+                let (clock, entropy) = here(clock);
+                Self::behind_router(embedded::client(database), Tables::default(), clock, entropy).await
+            }
+            Target::DynamoDb(endpoint) => {
+                let (clock, entropy) = here(clock);
+                Self::behind_router(endpoint.client(), tables_of_its_own(), clock, entropy).await
+            }
+            Target::Lambda(endpoint, lambda) => {
+                let (clock, entropy) = system(clock);
+                let tables = tables_of_its_own();
+                let variables = vec![
+                    (config::RESOURCES_TABLE, tables.resources.clone()),
+                    (config::KEYS_TABLE, tables.keys.clone()),
+                    (config::PEPPER_SECRET_ID, endpoint.secret(PEPPER)),
+                ];
+                let functions = Functions::new(lambda, endpoint, variables);
+                let door = |_: &App| Door::Functions(functions, lambda.api);
+                let store = Store::new(endpoint.client(), tables.clone(), clock, entropy);
+                store.create_tables().await.expect("tables");
+                Self::behind(door, store, endpoint.client(), tables, PEPPER, ORG).await
+            }
+            Target::Deployed(endpoint, deployed) => {
+                let (clock, entropy) = system(clock);
+                let agent = ureq::Agent::config_builder()
+                    .http_status_as_error(false)
+                    .allow_non_standard_methods(true)
+                    .proxy(None)
+                    .build();
+                let door = |_: &App| Door::Url(agent.new_agent(), deployed.url.clone());
+                let tables = deployed.tables.clone();
+                let store = Store::new(endpoint.client(), tables.clone(), clock, entropy);
+                let org = its_own("org");
+                Self::behind(door, store, endpoint.client(), tables, &deployed.pepper, &org).await
+            }
+        }
+    }
+
+    /// A service here, on whatever that client reaches: for tests of what only the embedded DynamoDB has.
+    pub async fn on(client: Client) -> Self {
         Self::on_at(client, Clock::fixed(NOW)).await
     }
 
     /// The same by another clock.
-    pub async fn on_at(client: aws_sdk_dynamodb::Client, clock: Clock) -> Self {
+    pub async fn on_at(client: Client, clock: Clock) -> Self {
         Self::with(client, clock, Entropy::seeded(1)).await
     }
 
     /// The same by other random bytes, as another process on the same database has them.
-    pub async fn with(client: aws_sdk_dynamodb::Client, clock: Clock, entropy: Entropy) -> Self {
-        let store = Store::new(client, Tables::default(), clock, entropy);
+    pub async fn with(client: Client, clock: Clock, entropy: Entropy) -> Self {
+        assert!(
+            matches!(target(), Target::Embedded),
+            "this test is of the embedded DynamoDB, and says nothing of {:?}",
+            target()
+        );
+        Self::behind_router(client, Tables::default(), clock, entropy).await
+    }
+
+    async fn behind_router(client: Client, tables: Tables, clock: Clock, entropy: Entropy) -> Self {
+        let store = Store::new(client.clone(), tables.clone(), clock, entropy);
         store.create_tables().await.expect("tables");
-        let peppers = Peppers { current: Secret::new(*b"a pepper for tests"), previous: None };
+        let door = |app: &App| Door::Router(http::router(app.clone(), http::all()));
+        Self::behind(door, store, client, tables, PEPPER, ORG).await
+    }
+
+    async fn behind(
+        door: impl FnOnce(&App) -> Door,
+        store: Store,
+        client: Client,
+        tables: Tables,
+        pepper: &str,
+        org: &str,
+    ) -> Self {
+        let peppers = Peppers { current: Secret::new(pepper), previous: None };
         let app = App { store, pepper: Pepper::File(peppers.clone()), base_url: Some(BASE.to_owned()) };
-        let router = http::router(app.clone(), http::all());
-        let mut service = Self { app, key: String::new(), router, peppers };
-        service.key = service.organisation(ORG, &[Scope::Scim]).await;
+        let (org, key, named) = (org.to_owned(), String::new(), Named::default());
+        let mut service = Self { door: door(&app), app, org, key, client, tables, peppers, named };
+        service.key = service.organisation(&service.org, &[Scope::Scim]).await;
         service
+    }
+
+    /// The same store by another clock and other random bytes.
+    #[must_use]
+    pub fn store_by(&self, clock: Clock, entropy: Entropy) -> Store {
+        Store::new(self.client.clone(), self.tables.clone(), clock, entropy)
+    }
+
+    /// A router of the service in this process, with something changed: such a test says nothing of another process.
+    #[must_use]
+    pub fn router(&self, app: App) -> Router {
+        assert!(matches!(self.door, Door::Router(_)), "the service is not in this process");
+        http::router(app, http::all())
+    }
+
+    /// The text with names for what the service chose, so that it is the same whatever was chosen: `{1}` for the first
+    /// id that this test sees, `{v1}` for the first version, `{now}` for the time.
+    pub fn named(&self, text: &str) -> String {
+        self.named.text(text)
     }
 
     /// Makes the organisation, if it is not there, and a key of it.
@@ -147,19 +267,57 @@ impl Service {
 
     /// Sends a request as it is, without a key.
     pub async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.router.clone().oneshot(request).await.expect("the router always answers");
-        let (parts, body) = response.into_parts();
-        let body = body.collect().await.expect("a body").to_bytes();
-        Answer::new(parts.status.as_u16(), parts.headers, &body)
+        match &self.door {
+            Door::Router(router) => {
+                let response = router.clone().oneshot(request).await.expect("the router always answers");
+                let (parts, body) = response.into_parts();
+                Answer::new(parts.status.as_u16(), parts.headers, &whole(body).await)
+            }
+            Door::Functions(functions, api) => {
+                let (parts, body) = request.into_parts();
+                let event = api.event(&parts, &whole(body).await);
+                functions.invoke(parts.uri.path(), event).await
+            }
+            Door::Url(agent, url) => {
+                let (mut parts, body) = request.into_parts();
+                let body = whole(body).await;
+                let target = parts.uri.path_and_query().map_or("", PathAndQuery::as_str);
+                let target = target.strip_prefix("/scim").unwrap_or(target);
+                parts.uri = format!("{url}{target}").parse().expect("a URL");
+                let request = Request::from_parts(parts, body);
+                let agent = agent.clone();
+                let answer = tokio::task::spawn_blocking(move || {
+                    let (parts, body) = request.into_parts();
+                    let answer = if body.is_empty() {
+                        agent.run(Request::from_parts(parts, ()))
+                    } else {
+                        agent.run(Request::from_parts(parts, body.to_vec()))
+                    };
+                    let (parts, mut body) = answer.expect("an answer of the API").into_parts();
+                    Answer::new(parts.status.as_u16(), parts.headers, &body.read_to_vec().expect("a body"))
+                });
+                answer.await.expect("an answer")
+            }
+        }
     }
 
-    /// Hands an event of API Gateway to what the Lambda functions hand theirs to.
+    /// Hands an event of API Gateway to the function of its path, or, in this process, to what that would hand it to.
     pub async fn invoke(&self, event: Value) -> Answer {
-        let event = serde_json::from_value(event).expect("an event of API Gateway");
-        let function = lambda::function(self.app.clone(), http::all());
-        let given = function.oneshot(LambdaEvent::new(event, Context::default())).await;
-        let Ok(given) = given;
-        gateway::answer(&serde_json::to_value(given).expect("JSON"))
+        match &self.door {
+            Door::Router(_) => {
+                let event = serde_json::from_value(event).expect("an event of API Gateway");
+                let function = lambda::function(self.app.clone(), http::all());
+                let given = function.oneshot(LambdaEvent::new(event, Context::default())).await;
+                let Ok(given) = given;
+                gateway::answer(&serde_json::to_value(given).expect("JSON"))
+            }
+            Door::Functions(functions, _) => {
+                let path =
+                    event["path"].as_str().or(event["rawPath"].as_str()).unwrap_or_default().to_owned();
+                functions.invoke(&path, event).await
+            }
+            Door::Url(..) => panic!("a deployed API makes its events itself"),
+        }
     }
 
     /// Sends a request under the base path, with the key of [`ORG`]; a body that is not null as SCIM JSON.
@@ -240,11 +398,26 @@ impl Service {
         self.app.store.directory(&caller).examine().await.expect("an examination")
     }
 
-    /// Fails unless the doctor finds nothing wrong with [`ORG`].
+    /// Fails unless the doctor finds nothing wrong with the organisation.
     pub async fn assert_healthy(&self) {
-        let report = self.examine(ORG).await;
+        let report = self.examine(&self.org).await;
         assert!(report.is_healthy(), "{:#?}", report.findings);
     }
+}
+
+async fn whole(body: Body) -> Bytes {
+    body.collect().await.expect("a body").to_bytes()
+}
+
+/// A name that no other test has, nor a test of another process.
+fn its_own(what: &str) -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let [number, process] = [COUNT.fetch_add(1, Ordering::Relaxed), std::process::id().into()];
+    format!("{what}-{}-{process}-{number}", Clock::system().unix_millis())
+}
+
+fn tables_of_its_own() -> Tables {
+    Tables { resources: its_own("resources"), keys: its_own("keys") }
 }
 
 fn values(elements: &Value) -> Vec<String> {

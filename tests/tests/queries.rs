@@ -28,8 +28,6 @@ use std::{
 };
 
 use axum::http::Method;
-use dynoxide::Database;
-use local::embedded;
 use serde_json::{Map, Value};
 use service::ambient::Clock;
 use tests::{Answer, NOW, Service};
@@ -182,6 +180,5 @@ impl Hands {
 /// A service with an empty organisation, and its clock.
 async fn with_hands() -> (Service, Hands) {
     let hands = Hands::default();
-    let database = Database::memory().expect("a database in memory");
-    (Service::on_at(embedded::client(database), hands.clock()).await, hands)
+    (Service::at_clock(hands.clock()).await, hands)
 }

@@ -395,7 +395,7 @@ async fn the_pepper_before_is_honoured_until_it_is_gone() {
             .header("authorization", format!("Bearer {}", service.key))
             .body(Body::empty())
             .expect("a request");
-        let answer = http::router(app, http::all()).oneshot(request).await.expect("an answer");
+        let answer = service.router(app).oneshot(request).await.expect("an answer");
         assert_eq!(answer.status(), status);
     }
 }
@@ -615,7 +615,7 @@ async fn no_header_of_the_client_finds_its_way_into_an_answer() {
             let world = World::new().await;
             let mut app = world.service.app.clone();
             app.base_url.clone_from(&base_url);
-            let router = http::router(app, http::all());
+            let router = world.service.router(app);
             let mut sent = world.request(&route);
             sent.target = format!("https://evil.example:666{}", sent.target);
             #[rustfmt::skip]

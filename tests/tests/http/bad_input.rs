@@ -1759,7 +1759,7 @@ async fn no_answer_repeats_the_path_it_was_asked_for() {
                 path,
                 &json!({ "userName": "eve", "Operations": [{ "op": "add", "value": {} }] }),
             );
-            let router = http::router(bench.service.app.clone(), http::all());
+            let router = bench.service.router(bench.service.app.clone());
             let answer = wire(router, sent.bearer(&bench.service.key)).await.to_lowercase();
             assert!(
                 !answer.contains("x-injected") && !answer.contains("evil") && !answer.contains("script"),
@@ -1785,7 +1785,7 @@ async fn an_id_that_is_not_utf8_is_answered_in_scim() {
                 path,
                 &json!({ "userName": "eve", "displayName": "eve", "Operations": [{ "op": "add", "value": {} }] }),
             );
-            let router = http::router(bench.service.app.clone(), http::all());
+            let router = bench.service.router(bench.service.app.clone());
             let answer = wire(router, sent.bearer(&bench.service.key)).await;
             if !(answer.starts_with('4')
                 && answer.contains("application/scim+json")
