@@ -45,6 +45,7 @@ pub async fn sweep(store: &Store) -> Result<Swept, Error> {
             match cleaned {
                 Ok(finished) => {
                     swept.finished += finished.changes;
+                    swept.failed += usize::from(finished.stuck > 0);
                     swept.oldest_millis = swept.oldest_millis.max(finished.oldest_millis);
                 }
                 Err((org, error)) => {

@@ -23,10 +23,13 @@ use axum::{
     response::{IntoResponse, Response},
     routing::MethodRouter,
 };
+use tokio::time::Instant;
 use tower::{ServiceBuilder, util::MapRequestLayer};
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use request::PublicBase;
+
+use request::Deadline;
 
 use crate::{App, Error, store::REQUEST_BUDGET, telemetry};
 
@@ -135,8 +138,11 @@ async fn no_such_method(method: Method) -> Error {
     ))
 }
 
-async fn within_budget(request: Request, next: middleware::Next) -> Response {
-    tokio::time::timeout(REQUEST_BUDGET, next.run(request))
+/// The request's time begins here, for everything that is done for it.
+async fn within_budget(mut request: Request, next: middleware::Next) -> Response {
+    let deadline = Instant::now() + REQUEST_BUDGET;
+    request.extensions_mut().insert(Deadline(deadline));
+    tokio::time::timeout_at(deadline, next.run(request))
         .await
         .unwrap_or_else(|_| Error::Unavailable.into_response())
 }

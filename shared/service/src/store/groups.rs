@@ -20,6 +20,7 @@ use scim::{
 
 use super::{
     Directory, Expected, Extra,
+    changes::SHOW_TIME,
     items::{Item, Stored, name, sort_key, text},
     keys::{self, Key, Kind},
     resources::{Meaning, check_expected, lost_race, not_found, string, taken},
@@ -121,6 +122,20 @@ impl Directory {
         }
     }
 
+    /// A group that was just written, as it is now: members too many to be shown are left out, not refused. `None` if it
+    /// was deleted since, or cannot be read in the time that is left: what was written is done, so neither is an error.
+    pub async fn written_group(&self, id: &str, with_members: bool) -> Option<(Stored, Extra)> {
+        let read = async {
+            match self.group(id, with_members).await {
+                Err(Error::Invalid(Invalid { scim_type: ScimType::TooMany, .. })) => {
+                    self.group(id, false).await
+                }
+                outcome => outcome,
+            }
+        };
+        tokio::time::timeout_at(self.deadline - SHOW_TIME, read).await.ok()?.ok()
+    }
+
     /// Creates a group with its members.
     ///
     /// # Errors
@@ -172,7 +187,7 @@ impl Directory {
             };
             match self.write_members(&id, &difference, head).await? {
                 Ok(()) => return Ok(next),
-                Err(refusals) if lost_race(&refusals) => backoff.wait(&self.store).await?,
+                Err(refusals) if lost_race(&id, &refusals) => backoff.wait(&self.store).await?,
                 Err(refusals) => return Err(refused(&difference, &refusals)),
             }
         }
@@ -324,7 +339,8 @@ impl Directory {
         }
     }
 
-    /// What the operations change of the members as they are now.
+    /// What the operations change of the members as they are now. Who was deleted is none, also while their edges are
+    /// still there.
     async fn difference(&self, group: &Id, operations: &[MemberOperation]) -> Result<Difference, Error> {
         if operations.is_empty() {
             return Ok(Difference::default());
@@ -337,9 +353,10 @@ impl Directory {
                     .filter(|id| Id::parse(id).is_some())
                     .map(|id| self.keys.edge(group.as_str(), id))
                     .collect();
-                self.get_all(&keys).await?.iter().map(Edge::from_item).collect::<Result<_, _>>()?
+                let edges = self.settled(|| self.get_all(&keys)).await?;
+                edges.iter().map(Edge::from_item).collect::<Result<_, _>>()?
             }
-            None => self.edges(group).await?.into_iter().collect(),
+            None => self.settled(|| self.edges(group)).await?.into_iter().collect(),
         };
         let edit = blind.unwrap_or_else(|| {
             let members: Vec<Member> = current.iter().map(Edge::to_member).collect();

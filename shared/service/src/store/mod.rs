@@ -64,14 +64,14 @@ impl Store {
         Self { db, tables, clock, entropy }
     }
 
-    /// The caller's organisation, for one request: the request budget begins now.
+    /// The caller's organisation, for as long as the caller waits.
     #[must_use]
     pub fn directory(&self, caller: &Caller) -> Directory {
         Directory {
             store: self.clone(),
             caller: caller.clone(),
             keys: Keys::of(caller.org()),
-            deadline: Instant::now() + REQUEST_BUDGET,
+            deadline: caller.deadline(),
         }
     }
 
