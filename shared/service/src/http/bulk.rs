@@ -41,12 +41,12 @@ use crate::{App, Error, auth::Caller};
 pub(super) const LIMITS: Bulk = Bulk { max_operations: 1_000, max_payload_size: GROUP_BODY as u64 };
 /// Operations under way at once.
 const CONCURRENCY: usize = 8;
-/// After this long no further operation is begun.
-const BEGIN_WITHIN: Duration = Duration::from_secs(15);
-/// After this long those under way are given up, each by itself, so that the request's budget is left for the answer.
-const END_WITHIN: Duration = Duration::from_secs(23);
-/// After this long nothing is undone any more.
-const UNDO_WITHIN: Duration = Duration::from_secs(24);
+/// So long before the request has to be answered, no further operation is begun: 15 s after it came.
+const BEGIN_BEFORE: Duration = Duration::from_secs(10);
+/// Then those under way are given up, each by itself, so that there is an answer.
+const END_BEFORE: Duration = Duration::from_secs(2);
+/// Then nothing is undone any more.
+const UNDO_BEFORE: Duration = Duration::from_secs(1);
 
 pub(super) fn routes() -> Vec<Route> {
     vec![Route::new(Method::POST, "/Bulk", routing::post(bulk))]
@@ -58,7 +58,6 @@ async fn bulk(
     Base(base): Base,
     Json(body): Json<GROUP_BODY>,
 ) -> Result<Response, Error> {
-    let began = Instant::now();
     let BulkRequest { fail_on_errors, operations } = BulkRequest::parse(&body)?;
     // A search is no operation.
     let routes = [super::users::routes(), super::groups::routes()].concat();
@@ -67,7 +66,6 @@ async fn bulk(
         router: super::plain_router(app, routes).layer(CatchPanicLayer::custom(super::panicked)),
         caller,
         base,
-        began,
         fail_on_errors,
         left: (0..operations.len()).collect(),
         ids: operations
@@ -132,7 +130,6 @@ struct Job {
     router: Router,
     caller: Caller,
     base: String,
-    began: Instant,
     fail_on_errors: usize,
     operations: Vec<Operation>,
     /// The operations that are to come.
@@ -192,7 +189,7 @@ impl Job {
 
     async fn take(&self, Turn { index, operation, late }: Turn) -> (usize, Outcome, Vec<Value>) {
         let outcome = match operation {
-            Ok(operation) => self.carry_out(operation, END_WITHIN).await,
+            Ok(operation) => self.carry_out(operation, END_BEFORE).await,
             Err(error) => Outcome::of(error.into_response(), self.location(&self.operations[index])).await,
         };
         (index, outcome, late)
@@ -223,7 +220,7 @@ impl Job {
         let mut wave: Vec<usize> = Vec::new();
         let mut under_way = BTreeSet::new();
         let mut waiting = BTreeSet::new();
-        let is_late = self.began.elapsed() > BEGIN_WITHIN;
+        let is_late = self.is_late();
         for index in &self.left {
             let operation = &self.operations[*index];
             if wave.len() == at_once {
@@ -256,12 +253,16 @@ impl Job {
         wave.into_iter().map(turn).collect()
     }
 
+    fn is_late(&self) -> bool {
+        Instant::now() >= self.caller.deadline() - BEGIN_BEFORE
+    }
+
     fn ready(&self, index: usize) -> Result<Operation, Error> {
         let operation = &self.operations[index];
         if let Some(fault) = &operation.fault {
             return Err(fault.clone().into());
         }
-        if self.began.elapsed() > BEGIN_WITHIN {
+        if self.is_late() {
             return Err(Error::Unavailable);
         }
         self.resolve(operation.clone())
@@ -298,7 +299,7 @@ impl Job {
     async fn join(&mut self, index: usize, join: Operation) {
         let group = join.path.clone();
         let mut outcome = match self.resolve(join) {
-            Ok(join) => self.carry_out(join, END_WITHIN).await,
+            Ok(join) => self.carry_out(join, END_BEFORE).await,
             Err(error) => Outcome::of(error.into_response(), None).await,
         };
         let Some(created) = self.outcomes.remove(&index) else { return };
@@ -307,7 +308,7 @@ impl Job {
             if let Some(bulk_id) = &self.operations[index].bulk_id {
                 self.ids.remove(bulk_id);
             }
-            let undone = self.carry_out(Operation::deletion(group), UNDO_WITHIN).await;
+            let undone = self.carry_out(Operation::deletion(group), UNDO_BEFORE).await;
             outcome.location = None;
             if undone.is_failure() && undone.status != StatusCode::NOT_FOUND {
                 outcome.location = created.location;
@@ -322,10 +323,10 @@ impl Job {
     }
 
     /// Carries an operation out if there is time, and for as long as there is.
-    async fn carry_out(&self, operation: Operation, within: Duration) -> Outcome {
+    async fn carry_out(&self, operation: Operation, before: Duration) -> Outcome {
         let place = self.location(&operation);
-        let end = self.began + within;
-        let response = match self.request(operation) {
+        let end = self.caller.deadline() - before;
+        let response = match self.request(operation, end) {
             Ok(request) if Instant::now() < end => {
                 let response = timeout_at(end, self.router.clone().oneshot(request)).await;
                 response.map_or_else(|_| Error::Unavailable.into_response(), IntoResponse::into_response)
@@ -338,11 +339,11 @@ impl Job {
         Outcome::of(response, place).await
     }
 
-    fn request(&self, operation: Operation) -> Result<Request<Body>, axum::http::Error> {
+    fn request(&self, operation: Operation, end: Instant) -> Result<Request<Body>, axum::http::Error> {
         let uri = format!("{}{}", operation.path, operation.query);
         let mut request = Request::builder().method(operation.method.as_str()).uri(uri);
         request = request.header(CONTENT_TYPE, "application/scim+json");
-        request = request.extension(self.caller.clone()).extension(PublicBase(self.base.clone()));
+        request = request.extension(self.caller.clone().until(end)).extension(PublicBase(self.base.clone()));
         if let Some(version) = operation.version.filter(|version| !version.is_empty()) {
             request = request.header(IF_MATCH, version);
         }
