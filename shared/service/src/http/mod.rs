@@ -107,12 +107,16 @@ pub fn router(app: App, routes: Vec<Route>) -> Router {
 
 /// The path without the base, without empty segments and without a slash at the end. Only `/` separates segments:
 /// nothing is decoded here, so no encoding of a path reaches another route than the plain one.
-fn strip_base(mut request: Request<Body>) -> Request<Body> {
-    let segments: Vec<&str> = request.uri().path().split('/').filter(|segment| !segment.is_empty()).collect();
+fn under_base(path: &str) -> String {
+    let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     let rest = match segments.as_slice() {
         ["scim", "v2", rest @ ..] | ["v2", rest @ ..] | rest => rest,
     };
-    let mut path = format!("/{}", rest.join("/"));
+    format!("/{}", rest.join("/"))
+}
+
+fn strip_base(mut request: Request<Body>) -> Request<Body> {
+    let mut path = under_base(request.uri().path());
     if let Some(query) = request.uri().query() {
         path = format!("{path}?{query}");
     }
