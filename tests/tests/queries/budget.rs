@@ -24,10 +24,9 @@ use super::{
 /// What may be collected.
 const LIMIT: usize = 100_000;
 
-/// Puts so many users into the database, the members that [`fill`] puts into groups; nobody counts them.
-fn users(database: &Database, users: usize) -> Vec<String> {
-    let ids: Vec<String> = (0..users).map(member_id).collect();
-    let items = ids.iter().enumerate().flat_map(|(number, id)| {
+/// Puts users into the database, those that [`fill`] makes members of these numbers; nobody counts them.
+fn users(database: &Database, numbers: impl Iterator<Item = usize> + Clone) -> Vec<String> {
+    let items = numbers.clone().flat_map(|number| {
         let title = if number.is_multiple_of(2) { "even" } else { "odd" };
         let document = json!({
             "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": name(number), "title": title,
@@ -35,7 +34,7 @@ fn users(database: &Database, users: usize) -> Vec<String> {
         let created = "2024-12-03T00:00:00.000Z".to_owned();
         let mut user = item([
             ("pk", format!("ORG#{ORG}#USER")),
-            ("sk", id.clone()),
+            ("sk", member_id(number)),
             ("document", document.to_string()),
             ("version", "1".to_owned()),
             ("created", created.clone()),
@@ -45,7 +44,7 @@ fn users(database: &Database, users: usize) -> Vec<String> {
         [user, entry(number)]
     });
     import(database, items.collect());
-    ids
+    numbers.map(member_id).collect()
 }
 
 fn name(number: usize) -> String {
@@ -81,24 +80,18 @@ async fn what_keys_lead_to_is_collected_up_to_the_limit_and_gone_through_by_curs
     import(&database, vec![count]);
 
     let member = format!("groups.value eq \"{large}\"");
-    let filtered = |filter: &str| Query::of(USERS).filter(filter);
+    let of = |filter: &str| Query::of(USERS).filter(filter);
     for (query, by_index, by_cursor) in [
-        (filtered("userName sw \"u\" and active eq true"), "400 tooMany", "u-ann u-bob"),
-        (
-            filtered("userName sw \"u\" and active eq true").with("sortBy", "title"),
-            "400 tooMany",
-            "400 tooMany",
-        ),
-        (filtered("userName ge \"u\""), "400 tooMany", "u-ann u-bob"),
-        (filtered(&format!("{member} or groups.value eq \"{small}\"")), "400 tooMany", "u-ann u-bob cy"),
-        (filtered(&format!("{member} or userName eq \"u-bob\"")), "400 tooMany", "u-ann u-bob cy"),
-        (filtered(&member).with("sortBy", "title"), "400 tooMany", "400 tooMany"),
-        (filtered(&format!("{member} and active eq true")), "400 tooMany", "u-ann cy"),
-        (filtered(&member).with("startIndex", LIMIT + 2), "400 tooMany", ""),
+        (of("userName sw \"u\" and active eq true"), "400 tooMany", "u-ann u-bob"),
+        (of("userName ge \"u\"").with("sortBy", "title"), "400 tooMany", "400 tooMany"),
+        (of(&format!("{member} or groups.value eq \"{small}\"")), "400 tooMany", "cy u-ann u-bob"),
+        (of(&format!("{member} or userName eq \"u-bob\"")), "400 tooMany", "cy u-ann u-bob"),
+        (of(&format!("{member} and active eq true")), "400 tooMany", ""),
+        (of(&member).with("startIndex", LIMIT + 2), "400 tooMany", ""),
         (Query::of(USERS).with("startIndex", LIMIT + 2), "400 tooMany", ""),
         (Query::of(USERS).with("startIndex", 300_000), "200", ""),
-        (filtered(&member).with("sortBy", "id").with("sortOrder", "descending").with("count", 1), "200", ""),
-        (filtered("userName sw \"u-\"").with("sortBy", "userName"), "200", "u-ann u-bob"),
+        (of(&member).with("count", 0), "200", ""),
+        (of("userName sw \"u-\"").with("sortBy", "userName"), "200", "u-ann u-bob"),
     ] {
         let answer = query.ask(&service).await;
         assert_eq!(answer.verdict(), by_index, "{query:?}: {:#}", answer.body);
@@ -106,7 +99,9 @@ async fn what_keys_lead_to_is_collected_up_to_the_limit_and_gone_through_by_curs
             assert_eq!(query.with("cursor", "").ask(&service).await.verdict(), by_cursor);
         } else if !by_cursor.is_empty() {
             let pages = walk(&service, &query, Way::Cursor, 100, async || ()).await;
-            assert_eq!(each(&all_of(&pages), "userName").join(" "), by_cursor, "{query:?}");
+            let mut found = each(&all_of(&pages), "userName");
+            found.sort_unstable();
+            assert_eq!(found.join(" "), by_cursor, "{query:?}");
         }
     }
 }
@@ -117,42 +112,40 @@ async fn what_is_collected_in_parts_is_whole_and_in_order() {
     let database = Database::memory().expect("a database in memory");
     let service = Service::on(client(database.clone())).await;
     let group = service.group("group", &[]).await;
-    fill(&database, &group, 0..2_500);
-    let all = users(&database, 2_500);
+    fill(&database, &group, 0..1_100);
+    let all = users(&database, 0..1_100);
     let odd: Vec<&String> = all.iter().skip(1).step_by(2).collect();
     for filter in ["userName sw \"u\"".to_owned(), format!("groups.value eq \"{group}\"")] {
         let filter = format!("{filter} and title eq \"odd\"");
         for way in [Way::Index, Way::Cursor] {
             let query = Query::of(USERS).filter(&filter).with("attributes", "userName");
-            let pages = walk(&service, &query, way, 700, async || ()).await;
+            let pages = walk(&service, &query, way, 300, async || ()).await;
             assert!(each(&all_of(&pages), "id").iter().eq(odd.clone()), "{way:?} {filter}");
             if way == Way::Index {
                 assert!(pages.iter().all(|page| page["totalResults"] == odd.len()), "{filter}");
             }
             let query = query.with("sortBy", "title").with("sortOrder", "descending");
-            let pages = walk(&service, &query, way, 700, async || ()).await;
+            let pages = walk(&service, &query, way, 300, async || ()).await;
             assert!(each(&all_of(&pages), "id").iter().eq(odd.iter().rev().copied()), "{way:?} {filter}");
         }
     }
 }
 
-/// The way that the refusal of a large group points to.
+/// The way that the refusal of a large group points to. Most of the members were deleted a moment ago.
 #[tokio::test(start_paused = true)]
 async fn the_members_of_a_group_too_large_to_show_are_all_found_page_by_page() {
     let database = Database::memory().expect("a database in memory");
     let service = Service::on(client(database.clone())).await;
     let group = service.group("group", &[]).await;
-    let all = users(&database, 25_001);
+    let all = users(&database, (0..25_001).step_by(8));
     fill(&database, &group, 0..25_001);
     let refused = service.get(&format!("{GROUPS}/{group}")).await;
     assert_eq!(refused.verdict(), "400 tooMany");
     let detail = refused.body["detail"].as_str().expect("what to do");
     let hint = detail.split("filter=").nth(1).expect("a filter").replace("<id of the group>", &group);
     let members = Query::of(USERS).filter(hint).with("attributes", "id");
-    for way in [Way::Index, Way::Cursor] {
-        let pages = walk(&service, &members, way, 1_000, async || ()).await;
-        assert!(each(&all_of(&pages), "id") == all, "{way:?}");
-    }
+    let pages = walk(&service, &members, Way::Cursor, 1_000, async || ()).await;
+    assert!(each(&all_of(&pages), "id") == all);
 }
 
 /// Every query takes five and a half seconds; a request may take 25.
@@ -177,7 +170,7 @@ async fn a_page_that_takes_too_long_is_refused_with_what_to_do_instead_and_not_w
     let database = Database::memory().expect("a database in memory");
     let quick = Service::on(client(database.clone())).await;
     let group = quick.group("group", &[]).await;
-    let all = users(&database, 5_500);
+    let all = users(&database, 0..5_500);
     fill(&database, &group, 0..5_500);
     let slow = Slow(Connector::new(database));
     let service = Service::on(client_over(SharedHttpConnector::new(slow))).await;
@@ -199,17 +192,8 @@ async fn a_page_that_takes_too_long_is_refused_with_what_to_do_instead_and_not_w
         );
     }
     // By cursor, the page ends where the time does.
-    let (mut cursor, mut seen, mut pages) = (String::new(), Vec::new(), 0);
-    loop {
-        let answer = of("title eq \"odd\"").with("count", 1_000).with("cursor", &cursor).get(&service).await;
-        assert_eq!(answer.status, 200, "{:#}", answer.body);
-        seen.extend(each(resources(&answer.body), "id"));
-        pages += 1;
-        match answer.body["nextCursor"].as_str() {
-            Some(next) => next.clone_into(&mut cursor),
-            None => break,
-        }
-    }
-    assert!(seen.iter().eq(all.iter().skip(1).step_by(2)));
-    assert!(pages > 3, "{pages}");
+    let pages = walk(&service, &of("userName ew \"1\""), Way::Cursor, 1_000, async || ()).await;
+    let shown: Vec<usize> = pages.iter().map(|page| resources(page).len()).collect();
+    assert_eq!(shown, [400, 150]);
+    assert!(each(&all_of(&pages), "id").iter().eq(all.iter().skip(1).step_by(10)));
 }
