@@ -3,7 +3,7 @@
 //!
 //! Time stands still unless a call waits, so that nothing here depends on how fast the machine is.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use aws_smithy_runtime_api::client::{
     http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector},
@@ -43,7 +43,7 @@ fn users(database: &Database, numbers: impl Iterator<Item = usize> + Clone) -> V
         user.insert("format".to_owned(), AttributeValue::N("1".to_owned()));
         [user, entry(number)]
     });
-    import(database, items.collect());
+    import(database, &items.collect::<Vec<_>>());
     numbers.map(member_id).collect()
 }
 
@@ -51,11 +51,11 @@ fn name(number: usize) -> String {
     format!("u{number:06}")
 }
 
-fn entry(number: usize) -> std::collections::HashMap<String, AttributeValue> {
+fn entry(number: usize) -> HashMap<String, AttributeValue> {
     item([("pk", format!("ORG#{ORG}#USER#userName")), ("sk", name(number)), ("id", member_id(number))])
 }
 
-fn import(database: &Database, items: Vec<std::collections::HashMap<String, AttributeValue>>) {
+fn import(database: &Database, items: &[HashMap<String, AttributeValue>]) {
     let table = Tables::default().resources;
     for items in items.chunks(LOAD) {
         database.import_items(&table, items.to_vec(), ImportOptions::default()).expect("an import");
@@ -74,10 +74,10 @@ async fn what_keys_lead_to_is_collected_up_to_the_limit_and_gone_through_by_curs
     let large = service.group("large", &[&ids[0], &ids[2]]).await;
     let small = service.group("small", &[&ids[1]]).await;
     fill(&database, &large, 0..LIMIT + 1);
-    import(&database, (0..=LIMIT).map(entry).collect());
+    import(&database, &(0..=LIMIT).map(entry).collect::<Vec<_>>());
     let mut count = item([("pk", format!("ORG#{ORG}#COUNT")), ("sk", "USER#99".to_owned())]);
     count.insert("n".to_owned(), AttributeValue::N("200000".to_owned()));
-    import(&database, vec![count]);
+    import(&database, &[count]);
 
     let member = format!("groups.value eq \"{large}\"");
     let of = |filter: &str| Query::of(USERS).filter(filter);

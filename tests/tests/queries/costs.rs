@@ -124,10 +124,10 @@ impl Bench {
         let members = |from: usize, to: usize| users[from..to].iter().map(String::as_str).collect::<Vec<_>>();
         let small_group = service.group("small", &members(0, 10)).await;
         let large_group = service.group("large", &members(10, 10 + size / 5)).await;
-        for number in 0..size / TEAMS {
+        for (number, member) in users.iter().enumerate().take(size / TEAMS) {
             let team = json!({
                 "displayName": format!("team-{number:05}"), "externalId": format!("team-{number:05}"),
-                "members": [{ "value": users[number] }],
+                "members": [{ "value": member }],
             });
             assert_eq!(service.post(GROUPS, team).await.status, 201);
         }
