@@ -136,6 +136,12 @@ impl Service {
         service
     }
 
+    /// Gives the service another base URL.
+    pub fn rebase(&mut self, base: &str) {
+        self.app.base_url = Some(base.to_owned());
+        self.router = http::router(self.app.clone(), http::all());
+    }
+
     /// Makes the organisation, if it is not there, and a key of it.
     pub async fn organisation(&self, org: &str, scopes: &[Scope]) -> String {
         let org: Org = org.parse().expect("an organisation's name");

@@ -1785,6 +1785,20 @@ async fn what_the_service_claims_works_and_what_it_does_not_claim_does_not() {
         order("descending").await == ["b", "a"] && order("ascending").await == ["a", "b"]
     );
     assert!(!claims("changePassword"));
+    // RFC 9865 §4: both ways of paging are there, and by index is what a client gets that asks for none.
+    assert_eq!(
+        config["pagination"],
+        json!({
+            "cursor": true, "index": true, "defaultPaginationMethod": "index",
+            "defaultPageSize": 100, "maxPageSize": 1000, "cursorTimeout": 3600,
+        })
+    );
+    let page = service.get("/Users?count=1").await.body;
+    assert_eq!((page.get("startIndex"), page.get("nextCursor")), (Some(&json!(1)), None));
+    let page = service.get("/Users?cursor=&count=1").await.body;
+    assert!(page["nextCursor"].is_string() && page.get("startIndex").is_none());
+    assert_eq!(service.get("/ServiceProviderConfig?filter=patch.supported%20eq%20true").await.status, 403);
+    assert_eq!(service.get("/ServiceProviderConfig?count=1&sortBy=id").await.body, config);
     assert_eq!(config["authenticationSchemes"].as_array().map(Vec::len), Some(1));
     assert_eq!(config["authenticationSchemes"][0]["type"], "oauthbearertoken");
 }

@@ -29,7 +29,7 @@ use super::{
 };
 use crate::Error;
 
-/// Members that one answer shows, of one group or of all on a page: more would not fit into the 6 MB of a Lambda answer.
+/// Members that the answer with one group shows: more would not fit into the 6 MB of a Lambda answer.
 pub const MEMBERS_SHOWN: usize = 25_000;
 
 /// A member of a group, as the edge has it.
@@ -320,7 +320,7 @@ impl Directory {
     }
 
     /// The members, if they are not too many to be shown.
-    pub(super) async fn shown_members(&self, group: &Id) -> Result<Vec<Member>, Error> {
+    async fn shown_members(&self, group: &Id) -> Result<Vec<Member>, Error> {
         let partition = self.keys.members(group.as_str());
         let mut members = Vec::new();
         let mut after = None;
@@ -330,7 +330,7 @@ impl Directory {
                 members.push(Edge::from_item(item)?.to_member());
             }
             if members.len() > MEMBERS_SHOWN {
-                return Err(too_many_members());
+                return Err(too_many_members(MEMBERS_SHOWN));
             }
             match rows.next {
                 Some(next) => after = Some(next),
@@ -486,11 +486,11 @@ fn parse_members(members: &[Member]) -> Result<Vec<(Id, Option<Kind>)>, Error> {
         .collect()
 }
 
-pub(super) fn too_many_members() -> Error {
+pub(super) fn too_many_members(at_most: usize) -> Error {
     Error::Invalid(Invalid::new(
         ScimType::TooMany,
         format!(
-            "the answer would show more than {MEMBERS_SHOWN} members; leave them out with excludedAttributes=members, \
+            "the answer would show more than {at_most} members; leave them out with excludedAttributes=members, \
              and page through them by /Users?filter=groups.value eq \"<id of the group>\""
         ),
     ))
