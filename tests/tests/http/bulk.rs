@@ -82,7 +82,7 @@ fn delete(path: &str) -> Value {
 }
 
 /// `PATCH` with one operation.
-fn patch(path: &str, operation: Value) -> Value {
+fn patch(path: &str, operation: &Value) -> Value {
     json!({ "method": "PATCH", "path": path, "data": { "Operations": [operation] } })
 }
 
@@ -321,13 +321,13 @@ async fn every_answer_but_that_of_a_failed_creation_has_a_location() {
     let (ada, bob) = (service.user("ada").await, service.user("bob").await);
     let team = service.group("Team", &[]).await;
     let title = json!({ "op": "replace", "path": "title", "value": "x" });
-    let mut stale = patch(&format!("/Users/{ada}?attributes=id"), title.clone());
+    let mut stale = patch(&format!("/Users/{ada}?attributes=id"), &title);
     stale["version"] = json!("W/\"stale\"");
     let expected = [
         (
             patch(
                 &format!("/Groups/{team}"),
-                json!({ "op": "add", "path": "members", "value": [{ "value": ada }] }),
+                &json!({ "op": "add", "path": "members", "value": [{ "value": ada }] }),
             ),
             "204",
             format!("/Groups/{team}"),
@@ -336,7 +336,7 @@ async fn every_answer_but_that_of_a_failed_creation_has_a_location() {
         (put("/Users/nobody", "x"), "404", "/Users/nobody".to_owned()),
         (put(&format!("/Users/{ada}"), ""), "400 invalidValue", format!("/Users/{ada}")),
         (
-            patch("/Groups/nobody", json!({ "op": "add", "path": "displayName", "value": "x" })),
+            patch("/Groups/nobody", &json!({ "op": "add", "path": "displayName", "value": "x" })),
             "404",
             "/Groups/nobody".to_owned(),
         ),
@@ -352,7 +352,7 @@ async fn every_answer_but_that_of_a_failed_creation_has_a_location() {
             "201",
             "/Users/*".to_owned(),
         ),
-        (patch("/Users/bulkId:c", title), "200", "/Users/*".to_owned()),
+        (patch("/Users/bulkId:c", &title), "200", "/Users/*".to_owned()),
         (delete("/Users/bulkId:c"), "204", "/Users/*".to_owned()),
     ];
     let answer = bulk(&service, expected.iter().map(|(operation, ..)| operation.clone()).collect()).await;
@@ -387,14 +387,14 @@ async fn a_patch_refers_to_operations_in_values_and_in_paths() {
     let answer = bulk(
         &service,
         json!([
-            patch(&path, json!({ "op": "add", "path": "members", "value": [{ "value": "bulkId:b" }, { "value": "bulkId:c" }] })),
+            patch(&path, &json!({ "op": "add", "path": "members", "value": [{ "value": "bulkId:b" }, { "value": "bulkId:c" }] })),
             user("b", "bob"),
             user("c", "cy"),
             // The figure of RFC 7644 §3.7.3 has the operations alone.
             { "method": "PATCH", "path": path, "data": [
                 { "op": "remove", "path": "members[value eq \"bulkId:b\"]" },
             ] },
-            patch(&path, json!({ "op": "remove", "path": format!("members[value eq \"{ada}\" or value eq \"bulkId:none\"]") })),
+            patch(&path, &json!({ "op": "remove", "path": format!("members[value eq \"{ada}\" or value eq \"bulkId:none\"]") })),
         ]),
     )
     .await;
@@ -427,7 +427,7 @@ async fn a_name_that_is_given_up_can_be_taken_by_the_next_operation() {
             let first = format!("/Users/{}", service.user(&name).await);
             let second = format!("/Users/{}", service.user(&format!("{name}-2")).await);
             let rename = |path: &str, name: &str| {
-                patch(path, json!({ "op": "replace", "value": { "USERNAME": name } }))
+                patch(path, &json!({ "op": "replace", "value": { "USERNAME": name } }))
             };
             let gives_up = match give_up {
                 "DELETE" => delete(&first),
@@ -476,7 +476,7 @@ async fn operations_on_one_resource_keep_their_order_whatever_their_queries() {
     let service = slow(|body| u64::from(body.contains("first"))).await;
     let ada = service.user("ada").await;
     let title = |query: &str, title: &str| {
-        patch(&format!("/Users/{ada}{query}"), json!({ "op": "replace", "path": "title", "value": title }))
+        patch(&format!("/Users/{ada}{query}"), &json!({ "op": "replace", "path": "title", "value": title }))
     };
     let answer =
         bulk(&service, json!([title("?attributes=id", "first"), title("/", "second"), title("", "third")]))

@@ -253,7 +253,8 @@ impl Case<'_> {
 fn difference(expected: &Seen, seen: &Seen) -> String {
     let names: BTreeSet<&String> = expected.keys().chain(seen.keys()).collect();
     let differing = names.into_iter().filter(|name| expected.get(*name) != seen.get(*name));
-    differing.map(|name| format!("{name}: {:?} -> {:?}\n", expected.get(name), seen.get(name))).collect()
+    let line = |name: &String| format!("{name}: {:?} -> {:?}", expected.get(name), seen.get(name));
+    differing.map(line).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
