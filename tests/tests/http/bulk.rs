@@ -180,6 +180,8 @@ async fn a_circle_that_cannot_be_resolved_is_a_conflict_and_creates_nothing() {
     let answer = bulk(&service, json!([managed("a", "b"), managed("b", "a"), user("c", "c")])).await;
     assert_eq!(statuses(&answer), ["409", "409", "201"], "{:#}", answer.body);
     assert_eq!(service.get("/Users").await.body["totalResults"], 1);
+    let body = json!({ "failOnErrors": 1, "Operations": [managed("a", "b"), managed("b", "a")] });
+    assert_eq!(statuses(&service.post("/Bulk", body).await), ["409"]);
 }
 
 #[tokio::test]
@@ -300,7 +302,7 @@ async fn members_have_their_names_in_any_case_and_paths_their_slashes() {
         { "METHOD": "Post", "Path": "/scim/v2/Groups", "BulkId": "a", "DATA":
             { "displayname": "A", "Members": [{ "VALUE": "bulkId:ada" }, { "Value": "bulkId:b" }] } },
         { "method": "POST", "path": "//Groups", "bulkId": "b", "data":
-            { "displayName": "B", "members": [{ "value": "bulkId:a" }] } },
+            { "displayName": "B", "MEMBERS": [{ "value": "bulkId:a" }] } },
     ]);
     let answer = service.post("/Bulk", json!({ "operations": operations, "FailOnErrors": 1 })).await;
     assert_eq!(statuses(&answer), ["201", "201", "201"], "{:#}", answer.body);
@@ -418,7 +420,7 @@ async fn a_version_that_is_the_resource_s_lets_the_operation_through() {
 #[tokio::test(start_paused = true)]
 async fn a_name_that_is_given_up_can_be_taken_by_the_next_operation() {
     // Whoever gives a name up is slow about it: what is under way at the same time would find it taken.
-    let service = slow(|body| u64::from(body.contains("\"Delete\"") || body.contains("given-up"))).await;
+    let service = slow(|body| u64::from(!body.contains("\"Put\"") || body.contains("given-up"))).await;
     for give_up in ["DELETE", "PATCH", "PUT"] {
         for take in ["POST", "PATCH", "PUT"] {
             let name = format!("{give_up}-{take}");
@@ -445,6 +447,16 @@ async fn a_name_that_is_given_up_can_be_taken_by_the_next_operation() {
     service.assert_healthy().await;
 }
 
+#[tokio::test]
+async fn nothing_overtakes_an_operation_that_refers_to_one_before_it() {
+    let service = Service::new().await;
+    let mut gives_up = put(&format!("/Users/{}", service.user("ada").await), "lovelace");
+    gives_up["data"]["urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"] =
+        json!({ "manager": { "value": "bulkId:1" } });
+    let answer = bulk(&service, json!([user("1", "bob"), gives_up, user("2", "ada")])).await;
+    assert_eq!(statuses(&answer), ["201", "200", "201"], "{:#}", answer.body);
+}
+
 #[tokio::test(start_paused = true)]
 async fn of_two_creations_of_one_name_the_first_is_carried_out() {
     let service = slow(|body| u64::from(body.contains("Ada") || body.contains("Team"))).await;
@@ -454,6 +466,9 @@ async fn of_two_creations_of_one_name_the_first_is_carried_out() {
         statuses(&bulk(&service, operations).await),
         ["201", "409 uniqueness", "201", "409 uniqueness"]
     );
+    // Also where the first has to wait for what comes after both.
+    let operations = json!([group("5", "Crew", &["bulkId:7"]), group("6", "crew", &[]), user("7", "bob")]);
+    assert_eq!(statuses(&bulk(&service, operations).await), ["201", "409 uniqueness", "201"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -233,6 +233,7 @@ impl Job {
             let waits_for = |other: &usize| {
                 self.operations[*other].bulk_id.as_ref().is_some_and(|id| operation.references.contains(id))
             };
+            // It comes next, and nothing that comes after it before.
             if wave.iter().any(waits_for) {
                 break;
             }
