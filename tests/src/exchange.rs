@@ -2,6 +2,8 @@
 //!
 //! One file is one exchange and one test. `${name}` stands for what an earlier answer gave (`capture`), `${key}` for
 //! the key. An expected body is part of the answer: objects may have more members, lists may not; `"*"` is anything.
+//! In the place of a request may stand the event that API Gateway makes of one (`events/`); `baseUrl` is what
+//! `SCIM_BASE_URL` says where that arrives.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -16,18 +18,20 @@ use service::http::BASE_PATH;
 use crate::Service;
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Exchange {
     title: String,
     #[serde(rename = "source")]
     _source: String,
+    base_url: Option<String>,
     steps: Vec<Step>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Step {
-    request: Sent,
+    request: Option<Sent>,
+    event: Option<Value>,
     response: Expected,
     #[serde(default)]
     capture: BTreeMap<String, String>,
@@ -62,10 +66,20 @@ struct Expected {
 pub async fn replay(file: &Path) -> Result<(), String> {
     let text = fs::read_to_string(file).map_err(|error| error.to_string())?;
     let exchange: Exchange = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-    let service = Service::new().await;
+    let mut service = Service::new().await;
     let mut names = BTreeMap::from([("key".to_owned(), service.key.clone())]);
     for (number, step) in exchange.steps.iter().enumerate() {
-        let answer = service.send(step.request.build(&names)).await;
+        let (request, answer) = match (&step.request, &step.event) {
+            (Some(request), None) => {
+                let name = format!("{} {}", request.method, fill(&request.path, &names));
+                (name, service.send(request.build(&names)).await)
+            }
+            (None, Some(event)) => {
+                service.app.base_url.clone_from(&exchange.base_url);
+                ("an event".to_owned(), service.invoke(fill_value(event, &names)).await)
+            }
+            _ => return Err(format!("step {number} is not one request or one event")),
+        };
         let mut differences = Vec::new();
         if answer.status != step.response.status {
             differences.push(format!("status {} instead of {}", answer.status, step.response.status));
@@ -89,7 +103,6 @@ pub async fn replay(file: &Path) -> Result<(), String> {
             }
         }
         if !differences.is_empty() {
-            let request = format!("{} {}", step.request.method, fill(&step.request.path, &names));
             return Err(format!(
                 "{}\nstep {number}: {request}\n  {}\nanswer: {:#}",
                 exchange.title,

@@ -12,6 +12,7 @@
 pub mod counting;
 pub mod exchange;
 pub mod faults;
+pub mod gateway;
 pub mod history;
 pub mod schedule;
 
@@ -22,6 +23,7 @@ use axum::{
 };
 use dynoxide::Database;
 use http_body_util::BodyExt;
+use lambda_http::{Context, LambdaEvent};
 use local::embedded;
 use serde_json::{Value, json};
 use service::{
@@ -30,6 +32,7 @@ use service::{
     auth::{Caller, Org, Pepper, Peppers, Scope, Secret},
     config::Tables,
     http::{self, BASE_PATH},
+    lambda,
     store::{Store, doctor::Report},
 };
 use time::{OffsetDateTime, macros::datetime};
@@ -64,6 +67,16 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Reads the body, which is JSON if there is one.
+    #[must_use]
+    pub fn new(status: u16, headers: HeaderMap, body: &[u8]) -> Self {
+        let body = match body {
+            [] => Value::Null,
+            body => serde_json::from_slice(body).expect("every body is JSON"),
+        };
+        Self { status, headers, body }
+    }
+
     /// The header as text; empty where it is not there.
     #[must_use]
     pub fn header(&self, name: &str) -> &str {
@@ -136,13 +149,17 @@ impl Service {
     pub async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.expect("the router always answers");
         let (parts, body) = response.into_parts();
-        let bytes = body.collect().await.expect("a body").to_bytes();
-        let body = if bytes.is_empty() {
-            Value::Null
-        } else {
-            serde_json::from_slice(&bytes).expect("every body is JSON")
-        };
-        Answer { status: parts.status.as_u16(), headers: parts.headers, body }
+        let body = body.collect().await.expect("a body").to_bytes();
+        Answer::new(parts.status.as_u16(), parts.headers, &body)
+    }
+
+    /// Hands an event of API Gateway to what the Lambda functions hand theirs to.
+    pub async fn invoke(&self, event: Value) -> Answer {
+        let event = serde_json::from_value(event).expect("an event of API Gateway");
+        let function = lambda::function(self.app.clone(), http::all());
+        let given = function.oneshot(LambdaEvent::new(event, Context::default())).await;
+        let Ok(given) = given;
+        gateway::answer(&serde_json::to_value(given).expect("JSON"))
     }
 
     /// Sends a request under the base path, with the key of [`ORG`]; a body that is not null as SCIM JSON.

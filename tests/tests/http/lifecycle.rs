@@ -33,7 +33,7 @@ const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:
 const NOBODY: &str = "01936f20-0000-7000-8000-000000000000";
 
 /// A user with a value for every attribute a client may write.
-fn everything() -> Value {
+pub(super) fn everything() -> Value {
     let values = |value: &str, types: [&str; 2]| {
         json!([
             { "value": format!("{value}-1"), "display": "First", "type": types[0], "primary": true },

@@ -96,14 +96,13 @@ impl FromRequestParts<App> for Writer {
 }
 
 async fn caller(parts: &Parts, app: &App, scope: Scope) -> Result<Caller, Error> {
-    let caller = match parts.extensions.get::<Caller>() {
-        // An operation of a bulk request, whose caller is known. No request from outside carries an extension.
-        Some(caller) => caller.clone(),
-        None => {
-            let deadline = parts.extensions.get::<Deadline>().map(|deadline| deadline.0);
-            let deadline = deadline.unwrap_or_else(|| Instant::now() + REQUEST_BUDGET);
-            app.authenticate(&presented_key(&parts.headers)?, deadline).await?
-        }
+    // An operation of a bulk request, whose caller is known. No request from outside carries an extension.
+    let caller = if let Some(caller) = parts.extensions.get::<Caller>() {
+        caller.clone()
+    } else {
+        let deadline = parts.extensions.get::<Deadline>().map(|deadline| deadline.0);
+        let deadline = deadline.unwrap_or_else(|| Instant::now() + REQUEST_BUDGET);
+        app.authenticate(&presented_key(&parts.headers)?, deadline).await?
     };
     if let Some(record) = parts.extensions.get::<RequestRecord>() {
         record.caller(&caller);

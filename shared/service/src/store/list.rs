@@ -643,13 +643,14 @@ impl ListRequest<'_> {
     /// The resource at the position its order gives it: that of the walk there is in this order, if there is one.
     fn found(&self, stored: Stored) -> Found {
         let position = match &self.sort {
-            Some(sort) if !sort.is_creation() => match self.index_of_order() {
-                Some(indexed) => indexed.sort_key(&stored.id, &stored.document),
-                None => {
+            Some(sort) if !sort.is_creation() => {
+                if let Some(indexed) = self.index_of_order() {
+                    indexed.sort_key(&stored.id, &stored.document)
+                } else {
                     let key = sort.key(&self.shown(&stored, &Extra::None));
                     Some(keys::index_entry(&key, false, &stored.id))
                 }
-            },
+            }
             _ => None,
         };
         let position = position.unwrap_or_else(|| stored.id.to_string());

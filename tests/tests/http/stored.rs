@@ -1,0 +1,319 @@
+//! What earlier releases stored: each file in `fixtures/stored/` holds all items of a store as a release left them, and
+//! what that release showed of it. The present one must show the same, and go on from there: during a canary, and after
+//! a rollback, two neighbouring releases work on one store.
+
+use std::{collections::BTreeSet, fs, path::PathBuf};
+
+use axum::http::Method;
+use dynoxide::Database;
+use local::embedded::{self, dispatch};
+use serde_json::{Value, json};
+use service::{
+    ambient::{Clock, Entropy},
+    auth::{Caller, Scope},
+    config::Tables,
+};
+use tests::{
+    NOW, ORG, Service,
+    faults::{Fault, Faults, Plan},
+};
+use tokio::time::Duration;
+
+use super::{Sent, lifecycle::everything};
+
+/// A disabled organisation.
+const CLOSED: &str = "closed";
+/// One more than a transaction takes, with the group itself.
+const MANY: usize = 100;
+/// What a release showed.
+const LISTS: [&str; 2] = ["/Users?count=1000", "/Groups?count=1000"];
+
+fn directory() -> PathBuf {
+    [env!("CARGO_MANIFEST_DIR"), "fixtures", "stored"].iter().collect()
+}
+
+fn tables() -> [String; 2] {
+    let Tables { resources, keys } = Tables::default();
+    [resources, keys]
+}
+
+/// All items of a table, in the order of their keys.
+fn items(database: &Database, table: &str) -> Vec<Value> {
+    let scan = json!({ "TableName": table, "ConsistentRead": true, "Limit": 100_000 });
+    let answer = dispatch(database, "Scan", scan.to_string().as_bytes()).expect("a scan");
+    let mut answer: Value = serde_json::from_str(&answer).expect("JSON");
+    assert_eq!(answer["LastEvaluatedKey"], Value::Null, "more than a page");
+    let mut items: Vec<Value> = std::mem::take(answer["Items"].as_array_mut().expect("items"));
+    items.sort_by_key(|item| (item["pk"].to_string(), item["sk"].to_string()));
+    for item in &mut items {
+        item.as_object_mut().expect("an item").sort_keys();
+    }
+    items
+}
+
+fn ids(list: &Value) -> BTreeSet<String> {
+    let resources = list["Resources"].as_array().expect("resources");
+    resources.iter().map(|resource| resource["id"].as_str().expect("an id").to_owned()).collect()
+}
+
+/// Writes the file of this release. To be run when the format of anything stored changes, with a new version in the
+/// workspace: `cargo test -p tests --test http -- --ignored what_this_release_stores_is_recorded`.
+#[tokio::test]
+#[ignore = "it writes the fixture that the other test reads"]
+async fn what_this_release_stores_is_recorded() {
+    let (database, faults) = (Database::memory().expect("a database in memory"), Faults::default());
+    let service = Service::on(faults.client(database.clone())).await;
+    let reader = service.organisation(ORG, &[Scope::Read]).await;
+
+    let ada = service.post("/Users", everything()).await.id();
+    let strasse = json!({ "userName": "Straße@Example.com", "emails": [{ "value": "ｆｕｌｌ@example.com" }], "active": false });
+    let strasse = service.post("/Users", strasse).await.id();
+    let mut many = Vec::new();
+    for number in 0..MANY {
+        many.push(service.user(&format!("user-{number:03}")).await);
+    }
+    let engineers = service.group("Engineers", &[&ada, &strasse]).await;
+    service.group("Company", &[&engineers, &ada]).await;
+    service.patch(&format!("/Groups/{engineers}"), json!([{ "op": "remove", "path": "members" }])).await;
+    service
+        .patch(
+            &format!("/Groups/{engineers}"),
+            json!([{ "op": "add", "path": "members", "value": [{ "value": many[0] }] }]),
+        )
+        .await;
+    let gone = service.user("gone@example.com").await;
+    service.delete(&format!("/Users/{gone}")).await;
+    let page = Sent::get("/Users?cursor=&count=2").by(&service).await.body;
+
+    let closed = service.organisation(CLOSED, &[Scope::Scim]).await;
+    let answer = Sent::post("/Users", &json!({ "userName": "ada" })).bearer(&closed).to(&service).await;
+    assert_eq!(answer.status, 201);
+    service.app.store.enable_org(&CLOSED.parse().expect("a name"), false).await.expect("an answer");
+
+    // A group of everybody is made by a process that dies once that is decided, and one that deletes it, likewise.
+    let members: Value = many.iter().map(|id| json!({ "value": id })).collect();
+    let everybody = json!({ "displayName": "Everybody", "members": members });
+    let deleted = json!({ "displayName": "Deleted", "members": members });
+    let deleted = service.post("/Groups", deleted).await.id();
+    for request in
+        [Sent::post("/Groups", &everybody), Sent::new(Method::DELETE, &format!("/Groups/{deleted}"))]
+    {
+        unfinished(&service, &database, &faults, request).await;
+    }
+
+    let [resources, keys] = tables().map(|table| items(&database, &table));
+    let mut shown = json!({});
+    for list in LISTS {
+        shown[list] = service.get(list).await.body;
+    }
+    let head = json!({
+        "release": env!("CARGO_PKG_VERSION"),
+        "keys": { "scim": service.key, "read": reader, "closed": closed },
+        "cursor": page["nextCursor"],
+        "shown": shown,
+    });
+    // An item a line, so that a difference can be read.
+    let lines = |items: &[Value]| items.iter().map(Value::to_string).collect::<Vec<_>>().join(",\n");
+    let [resources_table, keys_table] = tables();
+    let head = format!("{head:#}");
+    let text = format!(
+        "{},\n  \"items\": {{\n\"{resources_table}\": [\n{}\n],\n\"{keys_table}\": [\n{}\n]\n}}\n}}\n",
+        head.trim_end_matches('}').trim_end(),
+        lines(&resources),
+        lines(&keys),
+    );
+    let release = format!("v{}.{}.json", env!("CARGO_PKG_VERSION_MAJOR"), env!("CARGO_PKG_VERSION_MINOR"));
+    fs::write(directory().join(release), text).expect("the file is written");
+}
+
+/// Sends the request to a process that dies as soon as there is a pending change.
+async fn unfinished(service: &Service, database: &Database, faults: &Faults, sent: Sent) {
+    let pending = || {
+        let items = items(database, &tables()[0]);
+        items
+            .iter()
+            .filter(|item| item["pk"]["S"].as_str().is_some_and(|pk| pk.ends_with("#PENDING")))
+            .count()
+    };
+    let before = pending();
+    // A crash at each call in turn, until one leaves something pending that is decided; what others did is undone.
+    for call in 0.. {
+        let saved = tables().map(|table| items(database, &table));
+        faults.plan(Some(Plan { call, fault: Fault::CrashAfter, lasting: true }));
+        tokio::select! {
+            answer = sent.clone().by(service) => panic!("it was finished: {}", answer.status),
+            () = faults.crashed() => {}
+        }
+        faults.plan(None);
+        let committed = items(database, &tables()[0]).iter().any(|item| item.get("intent").is_some())
+            || sent.method == Method::DELETE;
+        if pending() > before && committed {
+            return;
+        }
+        restore(database, &saved);
+    }
+}
+
+/// Puts back what was there.
+fn restore(database: &Database, saved: &[Vec<Value>; 2]) {
+    for (table, saved) in tables().iter().zip(saved) {
+        for item in items(database, table) {
+            let key = json!({ "TableName": table, "Key": { "pk": item["pk"], "sk": item["sk"] } });
+            dispatch(database, "DeleteItem", key.to_string().as_bytes()).expect("deleted");
+        }
+        put(database, table, saved);
+    }
+}
+
+fn put(database: &Database, table: &str, items: &[Value]) {
+    for item in items {
+        let put = json!({ "TableName": table, "Item": item });
+        dispatch(database, "PutItem", put.to_string().as_bytes()).expect("an item");
+    }
+}
+
+/// A store as a release left it.
+struct Release {
+    service: Service,
+    database: Database,
+    recorded: Value,
+}
+
+impl Release {
+    async fn all() -> Vec<Self> {
+        let mut releases = Vec::new();
+        for entry in fs::read_dir(directory()).expect("the directory") {
+            let text = fs::read_to_string(entry.expect("a file").path()).expect("a text");
+            let recorded: Value = serde_json::from_str(&text).expect("JSON");
+            let database = Database::memory().expect("a database in memory");
+            let client = embedded::client(database.clone());
+            // Another process than the one that recorded: its ids are others.
+            let service = Service::with(client, Clock::fixed(NOW), Entropy::seeded(99)).await;
+            for (table, items) in recorded["items"].as_object().expect("tables") {
+                put(&database, table, items.as_array().expect("items"));
+            }
+            releases.push(Self { service, database, recorded });
+        }
+        assert!(!releases.is_empty(), "no release is recorded");
+        releases
+    }
+
+    fn key(&self, name: &str) -> &str {
+        self.recorded["keys"][name].as_str().expect("a key")
+    }
+
+    async fn by(&self, sent: Sent) -> tests::Answer {
+        sent.bearer(self.key("scim")).to(&self.service).await
+    }
+
+    /// The ids of both kinds.
+    fn ids(&self, list: &str) -> BTreeSet<String> {
+        ids(&self.recorded["shown"][list])
+    }
+}
+
+#[tokio::test]
+async fn what_an_earlier_release_stored_is_shown_as_that_release_showed_it() {
+    for release in Release::all().await {
+        for list in LISTS {
+            assert_eq!(release.by(Sent::get(list)).await.body, release.recorded["shown"][list], "{list}");
+        }
+        for list in LISTS {
+            for shown in release.recorded["shown"][list]["Resources"].as_array().expect("resources") {
+                let location = shown["meta"]["location"].as_str().expect("a location");
+                let read = release.by(Sent::get(location.trim_start_matches(tests::BASE))).await;
+                assert_eq!(&read.body, shown);
+            }
+        }
+        let cursor = release.recorded["cursor"].as_str().expect("a cursor");
+        let page = release.by(Sent::get(&format!("/Users?cursor={cursor}&count=2"))).await;
+        assert_eq!(page.status, 200, "{}", page.body);
+        assert_eq!(page.body["itemsPerPage"], 2);
+    }
+}
+
+#[tokio::test]
+async fn keys_of_an_earlier_release_open_what_they_opened() {
+    for release in Release::all().await {
+        let create = Sent::post("/Users", &json!({ "userName": "new" }));
+        for (key, read, write) in [("scim", 200, 201), ("read", 200, 403), ("closed", 403, 403)] {
+            let key = release.key(key);
+            assert_eq!(Sent::get("/Users").bearer(key).to(&release.service).await.status, read);
+            assert_eq!(create.clone().bearer(key).to(&release.service).await.status, write);
+        }
+    }
+}
+
+#[tokio::test]
+async fn index_entries_of_an_earlier_release_are_found_and_keep_names_unique() {
+    for release in Release::all().await {
+        for (collection, name, list) in
+            [("/Users", "userName", LISTS[0]), ("/Groups", "displayName", LISTS[1])]
+        {
+            for shown in release.recorded["shown"][list]["Resources"].as_array().expect("resources") {
+                let value = shown[name].as_str().expect("a name");
+                let filter = format!("{name} eq {}", json!(value.to_uppercase()));
+                let found = release.by(Sent::filter(collection, &filter)).await.body;
+                assert_eq!(ids(&found), [shown["id"].as_str().expect("an id").to_owned()].into(), "{filter}");
+            }
+        }
+        for (filter, total) in [
+            ("userName eq \"STRASSE@example.com\"", 1),
+            ("emails.value eq \"full@example.com\"", 1),
+            ("externalId eq \"00ujl29u0le5T6Aj10h7\"", 1),
+            ("userName eq \"gone@example.com\"", 0),
+        ] {
+            let found = release.by(Sent::filter("/Users", filter)).await.body;
+            assert_eq!(found["totalResults"], total, "{filter}");
+        }
+        let taken = release.by(Sent::post("/Users", &json!({ "userName": "ADA@example.com" }))).await;
+        assert_eq!(taken.verdict(), "409 uniqueness");
+    }
+}
+
+#[tokio::test]
+async fn everything_an_earlier_release_stored_can_be_changed_and_deleted() {
+    for release in Release::all().await {
+        let (users, groups) = (release.ids(LISTS[0]), release.ids(LISTS[1]));
+        let title = json!([{ "op": "replace", "path": "title", "value": "Changed" }]);
+        for user in &users {
+            let changed = release.by(Sent::patch(&format!("/Users/{user}"), &title)).await;
+            assert_eq!((changed.status, &changed.body["title"]), (200, &json!("Changed")));
+        }
+        let user = users.first().expect("a user");
+        for group in &groups {
+            let path = format!("/Groups/{group}");
+            let members = json!([{ "op": "replace", "path": "members", "value": [{ "value": user }] }]);
+            assert_eq!(release.by(Sent::patch(&path, &members)).await.status, 204);
+            let group = release.by(Sent::get(&path)).await.body;
+            assert_eq!(group["members"].as_array().map(Vec::len), Some(1));
+            assert_eq!(release.by(Sent::put(&path, &group)).await.status, 200);
+        }
+        let caller = Caller::operator(ORG.parse().expect("a name"));
+        let directory = release.service.app.store.directory(&caller);
+        directory.finish_pending(Duration::ZERO).await.expect("nothing that cannot be finished");
+        let report = release.service.examine(ORG).await;
+        assert!(report.is_healthy(), "{:#?}", report.findings);
+        assert_eq!(
+            (report.users, report.groups, report.memberships),
+            (users.len(), groups.len(), groups.len())
+        );
+
+        for path in groups
+            .iter()
+            .map(|id| format!("/Groups/{id}"))
+            .chain(users.iter().map(|id| format!("/Users/{id}")))
+        {
+            assert_eq!(release.by(Sent::new(Method::DELETE, &path)).await.status, 204);
+        }
+        directory.finish_pending(Duration::ZERO).await.expect("nothing that cannot be finished");
+        let report = release.service.examine(ORG).await;
+        assert!(report.is_healthy(), "{:#?}", report.findings);
+        // Nothing is left of anybody but counts, and where pages began.
+        for item in items(&release.database, &tables()[0]) {
+            let place = item["pk"]["S"].as_str().expect("a key");
+            let is_left = ["#COUNT", "#PAGE"].iter().any(|end| place.ends_with(end));
+            assert!(is_left || place.starts_with("ORG#closed#"), "{item}");
+        }
+    }
+}
