@@ -3,7 +3,11 @@
 //! One file is one exchange and one test. `${name}` stands for what an earlier answer gave (`capture`), `${key}` for
 //! the key. An expected body is part of the answer: objects may have more members, lists may not; `"*"` is anything.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use axum::{
     body::Body,
@@ -55,14 +59,33 @@ struct Expected {
     absent: Vec<String>,
 }
 
-/// Replays the exchange in that file on a new service; says at which step the answers differ.
+/// Every file of recorded exchanges.
+#[must_use]
+pub fn files() -> Vec<PathBuf> {
+    files_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures"))
+}
+
+fn files_in(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(files_in(&path));
+        } else if path.extension().is_some_and(|extension| extension == "json") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Replays the exchange in that file on a service that is new; says at which step the answers differ.
 ///
 /// # Errors
 /// Every difference of the first step that has any.
-pub async fn replay(file: &Path) -> Result<(), String> {
+pub async fn replay(file: &Path, service: &Service) -> Result<(), String> {
     let text = fs::read_to_string(file).map_err(|error| error.to_string())?;
     let exchange: Exchange = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-    let service = Service::new().await;
     let mut names = BTreeMap::from([("key".to_owned(), service.key.clone())]);
     for (number, step) in exchange.steps.iter().enumerate() {
         let answer = service.send(step.request.build(&names)).await;

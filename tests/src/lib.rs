@@ -13,6 +13,7 @@ pub mod counting;
 pub mod exchange;
 pub mod faults;
 pub mod history;
+pub mod observed;
 pub mod schedule;
 
 use axum::{
@@ -121,6 +122,12 @@ impl Service {
         let mut service = Self { app, key: String::new(), router, peppers };
         service.key = service.organisation(ORG, &[Scope::Scim]).await;
         service
+    }
+
+    /// The same service, whose requests go through that router.
+    #[must_use]
+    pub fn through(self, router: Router) -> Self {
+        Self { router, ..self }
     }
 
     /// Makes the organisation, if it is not there, and a key of it.

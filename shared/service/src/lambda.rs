@@ -1,5 +1,7 @@
 //! The Lambda runtime around a router.
 
+use std::io;
+
 use aws_config::SdkConfig;
 use axum::{body::Body, extract::Request};
 use lambda_http::{LambdaEvent, RequestExt, lambda_runtime, request::RequestContext, service_fn};
@@ -15,7 +17,7 @@ use crate::{
     http::{self, PublicBase, Route},
     janitor,
     store::Store,
-    telemetry,
+    telemetry::{self, RequestId},
 };
 
 pub use lambda_http::Error;
@@ -25,7 +27,7 @@ pub use lambda_http::Error;
 /// # Errors
 /// When `SCIM_PEPPER_SECRET_ID` is not set, or the Lambda runtime cannot be reached.
 pub async fn run(routes: Vec<Route>) -> Result<(), Error> {
-    telemetry::init();
+    telemetry::init(io::stdout);
     let secret = config::env(config::PEPPER_SECRET_ID)
         .ok_or_else(|| format!("the environment variable {} is not set", config::PEPPER_SECRET_ID))?;
     let sdk = cloud::sdk_config().await;
@@ -47,7 +49,7 @@ pub async fn run(routes: Vec<Route>) -> Result<(), Error> {
 /// # Errors
 /// When the Lambda runtime cannot be reached. A sweep that failed somewhere fails its invocation, which an alarm sees.
 pub async fn run_janitor() -> Result<(), Error> {
-    telemetry::init();
+    telemetry::init(io::stdout);
     let store = store(&cloud::sdk_config().await);
     lambda_runtime::run(service_fn(async |_: LambdaEvent<IgnoredAny>| match janitor::sweep(&store).await {
         Ok(swept) if swept.failed == 0 => Ok(()),
@@ -61,10 +63,14 @@ fn store(sdk: &SdkConfig) -> Store {
     Store::new(cloud::dynamodb(sdk), Tables::from_env(), Clock::system(), Entropy::system())
 }
 
-/// The event as a request, with the base URL as the gateway knows it.
+/// The event as a request, with the base URL as the gateway knows it and the id that Lambda knows it by.
 fn from_gateway(event: lambda_http::Request) -> Request {
     let base = event.request_context_ref().and_then(public_base);
+    let id = event.lambda_context_ref().map(|context| RequestId(context.request_id.clone()));
     let mut request = event.map(Body::new);
+    if let Some(id) = id {
+        request.extensions_mut().insert(id);
+    }
     if let Some(base) = base {
         request.extensions_mut().insert(PublicBase(base));
     }
