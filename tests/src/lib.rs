@@ -14,6 +14,7 @@ pub mod exchange;
 pub mod faults;
 pub mod gateway;
 pub mod history;
+pub mod observed;
 pub mod schedule;
 
 use axum::{
@@ -126,7 +127,7 @@ impl Service {
 
     /// The same by other random bytes, as another process on the same database has them.
     pub async fn with(client: aws_sdk_dynamodb::Client, clock: Clock, entropy: Entropy) -> Self {
-        let store = Store::new(client, Tables::default(), clock, entropy);
+        let store = Store::new(&client, Tables::default(), clock, entropy);
         store.create_tables().await.expect("tables");
         let peppers = Peppers { current: Secret::new(*b"a pepper for tests"), previous: None };
         let app = App { store, pepper: Pepper::File(peppers.clone()), base_url: Some(BASE.to_owned()) };
@@ -140,6 +141,12 @@ impl Service {
     pub fn rebase(&mut self, base: &str) {
         self.app.base_url = Some(base.to_owned());
         self.router = http::router(self.app.clone(), http::all());
+    }
+
+    /// The same service, whose requests go through that router.
+    #[must_use]
+    pub fn through(self, router: Router) -> Self {
+        Self { router, ..self }
     }
 
     /// Makes the organisation, if it is not there, and a key of it.
@@ -159,10 +166,10 @@ impl Service {
         Answer::new(parts.status.as_u16(), parts.headers, &body)
     }
 
-    /// Hands an event of API Gateway to what the Lambda functions hand theirs to.
-    pub async fn invoke(&self, event: Value) -> Answer {
+    /// Hands an event of API Gateway to what the Lambda functions hand theirs to, where that is the base URL.
+    pub async fn invoke(&self, event: Value, base_url: Option<String>) -> Answer {
         let event = serde_json::from_value(event).expect("an event of API Gateway");
-        let function = lambda::function(self.app.clone(), http::all());
+        let function = lambda::function(App { base_url, ..self.app.clone() }, http::all());
         let given = function.oneshot(LambdaEvent::new(event, Context::default())).await;
         let Ok(given) = given;
         gateway::answer(&serde_json::to_value(given).expect("JSON"))

@@ -15,6 +15,8 @@ mod bad_input;
 mod bulk;
 #[path = "http/lifecycle.rs"]
 mod lifecycle;
+#[path = "http/logs.rs"]
+mod logs;
 #[path = "http/stored.rs"]
 mod stored;
 

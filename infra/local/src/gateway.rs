@@ -93,7 +93,7 @@ impl Gateway {
             .map_err(|_| StartError::Database(data.to_owned()))?;
         let entropy = Entropy::system();
         let store = Store::new(
-            embedded::client(database.clone()),
+            &embedded::client(database.clone()),
             Tables::default(),
             Clock::system(),
             entropy.clone(),

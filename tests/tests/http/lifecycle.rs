@@ -124,7 +124,7 @@ impl Times {
         let time = datetime!(2026-11-23 10:00 UTC) + Duration::minutes(minutes);
         let seed = u64::try_from(minutes).expect("a time after the hour") + 1000;
         let (clock, entropy) = (Clock::fixed(time), Entropy::seeded(seed));
-        let store = Store::new(self.client.clone(), Tables::default(), clock, entropy);
+        let store = Store::new(&self.client, Tables::default(), clock, entropy);
         let app = App { store, ..self.service.app.clone() };
         let sent = sent.bearer(&self.service.key);
         let mut request = Request::builder().method(sent.method).uri(sent.target);
