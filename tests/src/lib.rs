@@ -6,12 +6,14 @@
 #![allow(
     clippy::expect_used,
     clippy::missing_panics_doc,
+    clippy::panic,
     reason = "a test that cannot go on fails by panicking"
 )]
 
 pub mod counting;
 pub mod exchange;
 pub mod faults;
+pub mod fuzz;
 pub mod gateway;
 pub mod history;
 pub mod observed;
@@ -258,6 +260,44 @@ impl Service {
         let report = self.examine(ORG).await;
         assert!(report.is_healthy(), "{:#?}", report.findings);
     }
+}
+
+/// What is wrong with the form of an answer, whatever it says: nothing is stored or sniffed, and an error is a SCIM
+/// error with its own status.
+#[must_use]
+pub fn faults(answer: &Answer) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut wants = |what: &str, found: &str, wanted: &str| {
+        if found != wanted {
+            faults.push(format!("{what} is {found:?}, not {wanted:?}"));
+        }
+    };
+    if answer.status >= 500 && answer.status != 501 {
+        wants("the status", &answer.status.to_string(), "below 500");
+    }
+    if !answer.body.is_null() {
+        wants("content-type", answer.header("content-type"), "application/scim+json");
+        wants("x-content-type-options", answer.header("x-content-type-options"), "nosniff");
+        wants("cache-control", answer.header("cache-control"), "no-store");
+    }
+    if answer.status >= 400 {
+        let body = &answer.body;
+        wants("schemas", &body["schemas"].to_string(), r#"["urn:ietf:params:scim:api:messages:2.0:Error"]"#);
+        wants("status in the body", body["status"].as_str().unwrap_or("none"), &answer.status.to_string());
+        if body["detail"].as_str().is_none_or(str::is_empty) {
+            wants("detail", "none", "a sentence");
+        }
+        if answer.status == 400 && body["scimType"].as_str().is_none_or(str::is_empty) {
+            wants("scimType", "none", "a word of table 9");
+        }
+        if answer.status == 401 && !answer.header("www-authenticate").starts_with("Bearer") {
+            wants("www-authenticate", answer.header("www-authenticate"), "Bearer");
+        }
+    }
+    for name in answer.headers.keys().filter(|name| name.as_str().starts_with("access-control-")) {
+        wants("a CORS header", name.as_str(), "absent");
+    }
+    faults
 }
 
 fn values(elements: &Value) -> Vec<String> {

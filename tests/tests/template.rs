@@ -64,8 +64,9 @@ fn grants(node: &Yaml, found: &mut BTreeSet<Grant>) {
             }
         }
     }
-    members(node).into_iter().for_each(|(_, below)| grants(below, found));
-    elements(node).into_iter().for_each(|below| grants(below, found));
+    for below in members(node).into_iter().map(|(_, below)| below).chain(elements(node)) {
+        grants(below, found);
+    }
 }
 
 /// The node without its tag, and the tag (`!If`) if it has one.
