@@ -1,7 +1,7 @@
-//! What requests cost: a connector that counts the calls of DynamoDB and adds up the capacity they consume.
+//! What requests cost: the calls of DynamoDB counted, and the capacity added up that they consume.
 //!
-//! It asks for `ReturnConsumedCapacity` on every call and takes the number from the answer, so what is counted is what
-//! the engine charges: for reads by 4 KB and twice if strongly consistent, for transactions twice.
+//! The store asks for `ReturnConsumedCapacity` on every call, so what is counted is what the engine charges: for reads by
+//! 4 KB and twice if strongly consistent, for transactions twice.
 
 use std::{
     collections::BTreeMap,
@@ -10,14 +10,11 @@ use std::{
 };
 
 use aws_sdk_dynamodb::Client;
-use aws_smithy_runtime_api::client::{
-    http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector},
-    orchestrator::HttpRequest,
-};
-use aws_smithy_types::body::SdkBody;
 use dynoxide::Database;
-use local::embedded::{Connector, client_over};
-use serde_json::{Value, json};
+use serde_json::Value;
+use tokio::time::Duration;
+
+use crate::observed::{self, Call};
 
 /// Counts the calls of the client it makes.
 #[derive(Debug, Clone, Default)]
@@ -38,8 +35,14 @@ impl Counter {
     /// A client of the database whose calls are counted here.
     #[must_use]
     pub fn client(&self, database: Database) -> Client {
-        let connector = Counting { connector: Connector::new(database), counter: self.clone() };
-        client_over(SharedHttpConnector::new(connector))
+        self.slow_client(database, Duration::ZERO)
+    }
+
+    /// The same, each of whose calls takes that time.
+    #[must_use]
+    pub fn slow_client(&self, database: Database, takes: Duration) -> Client {
+        let counter = self.clone();
+        observed::client(database, takes, move |call| counter.count(call))
     }
 
     /// What was counted by table since it was last asked, and begins again.
@@ -48,17 +51,18 @@ impl Counter {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn count(&self, operation: &str, request: &Value, answer: &Value) {
+    fn count(&self, Call { operation, request, answer }: &Call) {
         let mut costs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let cost = costs.entry(table(request)).or_default();
-        *cost.calls.entry(operation.to_owned()).or_default() += 1;
-        let reads = matches!(operation, "BatchGetItem" | "GetItem" | "Query" | "Scan");
+        *cost.calls.entry(operation.clone()).or_default() += 1;
+        let reads = matches!(operation.as_str(), "BatchGetItem" | "GetItem" | "Query" | "Scan");
         *(if reads { &mut cost.read } else { &mut cost.write }) += units(&answer["ConsumedCapacity"]);
     }
 }
 
 /// The table a request is about. Those of the service are about one each.
-fn table(request: &Value) -> String {
+#[must_use]
+pub fn table(request: &Value) -> String {
     let of_batch = || request["RequestItems"].as_object()?.keys().next().map(String::as_str);
     let of_transaction = || request["TransactItems"][0].as_object()?.values().next()?["TableName"].as_str();
     request["TableName"].as_str().or_else(of_batch).or_else(of_transaction).unwrap_or_default().to_owned()
@@ -79,32 +83,5 @@ impl fmt::Display for Cost {
             write!(f, "{}{operation} {calls}", if index == 0 { "" } else { ", " })?;
         }
         write!(f, ": {} read, {} written", self.read, self.write)
-    }
-}
-
-#[derive(Debug)]
-struct Counting {
-    connector: Connector,
-    counter: Counter,
-}
-
-impl HttpConnector for Counting {
-    fn call(&self, mut request: HttpRequest) -> HttpConnectorFuture {
-        let target = request.headers().get("x-amz-target").unwrap_or_default();
-        let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
-        let mut body: Value =
-            serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap_or_default();
-        if !matches!(operation.as_str(), "CreateTable" | "UpdateTimeToLive") {
-            body["ReturnConsumedCapacity"] = json!("TOTAL");
-            *request.body_mut() = SdkBody::from(body.to_string());
-        }
-        let answer = self.connector.call(request);
-        let counter = self.counter.clone();
-        HttpConnectorFuture::new(async move {
-            let answer = answer.await?;
-            let bytes = answer.body().bytes().unwrap_or_default();
-            counter.count(&operation, &body, &serde_json::from_slice(bytes).unwrap_or_default());
-            Ok(answer)
-        })
     }
 }

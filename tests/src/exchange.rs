@@ -5,7 +5,11 @@
 //! In the place of a request may stand the event that API Gateway makes of one (`events/`); `baseUrl` is what
 //! `SCIM_BASE_URL` says where that arrives.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use axum::{
     body::Body,
@@ -59,14 +63,26 @@ struct Expected {
     absent: Vec<String>,
 }
 
-/// Replays the exchange in that file on a new service; says at which step the answers differ.
+/// Where exchanges are recorded, by who sends them.
+const SOURCES: [&str; 4] = ["entra", "events", "okta", "other"];
+
+/// Every file of recorded exchanges.
+#[must_use]
+pub fn files() -> Vec<PathBuf> {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    let files_of = |source| fs::read_dir(fixtures.join(source)).into_iter().flatten().flatten();
+    let mut files: Vec<PathBuf> = SOURCES.into_iter().flat_map(files_of).map(|entry| entry.path()).collect();
+    files.sort();
+    files
+}
+
+/// Replays the exchange in that file on a service that is new; says at which step the answers differ.
 ///
 /// # Errors
 /// Every difference of the first step that has any.
-pub async fn replay(file: &Path) -> Result<(), String> {
+pub async fn replay(file: &Path, service: &Service) -> Result<(), String> {
     let text = fs::read_to_string(file).map_err(|error| error.to_string())?;
     let exchange: Exchange = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-    let mut service = Service::new().await;
     let mut names = BTreeMap::from([("key".to_owned(), service.key.clone())]);
     for (number, step) in exchange.steps.iter().enumerate() {
         let (request, answer) = match (&step.request, &step.event) {
@@ -75,8 +91,8 @@ pub async fn replay(file: &Path) -> Result<(), String> {
                 (name, service.send(request.build(&names)).await)
             }
             (None, Some(event)) => {
-                service.app.base_url.clone_from(&exchange.base_url);
-                ("an event".to_owned(), service.invoke(fill_value(event, &names)).await)
+                let event = fill_value(event, &names);
+                ("an event".to_owned(), service.invoke(event, exchange.base_url.clone()).await)
             }
             _ => return Err(format!("step {number} is not one request or one event")),
         };

@@ -12,6 +12,7 @@ use std::{
 };
 
 use serde_json::Value;
+use service::config;
 use ureq::Agent;
 
 use crate::{
@@ -28,7 +29,8 @@ const MOMENT: Duration = Duration::from_millis(5);
 pub(crate) struct Functions {
     lambda: &'static Lambda,
     variables: Vec<(&'static str, String)>,
-    running: Mutex<BTreeMap<&'static str, Arc<Mutex<Sandbox>>>>,
+    /// By function and base URL.
+    running: Mutex<BTreeMap<(&'static str, Option<String>), Arc<Mutex<Sandbox>>>>,
 }
 
 impl Functions {
@@ -47,13 +49,16 @@ impl Functions {
         Self { lambda, variables, running: Mutex::default() }
     }
 
-    /// What the gateway answers when it has sent the event to the function that the template routes the path to.
-    pub(crate) async fn invoke(&self, path: &str, event: Value) -> Answer {
+    /// What the gateway answers when it has sent the event to the function that the template routes the path to, where
+    /// that is the base URL.
+    pub(crate) async fn invoke(&self, path: &str, event: Value, base_url: Option<String>) -> Answer {
         let function = function_of(path);
         let sandbox = {
             let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-            let start = || Arc::new(Mutex::new(Sandbox::start(self.lambda, function, &self.variables)));
-            Arc::clone(running.entry(&function.name).or_insert_with(start))
+            let mut variables = self.variables.clone();
+            variables.extend(base_url.clone().map(|url| (config::BASE_URL, url)));
+            let start = || Arc::new(Mutex::new(Sandbox::start(self.lambda, function, &variables)));
+            Arc::clone(running.entry((&function.name, base_url)).or_insert_with(start))
         };
         let given = tokio::task::spawn_blocking(move || {
             sandbox.lock().unwrap_or_else(PoisonError::into_inner).invoke(&event)

@@ -8,6 +8,7 @@
 #![allow(
     clippy::expect_used,
     clippy::missing_panics_doc,
+    clippy::panic,
     reason = "a test that cannot go on fails by panicking"
 )]
 
@@ -15,9 +16,11 @@ pub mod counting;
 pub mod exchange;
 pub mod faults;
 mod functions;
+pub mod fuzz;
 pub mod gateway;
 pub mod history;
 mod named;
+pub mod observed;
 pub mod schedule;
 mod target;
 
@@ -151,7 +154,7 @@ impl Service {
     async fn at(clock: Option<Clock>) -> Self {
         let here = |clock: Option<Clock>| (clock.unwrap_or_else(|| Clock::fixed(NOW)), Entropy::seeded(1));
         let system = |clock: Option<Clock>| {
-            assert!(clock.is_none(), "the service is a process of its own, with the system's clock");
+            only_here(clock.is_none(), "the service is a process of its own, with the system's clock");
             (Clock::system(), Entropy::system())
         };
         match target() {
@@ -174,7 +177,7 @@ impl Service {
                 ];
                 let functions = Functions::new(lambda, endpoint, variables);
                 let door = |_: &App| Door::Functions(functions, lambda.api);
-                let store = Store::new(endpoint.client(), tables.clone(), clock, entropy);
+                let store = Store::new(&endpoint.client(), tables.clone(), clock, entropy);
                 store.create_tables().await.expect("tables");
                 Self::behind(door, store, endpoint.client(), tables, PEPPER, ORG).await
             }
@@ -187,7 +190,7 @@ impl Service {
                     .build();
                 let door = |_: &App| Door::Url(agent.new_agent(), deployed.url.clone());
                 let tables = deployed.tables.clone();
-                let store = Store::new(endpoint.client(), tables.clone(), clock, entropy);
+                let store = Store::new(&endpoint.client(), tables.clone(), clock, entropy);
                 let org = its_own("org");
                 Self::behind(door, store, endpoint.client(), tables, &deployed.pepper, &org).await
             }
@@ -206,16 +209,12 @@ impl Service {
 
     /// The same by other random bytes, as another process on the same database has them.
     pub async fn with(client: Client, clock: Clock, entropy: Entropy) -> Self {
-        assert!(
-            matches!(target(), Target::Embedded),
-            "this test is of the embedded DynamoDB, and says nothing of {:?}",
-            target()
-        );
+        only_here(matches!(target(), Target::Embedded), "it is of the embedded DynamoDB");
         Self::behind_router(client, Tables::default(), clock, entropy).await
     }
 
     async fn behind_router(client: Client, tables: Tables, clock: Clock, entropy: Entropy) -> Self {
-        let store = Store::new(client.clone(), tables.clone(), clock, entropy);
+        let store = Store::new(&client, tables.clone(), clock, entropy);
         store.create_tables().await.expect("tables");
         let door = |app: &App| Door::Router(http::router(app.clone(), http::all()));
         Self::behind(door, store, client, tables, PEPPER, ORG).await
@@ -237,16 +236,28 @@ impl Service {
         service
     }
 
+    /// Gives the service another base URL.
+    pub fn rebase(&mut self, base: &str) {
+        self.app.base_url = Some(base.to_owned());
+        self.door = Door::Router(self.router(self.app.clone()));
+    }
+
+    /// The same service, whose requests go through that router.
+    #[must_use]
+    pub fn through(self, router: Router) -> Self {
+        Self { door: Door::Router(router), ..self }
+    }
+
     /// The same store by another clock and other random bytes.
     #[must_use]
     pub fn store_by(&self, clock: Clock, entropy: Entropy) -> Store {
-        Store::new(self.client.clone(), self.tables.clone(), clock, entropy)
+        Store::new(&self.client, self.tables.clone(), clock, entropy)
     }
 
     /// A router of the service in this process, with something changed: such a test says nothing of another process.
     #[must_use]
     pub fn router(&self, app: App) -> Router {
-        assert!(matches!(self.door, Door::Router(_)), "the service is not in this process");
+        only_here(matches!(self.door, Door::Router(_)), "it changes the service in this process");
         http::router(app, http::all())
     }
 
@@ -276,7 +287,7 @@ impl Service {
             Door::Functions(functions, api) => {
                 let (parts, body) = request.into_parts();
                 let event = api.event(&parts, &whole(body).await);
-                functions.invoke(parts.uri.path(), event).await
+                functions.invoke(parts.uri.path(), event, None).await
             }
             Door::Url(agent, url) => {
                 let (mut parts, body) = request.into_parts();
@@ -301,22 +312,23 @@ impl Service {
         }
     }
 
-    /// Hands an event of API Gateway to the function of its path, or, in this process, to what that would hand it to.
-    pub async fn invoke(&self, event: Value) -> Answer {
+    /// Hands an event of API Gateway to the function of its path, or, in this process, to what that would hand it to,
+    /// where that is the base URL.
+    pub async fn invoke(&self, event: Value, base_url: Option<String>) -> Answer {
         match &self.door {
             Door::Router(_) => {
                 let event = serde_json::from_value(event).expect("an event of API Gateway");
-                let function = lambda::function(self.app.clone(), http::all());
+                let function = lambda::function(App { base_url, ..self.app.clone() }, http::all());
                 let given = function.oneshot(LambdaEvent::new(event, Context::default())).await;
                 let Ok(given) = given;
                 gateway::answer(&serde_json::to_value(given).expect("JSON"))
             }
             Door::Functions(functions, _) => {
-                let path =
-                    event["path"].as_str().or(event["rawPath"].as_str()).unwrap_or_default().to_owned();
-                functions.invoke(&path, event).await
+                let path = event["path"].as_str().or(event["rawPath"].as_str()).unwrap_or_default();
+                let path = path.to_owned();
+                functions.invoke(&path, event, base_url).await
             }
-            Door::Url(..) => panic!("a deployed API makes its events itself"),
+            Door::Url(..) => not_here("a deployed API makes its events itself"),
         }
     }
 
@@ -409,6 +421,17 @@ async fn whole(body: Body) -> Bytes {
     body.collect().await.expect("a body").to_bytes()
 }
 
+/// Ends a test that says nothing of the target: `tests/deployed.sh` counts and lists these apart from failures.
+fn not_here(why: &str) -> ! {
+    panic!("not a test of this target: {why}")
+}
+
+fn only_here(holds: bool, why: &str) {
+    if !holds {
+        not_here(why);
+    }
+}
+
 /// A name that no other test has, nor a test of another process.
 fn its_own(what: &str) -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
@@ -418,6 +441,44 @@ fn its_own(what: &str) -> String {
 
 fn tables_of_its_own() -> Tables {
     Tables { resources: its_own("resources"), keys: its_own("keys") }
+}
+
+/// What is wrong with the form of an answer, whatever it says: nothing is stored or sniffed, and an error is a SCIM
+/// error with its own status.
+#[must_use]
+pub fn faults(answer: &Answer) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut wants = |what: &str, found: &str, wanted: &str| {
+        if found != wanted {
+            faults.push(format!("{what} is {found:?}, not {wanted:?}"));
+        }
+    };
+    if answer.status >= 500 && answer.status != 501 {
+        wants("the status", &answer.status.to_string(), "below 500");
+    }
+    if !answer.body.is_null() {
+        wants("content-type", answer.header("content-type"), "application/scim+json");
+        wants("x-content-type-options", answer.header("x-content-type-options"), "nosniff");
+        wants("cache-control", answer.header("cache-control"), "no-store");
+    }
+    if answer.status >= 400 {
+        let body = &answer.body;
+        wants("schemas", &body["schemas"].to_string(), r#"["urn:ietf:params:scim:api:messages:2.0:Error"]"#);
+        wants("status in the body", body["status"].as_str().unwrap_or("none"), &answer.status.to_string());
+        if body["detail"].as_str().is_none_or(str::is_empty) {
+            wants("detail", "none", "a sentence");
+        }
+        if answer.status == 400 && body["scimType"].as_str().is_none_or(str::is_empty) {
+            wants("scimType", "none", "a word of table 9");
+        }
+        if answer.status == 401 && !answer.header("www-authenticate").starts_with("Bearer") {
+            wants("www-authenticate", answer.header("www-authenticate"), "Bearer");
+        }
+    }
+    for name in answer.headers.keys().filter(|name| name.as_str().starts_with("access-control-")) {
+        wants("a CORS header", name.as_str(), "absent");
+    }
+    faults
 }
 
 fn values(elements: &Value) -> Vec<String> {

@@ -15,6 +15,8 @@ mod bad_input;
 mod bulk;
 #[path = "http/lifecycle.rs"]
 mod lifecycle;
+#[path = "http/logs.rs"]
+mod logs;
 #[path = "http/stored.rs"]
 mod stored;
 
@@ -28,7 +30,7 @@ use axum::{
 use http_body_util::BodyExt;
 use serde_json::Value;
 use service::http::BASE_PATH;
-use tests::{Answer, Service};
+use tests::{Answer, Service, faults};
 use tower::ServiceExt;
 
 /// A request in the making: under the base path, without a key unless one is given.
@@ -150,43 +152,6 @@ async fn wire(router: Router, sent: Sent) -> String {
     let (parts, body) = router.oneshot(request).await.expect("an answer").into_parts();
     let body = body.collect().await.expect("a body").to_bytes();
     format!("{} {:?} {}", parts.status, parts.headers, String::from_utf8_lossy(&body))
-}
-
-/// What is wrong with the form of an answer, whatever it says: nothing is stored or sniffed, and an error is a SCIM
-/// error with its own status.
-fn faults(answer: &Answer) -> Vec<String> {
-    let mut faults = Vec::new();
-    let mut wants = |what: &str, found: &str, wanted: &str| {
-        if found != wanted {
-            faults.push(format!("{what} is {found:?}, not {wanted:?}"));
-        }
-    };
-    if answer.status >= 500 && answer.status != 501 {
-        wants("the status", &answer.status.to_string(), "below 500");
-    }
-    if !answer.body.is_null() {
-        wants("content-type", answer.header("content-type"), "application/scim+json");
-        wants("x-content-type-options", answer.header("x-content-type-options"), "nosniff");
-        wants("cache-control", answer.header("cache-control"), "no-store");
-    }
-    if answer.status >= 400 {
-        let body = &answer.body;
-        wants("schemas", &body["schemas"].to_string(), r#"["urn:ietf:params:scim:api:messages:2.0:Error"]"#);
-        wants("status in the body", body["status"].as_str().unwrap_or("none"), &answer.status.to_string());
-        if body["detail"].as_str().is_none_or(str::is_empty) {
-            wants("detail", "none", "a sentence");
-        }
-        if answer.status == 400 && body["scimType"].as_str().is_none_or(str::is_empty) {
-            wants("scimType", "none", "a word of table 9");
-        }
-        if answer.status == 401 && !answer.header("www-authenticate").starts_with("Bearer") {
-            wants("www-authenticate", answer.header("www-authenticate"), "Bearer");
-        }
-    }
-    for name in answer.headers.keys().filter(|name| name.as_str().starts_with("access-control-")) {
-        wants("a CORS header", name.as_str(), "absent");
-    }
-    faults
 }
 
 /// Fails with every line of a table that was not as it should be.

@@ -6,6 +6,8 @@
 #![allow(clippy::too_many_lines, reason = "most lines are data: tables and whole answers")]
 #![allow(clippy::needless_raw_string_hashes, reason = "as expect_test writes them")]
 
+#[path = "queries/budget.rs"]
+mod budget;
 #[path = "queries/costs.rs"]
 mod costs;
 #[path = "queries/cursors.rs"]

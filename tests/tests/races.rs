@@ -7,6 +7,8 @@
 
 #[path = "races/concurrency.rs"]
 mod concurrency;
+#[path = "races/crashes.rs"]
+mod crashes;
 #[path = "races/model.rs"]
 mod model;
 

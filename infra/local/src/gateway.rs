@@ -19,8 +19,10 @@ use service::{
     auth::{ApiKey, Org, Pepper, Peppers, Scope, Secret, hex},
     config::Tables,
     http,
-    store::Store,
+    store::{REQUEST_BUDGET, Store},
 };
+
+use tokio::time::Instant;
 
 use crate::embedded;
 
@@ -91,7 +93,7 @@ impl Gateway {
             .map_err(|_| StartError::Database(data.to_owned()))?;
         let entropy = Entropy::system();
         let store = Store::new(
-            embedded::client(database.clone()),
+            &embedded::client(database.clone()),
             Tables::default(),
             Clock::system(),
             entropy.clone(),
@@ -144,7 +146,7 @@ impl Gateway {
             ORGANISATION.parse().map_err(|_| Error::Internal("the organisation's name".to_owned()))?;
         self.store.create_org(&org).await?;
         if let Some(key) = known.and_then(ApiKey::parse)
-            && self.store.authenticate(&key, &self.peppers).await.is_ok()
+            && self.store.authenticate(&key, &self.peppers, Instant::now() + REQUEST_BUDGET).await.is_ok()
         {
             return Ok(key.reveal().to_owned());
         }

@@ -73,7 +73,7 @@ enum Failure {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    telemetry::init();
+    telemetry::init(io::stderr);
     match run(arguments).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -96,7 +96,7 @@ impl Stack {
     }
 
     fn store(sdk: &aws_config::SdkConfig) -> Store {
-        Store::new(cloud::dynamodb(sdk), Tables::from_env(), Clock::system(), Entropy::system())
+        Store::new(&cloud::dynamodb(sdk), Tables::from_env(), Clock::system(), Entropy::system())
     }
 
     /// The outcome of a call of the store, with where it was made.

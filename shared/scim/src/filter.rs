@@ -18,7 +18,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::dialect::boolean_text;
 use crate::error::Invalid;
-use crate::fold::fold;
+use crate::fold::{Folds, fold};
 pub use crate::parser::{MAX_DEPTH, MAX_LENGTH, MAX_NODES};
 use crate::parser::{Parser, at};
 use crate::path::{Located, Name};
@@ -269,7 +269,7 @@ fn operand(
         (Type::Complex, _) => None,
         (_, Literal::Null) => Some(Operand::Null),
         (Type::Any | Type::String | Type::Reference | Type::Binary, Literal::String(text)) => {
-            Some(Operand::Text(comparable(attribute, text).into_owned()))
+            Some(Operand::Text(if attribute.case_exact { text.clone() } else { fold(text) }))
         }
         (Type::Any | Type::Boolean, Literal::Boolean(value)) => Some(Operand::Boolean(*value)),
         (Type::Boolean, Literal::String(text)) => boolean_text(text).map(Operand::Boolean),
@@ -309,11 +309,6 @@ fn operand(
     }
 }
 
-/// The text as it is compared.
-fn comparable<'a>(attribute: &Attribute, text: &'a str) -> Cow<'a, str> {
-    if attribute.case_exact { Cow::Borrowed(text) } else { Cow::Owned(fold(text)) }
-}
-
 /// Reads a date and time with its zone (RFC 3339; RFC 7643 §2.3.5). `t` and `z` may be lower-case.
 #[must_use]
 pub fn parse_date_time(text: &str) -> Option<OffsetDateTime> {
@@ -324,24 +319,30 @@ impl Predicate {
     /// Whether it holds for a document (of [`Filter::resolve_in`]: for an element).
     #[must_use]
     pub fn matches(&self, document: &Map<String, Value>) -> bool {
+        self.meets(document, &mut Folds::default())
+    }
+
+    /// The same where more is compared, before it or after it, with the same values.
+    pub(crate) fn meets(&self, document: &Map<String, Value>, folds: &mut Folds) -> bool {
         match self {
-            Self::And(all) => all.iter().all(|predicate| predicate.matches(document)),
-            Self::Or(any) => any.iter().any(|predicate| predicate.matches(document)),
-            Self::Not(predicate) => !predicate.matches(document),
+            Self::And(all) => all.iter().all(|predicate| predicate.meets(document, folds)),
+            Self::Or(any) => any.iter().any(|predicate| predicate.meets(document, folds)),
+            Self::Not(predicate) => !predicate.meets(document, folds),
             Self::Present { place, sub } => values(document, place, *sub).any(is_present),
             Self::Compare { place, sub, operator, operand: Operand::Null } => {
                 values(document, place, *sub).any(is_present) == (*operator == Operator::Ne)
             }
             Self::Compare { place, sub, operator, operand } => {
                 let attribute = sub.unwrap_or(place.attribute);
-                let any = |operator| {
-                    values(document, place, *sub).any(|value| compares(attribute, value, operator, operand))
+                let mut any = |operator| {
+                    values(document, place, *sub)
+                        .any(|value| compares(attribute, value, operator, operand, folds))
                 };
                 if *operator == Operator::Ne { !any(Operator::Eq) } else { any(*operator) }
             }
             Self::ValuePath { place, filter } => values(document, place, None)
                 .filter_map(Value::as_object)
-                .any(|element| filter.matches(element)),
+                .any(|element| filter.meets(element, folds)),
         }
     }
 
@@ -389,10 +390,16 @@ fn is_present(value: &Value) -> bool {
 }
 
 /// Whether one value compares so with the operand. Values of different types never do.
-fn compares(attribute: &Attribute, value: &Value, operator: Operator, operand: &Operand) -> bool {
+fn compares(
+    attribute: &Attribute,
+    value: &Value,
+    operator: Operator,
+    operand: &Operand,
+    folds: &mut Folds,
+) -> bool {
     match (value, operand) {
         (Value::String(text), Operand::Text(operand)) => {
-            let text = comparable(attribute, text);
+            let text = if attribute.case_exact { Cow::Borrowed(text.as_str()) } else { folds.fold(text) };
             match operator {
                 Operator::Co => text.contains(operand),
                 Operator::Sw => text.starts_with(operand),
@@ -522,6 +529,7 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::error::ScimType;
+    use crate::fold::tests::folded_by;
     use crate::schema::{ENTERPRISE_USER_URN, GROUP_TYPE, USER_TYPE, USER_URN};
 
     fn document() -> Map<String, Value> {
@@ -616,6 +624,14 @@ pub(crate) mod tests {
             r#"externalId gt "AB1""#,
         ]);
         not_matching(&[r#"externalId sw "ab""#, r#"externalId co "B""#, r#"externalId gt "ab1""#]);
+    }
+
+    #[test]
+    fn a_value_is_folded_once_however_often_it_is_compared() {
+        let document = Map::from_iter([("title".to_owned(), json!("É".repeat(1000)))]);
+        let filter = (0..100).map(|index| format!("title co \"{index}\"")).collect::<Vec<_>>().join(" or ");
+        let predicate = Filter::parse(&filter).unwrap().resolve(&USER_TYPE).unwrap();
+        assert_eq!(folded_by(|| predicate.matches(&document)), (1, false));
     }
 
     #[test]

@@ -7,6 +7,9 @@
 //!
 //! Absent on purpose: language rules (the Turkish i) and look-alikes of other scripts.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
+
 use icu_casemap::{CaseMapper, CaseMapperBorrowed};
 use icu_normalizer::{
     ComposingNormalizer, ComposingNormalizerBorrowed, DecomposingNormalizer, DecomposingNormalizerBorrowed,
@@ -24,9 +27,29 @@ pub fn fold(text: &str) -> String {
     if text.is_ascii() {
         return text.to_ascii_lowercase();
     }
+    #[cfg(test)]
+    tests::FOLDED.set(tests::FOLDED.get() + 1);
     // Decomposed first: what folds is hidden in compatibility characters (℡ has capitals) and in composed ones (the
     // iota subscript becomes a letter), and how the text was composed must not matter.
     NFKC.normalize(&CASE.fold_string(&NFKD.normalize(text))).into_owned()
+}
+
+/// What has been folded already. A request may compare one text a thousand times, and folding costs a hundred times
+/// what comparing does.
+#[derive(Debug, Default)]
+pub(crate) struct Folds(HashMap<String, String>);
+
+impl Folds {
+    /// [`fold`], once for each text.
+    pub(crate) fn fold(&mut self, text: &str) -> Cow<'_, str> {
+        if text.is_ascii() {
+            return text.to_ascii_lowercase().into();
+        }
+        if !self.0.contains_key(text) {
+            self.0.insert(text.to_owned(), fold(text));
+        }
+        Cow::Borrowed(&self.0[text])
+    }
 }
 
 /// The first character that has no place in a name people sign in with, and its position in characters from 0: all that
@@ -57,10 +80,24 @@ fn is_unseen(c: char) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use proptest::prelude::*;
 
+    use std::cell::Cell;
+
     use super::*;
+
+    thread_local! {
+        /// How many texts this thread has folded that are more than ASCII.
+        pub(super) static FOLDED: Cell<usize> = const { Cell::new(0) };
+    }
+
+    /// How many texts beyond ASCII that folds.
+    pub(crate) fn folded_by<R>(run: impl FnOnce() -> R) -> (usize, R) {
+        let before = FOLDED.get();
+        let result = run();
+        (FOLDED.get() - before, result)
+    }
 
     #[test]
     fn text_that_means_the_same_folds_to_the_same() {

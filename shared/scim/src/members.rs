@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::error::Invalid;
 use crate::filter::{Operand, Operator, Predicate};
+use crate::fold::Folds;
 use crate::schema::{GROUP_TYPE, USER_TYPE};
 use crate::validate::{distinct_names, is_unassigned, mismatch, named};
 
@@ -172,6 +173,7 @@ pub fn fold_on(operations: &[MemberOperation], current: &[Member]) -> MemberEdit
     let (clear, operations) = after_last_replace(operations);
     let current = if clear { &[] } else { current };
     let mut fates = Fates::default();
+    let mut folds = Folds::default();
     for operation in operations {
         match operation {
             MemberOperation::Add(members) | MemberOperation::Replace(members) => {
@@ -185,8 +187,10 @@ pub fn fold_on(operations: &[MemberOperation], current: &[Member]) -> MemberEdit
                 }
             }
             MemberOperation::RemoveWhere(filter) => {
-                let gone: Vec<_> =
-                    fates.members(current).filter(|member| filter.matches(&member.as_map())).collect();
+                let gone: Vec<_> = fates
+                    .members(current)
+                    .filter(|member| filter.meets(&member.as_map(), &mut folds))
+                    .collect();
                 for member in gone {
                     fates.remove(&member.value);
                 }

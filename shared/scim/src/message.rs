@@ -48,11 +48,18 @@ pub fn list_response(total: u64, start_index: u64, resources: Vec<Map<String, Va
 }
 
 /// The answer to a query by cursor (RFC 9865 §2): `next` goes on after `resources`, and is absent on the last page.
-/// Without a total, which nobody who pages so needs and which would cost a look at everything.
+/// Without a total where knowing it would cost a look at everything, as the RFC allows.
 #[must_use]
-pub fn cursor_response(next: Option<String>, resources: Vec<Map<String, Value>>) -> Value {
+pub fn cursor_response(
+    total: Option<u64>,
+    next: Option<String>,
+    resources: Vec<Map<String, Value>>,
+) -> Value {
     let mut body = Map::new();
     body.insert("schemas".into(), json!([LIST_RESPONSE_URN]));
+    if let Some(total) = total {
+        body.insert("totalResults".into(), total.into());
+    }
     body.insert("itemsPerPage".into(), resources.len().into());
     if let Some(next) = next {
         body.insert("nextCursor".into(), next.into());

@@ -13,20 +13,23 @@ use serde_json::{Map, Value};
 use crate::dialect;
 use crate::error::Invalid;
 use crate::filter::{Filter, Predicate};
-use crate::fold::fold;
+use crate::fold::Folds;
 use crate::members::{self, MEMBERS, MemberOperation};
 use crate::message::PATCH_OP_URN;
 use crate::path::{Located, Path, Target};
 use crate::resource::Document;
 use crate::schema::{Attribute, CUSTOM, Mutability, ResourceType, Type};
 use crate::validate::{
-    Label, at_most, distinct_names, extension_object, is_unassigned, keep_distinct, limit, mismatch, named,
-    parts, read,
+    Label, MAX_DOCUMENT, at_most, distinct_names, extension_object, is_unassigned, keep_distinct, limit,
+    mismatch, named, parts, read, too_large,
 };
 
 /// Most operations in a request, most attributes they may change (members are not counted), and most comparisons in the
 /// filters of their paths: each looks at each element of an attribute.
 pub const MAX_OPERATIONS: usize = 1000;
+
+/// Most comparisons in filters of members by anything but ids: each looks at each member of the group.
+pub const MAX_MEMBER_COMPARISONS: usize = 50;
 
 /// A PATCH request, read and resolved: what it changes of the document, and of the members.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,6 +94,12 @@ impl Patch {
                 "The paths have more than {MAX_OPERATIONS} comparisons in their filters: send several requests"
             )));
         }
+        if patch.filters_of_members().map(comparisons).sum::<usize>() > MAX_MEMBER_COMPARISONS {
+            return Err(Invalid::filter(format!(
+                "The paths have more than {MAX_MEMBER_COMPARISONS} comparisons of members by other than \
+                 [value eq \"<id>\"]: send several requests, or ids"
+            )));
+        }
         Ok(patch)
     }
 
@@ -112,18 +121,22 @@ impl Patch {
     /// Where this document has nothing a path selects, or would no longer be valid.
     pub fn apply(&self, document: &Document) -> Result<Document, Invalid> {
         let mut patched = document.as_map().clone();
+        let mut folds = Folds::default();
         for change in &self.changes {
-            change.apply(&mut patched).map_err(|invalid| within(change.operation, invalid))?;
+            change.apply(&mut patched, &mut folds).map_err(|invalid| within(change.operation, invalid))?;
         }
         Document::from_patched(self.resource_type, &patched)
     }
 
     fn filters(&self) -> impl Iterator<Item = &Predicate> {
-        let of_members = self.members.iter().filter_map(|operation| match operation {
+        self.changes.iter().filter_map(|change| change.filter.as_ref()).chain(self.filters_of_members())
+    }
+
+    fn filters_of_members(&self) -> impl Iterator<Item = &Predicate> {
+        self.members.iter().filter_map(|operation| match operation {
             MemberOperation::RemoveWhere(filter) => Some(filter),
             _ => None,
-        });
-        self.changes.iter().filter_map(|change| change.filter.as_ref()).chain(of_members)
+        })
     }
 
     fn read(&mut self, index: usize, operation: &Value) -> Result<(), Invalid> {
@@ -406,23 +419,23 @@ fn merged(attribute: &Attribute, parts: Map<String, Value>) -> Edit {
 }
 
 impl Change {
-    fn apply(&self, document: &mut Map<String, Value>) -> Result<(), Invalid> {
-        let Some(urn) = &self.located.extension else { return self.apply_in(document) };
+    fn apply(&self, document: &mut Map<String, Value>, folds: &mut Folds) -> Result<(), Invalid> {
+        let Some(urn) = &self.located.extension else { return self.apply_in(document, folds) };
         let (key, extension) = take(document, urn);
         let mut extension = into_object(extension);
-        let applied = self.apply_in(&mut extension);
+        let applied = self.apply_in(&mut extension, folds);
         put(document, key, extension.into());
         applied
     }
 
-    fn apply_in(&self, holder: &mut Map<String, Value>) -> Result<(), Invalid> {
+    fn apply_in(&self, holder: &mut Map<String, Value>, folds: &mut Folds) -> Result<(), Invalid> {
         let (key, mut value) = take(holder, &self.located.name);
-        self.edit(&mut value)?;
+        self.edit(&mut value, folds)?;
         put(holder, key, value);
         Ok(())
     }
 
-    fn edit(&self, value: &mut Value) -> Result<(), Invalid> {
+    fn edit(&self, value: &mut Value, folds: &mut Folds) -> Result<(), Invalid> {
         let attribute = self.located.attribute;
         match &self.edit {
             Edit::Assign(new) => value.clone_from(new),
@@ -443,7 +456,7 @@ impl Change {
                     Value::Array(elements) => elements,
                     single => vec![single],
                 };
-                self.edit_elements(&mut elements)?;
+                self.edit_elements(&mut elements, folds)?;
                 if attribute.multi_valued {
                     keep_distinct(&mut elements);
                 }
@@ -451,10 +464,13 @@ impl Change {
                 *value = elements.into();
             }
         }
-        Ok(())
+        match value {
+            Value::Array(elements) if attribute.multi_valued => fits(elements.iter().map(length).sum()),
+            _ => Ok(()),
+        }
     }
 
-    fn edit_elements(&self, elements: &mut Vec<Value>) -> Result<(), Invalid> {
+    fn edit_elements(&self, elements: &mut Vec<Value>, folds: &mut Folds) -> Result<(), Invalid> {
         match &self.edit {
             // No matter of elements: `edit` has done it.
             Edit::Assign(_) => {}
@@ -462,11 +478,12 @@ impl Change {
                 let written: Vec<_> = new.iter().map(|new| self.append(elements, new)).collect();
                 self.keep_one_primary(elements, &written);
             }
-            Edit::Without(gone) => self.take_out(gone, elements),
-            Edit::Drop => elements.retain(|element| !self.means(element)),
+            Edit::Without(gone) => self.take_out(gone, elements, folds),
+            Edit::Drop => elements.retain(|element| !self.means(element, folds)),
             Edit::Merge(parts) | Edit::Become(parts) => {
                 let mut written: Vec<_> =
-                    (0..elements.len()).filter(|index| self.means(&elements[*index])).collect();
+                    (0..elements.len()).filter(|index| self.means(&elements[*index], folds)).collect();
+                fits(written.len() * parts.values().map(length).sum::<usize>())?;
                 for index in &written {
                     let mut element = into_object(elements[*index].take());
                     let removes = parts.values().all(Value::is_null) && !dialect::is_hollow(&element);
@@ -480,7 +497,7 @@ impl Change {
                 }
                 if written.is_empty() && parts.values().any(|part| !part.is_null()) {
                     written.push(elements.len());
-                    elements.push(self.create(parts)?);
+                    elements.push(self.create(parts, folds)?);
                 }
                 self.keep_one_primary(elements, &written);
                 elements.retain(|element| !element.is_null());
@@ -490,7 +507,7 @@ impl Change {
     }
 
     /// The element that a filter asks for where it selects none.
-    fn create(&self, parts: &Map<String, Value>) -> Result<Value, Invalid> {
+    fn create(&self, parts: &Map<String, Value>, folds: &mut Folds) -> Result<Value, Invalid> {
         let no_target = |reason: &str| {
             let label = label(&self.located);
             Invalid::no_target(format!(
@@ -504,7 +521,7 @@ impl Change {
         })?;
         merge(&mut element, parts);
         let element = Value::Object(element);
-        if self.means(&element) {
+        if self.means(&element, folds) {
             Ok(element)
         } else {
             Err(no_target(
@@ -514,18 +531,19 @@ impl Change {
     }
 
     /// Whether the element is among those the path selects.
-    fn means(&self, element: &Value) -> bool {
+    fn means(&self, element: &Value, folds: &mut Folds) -> bool {
         match &self.filter {
             None => true,
-            Some(filter) => element.as_object().is_some_and(|element| filter.matches(element)),
+            Some(filter) => element.as_object().is_some_and(|element| filter.meets(element, folds)),
         }
     }
 
     /// Takes out what the values to remove name: by their `value` (and `type`, if given), or else entirely.
-    fn take_out(&self, gone: &[Value], elements: &mut Vec<Value>) {
+    fn take_out(&self, gone: &[Value], elements: &mut Vec<Value>, folds: &mut Folds) {
         let exact = self.located.attribute.sub("value").is_none_or(|sub| sub.case_exact);
-        let key = |value: &Value| {
-            value["value"].as_str().map(|text| if exact { text.to_owned() } else { fold(text) })
+        let mut key = |value: &Value| {
+            let text = value["value"].as_str()?;
+            Some(if exact { text.to_owned() } else { folds.fold(text).into_owned() })
         };
         let gone: Vec<_> = gone.iter().map(|given| (key(given), given)).collect();
         elements.retain(|element| {
@@ -574,6 +592,21 @@ impl Change {
     }
 }
 
+/// How many bytes of text are in an element, or a part of one.
+fn length(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Object(parts) => parts.values().map(length).sum(),
+        _ => 0,
+    }
+}
+
+/// A document is measured when all is done; but a thousand operations look at each value before, and one operation may
+/// write a long text a hundred times.
+fn fits(length: usize) -> Result<(), Invalid> {
+    if length > MAX_DOCUMENT { Err(too_large()) } else { Ok(()) }
+}
+
 /// The value of that name, null if there is none, and its key, in whatever case it was first written: names of custom
 /// attributes are kept as they were sent.
 fn take(object: &mut Map<String, Value>, name: &str) -> (String, Value) {
@@ -616,6 +649,7 @@ mod tests {
 
     use super::*;
     use crate::error::ScimType;
+    use crate::fold::tests::folded_by;
     use crate::resource::tests::{CUSTOM_URN, shown, some_body};
     use crate::schema::{ENTERPRISE_USER_URN as ENTERPRISE, GROUP_TYPE, USER_TYPE};
 
@@ -1223,6 +1257,60 @@ mod tests {
                 assert_eq!(invalid.scim_type, ScimType::InvalidValue, "{op} {value}");
             }
         }
+    }
+
+    /// Roles of the most text there may be, none of it ASCII.
+    fn long_roles() -> Value {
+        (0..100).map(|index| json!({"value": "é".repeat(1300), "type": format!("ü{index}")})).collect()
+    }
+
+    #[test]
+    fn what_a_thousand_operations_compare_is_folded_once() {
+        let document = user(&json!({"roles": long_roles()}));
+        let operations = (0..1000).map(|index| match index % 2 {
+            0 => json!({"op": "remove", "path": format!("roles[value co \"x{index}\"]")}),
+            _ => json!({"op": "remove", "path": "roles", "value": [{"value": format!("x{index}")}]}),
+        });
+        let (folded, patched) = folded_by(|| patch(&operations.collect()).unwrap().apply(&document));
+        assert_eq!(patched.as_ref(), Ok(&document));
+        assert_eq!(folded, 1, "all values are one text");
+        let operations = json!([
+            {"op": "remove", "path": "roles[type eq \"x\" or type eq \"y\"]"},
+            {"op": "remove", "path": "roles[type eq \"z\"]"},
+        ]);
+        let (folded, _) = folded_by(|| patch(&operations).unwrap().apply(&document));
+        assert_eq!(folded, 100, "no two types are");
+    }
+
+    #[test]
+    fn what_is_too_large_in_between_is_refused_before_it_is_looked_at() {
+        let long = "x".repeat(3100);
+        let too_large = "Operations[0]: The resource is larger than 300 KB: send fewer or shorter values";
+        for operation in [
+            json!({"op": "replace", "path": "roles.display", "value": long}),
+            json!({"op": "add", "path": "roles[type pr]", "value": {"display": long}}),
+            json!({"op": "replace", "path": "roles[type pr]", "value": {"value": "a", "display": long}}),
+            json!({"op": "replace", "path": "photos", "value": [{"value": "x".repeat(300 * 1024)}, {"value": "y"}]}),
+            json!({"op": "add", "path": "photos", "value": [{"value": "x".repeat(300 * 1024)}, {"value": "y"}]}),
+        ] {
+            let undone =
+                json!([operation, {"op": "remove", "path": "roles"}, {"op": "remove", "path": "photos"}]);
+            let roles: Value = (0..100).map(|index| json!({"type": format!("{index}")})).collect();
+            refuses(&json!({"roles": roles}), &undone, ScimType::InvalidValue, too_large);
+        }
+    }
+
+    #[test]
+    fn removals_of_members_by_other_than_ids_are_few() {
+        let removals = |path: &str, count| {
+            let operations: Value = vec![json!({"op": "remove", "path": path}); count].into();
+            Patch::parse(&GROUP_TYPE, &json!({"Operations": operations}))
+        };
+        assert!(removals("members[type eq \"Group\" and value sw \"a\"]", 25).is_ok());
+        assert!(removals("members[value eq \"a\" or value eq \"b\"]", 1000).is_ok());
+        let invalid = removals("members[type eq \"Group\" and value sw \"a\"]", 26).unwrap_err();
+        assert_eq!(invalid.scim_type, ScimType::InvalidFilter);
+        assert!(invalid.detail.contains("more than 50 comparisons of members"), "{}", invalid.detail);
     }
 
     fn some_path() -> impl Strategy<Value = String> {

@@ -317,8 +317,12 @@ pub(crate) fn check(
     if serde_json::to_string(document).is_ok_and(|text| text.len() <= MAX_DOCUMENT) {
         Ok(())
     } else {
-        Err(Invalid::value("The resource is larger than 300 KB: send fewer or shorter values"))
+        Err(too_large())
     }
+}
+
+pub(crate) fn too_large() -> Invalid {
+    Invalid::value("The resource is larger than 300 KB: send fewer or shorter values")
 }
 
 fn check_attributes(

@@ -9,8 +9,12 @@ use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use tokio::time::{Duration, Instant};
 
 use crate::{App, Error, ambient::Entropy};
+
+/// How long the operator's work on an organisation may take: within the janitor function's 290 s.
+const OPERATOR_BUDGET: Duration = Duration::from_secs(280);
 
 const PREFIX: &str = "scim_";
 const SECRET_BYTES: usize = 32;
@@ -102,23 +106,38 @@ impl FromStr for Scope {
 }
 
 /// Who is calling: proof that a key of this organisation was presented. Store methods ask for one, so none can be
-/// called for an organisation that was not proven.
+/// called for an organisation that was not proven. And until when the caller waits for an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     org: Org,
     key_id: String,
     scopes: BTreeSet<Scope>,
+    deadline: Instant,
 }
 
 impl Caller {
-    pub(crate) fn new(org: Org, key_id: String, scopes: BTreeSet<Scope>) -> Self {
-        Self { org, key_id, scopes }
+    pub(crate) fn new(org: Org, key_id: String, scopes: BTreeSet<Scope>, deadline: Instant) -> Self {
+        Self { org, key_id, scopes, deadline }
     }
 
-    /// The operator of the service, who acts for any organisation: `scimctl` and the local gateway, never a request.
+    /// The operator of the service, who acts for any organisation: `scimctl`, the janitor and the local gateway, never a
+    /// request. The work may take 280 s from now.
     #[must_use]
     pub fn operator(org: Org) -> Self {
-        Self { org, key_id: "operator".to_owned(), scopes: [Scope::Scim].into() }
+        let deadline = Instant::now() + OPERATOR_BUDGET;
+        Self { org, key_id: "operator".to_owned(), scopes: [Scope::Scim].into(), deadline }
+    }
+
+    /// When the caller stops waiting.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// The same caller, who stops waiting sooner.
+    #[must_use]
+    pub fn until(self, deadline: Instant) -> Self {
+        Self { deadline: self.deadline.min(deadline), ..self }
     }
 
     /// The organisation.
@@ -299,17 +318,17 @@ impl Pepper {
 }
 
 impl App {
-    /// Who presents this key.
+    /// Who presents this key, and waits until then.
     ///
     /// # Errors
     /// As [`crate::store::Store::authenticate`].
-    pub async fn authenticate(&self, key: &ApiKey) -> Result<Caller, Error> {
+    pub async fn authenticate(&self, key: &ApiKey, deadline: Instant) -> Result<Caller, Error> {
         let peppers = self.pepper.peppers().await?;
-        let outcome = self.store.authenticate(key, &peppers).await;
+        let outcome = self.store.authenticate(key, &peppers, deadline).await;
         if matches!(outcome, Err(Error::Unauthorized(_)))
             && let Some(newer) = self.pepper.newer_than(&peppers).await?
         {
-            return self.store.authenticate(key, &newer).await;
+            return self.store.authenticate(key, &newer, deadline).await;
         }
         outcome
     }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::{BehaviorVersion, SdkConfig, timeout::TimeoutConfig};
+use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
 use aws_smithy_http_client::{
     Builder,
     tls::{Provider, rustls_provider::CryptoMode},
@@ -19,13 +20,22 @@ use crate::{
 
 /// How long a pepper is used before it is asked for again.
 const PEPPER_LIFE: Duration = Duration::from_mins(5);
-/// How often an unknown key may make the service ask for it sooner.
+/// How often it is asked for sooner: because of an unknown key, or because Secrets Manager did not answer.
 const PEPPER_PAUSE: Duration = Duration::from_secs(30);
+/// How long Secrets Manager may take to answer.
+const PEPPER_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long one attempt of a call may take: a connection that leads nowhere is left, and the call repeated.
+const ATTEMPT: Duration = Duration::from_secs(3);
+/// How long a call may take with its repeats.
+const CALL: Duration = Duration::from_secs(8);
 
 /// The SDK's configuration from the environment: region, credentials, endpoints.
 pub async fn sdk_config() -> SdkConfig {
     let https = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-    aws_config::defaults(BehaviorVersion::latest()).http_client(https).load().await
+    let timeouts =
+        TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).operation_timeout(CALL).build();
+    aws_config::defaults(BehaviorVersion::latest()).http_client(https).timeout_config(timeouts).load().await
 }
 
 /// DynamoDB.
@@ -46,8 +56,21 @@ pub fn secrets_manager(sdk: &SdkConfig) -> aws_sdk_secretsmanager::Client {
 pub struct PepperSecret {
     client: aws_sdk_secretsmanager::Client,
     id: String,
-    known: Arc<Mutex<Option<(Peppers, Instant)>>>,
+    known: Arc<Mutex<Option<Known>>>,
 }
+
+/// What is known of the secret.
+#[derive(Clone)]
+struct Known {
+    peppers: Peppers,
+    /// When it was last asked for.
+    asked: Instant,
+    /// Whether there was an answer.
+    answered: bool,
+}
+
+/// Secrets Manager did not say.
+struct NoAnswer;
 
 impl PepperSecret {
     /// The secret of that name or ARN.
@@ -61,39 +84,47 @@ impl PepperSecret {
     /// # Errors
     /// [`Error::Unavailable`] if Secrets Manager has never answered.
     pub async fn peppers(&self) -> Result<Peppers, Error> {
-        self.no_older_than(PEPPER_LIFE).await
+        let mut known = self.known.lock().await;
+        let life = |known: &Known| if known.answered { PEPPER_LIFE } else { PEPPER_PAUSE };
+        match &*known {
+            Some(fresh) if fresh.asked.elapsed() < life(fresh) => Ok(fresh.peppers.clone()),
+            _ => self.ask(&mut known).await.map(|known| known.peppers),
+        }
     }
 
     /// The peppers to try when a key is not known under those of before: asked for again, but not often.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] if Secrets Manager has never answered.
+    /// [`Error::Unavailable`] if Secrets Manager does not say: the key may be good.
     pub async fn renewed(&self) -> Result<Peppers, Error> {
-        self.no_older_than(PEPPER_PAUSE).await
-    }
-
-    async fn no_older_than(&self, age: Duration) -> Result<Peppers, Error> {
         let mut known = self.known.lock().await;
-        if let Some((peppers, since)) = &*known
-            && since.elapsed() < age
-        {
-            return Ok(peppers.clone());
-        }
-        let (current, previous) = tokio::join!(self.version("AWSCURRENT"), self.version("AWSPREVIOUS"));
-        match (current, &*known) {
-            (Some(current), _) => {
-                let peppers = Peppers { current, previous };
-                *known = Some((peppers.clone(), Instant::now()));
-                Ok(peppers)
-            }
-            (None, Some((stale, _))) => Ok(stale.clone()),
-            (None, None) => Err(Error::Unavailable),
-        }
+        let known = match &*known {
+            Some(fresh) if fresh.asked.elapsed() < PEPPER_PAUSE => fresh.clone(),
+            _ => self.ask(&mut known).await?,
+        };
+        if known.answered { Ok(known.peppers) } else { Err(Error::Unavailable) }
     }
 
-    async fn version(&self, stage: &str) -> Option<Secret> {
-        let answer =
-            self.client.get_secret_value().secret_id(&self.id).version_stage(stage).send().await.ok()?;
-        answer.secret_string.map(Secret::new)
+    async fn ask(&self, known: &mut Option<Known>) -> Result<Known, Error> {
+        let versions = async { tokio::join!(self.version("AWSCURRENT"), self.version("AWSPREVIOUS")) };
+        let asked = Instant::now();
+        let now = match (tokio::time::timeout(PEPPER_PATIENCE, versions).await, known.take()) {
+            (Ok((Ok(Some(current)), Ok(previous))), _) => {
+                Known { peppers: Peppers { current, previous }, asked, answered: true }
+            }
+            // Half an answer is none: a key under the version that is missing would seem to be nobody's.
+            (_, Some(stale)) => Known { asked, answered: false, ..stale },
+            (_, None) => return Err(Error::Unavailable),
+        };
+        Ok(known.insert(now).clone())
+    }
+
+    /// That version of the secret, if there is one.
+    async fn version(&self, stage: &str) -> Result<Option<Secret>, NoAnswer> {
+        match self.client.get_secret_value().secret_id(&self.id).version_stage(stage).send().await {
+            Ok(answer) => Ok(answer.secret_string.map(Secret::new)),
+            Err(error) if error.code() == Some("ResourceNotFoundException") => Ok(None),
+            Err(_) => Err(NoAnswer),
+        }
     }
 }

@@ -8,6 +8,8 @@ pub const KEYS_TABLE: &str = "SCIM_KEYS_TABLE";
 pub const PEPPER_SECRET_ID: &str = "SCIM_PEPPER_SECRET_ID";
 /// Environment variable: the public base URL.
 pub const BASE_URL: &str = "SCIM_BASE_URL";
+/// Environment variable: the name of the stack this is deployed as. Where there is none, there are no metrics.
+pub const STACK: &str = "SCIM_STACK";
 /// Environment variable of the AWS SDK: where DynamoDB is.
 pub const DYNAMODB_ENDPOINT: &str = "AWS_ENDPOINT_URL_DYNAMODB";
 

@@ -6,7 +6,7 @@
 use futures_util::{StreamExt, stream};
 use tokio::time::Duration;
 
-use crate::{Error, auth::Caller, store::Store};
+use crate::{Error, auth::Caller, store::Store, telemetry::SWEEP};
 
 /// A change of this age has been left by its request.
 pub const LEFT_AFTER: Duration = Duration::from_mins(2);
@@ -45,6 +45,7 @@ pub async fn sweep(store: &Store) -> Result<Swept, Error> {
             match cleaned {
                 Ok(finished) => {
                     swept.finished += finished.changes;
+                    swept.failed += usize::from(finished.stuck > 0);
                     swept.oldest_millis = swept.oldest_millis.max(finished.oldest_millis);
                 }
                 Err((org, error)) => {
@@ -60,10 +61,14 @@ pub async fn sweep(store: &Store) -> Result<Swept, Error> {
         })
         .await;
     tracing::info!(
+        name: SWEEP,
         organisations = swept.organisations,
         finished = swept.finished,
         failed = swept.failed,
-        oldest_millis = swept.oldest_millis,
+        oldestMillis = swept.oldest_millis,
+        OldestUnfinished = swept.oldest_millis,
+        UnfinishedChanges = swept.finished,
+        SweepFailures = swept.failed,
         "swept"
     );
     Ok(swept)

@@ -1,6 +1,6 @@
 //! The Lambda runtime around a router.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, io};
 
 use aws_config::SdkConfig;
 use axum::{
@@ -25,7 +25,7 @@ use crate::{
     http::{self, PublicBase, Route},
     janitor,
     store::Store,
-    telemetry,
+    telemetry::{self, RequestId},
 };
 
 pub use lambda_http::Error;
@@ -35,7 +35,7 @@ pub use lambda_http::Error;
 /// # Errors
 /// When `SCIM_PEPPER_SECRET_ID` is not set, or the Lambda runtime cannot be reached.
 pub async fn run(routes: Vec<Route>) -> Result<(), Error> {
-    telemetry::init();
+    telemetry::init(io::stdout);
     let secret = config::env(config::PEPPER_SECRET_ID)
         .ok_or_else(|| format!("the environment variable {} is not set", config::PEPPER_SECRET_ID))?;
     let sdk = cloud::sdk_config().await;
@@ -66,7 +66,7 @@ pub fn function(
 /// # Errors
 /// When the Lambda runtime cannot be reached. A sweep that failed somewhere fails its invocation, which an alarm sees.
 pub async fn run_janitor() -> Result<(), Error> {
-    telemetry::init();
+    telemetry::init(io::stdout);
     let store = store(&cloud::sdk_config().await);
     lambda_runtime::run(service_fn(async |_: LambdaEvent<IgnoredAny>| match janitor::sweep(&store).await {
         Ok(swept) if swept.failed == 0 => Ok(()),
@@ -77,7 +77,7 @@ pub async fn run_janitor() -> Result<(), Error> {
 }
 
 fn store(sdk: &SdkConfig) -> Store {
-    Store::new(cloud::dynamodb(sdk), Tables::from_env(), Clock::system(), Entropy::system())
+    Store::new(&cloud::dynamodb(sdk), Tables::from_env(), Clock::system(), Entropy::system())
 }
 
 /// A REST event has the headers twice: the last value of each, and all values. `lambda_http` lets the former win, so
@@ -91,12 +91,16 @@ fn with_every_value(mut event: LambdaEvent<LambdaRequest>) -> LambdaEvent<Lambda
     event
 }
 
-/// The event as a request, with the base URL as the gateway knows it.
+/// The event as a request, with the base URL as the gateway knows it and the id that Lambda knows it by.
 fn from_gateway(event: lambda_http::Request) -> Request {
     let context = event.request_context_ref();
     let base = context.and_then(public_base);
     let sent = path_as_sent(&event, context.and_then(stage));
+    let id = event.lambda_context_ref().map(|context| RequestId(context.request_id.clone()));
     let mut request = event.map(Body::new);
+    if let Some(id) = id {
+        request.extensions_mut().insert(id);
+    }
     if let Some(path) = sent {
         *request.uri_mut() = Uri::from(path);
     }

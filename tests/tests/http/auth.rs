@@ -38,7 +38,7 @@ impl World {
         let service = Service::new().await;
         let user = service.user("ada@example.com").await;
         let group = service.group("Engineers", &[&user]).await;
-        let before = contents(&service, ORG, &service.key).await;
+        let before = contents(&service, &service.org, &service.key).await;
         Self { service, user, group, before }
     }
 
@@ -95,7 +95,11 @@ impl World {
             failures.extend(faults(&answer).into_iter().map(|fault| format!("{place}: {fault}")));
         }
         report(&failures);
-        assert_eq!(contents(&self.service, ORG, &self.service.key).await, self.before, "{what}: changed");
+        assert_eq!(
+            contents(&self.service, &self.service.org, &self.service.key).await,
+            self.before,
+            "{what}: changed"
+        );
     }
 
     /// Nobody without a key of this service gets past any route.
@@ -142,11 +146,12 @@ async fn each_request_of_the_matrix_is_carried_out_with_a_good_key() {
     for scopes in [&[Scope::Scim][..], &[Scope::Read, Scope::Write]] {
         for route in http::all() {
             let world = World::new().await;
-            let key = world.service.organisation(ORG, scopes).await;
+            let key = world.service.organisation(&world.service.org, scopes).await;
             let answer = world.request(&route).bearer(&key).to(&world.service).await;
             let place = format!("{} {}", route.method, route.path);
             assert_eq!(answer.status, purpose(&route).1, "{place}: {}", answer.body);
-            let changed = contents(&world.service, ORG, &world.service.key).await != world.before;
+            let changed =
+                contents(&world.service, &world.service.org, &world.service.key).await != world.before;
             assert_eq!(changed, !reads(&route) && answer.status < 300, "{place}");
         }
     }
@@ -258,9 +263,9 @@ async fn a_key_outside_the_authorization_header_opens_no_route() {
 async fn a_revoked_key_opens_no_route() {
     let world = World::new().await;
     let store = &world.service.app.store;
-    let org = ORG.parse().expect("an organisation");
+    let org = world.service.org.parse().expect("an organisation");
     let known: Vec<_> = store.keys(&org).await.expect("keys").into_iter().map(|key| key.id).collect();
-    let key = world.service.organisation(ORG, &[Scope::Scim]).await;
+    let key = world.service.organisation(&world.service.org, &[Scope::Scim]).await;
     let keys = store.keys(&org).await.expect("keys");
     let new = keys.iter().find(|key| !known.contains(&key.id)).expect("the new key");
     let answer = Sent::get("/Users").bearer(&key).to(&world.service).await;
@@ -288,7 +293,7 @@ async fn a_key_of_a_disabled_organisation_opens_no_route() {
 #[tokio::test]
 async fn a_key_that_may_only_read_changes_nothing() {
     let world = World::new().await;
-    let key = format!("Bearer {}", world.service.organisation(ORG, &[Scope::Read]).await);
+    let key = format!("Bearer {}", world.service.organisation(&world.service.org, &[Scope::Read]).await);
     world
         .every_route_answers(
             "read",
@@ -303,7 +308,7 @@ async fn a_key_that_may_only_read_changes_nothing() {
 #[tokio::test]
 async fn a_key_that_may_only_write_reads_nothing() {
     let world = World::new().await;
-    let key = format!("Bearer {}", world.service.organisation(ORG, &[Scope::Write]).await);
+    let key = format!("Bearer {}", world.service.organisation(&world.service.org, &[Scope::Write]).await);
     let mut failures = Vec::new();
     for route in http::all().iter().filter(|route| reads(route)) {
         let answer = world.request(route).header("authorization", &key).to(&world.service).await;
@@ -356,14 +361,14 @@ async fn no_header_and_no_parameter_names_the_organisation() {
     for route in http::all().iter().filter(|route| is_item(route)) {
         let mut request = world.request(route).bearer(&key);
         for name in ["x-org", "x-organization", "x-organisation", "x-tenant", "x-tenant-id", "x-scim-org"] {
-            request = request.header(name, ORG);
+            request = request.header(name, &world.service.org);
         }
         request.target =
             format!("{}?org={ORG}&tenant={ORG}&organization={ORG}&id={}", request.target, world.user);
         let answer = request.to(&world.service).await;
         assert_eq!(answer.status, 404, "{} {}", route.method, route.path);
     }
-    assert_eq!(contents(&world.service, ORG, &world.service.key).await, world.before);
+    assert_eq!(contents(&world.service, &world.service.org, &world.service.key).await, world.before);
 }
 
 #[tokio::test]
@@ -446,7 +451,7 @@ async fn every_other_method_is_405_and_says_which_there_are() {
         }
     }
     report(&failures);
-    assert_eq!(contents(&world.service, ORG, &world.service.key).await, world.before);
+    assert_eq!(contents(&world.service, &world.service.org, &world.service.key).await, world.before);
 }
 
 #[tokio::test]
@@ -493,7 +498,7 @@ async fn a_path_nobody_knows_is_404_with_a_key_and_without() {
         }
     }
     report(&failures);
-    assert_eq!(contents(&world.service, ORG, &world.service.key).await, world.before);
+    assert_eq!(contents(&world.service, &world.service.org, &world.service.key).await, world.before);
 }
 
 /// Ways to write the path of an item other than the plain one.
@@ -555,7 +560,7 @@ async fn no_spelling_of_a_path_gets_past_the_key() {
         }
     }
     report(&failures);
-    assert_eq!(contents(&world.service, ORG, &world.service.key).await, world.before);
+    assert_eq!(contents(&world.service, &world.service.org, &world.service.key).await, world.before);
 }
 
 #[tokio::test]
@@ -660,7 +665,7 @@ async fn a_method_is_what_the_request_line_says() {
             assert_eq!(answer.status, 200, "{method}");
         }
     }
-    assert_eq!(contents(&world.service, ORG, &world.service.key).await, world.before);
+    assert_eq!(contents(&world.service, &world.service.org, &world.service.key).await, world.before);
 }
 
 /// Everything that a route can be answered with, by its status.

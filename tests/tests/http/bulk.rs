@@ -1,9 +1,55 @@
 //! `POST /Bulk` (RFC 7644 §3.7).
 
+use std::{fmt, sync::Arc};
+
+use aws_smithy_runtime_api::client::{
+    http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector},
+    orchestrator::HttpRequest,
+};
+use dynoxide::Database;
+use local::embedded::{Connector, client_over};
 use serde_json::{Value, json};
-use tests::{Answer, Service};
+use tests::{Answer, BASE, Service};
+use tokio::time::{Duration, sleep};
 
 const BULK_REQUEST: &str = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
+
+/// How long a transaction waits before it is carried out, by what it says.
+#[derive(Clone)]
+struct Slow {
+    connector: Connector,
+    wait: Arc<dyn Fn(&str) -> u64 + Send + Sync>,
+}
+
+impl fmt::Debug for Slow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Slow")
+    }
+}
+
+impl HttpConnector for Slow {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let slow = self.clone();
+        HttpConnectorFuture::new(async move {
+            if request
+                .headers()
+                .get("x-amz-target")
+                .is_some_and(|target| target.ends_with("TransactWriteItems"))
+            {
+                let body = String::from_utf8_lossy(request.body().bytes().unwrap_or_default());
+                sleep(Duration::from_secs((slow.wait)(&body))).await;
+            }
+            slow.connector.call(request).await
+        })
+    }
+}
+
+/// A service whose transactions wait for so many seconds. Under a paused clock those pass at once when everybody waits.
+async fn slow(wait: impl Fn(&str) -> u64 + Send + Sync + 'static) -> Service {
+    let database = Database::memory().expect("a database in memory");
+    let connector = Slow { connector: Connector::new(database), wait: Arc::new(wait) };
+    Service::on(client_over(SharedHttpConnector::new(connector))).await
+}
 
 async fn bulk(service: &Service, operations: Value) -> Answer {
     service.post("/Bulk", json!({ "schemas": [BULK_REQUEST], "Operations": operations })).await
@@ -29,6 +75,19 @@ fn statuses(answer: &Answer) -> Vec<String> {
         format!("{} {scim_type}", operation["status"].as_str().expect("a status")).trim_end().to_owned()
     };
     operations.iter().map(status).collect()
+}
+
+fn delete(path: &str) -> Value {
+    json!({ "method": "DELETE", "path": path })
+}
+
+/// `PATCH` with one operation.
+fn patch(path: &str, operation: &Value) -> Value {
+    json!({ "method": "PATCH", "path": path, "data": { "Operations": [operation] } })
+}
+
+fn put(path: &str, user_name: &str) -> Value {
+    json!({ "method": "PUT", "path": path, "data": { "userName": user_name } })
 }
 
 fn created(answer: &Answer, index: usize) -> String {
@@ -121,6 +180,8 @@ async fn a_circle_that_cannot_be_resolved_is_a_conflict_and_creates_nothing() {
     let answer = bulk(&service, json!([managed("a", "b"), managed("b", "a"), user("c", "c")])).await;
     assert_eq!(statuses(&answer), ["409", "409", "201"], "{:#}", answer.body);
     assert_eq!(service.get("/Users").await.body["totalResults"], 1);
+    let body = json!({ "failOnErrors": 1, "Operations": [managed("a", "b"), managed("b", "a")] });
+    assert_eq!(statuses(&service.post("/Bulk", body).await), ["409"]);
 }
 
 #[tokio::test]
@@ -144,6 +205,8 @@ async fn a_group_whose_late_member_fails_is_not_left_behind() {
     let operations = json!([group("a", "A", &["bulkId:b"]), group("b", "taken", &["bulkId:a"])]);
     let answer = bulk(&service, operations).await;
     assert_eq!(statuses(&answer), ["400 invalidValue", "409 uniqueness"], "{:#}", answer.body);
+    let failed = &answer.body["Operations"][0];
+    assert!(failed.get("location").is_none() && failed.get("version").is_none(), "{failed:#}");
     assert_eq!(service.get("/Groups").await.body["totalResults"], 1);
     service.assert_healthy().await;
 }
@@ -165,32 +228,357 @@ async fn fail_on_errors_ends_the_request_at_that_many_errors() {
 }
 
 #[tokio::test]
-async fn requests_out_of_shape_are_refused_as_a_whole() {
+async fn what_is_no_bulk_request_is_refused_as_a_whole() {
     let service = Service::new().await;
-    let operation = |patch: Value| {
-        let mut operation = user("1", "never").as_object().cloned().expect("an object");
-        operation.extend(patch.as_object().cloned().unwrap_or_default());
-        json!({ "schemas": [BULK_REQUEST], "Operations": [operation] })
-    };
     let many: Vec<Value> = (0..1001).map(|n| user(&n.to_string(), &n.to_string())).collect();
     for (body, verdict) in [
         (json!({}), "400 invalidSyntax"),
         (json!([]), "400 invalidSyntax"),
+        (json!("x"), "400 invalidSyntax"),
         (json!({ "Operations": {} }), "400 invalidSyntax"),
-        (json!({ "Operations": [7] }), "400 invalidValue"),
-        (operation(json!({ "method": "GET" })), "400 invalidValue"),
-        (operation(json!({ "method": null })), "400 invalidValue"),
-        (operation(json!({ "bulkId": null })), "400 invalidValue"),
-        (operation(json!({ "bulkId": 7 })), "400 invalidValue"),
-        (operation(json!({ "path": "Users" })), "400 invalidValue"),
-        (operation(json!({ "data": null })), "400 invalidValue"),
-        (json!({ "Operations": [user("1", "a"), user("1", "b")] }), "400 invalidValue"),
+        (json!({ "Operations": [], "operations": [] }), "400 invalidSyntax"),
         (json!({ "failOnErrors": 0, "Operations": [user("1", "a")] }), "400 invalidValue"),
+        (json!({ "failOnErrors": "1", "Operations": [user("1", "a")] }), "400 invalidValue"),
         (json!({ "Operations": many }), "413"),
+        (json!({ "Operations": [user("1", &"x".repeat(6 * 1024 * 1024))] }), "413"),
     ] {
         assert_eq!(service.post("/Bulk", body.clone()).await.verdict(), verdict, "{body:.200}");
     }
     assert_eq!(service.get("/Users").await.body["totalResults"], 0);
+    let most: Vec<Value> = (0..1000).map(|n| delete(&format!("/Users/{n}"))).collect();
+    assert!(statuses(&bulk(&service, Value::from(most)).await).iter().all(|status| status == "404"));
+}
+
+#[tokio::test]
+async fn an_operation_that_cannot_be_read_fails_alone() {
+    let service = Service::new().await;
+    let with = |members: Value| {
+        let mut operation = user("1", "never").as_object().cloned().expect("an object");
+        operation.extend(members.as_object().cloned().unwrap_or_default());
+        Value::Object(operation)
+    };
+    let broken = [
+        json!(7),
+        json!({}),
+        with(json!({ "method": "GET" })),
+        with(json!({ "method": null })),
+        with(json!({ "method": 7 })),
+        with(json!({ "bulkId": null })),
+        with(json!({ "bulkId": 7 })),
+        with(json!({ "bulkId": "x".repeat(2_000) })),
+        with(json!({ "path": "Users" })),
+        with(json!({ "path": null })),
+        with(json!({ "data": null })),
+        with(json!({ "DATA": {} })),
+        with(json!({ "method": "PUT", "path": "/Users/1", "version": 7 })),
+    ];
+    for operation in broken {
+        let operations = json!([user("a", "ada"), operation, delete("/Users/bulkId:a")]);
+        let answer = bulk(&service, operations).await;
+        let found = statuses(&answer);
+        assert_eq!((&*found[0], &*found[2]), ("201", "204"), "{operation:.200}");
+        assert!(found[1].starts_with("400 invalid"), "{operation:.200}: {}", found[1]);
+        assert_eq!(answer.body["Operations"][1]["response"]["status"], "400");
+    }
+    let fail_on_errors = json!({ "failOnErrors": 1, "Operations": [{}, user("b", "bob")] });
+    assert_eq!(statuses(&service.post("/Bulk", fail_on_errors).await), ["400 invalidValue"]);
+    assert_eq!(service.get("/Users").await.body["totalResults"], 0);
+}
+
+#[tokio::test]
+async fn a_bulk_id_that_two_operations_have_is_refused_on_both_and_whatever_refers_to_it() {
+    let service = Service::new().await;
+    let operations = json!([user("1", "a"), user("2", "b"), user("1", "c"), group("g", "G", &["bulkId:1"])]);
+    let answer = bulk(&service, operations).await;
+    assert_eq!(statuses(&answer), ["400 invalidValue", "201", "400 invalidValue", "400 invalidValue"]);
+    assert_eq!(answer.body["Operations"][2]["bulkId"], "1");
+}
+
+#[tokio::test]
+async fn members_have_their_names_in_any_case_and_paths_their_slashes() {
+    let service = Service::new().await;
+    let operations = json!([
+        { "Method": "post", "PATH": "/Users/", "bulkid": "ada", "Data": { "USERNAME": "ada" } },
+        { "METHOD": "Post", "Path": "/scim/v2/Groups", "BulkId": "a", "DATA":
+            { "displayname": "A", "Members": [{ "VALUE": "bulkId:ada" }, { "Value": "bulkId:b" }] } },
+        { "method": "POST", "path": "//Groups", "bulkId": "b", "data":
+            { "displayName": "B", "MEMBERS": [{ "value": "bulkId:a" }] } },
+    ]);
+    let answer = service.post("/Bulk", json!({ "operations": operations, "FailOnErrors": 1 })).await;
+    assert_eq!(statuses(&answer), ["201", "201", "201"], "{:#}", answer.body);
+    let mut members = [created(&answer, 0), created(&answer, 2)];
+    members.sort_unstable();
+    assert_eq!(service.members(&created(&answer, 1)).await, members);
+    let gone =
+        bulk(&service, json!([delete(&format!("/Users/{}/", members[0])), delete("/Groups/x/")])).await;
+    assert_eq!(statuses(&gone).len(), 2);
+    assert_eq!(gone.body["Operations"][1]["location"], format!("{BASE}/Groups/x"));
+}
+
+#[tokio::test]
+async fn every_answer_but_that_of_a_failed_creation_has_a_location() {
+    let service = Service::new().await;
+    let (ada, bob) = (service.user("ada").await, service.user("bob").await);
+    let team = service.group("Team", &[]).await;
+    let title = json!({ "op": "replace", "path": "title", "value": "x" });
+    let mut stale = patch(&format!("/Users/{ada}?attributes=id"), &title);
+    stale["version"] = json!("W/\"stale\"");
+    let expected = [
+        (
+            patch(
+                &format!("/Groups/{team}"),
+                &json!({ "op": "add", "path": "members", "value": [{ "value": ada }] }),
+            ),
+            "204",
+            format!("/Groups/{team}"),
+        ),
+        (stale, "412", format!("/Users/{ada}")),
+        (put("/Users/nobody", "x"), "404", "/Users/nobody".to_owned()),
+        (put(&format!("/Users/{ada}"), ""), "400 invalidValue", format!("/Users/{ada}")),
+        (
+            patch("/Groups/nobody", &json!({ "op": "add", "path": "displayName", "value": "x" })),
+            "404",
+            "/Groups/nobody".to_owned(),
+        ),
+        (delete("/scim/v2/Users/nobody/"), "404", "/Users/nobody".to_owned()),
+        (delete(&format!("/Users/{bob}")), "204", format!("/Users/{bob}")),
+        (
+            json!({ "method": "PUT", "path": format!("/Users/{ada}") }),
+            "400 invalidValue",
+            format!("/Users/{ada}"),
+        ),
+        (
+            json!({ "method": "POST", "path": "/Users", "bulkId": "c", "data": { "userName": "cy" } }),
+            "201",
+            "/Users/*".to_owned(),
+        ),
+        (patch("/Users/bulkId:c", &title), "200", "/Users/*".to_owned()),
+        (delete("/Users/bulkId:c"), "204", "/Users/*".to_owned()),
+    ];
+    let answer = bulk(&service, expected.iter().map(|(operation, ..)| operation.clone()).collect()).await;
+    let found = statuses(&answer);
+    for (index, (operation, status, location)) in expected.iter().enumerate() {
+        assert_eq!(found[index], *status, "{operation}");
+        let place = location.replace('*', &created(&answer, 8));
+        assert_eq!(answer.body["Operations"][index]["location"], format!("{BASE}{place}"), "{operation}");
+    }
+    let without = bulk(&service, json!([user("1", "ADA"), delete("/Users/bulkId:1"), delete("x")])).await;
+    assert_eq!(statuses(&without), ["409 uniqueness", "400 invalidValue", "400 invalidValue"]);
+    let operations = without.body["Operations"].as_array().expect("operations");
+    assert!(operations.iter().all(|operation| operation.get("location").is_none()), "{:#}", without.body);
+}
+
+#[tokio::test]
+async fn a_search_is_no_operation() {
+    let service = Service::new().await;
+    for path in ["/Users/.search", "/Groups/.search", "/.search"] {
+        let operation = json!({ "method": "POST", "path": path, "bulkId": "1", "data": {} });
+        let status = statuses(&bulk(&service, json!([operation])).await).remove(0);
+        assert!(["404", "405"].contains(&&*status), "{path}: {status}");
+    }
+}
+
+#[tokio::test]
+async fn a_patch_refers_to_operations_in_values_and_in_paths() {
+    let service = Service::new().await;
+    let ada = service.user("ada").await;
+    let team = service.group("Team", &[&ada]).await;
+    let path = format!("/Groups/{team}");
+    let answer = bulk(
+        &service,
+        json!([
+            patch(&path, &json!({ "op": "add", "path": "members", "value": [{ "value": "bulkId:b" }, { "value": "bulkId:c" }] })),
+            user("b", "bob"),
+            user("c", "cy"),
+            // The figure of RFC 7644 §3.7.3 has the operations alone.
+            { "method": "PATCH", "path": path, "data": [
+                { "op": "remove", "path": "members[value eq \"bulkId:b\"]" },
+            ] },
+            patch(&path, &json!({ "op": "remove", "path": format!("members[value eq \"{ada}\" or value eq \"bulkId:none\"]") })),
+        ]),
+    )
+    .await;
+    assert_eq!(statuses(&answer), ["204", "201", "201", "204", "400 invalidValue"], "{:#}", answer.body);
+    let mut members = [ada, created(&answer, 2)];
+    members.sort_unstable();
+    assert_eq!(service.members(&team).await, members);
+    service.assert_healthy().await;
+}
+
+#[tokio::test]
+async fn a_version_that_is_the_resource_s_lets_the_operation_through() {
+    let service = Service::new().await;
+    let path = format!("/Users/{}", service.user("ada").await);
+    let version = service.get(&path).await.header("etag").to_owned();
+    let mut operation = put(&path, "lovelace");
+    operation["version"] = json!(version);
+    let answer = bulk(&service, json!([operation, operation])).await;
+    assert_eq!(statuses(&answer), ["200", "412"], "{:#}", answer.body);
+    assert_eq!(answer.body["Operations"][0]["version"], service.get(&path).await.header("etag"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_is_given_up_can_be_taken_by_the_next_operation() {
+    // Whoever gives a name up is slow about it: what is under way at the same time would find it taken.
+    let service = slow(|body| u64::from(!body.contains("\"Put\"") || body.contains("given-up"))).await;
+    for give_up in ["DELETE", "PATCH", "PUT"] {
+        for take in ["POST", "PATCH", "PUT"] {
+            let name = format!("{give_up}-{take}");
+            let first = format!("/Users/{}", service.user(&name).await);
+            let second = format!("/Users/{}", service.user(&format!("{name}-2")).await);
+            let rename = |path: &str, name: &str| {
+                patch(path, &json!({ "op": "replace", "value": { "USERNAME": name } }))
+            };
+            let gives_up = match give_up {
+                "DELETE" => delete(&first),
+                "PATCH" => rename(&first, &format!("given-up-{name}")),
+                _ => put(&first, &format!("given-up-{name}")),
+            };
+            let takes = match take {
+                "POST" => user("1", &name),
+                "PATCH" => rename(&second, &name),
+                _ => put(&second, &name),
+            };
+            let answer = bulk(&service, json!([gives_up, takes])).await;
+            let found = statuses(&answer);
+            assert!(found.iter().all(|status| status.starts_with('2')), "{name}: {found:?}");
+        }
+    }
+    service.assert_healthy().await;
+}
+
+#[tokio::test]
+async fn nothing_overtakes_an_operation_that_refers_to_one_before_it() {
+    let service = Service::new().await;
+    let mut gives_up = put(&format!("/Users/{}", service.user("ada").await), "lovelace");
+    gives_up["data"]["urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"] =
+        json!({ "manager": { "value": "bulkId:1" } });
+    let answer = bulk(&service, json!([user("1", "bob"), gives_up, user("2", "ada")])).await;
+    assert_eq!(statuses(&answer), ["201", "200", "201"], "{:#}", answer.body);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_creations_of_one_name_the_first_is_carried_out() {
+    let service = slow(|body| u64::from(body.contains("Ada") || body.contains("Team"))).await;
+    let operations =
+        json!([user("1", "Ada"), user("2", "aDA"), group("3", "Team", &[]), group("4", "team", &[])]);
+    assert_eq!(
+        statuses(&bulk(&service, operations).await),
+        ["201", "409 uniqueness", "201", "409 uniqueness"]
+    );
+    // Also where the first has to wait for what comes after both.
+    let operations = json!([group("5", "Crew", &["bulkId:7"]), group("6", "crew", &[]), user("7", "bob")]);
+    assert_eq!(statuses(&bulk(&service, operations).await), ["201", "409 uniqueness", "201"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn operations_on_one_resource_keep_their_order_whatever_their_queries() {
+    let service = slow(|body| u64::from(body.contains("first"))).await;
+    let ada = service.user("ada").await;
+    let title = |query: &str, title: &str| {
+        patch(&format!("/Users/{ada}{query}"), &json!({ "op": "replace", "path": "title", "value": title }))
+    };
+    let answer =
+        bulk(&service, json!([title("?attributes=id", "first"), title("/", "second"), title("", "third")]))
+            .await;
+    assert_eq!(statuses(&answer), ["200", "200", "200"]);
+    assert_eq!(service.get(&format!("/Users/{ada}")).await.body["title"], "third");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deletion_waits_for_what_was_to_be_done_with_the_resource_before() {
+    let service = slow(|body| u64::from(body.contains("slow"))).await;
+    let ada = service.user("ada").await;
+    let operations =
+        json!([user("1", "slow"), group("g", "G", &[&ada, "bulkId:1"]), delete(&format!("/Users/{ada}"))]);
+    let answer = bulk(&service, operations).await;
+    assert_eq!(statuses(&answer), ["201", "201", "204"]);
+    assert_eq!(service.members(&created(&answer, 1)).await, [created(&answer, 0)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn fail_on_errors_takes_nothing_from_what_is_done_at_once() {
+    // One after the other, 60 s would be needed.
+    let service = slow(|_| 1).await;
+    let operations: Vec<Value> = (0..60).map(|n| user(&n.to_string(), &n.to_string())).collect();
+    let body = json!({ "failOnErrors": 8, "Operations": operations });
+    assert_eq!(statuses(&service.post("/Bulk", body).await), vec!["201"; 60]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_time_operations_are_refused_one_by_one_and_one_that_hangs_is_given_up() {
+    // Seven waves of two seconds; in the eighth one hangs; the ninth is not begun.
+    let service = slow(|body| if body.contains("hangs") { 60 } else { 2 }).await;
+    let mut operations: Vec<Value> = (0..56).map(|n| user(&n.to_string(), &n.to_string())).collect();
+    operations.push(user("hangs", "hangs"));
+    operations.extend((57..80).map(|n| user(&n.to_string(), &n.to_string())));
+    operations.push(json!({}));
+    operations.push(group("g", "G", &["bulkId:h"]));
+    operations.push(group("h", "H", &["bulkId:g"]));
+    let answer = bulk(&service, Value::from(operations)).await;
+    assert_eq!(answer.status, 200, "{:#}", answer.body);
+    let mut expected = vec!["201"; 56];
+    expected.push("503");
+    expected.extend(vec!["201"; 7]);
+    expected.extend(vec!["503"; 16]);
+    expected.extend(["400 invalidValue", "503", "503"]);
+    assert_eq!(statuses(&answer), expected);
+    assert_eq!(service.get("/Users").await.body["totalResults"], 63);
+    service.assert_healthy().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_cannot_be_joined_in_time_is_deleted_or_said_to_be_there() {
+    // Two groups are there after 16 s; what joins them would be after 24 s.
+    let circle = || json!([group("a", "A", &["bulkId:b"]), group("b", "B", &["bulkId:a"])]);
+    for deletion in [0, 8] {
+        let service = slow(move |body| if body.contains("\"Delete\"") { deletion } else { 8 }).await;
+        let answer = bulk(&service, circle()).await;
+        assert_eq!(statuses(&answer), ["503", "201"], "{:#}", answer.body);
+        let failed = &answer.body["Operations"][0];
+        let detail = failed["response"]["detail"].as_str().expect("a detail");
+        let is_left = deletion != 0;
+        assert_eq!(detail.contains("could not be deleted"), is_left, "{detail}");
+        assert_eq!(failed.get("location").is_some(), is_left);
+        assert_eq!(failed.get("version"), None);
+        if is_left {
+            let path = format!("/Groups/{}", created(&answer, 0));
+            assert_eq!(service.get(&path).await.body["displayName"], "A");
+        }
+        assert_eq!(service.get("/Groups").await.body["totalResults"], if is_left { 2 } else { 1 });
+        service.assert_healthy().await;
+    }
+}
+
+#[tokio::test]
+async fn a_group_whose_late_member_fails_is_an_error_that_counts() {
+    let operations = json!([
+        group("a", "A", &["bulkId:b"]),
+        group("b", "taken", &["bulkId:a"]),
+        group("c", "C", &["bulkId:d"]),
+        group("d", "D", &["bulkId:c"]),
+    ]);
+    let all = ["400 invalidValue", "409 uniqueness", "201", "201"];
+    for (limit, reached) in [(1, 2), (2, 2), (3, 4)] {
+        let service = Service::new().await;
+        service.group("Taken", &[]).await;
+        let answer = service.post("/Bulk", json!({ "failOnErrors": limit, "Operations": operations })).await;
+        assert_eq!(statuses(&answer), all[..reached], "{limit}: {:#}", answer.body);
+        assert_eq!(service.get("/Groups").await.body["totalResults"], reached - 1);
+        service.assert_healthy().await;
+    }
+}
+
+#[tokio::test]
+async fn a_panic_in_one_operation_is_not_the_end_of_the_others() {
+    let service = slow(|body| {
+        assert!(!body.contains("boom"), "boom");
+        0
+    })
+    .await;
+    let answer = bulk(&service, json!([user("1", "ada"), user("2", "boom"), user("3", "cy")])).await;
+    assert_eq!(statuses(&answer), ["201", "500", "201"], "{:#}", answer.body);
+    assert_eq!(answer.body["Operations"][1]["response"]["status"], "500");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use service::auth::Scope;
 use tests::Service;
 use time::Duration;
 
-use super::{GROUPS, Hands, Query, ROOT, USERS, each, resources, with_hands};
+use super::{GROUPS, Hands, Query, ROOT, USERS, Way, each, resources, walk, with_hands};
 
 /// Three users and three groups.
 async fn directory() -> (Service, Hands) {
@@ -191,12 +191,36 @@ async fn a_cursor_and_an_index_do_not_go_together() {
 }
 
 #[tokio::test]
-async fn the_last_page_has_no_cursor_and_no_page_a_total() {
+async fn the_last_page_has_no_cursor_and_no_page_an_index() {
     let (service, _) = directory().await;
     for (count, more) in [(1, true), (2, true), (3, false), (4, false)] {
         let page = Query::of(USERS).with("cursor", "").with("count", count).ask(&service).await.body;
         assert_eq!(page.get("nextCursor").is_some(), more, "{count}");
-        assert_eq!((page.get("totalResults"), page.get("startIndex")), (None, None));
+        assert_eq!(page.get("startIndex"), None);
+    }
+}
+
+/// RFC 9865 §2: it should be there unless it cannot be determined.
+#[tokio::test]
+async fn a_page_by_cursor_has_a_total_where_it_is_known() {
+    let (service, _) = directory().await;
+    let group = service.group("group", &[]).await;
+    for (query, total) in [
+        (Query::of(USERS), Some(3)),
+        (Query::of(USERS).with("sortBy", "userName"), Some(3)),
+        (Query::of(GROUPS), Some(4)),
+        (Query::of(ROOT), Some(7)),
+        (Query::of(USERS).filter("userName ge \"b\""), Some(2)),
+        (filtered().with("sortBy", "title"), Some(3)),
+        // Along a walk, nobody has looked at all of them.
+        (filtered(), None),
+        (Query::of(USERS).filter(format!("groups.value eq \"{group}\"")), None),
+        (Query::of(ROOT).filter("externalId eq \"x\""), None),
+    ] {
+        let pages = walk(&service, &query, Way::Cursor, 1, async || ()).await;
+        for page in pages {
+            assert_eq!(page.get("totalResults").and_then(serde_json::Value::as_u64), total, "{query:?}");
+        }
     }
 }
 

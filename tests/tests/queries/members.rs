@@ -1,6 +1,6 @@
 //! What it costs to change one member of a group, counted at DynamoDB: the same at 10, 10,000 and 200,000 members.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::Range};
 
 use dynoxide::{AttributeValue, Database, ImportOptions};
 use expect_test::expect;
@@ -9,14 +9,19 @@ use service::config::Tables;
 use tests::{ORG, Service, counting::Counter};
 
 /// Edges that are put into the database at a time.
-const LOAD: usize = 20_000;
+pub(super) const LOAD: usize = 20_000;
 
-/// Puts so many members into a group, both edges of each. Nobody asks whether they exist.
-fn fill(database: &Database, group: &str, members: usize) {
-    let numbers: Vec<usize> = (0..members).collect();
+/// The id of the member of that number.
+pub(super) fn member_id(number: usize) -> String {
+    format!("01938000-0000-7000-8000-{number:012x}")
+}
+
+/// Puts members of these numbers into a group, both edges of each. Nobody asks whether they exist.
+pub(super) fn fill(database: &Database, group: &str, members: Range<usize>) {
+    let numbers: Vec<usize> = members.collect();
     for numbers in numbers.chunks(LOAD) {
         let edges = numbers.iter().flat_map(|number| {
-            let member = format!("01938000-0000-7000-8000-{number:012x}");
+            let member = member_id(*number);
             let edge = item([
                 ("pk", format!("ORG#{ORG}#GROUP#{group}")),
                 ("sk", member.clone()),
@@ -29,7 +34,7 @@ fn fill(database: &Database, group: &str, members: usize) {
     }
 }
 
-fn item<const N: usize>(attributes: [(&str, String); N]) -> HashMap<String, AttributeValue> {
+pub(super) fn item<const N: usize>(attributes: [(&str, String); N]) -> HashMap<String, AttributeValue> {
     attributes.map(|(name, text)| (name.to_owned(), AttributeValue::S(text))).into()
 }
 
@@ -40,7 +45,7 @@ async fn costs(members: usize) -> String {
     let service = Service::on(counter.client(database.clone())).await;
     let [ann, bob] = [service.user("ann").await, service.user("bob").await];
     let group = service.group("group", &[&bob]).await;
-    fill(&database, &group, members);
+    fill(&database, &group, 0..members);
     let path = format!("/Groups/{group}");
     let add = json!([{ "op": "add", "path": "members", "value": [{ "value": ann }] }]);
     let remove = json!([{ "op": "remove", "path": format!("members[value eq \"{ann}\"]") }]);
@@ -68,6 +73,7 @@ async fn costs(members: usize) -> String {
                 "/Groups?filter=id%20eq%20%22{group}%22%20and%20members%20eq%20%22{bob}%22&excludedAttributes=members"
             ),
         ),
+        ("has it members?", "/Groups?filter=members%20pr&excludedAttributes=members".to_owned()),
     ] {
         let _ = counter.take();
         let answer = service.get(&path).await;
@@ -98,6 +104,7 @@ async fn a_change_of_one_member_costs_the_same_at_ten_ten_thousand_and_two_hundr
         GET without members     200  GetItem 1: 1 read, 0 written
         GET of a member         200  GetItem 1, Query 2: 3 read, 0 written
         is it a member?         200  GetItem 2, Query 1: 3 read, 0 written
+        has it members?         200  GetItem 1, Query 4: 5 read, 0 written
         DELETE of a member      204  BatchWriteItem 1, GetItem 1, Query 2, TransactWriteItems 2: 3 read, 15 written
     "#]].assert_eq(&ten);
     assert_eq!(costs(10_000).await, ten);
@@ -111,7 +118,7 @@ async fn a_group_with_too_many_members_to_show_says_how_to_read_them() {
     let service = Service::on(local::embedded::client(database.clone())).await;
     let ann = service.user("ann").await;
     let group = service.group("group", &[&ann]).await;
-    fill(&database, &group, 25_000);
+    fill(&database, &group, 0..25_000);
     let answer = service.get(&format!("/Groups/{group}")).await;
     expect![[r#"
         400
@@ -131,6 +138,76 @@ async fn a_group_with_too_many_members_to_show_says_how_to_read_them() {
     let page = service.get(&page).await;
     assert_eq!(page.body["totalResults"], 25_001, "{:#}", page.body);
     assert_eq!(page.body["Resources"][0]["id"], Value::from(ann));
+}
+
+/// The bytes of an answer in Lambda's envelope, where its body is a string of JSON.
+fn bytes_on_the_way(body: &Value) -> usize {
+    Value::from(body.to_string()).to_string().len()
+}
+
+const LAMBDA_BYTES: usize = 6 * 1024 * 1024;
+
+#[tokio::test(start_paused = true)]
+async fn as_many_members_as_are_shown_fit_into_an_answer_however_long_the_base_url_is() {
+    let database = Database::memory().expect("a database in memory");
+    let mut service = Service::on(local::embedded::client(database.clone())).await;
+    let group = service.group("group", &[]).await;
+    fill(&database, &group, 0..25_000);
+    let path = format!("/Groups/{group}");
+    for (base, is_whole) in [(32, true), (200, false)] {
+        service.rebase(&format!("https://{}.test/scim/v2", "x".repeat(base - 21)));
+        let answer = service.get(&path).await;
+        assert_eq!(answer.status, 200, "{}", answer.body["detail"]);
+        let members = answer.body["members"].as_array().expect("members");
+        assert_eq!(members.len(), 25_000);
+        assert!(members.iter().all(|member| member["value"].is_string()));
+        assert_eq!(members[0].get("$ref").is_some(), is_whole);
+        let bytes = bytes_on_the_way(&answer.body);
+        assert!(bytes < LAMBDA_BYTES, "{bytes}");
+    }
+}
+
+/// Okta imports groups a hundred at a time and cannot ask for fewer, nor without their members.
+#[tokio::test(start_paused = true)]
+async fn a_page_of_groups_shows_members_by_value_alone_where_whole_ones_would_not_fit() {
+    let database = Database::memory().expect("a database in memory");
+    let service = Service::on(local::embedded::client(database.clone())).await;
+    let mut groups = Vec::new();
+    for name in ["a", "b", "c", "d"] {
+        groups.push(service.group(name, &[]).await);
+    }
+    let mut there_are = 0;
+    // Whole, each takes 153 bytes on the way; by value alone, 53.
+    for (index, members, verdict, is_whole) in [
+        (0, 40_600, "200", true),
+        (1, 40_800, "200", false),
+        (2, 117_000, "200", false),
+        (3, 118_000, "400 tooMany", false),
+    ] {
+        fill(&database, &groups[index], there_are..members);
+        there_are = members;
+        let answer = service.get("/Groups?startIndex=1&count=100").await;
+        assert_eq!(answer.verdict(), verdict, "{members}: {}", answer.body["detail"]);
+        if answer.status == 200 {
+            let groups = answer.body["Resources"].as_array().expect("groups");
+            let shown: Vec<&Value> =
+                groups.iter().filter_map(|group| group["members"].as_array()).flatten().collect();
+            assert_eq!(shown.len(), members);
+            let names = if is_whole { 3 } else { 1 };
+            assert!(shown.iter().all(|member| member.as_object().map(serde_json::Map::len) == Some(names)));
+            assert!(shown.iter().all(|member| member["value"].is_string()));
+            let bytes = bytes_on_the_way(&answer.body);
+            assert!(bytes < LAMBDA_BYTES, "{bytes}");
+        }
+    }
+    // However many there are, they do not matter where they are not shown.
+    for query in
+        ["filter=members%20pr", "filter=members.type%20eq%20%22User%22", "cursor=&filter=members.type%20pr"]
+    {
+        let answer = service.get(&format!("/Groups?{query}&excludedAttributes=members")).await;
+        let found = answer.body["Resources"].as_array().map(Vec::len);
+        assert_eq!((answer.status, found), (200, Some(4)), "{query}: {}", answer.body["detail"]);
+    }
 }
 
 /// A thousand members are more than ten transactions hold: a pending change.

@@ -262,7 +262,38 @@ fn a_walk_by_cursor_with_a_filter_is_exact() {
 #[test]
 fn a_walk_by_cursor_in_another_order_is_exact() {
     is_exact(Way::Cursor, &[On::Title], |_| Query::of(USERS).with("sortBy", "title"));
+    is_exact(Way::Cursor, &[On::Name], |_| {
+        Query::of(USERS).filter("userName sw \"u\"").with("sortBy", "userName")
+    });
     is_exact(Way::Cursor, &[On::Name, On::Title], |_| {
+        Query::of(USERS).filter("title eq \"x\"").with("sortBy", "userName").with("sortOrder", "descending")
+    });
+}
+
+#[test]
+fn a_walk_by_index_with_a_filter_is_exact() {
+    for (on, filter) in [
+        (&[On::Title][..], "title eq \"x\""),
+        (&[On::Name], "userName sw \"u\""),
+        (&[On::Name], "userName ge \"b\" and userName lt \"v\""),
+        (&[On::Membership], "groups pr"),
+    ] {
+        is_exact(Way::Index, on, |_| Query::of(USERS).filter(filter));
+    }
+    is_exact(Way::Index, &[On::Membership, On::Name], |world| {
+        Query::of(USERS).filter(format!("groups.value eq \"{}\" or userName sw \"u\"", world.team))
+    });
+}
+
+#[test]
+fn a_walk_by_index_in_another_order_is_exact() {
+    is_exact(Way::Index, &[On::Title], |_| Query::of(USERS).with("sortBy", "title"));
+    for order in ["ascending", "descending"] {
+        is_exact(Way::Index, &[On::Name], |_| {
+            Query::of(USERS).filter("userName sw \"u\"").with("sortBy", "userName").with("sortOrder", order)
+        });
+    }
+    is_exact(Way::Index, &[On::Name, On::Title], |_| {
         Query::of(USERS).filter("title eq \"x\"").with("sortBy", "userName").with("sortOrder", "descending")
     });
 }

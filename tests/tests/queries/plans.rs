@@ -489,6 +489,10 @@ async fn ranges_and_memberships_are_exact_at_their_edges() {
         ids.push(service.post(USERS, body).await.id());
     }
     let group = service.group(&"g".repeat(1_024), &[&ids[0], &ids[1]]).await;
+    let other = service.group("other", &[&ids[1], &ids[2], &group]).await;
+    // Two e-mails, one below what the other is above.
+    let two = json!([{ "op": "add", "path": "emails", "value": [{ "value": "zz" }] }]);
+    assert_eq!(service.patch(&format!("/Users/{}", ids[0]), two).await.status, 200);
     let mut failures = Vec::new();
     for (filter, expected) in [
         (r#"userName sw "a""#, "a ab"),
@@ -514,6 +518,17 @@ async fn ranges_and_memberships_are_exact_at_their_edges() {
         (&format!("userName sw \"{long}\""), "…"),
         (&format!("userName le \"{long}\" and userName ge \"{long}\""), "…"),
         (&format!("userName sw \"{long}a\""), ""),
+        (r#"userName gt "a" and userName lt "b""#, "ab"),
+        (r#"userName ge "a" and userName le "a""#, "a"),
+        (r#"userName lt "a" and title pr and userName gt "b""#, ""),
+        (r#"externalId ge "ab" and externalId sw "a""#, "ab"),
+        (r#"emails.value ge "z" and emails.value lt "ab""#, "a"),
+        (r#"emails[value ge "z" and value lt "ab"]"#, ""),
+        (
+            r#"meta.created gt "2026-01-01T00:00:00Z" and meta.created lt "2027-01-01T00:00:00Z" and userName lt "ab""#,
+            "a",
+        ),
+        (r#"meta.created lt "2026-01-01T00:00:00Z" and meta.created gt "2027-01-01T00:00:00Z""#, ""),
         (&format!("externalId eq \"{}\"", "x".repeat(1_024)), ""),
         (&format!("groups.value eq \"{group}\""), "a ab"),
         (&format!("groups.value eq \"{group}\" and title eq \"t\""), "a ab"),
@@ -521,6 +536,16 @@ async fn ranges_and_memberships_are_exact_at_their_edges() {
         (&format!("not (groups.value eq \"{group}\")"), "\u{10FFFF}b …"),
         (&format!("groups.value ne \"{group}\" and title pr"), "\u{10FFFF}b …"),
         (&format!("groups.value eq \"{group}\" or groups.value eq \"{group}\""), "a ab"),
+        (&format!("groups.value eq \"{group}\" or groups.value eq \"{other}\""), "a ab \u{10FFFF}b"),
+        (&format!("groups[value eq \"{group}\" or value eq \"{other}\"]"), "a ab \u{10FFFF}b"),
+        (&format!("groups.value eq \"{other}\" or userName eq \"a\""), "a ab \u{10FFFF}b"),
+        (&format!("groups.value eq \"{group}\" and groups.value eq \"{other}\""), "ab"),
+        (
+            &format!("(groups.value eq \"{group}\" or groups.value eq \"{other}\") and userName ge \"ab\""),
+            "ab \u{10FFFF}b",
+        ),
+        ("groups pr", "a ab \u{10FFFF}b"),
+        ("groups eq null", "…"),
         (&format!("groups.value eq \"{}\"", ids[0]), ""),
         (&format!("groups.value eq \"{}\"", group.to_uppercase()), ""),
         ("groups.value eq \"\"", ""),
@@ -545,8 +570,12 @@ async fn ranges_and_memberships_are_exact_at_their_edges() {
         (format!("displayName sw \"{}\"", "g".repeat(1_024)), 1),
         (format!("displayName eq \"{}\"", "g".repeat(1_025)), 0),
         (format!("members.value eq \"{}\" and displayName pr", ids[0]), 1),
+        ("members pr".to_owned(), 2),
+        ("members eq null".to_owned(), 0),
+        (format!("members pr and members.value ne \"{}\"", ids[0]), 1),
+        ("members.type eq \"Group\"".to_owned(), 1),
         (format!("members.value eq \"{0}\" and members.value ne \"{0}\"", ids[0]), 0),
-        (format!("members.value ne \"{0}\" or members.value eq \"{0}\"", ids[0]), 1),
+        (format!("members.value ne \"{0}\" or members.value eq \"{0}\"", ids[0]), 2),
         (format!("members[value eq \"{0}\" or value eq \"{0}\"] and displayName pr", ids[0]), 1),
     ] {
         let answer = Query::of(GROUPS).filter(&filter).ask(&service).await;

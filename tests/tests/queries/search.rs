@@ -168,6 +168,43 @@ async fn an_attribute_of_one_type_is_one_without_a_value_of_the_other() {
 }
 
 #[tokio::test]
+async fn a_search_of_everything_shows_of_each_type_the_attributes_it_has() {
+    let (service, ..) = directory().await;
+    let bodies = [
+        (
+            json!({ "attributes": ["userName", "displayName", "members.value"] }),
+            "id,schemas,userName",
+            "displayName,id,members,schemas",
+        ),
+        (json!({ "attributes": ["title"] }), "id,schemas,title", "id,schemas"),
+        (
+            json!({ "excludedAttributes": ["members", "groups", "emails", "meta"] }),
+            "active,externalId,id,name,schemas,title,userName",
+            "displayName,id,schemas",
+        ),
+    ];
+    for (body, user, group) in bodies {
+        let answer = service.post("/.search", body.clone()).await.body;
+        let shown: Vec<String> = [0, 4]
+            .map(|index| {
+                let mut names: Vec<&str> = resources(&answer)[index]
+                    .as_object()
+                    .expect("a resource")
+                    .keys()
+                    .map(String::as_str)
+                    .collect();
+                names.sort_unstable();
+                names.join(",")
+            })
+            .into();
+        assert_eq!(shown, [user, group], "{body}");
+    }
+    // Each type is sorted by itself.
+    let sorted = Query::of(ROOT).with("sortBy", "displayName").ask(&service).await.body;
+    assert_eq!(each(resources(&sorted), "displayName"), ["", "", "", "", "X", "y"]);
+}
+
+#[tokio::test]
 async fn what_cannot_be_sorted_by_is_refused() {
     let (service, ..) = directory().await;
     for (path, by, order, expected) in [

@@ -44,14 +44,19 @@ async fn me(_: Reader) -> Error {
     Error::NotImplemented("a key stands for no user, so there is no /Me; users are at /Users".to_owned())
 }
 
-async fn service_provider_config(_: Reader, Base(base): Base) -> Response {
+async fn service_provider_config(
+    _: Reader,
+    Base(base): Base,
+    parameters: Parameters,
+) -> Result<Response, Error> {
+    refuse_filter(&parameters)?;
     let limits = Limits {
         max_results: MAX_COUNT as u64,
         default_results: DEFAULT_COUNT as u64,
         cursor_seconds: BOOKMARK_SECONDS,
         bulk: Some(bulk::LIMITS),
     };
-    answer(StatusCode::OK, &discovery::service_provider_config(&base, &limits))
+    Ok(answer(StatusCode::OK, &discovery::service_provider_config(&base, &limits)))
 }
 
 async fn resource_types(_: Reader, Base(base): Base, parameters: Parameters) -> Result<Response, Error> {
@@ -79,13 +84,19 @@ async fn schema(_: Reader, Base(base): Base, Segment(urn): Segment) -> Result<Re
     Ok(answer(StatusCode::OK, &discovery::schema(&base, schema)))
 }
 
-/// Everything on one page: paging is ignored here, and a filter is refused (RFC 7644 §4).
-fn all_of(parameters: &Parameters, documents: Vec<Value>) -> Result<Response, Error> {
-    if parameters.one("filter")?.is_some() {
-        return Err(Error::Forbidden(
-            "a filter is not possible on this endpoint; it lists everything".to_owned(),
-        ));
+/// What a client learns from these endpoints is not to depend on a filter (RFC 7644 §4).
+fn refuse_filter(parameters: &Parameters) -> Result<(), Error> {
+    match parameters.one("filter")? {
+        None => Ok(()),
+        Some(_) => {
+            Err(Error::Forbidden("a filter is not possible on this endpoint; it shows everything".to_owned()))
+        }
     }
+}
+
+/// Everything on one page: paging is ignored here.
+fn all_of(parameters: &Parameters, documents: Vec<Value>) -> Result<Response, Error> {
+    refuse_filter(parameters)?;
     let documents: Vec<_> = documents
         .into_iter()
         .filter_map(|document| match document {

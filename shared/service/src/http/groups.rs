@@ -7,7 +7,6 @@ use axum::{
     routing,
 };
 use scim::{
-    Invalid, ScimType,
     members::{self, MemberOperation},
     patch::Patch,
     resource::{Document, etag},
@@ -22,7 +21,7 @@ use super::{
 };
 use crate::{
     App, Error,
-    store::{Directory, Edited, Extra, Kind, MEMBERS_SHOWN, Stored},
+    store::{Edited, Extra, Kind, MEMBERS_SHOWN},
 };
 
 const COLLECTION: &str = "/Groups";
@@ -105,7 +104,7 @@ async fn replace(
     let directory = app.store.directory(&caller);
     let change = |_: &Document| Ok(document.clone());
     let stored = directory.update_group(&id, conditions.if_match.as_ref(), change, &members).await?;
-    let shown = after_write(&directory, &id, projection.wants("members")).await?;
+    let shown = directory.written_group(&id, projection.wants("members")).await;
     let (stored, members) = shown.unwrap_or((stored, Extra::None));
     Ok(resource(StatusCode::OK, Kind::Group, &stored, &members, &base, &projection))
 }
@@ -138,7 +137,7 @@ async fn patch(
         }
     };
     if !projection.is_default()
-        && let Some((stored, members)) = after_write(&directory, &id, projection.wants("members")).await?
+        && let Some((stored, members)) = directory.written_group(&id, projection.wants("members")).await
     {
         return Ok(resource(StatusCode::OK, Kind::Group, &stored, &members, &base, &projection));
     }
@@ -147,23 +146,6 @@ async fn patch(
         set(&mut response, ETAG, &etag(&version));
     }
     Ok(response)
-}
-
-/// The group as it is now, if it was not deleted since. What was written is done, so that is no error, and members too
-/// many to be shown are left out, not refused.
-async fn after_write(
-    directory: &Directory,
-    id: &str,
-    with_members: bool,
-) -> Result<Option<(Stored, Extra)>, Error> {
-    let shown = match directory.group(id, with_members).await {
-        Err(Error::Invalid(Invalid { scim_type: ScimType::TooMany, .. })) => directory.group(id, false).await,
-        outcome => outcome,
-    };
-    match shown {
-        Err(Error::NotFound(_)) => Ok(None),
-        outcome => outcome.map(Some),
-    }
 }
 
 async fn delete(

@@ -23,10 +23,13 @@ use axum::{
     response::{IntoResponse, Response},
     routing::MethodRouter,
 };
+use tokio::time::Instant;
 use tower::{ServiceBuilder, util::MapRequestLayer};
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use request::PublicBase;
+
+use request::Deadline;
 
 use crate::{App, Error, store::REQUEST_BUDGET, telemetry};
 
@@ -104,12 +107,16 @@ pub fn router(app: App, routes: Vec<Route>) -> Router {
 
 /// The path without the base, without empty segments and without a slash at the end. Only `/` separates segments:
 /// nothing is decoded here, so no encoding of a path reaches another route than the plain one.
-fn strip_base(mut request: Request<Body>) -> Request<Body> {
-    let segments: Vec<&str> = request.uri().path().split('/').filter(|segment| !segment.is_empty()).collect();
+fn under_base(path: &str) -> String {
+    let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     let rest = match segments.as_slice() {
         ["scim", "v2", rest @ ..] | ["v2", rest @ ..] | rest => rest,
     };
-    let mut path = format!("/{}", rest.join("/"));
+    format!("/{}", rest.join("/"))
+}
+
+fn strip_base(mut request: Request<Body>) -> Request<Body> {
+    let mut path = under_base(request.uri().path());
     if let Some(query) = request.uri().query() {
         path = format!("{path}?{query}");
     }
@@ -135,8 +142,11 @@ async fn no_such_method(method: Method) -> Error {
     ))
 }
 
-async fn within_budget(request: Request, next: middleware::Next) -> Response {
-    tokio::time::timeout(REQUEST_BUDGET, next.run(request))
+/// The request's time begins here, for everything that is done for it.
+async fn within_budget(mut request: Request, next: middleware::Next) -> Response {
+    let deadline = Instant::now() + REQUEST_BUDGET;
+    request.extensions_mut().insert(Deadline(deadline));
+    tokio::time::timeout_at(deadline, next.run(request))
         .await
         .unwrap_or_else(|_| Error::Unavailable.into_response())
 }

@@ -17,12 +17,13 @@ use percent_encoding::percent_decode_str;
 use scim::{Invalid, ResourceType, ScimType, filter::Filter, json, projection::Projection, sort::Sort};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use tokio::time::Instant;
 
 use super::{BASE_PATH, response::GROUPS_IN_VERSION};
 use crate::{
     App, Error,
     auth::{ApiKey, Caller, Scope, hex},
-    store::Expected,
+    store::{Expected, REQUEST_BUDGET},
     telemetry::RequestRecord,
 };
 
@@ -68,6 +69,10 @@ const SEARCH_PARAMETERS: [(&str, Takes); 8] = [
 #[derive(Clone)]
 pub struct PublicBase(pub String);
 
+/// When the request has to be answered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deadline(pub(super) Instant);
+
 /// A caller who may read.
 pub(super) struct Reader(pub(super) Caller);
 
@@ -91,10 +96,13 @@ impl FromRequestParts<App> for Writer {
 }
 
 async fn caller(parts: &Parts, app: &App, scope: Scope) -> Result<Caller, Error> {
-    let caller = match parts.extensions.get::<Caller>() {
-        // An operation of a bulk request, whose caller is known. No request from outside carries an extension.
-        Some(caller) => caller.clone(),
-        None => app.authenticate(&presented_key(&parts.headers)?).await?,
+    // An operation of a bulk request, whose caller is known. No request from outside carries an extension.
+    let caller = if let Some(caller) = parts.extensions.get::<Caller>() {
+        caller.clone()
+    } else {
+        let deadline = parts.extensions.get::<Deadline>().map(|deadline| deadline.0);
+        let deadline = deadline.unwrap_or_else(|| Instant::now() + REQUEST_BUDGET);
+        app.authenticate(&presented_key(&parts.headers)?, deadline).await?
     };
     if let Some(record) = parts.extensions.get::<RequestRecord>() {
         record.caller(&caller);

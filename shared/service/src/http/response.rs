@@ -1,7 +1,7 @@
 //! Answers: resources, lists and errors as `application/scim+json` (RFC 7644 §3.1, §3.12).
 
 use axum::{
-    body::{Body, HttpBody},
+    body::Body,
     http::{
         HeaderName, HeaderValue, StatusCode,
         header::{
@@ -29,12 +29,16 @@ use crate::{
 /// Seconds a client is asked to wait. Okta reads a whole number and nothing else.
 const RETRY_SECONDS: &str = "2";
 
-/// The largest answer, in bytes: Lambda takes 6 MB, and escapes each quotation mark of a body.
-const ANSWER_BYTES: u64 = 5 * 1024 * 1024;
+/// The largest answer, in bytes as Lambda takes it: 6 MB, less the headers and what is around them.
+const ANSWER_BYTES: usize = 6 * 1024 * 1024 - 64 * 1024;
 
 /// An answer with a body.
 pub(super) fn answer(status: StatusCode, body: &Value) -> Response {
-    let mut response = with_body(status, Body::from(body.to_string()));
+    with_json(status, body.to_string())
+}
+
+fn with_json(status: StatusCode, body: String) -> Response {
+    let mut response = with_body(status, Body::from(body));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/scim+json"));
     response
 }
@@ -50,11 +54,10 @@ fn with_body(status: StatusCode, body: Body) -> Response {
 }
 
 /// An answer that may be too large for the way back (RFC 7644 §3.4.2.2 `tooMany`).
-pub(super) fn bounded_answer(status: StatusCode, body: &Value) -> Result<Response, Error> {
-    let response = answer(status, body);
-    let bytes = response.size_hint().exact().unwrap_or_default();
-    if bytes <= ANSWER_BYTES {
-        return Ok(response);
+pub(super) fn bounded_answer(status: StatusCode, body: Value) -> Result<Response, Error> {
+    let body = shortened(body);
+    if bytes_on_the_way(&body) <= ANSWER_BYTES {
+        return Ok(with_json(status, body));
     }
     Err(Error::Invalid(Invalid::new(
         ScimType::TooMany,
@@ -63,6 +66,32 @@ pub(super) fn bounded_answer(status: StatusCode, body: &Value) -> Result<Respons
              attributes out (excludedAttributes=members for groups)"
         ),
     )))
+}
+
+/// The body as text. Where that is too large for the way back, members are shown by their `value` alone: a client that
+/// imports groups asks for so many on a page and cannot ask for fewer.
+fn shortened(mut body: Value) -> String {
+    let whole = body.to_string();
+    if bytes_on_the_way(&whole) <= ANSWER_BYTES {
+        return whole;
+    }
+    let groups = match body.get_mut("Resources").and_then(Value::as_array_mut) {
+        Some(resources) => resources.as_mut_slice(),
+        None => std::slice::from_mut(&mut body),
+    };
+    for members in groups.iter_mut().filter_map(|group| group.get_mut("members")?.as_array_mut()) {
+        for member in members.iter_mut().filter_map(Value::as_object_mut) {
+            if member.contains_key("value") {
+                member.retain(|name, _| name == "value");
+            }
+        }
+    }
+    body.to_string()
+}
+
+/// How large a body is in Lambda's envelope, where it is a JSON string in JSON.
+fn bytes_on_the_way(body: &str) -> usize {
+    body.len() + body.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count()
 }
 
 /// An answer without one.
@@ -121,7 +150,7 @@ pub(super) fn resource(
     projection: &Projection,
 ) -> Response {
     let shown = represent(kind, stored, extra, base);
-    let mut response = answer(status, &Value::Object(projection.apply(shown)));
+    let mut response = with_json(status, shortened(Value::Object(projection.apply(shown))));
     let location = message::location(base, kind.resource_type(), stored.id.as_str());
     set(&mut response, ETAG, &etag(&version(stored, extra)));
     set(&mut response, if status == StatusCode::CREATED { LOCATION } else { CONTENT_LOCATION }, &location);

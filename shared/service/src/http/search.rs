@@ -77,10 +77,10 @@ async fn query(
         }
         Paging::Cursor { cursor, count } => {
             let page = directory.page_by_cursor(&query, cursor.as_deref(), count).await?;
-            message::cursor_response(page.next, page.resources)
+            message::cursor_response(page.total, page.next, page.resources)
         }
     };
-    bounded_answer(StatusCode::OK, &body)
+    bounded_answer(StatusCode::OK, body)
 }
 
 /// What a query asks of one kind of resource.

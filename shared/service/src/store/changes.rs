@@ -13,19 +13,19 @@
 //! The partition of pending changes is nearly always empty; it is read beside the reads of edges. A draft whose
 //! request died is taken back by whoever meets it after [`DRAFT_LIFE_MILLIS`].
 
-use std::future::Future;
+use std::{collections::BTreeSet, future::Future};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use scim::id::Id;
-use tokio::time::{Duration, Instant};
+use tokio::time::{Duration, Instant, timeout_at};
 
 use super::{
     CONCURRENCY, Directory,
     groups::{Difference, Edge, Edges, reverse_edge, touch},
     items::{Item, Stored, name, number, sort_key, text},
     keys::{self, Key, Kind},
-    resources::{Meaning, string},
+    resources::{Meaning, lost_race, string},
     transaction::{Condition, MAX_ACTIONS, Refusal, Transaction},
     wire::{self, Backoff, Range},
 };
@@ -33,8 +33,13 @@ use crate::Error;
 
 /// No request lives so long: a draft of this age has lost its writer.
 const DRAFT_LIFE_MILLIS: u64 = 120_000;
-/// What is kept of a request's budget to answer in.
+/// What is kept of a request's budget, to answer that a change is committed, however much of it is left.
 const ANSWER_TIME: Duration = Duration::from_secs(2);
+/// What is kept of it to answer without what was to be shown.
+pub(super) const SHOW_TIME: Duration = Duration::from_secs(1);
+/// What is kept of it where the unfinished changes of others take longer than a request may: an organisation in which a
+/// group of hundreds of thousands is on its way is answered with memberships as they are at that time.
+const OWN_TIME: Duration = Duration::from_secs(10);
 /// Actions of a part: one more deletes the part.
 const PART_ACTIONS: usize = MAX_ACTIONS - 1;
 /// Pending changes one reader takes on at a time.
@@ -88,11 +93,21 @@ pub(super) struct Change {
     since: i64,
 }
 
+/// Changes that wait to be finished.
+#[derive(Default)]
+struct Waiting {
+    changes: Vec<Change>,
+    /// How many beside them cannot be read.
+    unreadable: usize,
+}
+
 /// What was left, and is no more.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Finished {
     /// How many changes there were.
     pub changes: usize,
+    /// How many are there still, because they cannot be read or carried out: a defect, which the log tells of.
+    pub stuck: usize,
     /// The age of the oldest, in milliseconds.
     pub oldest_millis: u64,
 }
@@ -133,6 +148,11 @@ impl Directory {
             return self.transact(transaction).await;
         }
         let draft = self.draft(group, difference).await?;
+        if Instant::now() + ANSWER_TIME > self.deadline {
+            // Committed now, it could not be answered as done.
+            self.take_back(&draft).await?;
+            return Err(Error::Unavailable);
+        }
         let mut transaction = head(Some(draft.id.as_str()));
         transaction.update(
             self.header(&draft),
@@ -175,19 +195,37 @@ impl Directory {
     where
         F: Future<Output = Result<T, Error>>,
     {
+        let mut stuck = BTreeSet::new();
         loop {
-            let (value, pending) = tokio::join!(read(), self.pending(Duration::ZERO));
-            let pending = pending?;
-            if pending.is_empty() {
+            let (value, waiting) = tokio::join!(read(), self.pending(Duration::ZERO, &stuck));
+            let waiting = waiting?;
+            if waiting.changes.is_empty() {
                 return value;
             }
-            if Instant::now() >= self.deadline {
-                return Err(Error::Unavailable);
-            }
-            for change in &pending {
-                self.finish(change).await?;
+            let finishing = self.finish_each(&waiting.changes, &mut stuck);
+            match timeout_at(self.deadline - OWN_TIME, finishing).await {
+                Ok(finished) => finished?,
+                Err(_) => return value,
             }
         }
+    }
+
+    /// Finishes these changes. One that cannot be, for a defect, keeps no other from being, and joins the `stuck`.
+    async fn finish_each(&self, changes: &[Change], stuck: &mut BTreeSet<Id>) -> Result<(), Error> {
+        for change in changes {
+            match self.finish(change).await {
+                Err(Error::Internal(cause)) => {
+                    self.log_stuck(&cause);
+                    stuck.insert(change.id.clone());
+                }
+                outcome => outcome?,
+            }
+        }
+        Ok(())
+    }
+
+    fn log_stuck(&self, cause: &str) {
+        tracing::error!(org = self.org().as_str(), cause, "a change cannot be finished");
     }
 
     /// The resource, with no intent on it.
@@ -207,16 +245,17 @@ impl Directory {
     /// [`Error::Unavailable`], [`Error::Throttled`] when DynamoDB does not answer: what was done stays done.
     pub async fn finish_pending(&self, min_age: Duration) -> Result<Finished, Error> {
         let mut finished = Finished::default();
+        let mut stuck = BTreeSet::new();
         loop {
-            let pending = self.pending(min_age).await?;
-            if pending.is_empty() {
-                return Ok(finished);
+            let waiting = self.pending(min_age, &stuck).await?;
+            if waiting.changes.is_empty() {
+                return Ok(Finished { stuck: stuck.len() + waiting.unreadable, ..finished });
             }
-            for change in &pending {
-                finished.oldest_millis = finished.oldest_millis.max(self.age(change));
-                self.finish(change).await?;
-            }
-            finished.changes += pending.len();
+            let oldest = waiting.changes.iter().map(|change| self.age(change)).max();
+            finished.oldest_millis = finished.oldest_millis.max(oldest.unwrap_or_default());
+            let before = stuck.len();
+            self.finish_each(&waiting.changes, &mut stuck).await?;
+            finished.changes += waiting.changes.len() - (stuck.len() - before);
         }
     }
 
@@ -245,7 +284,7 @@ impl Directory {
     /// Carries out a change of this request as far as its time allows. It is committed, so the request has succeeded
     /// whatever comes of this; whoever meets the rest finishes it.
     pub(super) async fn finish_in_time(&self, change: &Change) {
-        let left = match tokio::time::timeout_at(self.deadline - ANSWER_TIME, self.finish(change)).await {
+        let left = match timeout_at(self.deadline - ANSWER_TIME, self.finish(change)).await {
             Ok(Ok(())) => return,
             Ok(Err(Error::Internal(cause))) => cause,
             Ok(Err(_)) => "DynamoDB did not answer".to_owned(),
@@ -264,20 +303,32 @@ impl Directory {
         }
     }
 
-    /// Changes that have waited so long to be finished. Drafts of requests that may be alive are none of them.
-    async fn pending(&self, min_age: Duration) -> Result<Vec<Change>, Error> {
-        let mut waiting = Vec::new();
+    /// Changes that have waited so long to be finished, and are not `stuck`. Drafts of requests that may be alive are
+    /// none of them.
+    async fn pending(&self, min_age: Duration, stuck: &BTreeSet<Id>) -> Result<Waiting, Error> {
+        let mut waiting = Waiting::default();
         let mut after = None;
         let partition = self.keys.pending();
         loop {
             let rows = self.query(Range::all(&partition).limit(PENDING_PAGE).after(after)).await?;
             for item in &rows.items {
-                let change = Change::from_item(item)?;
-                if !self.is_alive(&change) && u128::from(self.age(&change)) >= min_age.as_millis() {
-                    waiting.push(change);
+                match Change::from_item(item) {
+                    Ok(change)
+                        if !self.is_alive(&change)
+                            && u128::from(self.age(&change)) >= min_age.as_millis()
+                            && !stuck.contains(&change.id) =>
+                    {
+                        waiting.changes.push(change);
+                    }
+                    Ok(_) => {}
+                    // Of another release, or damaged: it must not keep everything else from being read.
+                    Err(_) => {
+                        self.log_stuck("a pending change that cannot be read");
+                        waiting.unreadable += 1;
+                    }
                 }
             }
-            if !waiting.is_empty() || rows.next.is_none() {
+            if !waiting.changes.is_empty() || rows.next.is_none() {
                 return Ok(waiting);
             }
             after = rows.next;
@@ -329,10 +380,14 @@ impl Directory {
             condition,
             Meaning::Part,
         );
-        if self.transact(transaction).await?.is_err() {
-            // Committed after all, or taken back by somebody else.
+        if let Err(refusals) = self.transact(transaction).await?
+            && refusals.iter().any(|refusal| refusal.item.is_some())
+        {
+            // Committed after all.
             return Ok(());
         }
+        // Taken back by somebody else already, it may have parts all the same: a writer whose clock is behind, or whose
+        // machine slept, wrote them since.
         let parts = self.query_all(Range::all(&self.keys.parts(change.id.as_str()))).await?;
         let keys =
             parts.iter().map(|part| wire::delete(&self.part(change, part)?)).collect::<Result<_, _>>()?;
@@ -364,15 +419,23 @@ impl Directory {
     async fn carry_out(&self, change: &Change, part: &Item) -> Result<(), Error> {
         let key = self.part(change, part)?;
         let mut difference = part_from_item(part)?;
+        let mut touches = false;
         loop {
             let mut transaction = Transaction::new();
             transaction.delete(key.clone(), Condition::exists(), Meaning::Part);
             transaction.append(self.edge_actions(&change.subject, &difference, Edges::MayBeThere));
+            if touches {
+                let group = self.keys.resource(Kind::Group, change.subject.as_str());
+                let values = self.touched(&self.store.entropy.version()?)?;
+                transaction.update(group, touch(), values, Condition::exists(), Meaning::Resource);
+            }
             let Err(refusals) = self.transact(transaction).await? else { return Ok(()) };
             if refusals.iter().any(|refusal| refusal.meaning == Meaning::Part) {
                 return Ok(());
             }
-            // Members deleted since the change was committed: as if they had been deleted just after it.
+            // Members deleted since the change was committed: as if they had been deleted just after it, which gives the
+            // group another version. Of a group that a restore lost, only the edges are left.
+            touches = !lost_race(&change.subject, &refusals);
             let mut index = 0;
             difference.add.retain(|_| {
                 index += 1;
@@ -413,7 +476,7 @@ impl Directory {
         let group = Id::parse(group)
             .ok_or_else(|| Error::Internal("a reverse edge that cannot be read".to_owned()))?;
         let leave = Difference { add: Vec::new(), remove: vec![member.clone()] };
-        let mut transaction = self.edge_actions(&group, &leave, Edges::MayBeThere);
+        let mut transaction = self.edge_actions(&group, &leave, Edges::MustChange);
         let key = self.keys.resource(Kind::Group, group.as_str());
         let version = self.store.entropy.version()?;
         let values = self.touched(&version)?;
@@ -421,7 +484,8 @@ impl Directory {
         if self.transact(transaction).await?.is_ok() {
             return Ok(true);
         }
-        // The group is being deleted as well: only the edges are left of it.
+        // The group is being deleted as well, and only the edges are left of it; or somebody else has taken the member
+        // out since, which gave it its version.
         self.transact(self.edge_actions(&group, &leave, Edges::MayBeThere)).await.map(|done| done.is_ok())
     }
 

@@ -20,6 +20,7 @@ use scim::{
 
 use super::{
     Directory, Expected, Extra,
+    changes::SHOW_TIME,
     items::{Item, Stored, name, sort_key, text},
     keys::{self, Key, Kind},
     resources::{Meaning, check_expected, lost_race, not_found, string, taken},
@@ -28,7 +29,7 @@ use super::{
 };
 use crate::Error;
 
-/// Members that one answer shows, of one group or of all on a page: more would not fit into the 6 MB of a Lambda answer.
+/// Members that the answer with one group shows: more would not fit into the 6 MB of a Lambda answer.
 pub const MEMBERS_SHOWN: usize = 25_000;
 
 /// A member of a group, as the edge has it.
@@ -121,6 +122,20 @@ impl Directory {
         }
     }
 
+    /// A group that was just written, as it is now: members too many to be shown are left out, not refused. `None` if it
+    /// was deleted since, or cannot be read in the time that is left: what was written is done, so neither is an error.
+    pub async fn written_group(&self, id: &str, with_members: bool) -> Option<(Stored, Extra)> {
+        let read = async {
+            match self.group(id, with_members).await {
+                Err(Error::Invalid(Invalid { scim_type: ScimType::TooMany, .. })) => {
+                    self.group(id, false).await
+                }
+                outcome => outcome,
+            }
+        };
+        tokio::time::timeout_at(self.deadline - SHOW_TIME, read).await.ok()?.ok()
+    }
+
     /// Creates a group with its members.
     ///
     /// # Errors
@@ -172,7 +187,7 @@ impl Directory {
             };
             match self.write_members(&id, &difference, head).await? {
                 Ok(()) => return Ok(next),
-                Err(refusals) if lost_race(&refusals) => backoff.wait(&self.store).await?,
+                Err(refusals) if lost_race(&id, &refusals) => backoff.wait(&self.store).await?,
                 Err(refusals) => return Err(refused(&difference, &refusals)),
             }
         }
@@ -305,7 +320,7 @@ impl Directory {
     }
 
     /// The members, if they are not too many to be shown.
-    pub(super) async fn shown_members(&self, group: &Id) -> Result<Vec<Member>, Error> {
+    async fn shown_members(&self, group: &Id) -> Result<Vec<Member>, Error> {
         let partition = self.keys.members(group.as_str());
         let mut members = Vec::new();
         let mut after = None;
@@ -315,7 +330,7 @@ impl Directory {
                 members.push(Edge::from_item(item)?.to_member());
             }
             if members.len() > MEMBERS_SHOWN {
-                return Err(too_many_members());
+                return Err(too_many_members(MEMBERS_SHOWN));
             }
             match rows.next {
                 Some(next) => after = Some(next),
@@ -324,7 +339,8 @@ impl Directory {
         }
     }
 
-    /// What the operations change of the members as they are now.
+    /// What the operations change of the members as they are now. Who was deleted is none, also while their edges are
+    /// still there.
     async fn difference(&self, group: &Id, operations: &[MemberOperation]) -> Result<Difference, Error> {
         if operations.is_empty() {
             return Ok(Difference::default());
@@ -337,9 +353,10 @@ impl Directory {
                     .filter(|id| Id::parse(id).is_some())
                     .map(|id| self.keys.edge(group.as_str(), id))
                     .collect();
-                self.get_all(&keys).await?.iter().map(Edge::from_item).collect::<Result<_, _>>()?
+                let edges = self.settled(|| self.get_all(&keys)).await?;
+                edges.iter().map(Edge::from_item).collect::<Result<_, _>>()?
             }
-            None => self.edges(group).await?.into_iter().collect(),
+            None => self.settled(|| self.edges(group)).await?.into_iter().collect(),
         };
         let edit = blind.unwrap_or_else(|| {
             let members: Vec<Member> = current.iter().map(Edge::to_member).collect();
@@ -469,11 +486,11 @@ fn parse_members(members: &[Member]) -> Result<Vec<(Id, Option<Kind>)>, Error> {
         .collect()
 }
 
-pub(super) fn too_many_members() -> Error {
+pub(super) fn too_many_members(at_most: usize) -> Error {
     Error::Invalid(Invalid::new(
         ScimType::TooMany,
         format!(
-            "the answer would show more than {MEMBERS_SHOWN} members; leave them out with excludedAttributes=members, \
+            "the answer would show more than {at_most} members; leave them out with excludedAttributes=members, \
              and page through them by /Users?filter=groups.value eq \"<id of the group>\""
         ),
     ))

@@ -7,6 +7,9 @@
 //! By index the total is exact, so the first page of a filter that has to be evaluated is of a collection; where the
 //! total is known, and by cursor, where nobody asks for it, the filter is evaluated along the walk. Positions are keys,
 //! not counts: a resource that is there during a whole walk is shown exactly once, whatever comes and goes meanwhile.
+//!
+//! What one page goes through is bounded, by number and by time. Past the bound a page by index is refused; one by
+//! cursor is short, and walks through everything where keys lead to too much to collect.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -15,20 +18,26 @@ use scim::{
     Invalid, ScimType, filter::Predicate, id::Id, members::Member, projection::Projection, sort::Sort,
 };
 use serde_json::{Map, Value};
+use tokio::time::{Duration, Instant};
 
 use super::{
-    CONCURRENCY, Directory, Stored,
-    groups::{Edge, MEMBERS_SHOWN, reverse_edge, too_many_members},
+    CONCURRENCY, Directory, REQUEST_BUDGET, Stored,
+    groups::{Edge, reverse_edge, too_many_members},
     index::{INDEXED, Indexed},
     items::{Item, name, sort_key, text},
     keys::{self, Key, Kind, Partition},
-    plan::{Access, Lookup, Plan, ids_asked_of, plan},
+    plan::{Access, Asked, Lookup, Plan, plan},
     wire::{PAGE, Range},
 };
 use crate::Error;
 
-/// Resources that a filter without a key may be evaluated on in one request, and index entries that may be read.
+/// Resources that a filter without a key may be evaluated on in one request, index entries and memberships that may be
+/// collected, and resources that may be counted to.
 pub const SCAN_LIMIT: usize = 100_000;
+/// A request that has no more time than this left looks no further: what is left is for the answer.
+const TIME_KEPT: Duration = Duration::from_secs(5);
+/// Members that a page of groups shows: more would not fit into an answer, each by nothing but its id.
+const MEMBERS_LISTED: usize = 120_000;
 /// Resources that one page by cursor looks at: it may then be short, and says where to go on.
 const LOOKS_PER_PAGE: usize = 10_000;
 /// From so many resources on, a scan reads several ranges at once.
@@ -108,7 +117,7 @@ enum RowsOf {
 struct Found {
     position: String,
     id: Id,
-    /// What was read of it; read for the page where only its key is known, or a scan found more than is kept.
+    /// What was read of it; read for the page where only its key is known, or more was found than is kept.
     stored: Option<Stored>,
 }
 
@@ -130,19 +139,15 @@ impl Directory {
             && (plan.exact || known)
         {
             let counted = async {
-                Ok(match walk.rows {
-                    RowsOf::Edges if !known => Some(self.how_many_edges(request.kind, &walk).await?),
-                    _ => None,
-                })
+                let is_counted = request.filter.is_some() && !known;
+                Ok(if is_counted { Some(self.how_many(request.kind, &walk).await?) } else { None })
             };
             let listed = self.walk_to(request, &walk, plan.exact, begin, count);
             let (total, listed) = tokio::try_join!(counted, listed)?;
             return Ok(Listed { total, ..listed });
         }
-        let found = self.collect(request, plan).await?;
-        let total = Some(found.len() as u64);
-        let listed = self.slice(request, found, begin, count).await?;
-        Ok(Listed { total, ..listed })
+        let found = self.collect(request, plan, SCAN_LIMIT).await?;
+        self.slice(request, found.ok_or_else(|| too_many(request.kind))?, begin, count).await
     }
 
     /// The page of at most `count` resources that follows a position. It may be short: a page looks at about 10,000.
@@ -158,10 +163,18 @@ impl Directory {
         let plan = request.plan();
         if let Some(walk) = self.walk_of(request, &plan.access) {
             let filter = request.filter.as_ref().filter(|_| !plan.exact);
-            return self.walk(request, &walk, filter, after, count, LOOKS_PER_PAGE).await;
+            return self.walk(request, &walk, filter, after, count, Some(LOOKS_PER_PAGE)).await;
         }
-        let found = self.collect(request, plan).await?;
-        self.slice(request, found, Begin { after, skip: 0 }, count).await
+        let through_all = self.walk_of(request, &Access::Partition);
+        let at_most = if through_all.is_some() { LOOKS_PER_PAGE } else { SCAN_LIMIT };
+        match (self.collect(request, plan, at_most).await?, through_all) {
+            (Some(found), _) => self.slice(request, found, Begin { after, skip: 0 }, count).await,
+            (None, Some(walk)) => {
+                let filter = request.filter.as_ref();
+                self.walk(request, &walk, filter, after, count, Some(LOOKS_PER_PAGE)).await
+            }
+            (None, None) => Err(too_many(request.kind)),
+        }
     }
 
     /// The slice of a collection that a page is.
@@ -179,6 +192,7 @@ impl Directory {
         };
         let passed = found.iter().take_while(|found| is_before(found)).count();
         let skip = usize::try_from(begin.skip).unwrap_or(usize::MAX).min(found.len() - passed);
+        let total = Some(found.len() as u64);
         let mut left = found.into_iter().skip(passed + skip);
         let page: Vec<Found> = left.by_ref().take(count).collect();
         let last = page.last().map(|last| last.position.clone());
@@ -188,6 +202,7 @@ impl Directory {
             last,
             more: left.next().is_some(),
             skipped: skip as u64,
+            total,
             ..Listed::default()
         })
     }
@@ -202,24 +217,31 @@ impl Directory {
                 Access::Created(from, to) => {
                     (self.keys.resources(kind), Some(Id::made_between(*from, *to)), RowsOf::Resources)
                 }
-                Access::MembersOf(group) => {
-                    (self.keys.members(Id::parse(group)?.as_str()), None, RowsOf::Edges)
+                Access::Lookups(_) => {
+                    (self.keys.members(Id::parse(access.members_of()?)?.as_str()), None, RowsOf::Edges)
                 }
-                Access::Lookups(_) | Access::Entries { .. } => return None,
+                Access::Entries { .. } => return None,
             }
-        } else if *access == Access::Partition {
-            (self.keys.index(kind, request.index_of_order()?.name), None, RowsOf::Entries)
         } else {
-            return None;
+            let index = request.index_of_order()?;
+            let between = match access {
+                Access::Partition => None,
+                Access::Entries { indexed, between } if *indexed == index => Some(between.clone()),
+                _ => return None,
+            };
+            (self.keys.index(kind, index.name), between, RowsOf::Entries)
         };
         Some(Walk { partition, between, backward, rows })
     }
 
-    /// How many of the edges of a walk are of that kind.
-    async fn how_many_edges(&self, kind: Kind, walk: &Walk) -> Result<u64, Error> {
-        let edges = self.settled(|| self.query_all(Range::all(&walk.partition))).await?;
-        let of_kind = |edge: &&Item| text(edge, name::KIND).ok() == Some(kind.word());
-        Ok(edges.iter().filter(of_kind).count() as u64)
+    /// How many of the rows of a walk lead to resources of that kind.
+    async fn how_many(&self, kind: Kind, walk: &Walk) -> Result<u64, Error> {
+        let to_the_end = || self.skip(kind, walk, None, u64::MAX);
+        let (passed, _) = match walk.rows {
+            RowsOf::Edges => self.settled(to_the_end).await?,
+            _ => to_the_end().await?,
+        };
+        Ok(passed)
     }
 
     /// The page of a walk by index.
@@ -233,6 +255,9 @@ impl Directory {
     ) -> Result<Listed, Error> {
         let filter = request.filter.as_ref().filter(|_| !exact);
         let Begin { mut after, skip } = begin;
+        if skip > SCAN_LIMIT as u64 {
+            return Err(too_many(request.kind));
+        }
         if skip > 0 {
             let (skipped, position) = self.skip(request.kind, walk, after, skip).await?;
             // Nothing follows.
@@ -243,7 +268,7 @@ impl Directory {
         }
         let before = after.clone();
         // Whoever counted it was within the budget.
-        let listed = self.walk(request, walk, filter, after, count, usize::MAX).await?;
+        let listed = self.walk(request, walk, filter, after, count, None).await?;
         Ok(Listed { before, skipped: skip, ..listed })
     }
 
@@ -282,10 +307,14 @@ impl Directory {
             if after.is_none() {
                 return Ok((skip - left as u64, None));
             }
+            if self.is_late() {
+                return Err(too_many(kind));
+            }
         }
     }
 
-    /// Up to `count` resources of a walk that meet the filter.
+    /// Up to `count` resources of a walk that meet the filter; fewer where it may be short, and there were so many `looks`
+    /// or no more time.
     async fn walk(
         &self,
         request: &ListRequest<'_>,
@@ -293,7 +322,7 @@ impl Directory {
         filter: Option<&Predicate>,
         after: Option<String>,
         count: usize,
-        looks: usize,
+        looks: Option<usize>,
     ) -> Result<Listed, Error> {
         if walk.rows == RowsOf::Edges {
             // Edges are what pending changes leave half done.
@@ -314,7 +343,8 @@ impl Directory {
             }
             looked += rows.items.len();
             let stored = self.load_all(request.kind, found).await?;
-            for (position, stored) in self.matching(request, filter, stored).await? {
+            let follow_one_another = walk.rows == RowsOf::Resources;
+            for (position, stored) in self.matching(request, filter, stored, follow_one_another).await? {
                 if page.len() == count {
                     break 'page true;
                 }
@@ -323,42 +353,75 @@ impl Directory {
             }
             match rows.next {
                 None => break false,
-                Some(next) if looked >= looks => {
+                Some(next) if looks.is_some_and(|looks| looked >= looks || self.is_late()) => {
                     last = Some(sort_key(&next)?.to_owned());
                     break true;
                 }
+                Some(_) if self.is_late() => return Err(too_many(request.kind)),
                 next => after = next,
             }
         };
         Ok(Listed { resources: self.show(request, page).await?, last, more, ..Listed::default() })
     }
 
-    /// Every resource that matches, in order.
-    async fn collect(&self, request: &ListRequest<'_>, plan: Plan<'_>) -> Result<Vec<Found>, Error> {
+    /// Every resource that matches, in order; `None` if there is more than so much to look at, or no time to.
+    async fn collect(
+        &self,
+        request: &ListRequest<'_>,
+        plan: Plan<'_>,
+        at_most: usize,
+    ) -> Result<Option<Vec<Found>>, Error> {
         let filter = request.filter.as_ref().filter(|_| !plan.exact);
-        let mut found = match plan.access {
-            Access::Partition => self.scan(request, filter, None).await?,
-            Access::Created(from, to) => self.scan(request, filter, Some(Id::made_between(from, to))).await?,
-            access => {
-                let mut ids = self.ids(request.kind, access).await?;
-                ids.sort_unstable();
-                ids.dedup();
-                let found: Vec<Found> =
-                    ids.into_iter().map(|id| Found { position: id.to_string(), id, stored: None }).collect();
-                if filter.is_none() && request.is_in_order_of_creation() {
-                    found
-                } else {
-                    let stored = self.load_all(request.kind, found).await?;
-                    let matching = self.matching(request, filter, stored).await?;
-                    matching.into_iter().map(|(_, stored)| request.found(stored)).collect()
+        let found = match plan.access {
+            Access::Partition => self.scan(request, filter, None, at_most).await?,
+            Access::Created(from, to) => {
+                self.scan(request, filter, Some(Id::made_between(from, to)), at_most).await?
+            }
+            Access::Lookups(lookups) => match self.look_up_all(request.kind, lookups, at_most).await? {
+                Some(ids) => self.sift(request, filter, ids).await?,
+                None => None,
+            },
+            Access::Entries { indexed, between } => {
+                match self.entry_ids(request.kind, indexed, between, at_most).await? {
+                    Some(ids) => self.sift(request, filter, ids).await?,
+                    None => None,
                 }
             }
         };
+        let Some(mut found) = found else { return Ok(None) };
         found.sort_unstable_by(|a, b| a.position.cmp(&b.position));
         if request.is_descending() {
             found.reverse();
         }
-        Ok(found)
+        Ok(Some(found))
+    }
+
+    /// Reads the resources of these ids, so many at a time, and keeps what matches.
+    async fn sift(
+        &self,
+        request: &ListRequest<'_>,
+        filter: Option<&Predicate>,
+        mut ids: Vec<Id>,
+    ) -> Result<Option<Vec<Found>>, Error> {
+        ids.sort_unstable();
+        ids.dedup();
+        let unread = |id: &Id| Found { position: id.to_string(), id: id.clone(), stored: None };
+        if filter.is_none() && request.is_in_order_of_creation() {
+            return Ok(Some(ids.iter().map(unread).collect()));
+        }
+        let mut found = Vec::new();
+        for chunk in ids.chunks(PAGE) {
+            if self.is_late() {
+                return Ok(None);
+            }
+            let stored = self.load_all(request.kind, chunk.iter().map(unread).collect()).await?;
+            let matching = self.matching(request, filter, stored, false).await?;
+            found.extend(matching.into_iter().map(|(_, stored)| request.found(stored)));
+            if ids.len() > PAGE {
+                found.iter_mut().for_each(Found::forget);
+            }
+        }
+        Ok(Some(found))
     }
 
     /// Reads the partition, or a range of it, and keeps what matches.
@@ -367,20 +430,21 @@ impl Directory {
         request: &ListRequest<'_>,
         filter: Option<&Predicate>,
         between: Option<(String, String)>,
-    ) -> Result<Vec<Found>, Error> {
+        at_most: usize,
+    ) -> Result<Option<Vec<Found>>, Error> {
         let partition = self.keys.resources(request.kind);
         let there_are = self.counts(&[request.kind]).await?.there_are;
-        if between.is_none() && there_are > SCAN_LIMIT as u64 {
-            return Err(too_many(request.kind));
+        if between.is_none() && there_are > at_most as u64 {
+            return Ok(None);
         }
         let ranges = match between {
             None if there_are >= PARALLEL_FROM => self.ranges(&partition).await?,
             between => vec![between],
         };
-        let scans: Vec<_> =
-            ranges.into_iter().map(|between| self.scan_range(request, filter, &partition, between)).collect();
-        let found: Vec<Vec<Found>> = stream::iter(scans).buffered(CONCURRENCY).try_collect().await?;
-        Ok(found.into_iter().flatten().collect())
+        let scan = |between| self.scan_range(request, filter, &partition, between, at_most);
+        let scans: Vec<_> = ranges.into_iter().map(scan).collect();
+        let found: Vec<Option<Vec<Found>>> = stream::iter(scans).buffered(CONCURRENCY).try_collect().await?;
+        Ok(found.into_iter().collect::<Option<Vec<_>>>().map(|found| found.into_iter().flatten().collect()))
     }
 
     async fn scan_range(
@@ -389,24 +453,28 @@ impl Directory {
         filter: Option<&Predicate>,
         partition: &Partition,
         between: Option<(String, String)>,
-    ) -> Result<Vec<Found>, Error> {
+        at_most: usize,
+    ) -> Result<Option<Vec<Found>>, Error> {
         let mut found = Vec::new();
         let mut after = None;
         let mut looked = 0;
         loop {
             let rows = self.query(Range::within(partition, between.clone()).after(after)).await?;
             looked += rows.items.len();
-            if looked > SCAN_LIMIT {
-                return Err(too_many(request.kind));
+            if looked > at_most {
+                return Ok(None);
             }
             let stored = rows.items.iter().map(|item| Ok((String::new(), Stored::from_item(item)?)));
-            let matching = self.matching(request, filter, stored.collect::<Result<_, Error>>()?).await?;
-            // The documents of a large scan would not fit into memory: those of the page are read again.
-            let kept = |(_, stored)| Found { stored: None, ..request.found(stored) };
-            found.extend(matching.into_iter().map(kept));
+            let stored = stored.collect::<Result<_, Error>>()?;
+            for (_, stored) in self.matching(request, filter, stored, true).await? {
+                let mut matching = request.found(stored);
+                matching.forget();
+                found.push(matching);
+            }
             match rows.next {
-                Some(next) => after = Some(next),
-                None => return Ok(found),
+                None => return Ok(Some(found)),
+                Some(_) if self.is_late() => return Ok(None),
+                next => after = next,
             }
         }
     }
@@ -428,44 +496,61 @@ impl Directory {
         Ok((0..PARALLEL_RANGES).map(range).collect())
     }
 
-    /// The ids that keys lead to.
-    async fn ids(&self, kind: Kind, access: Access<'_>) -> Result<Vec<Id>, Error> {
-        match access {
-            Access::Lookups(lookups) => {
-                let reads: Vec<_> = lookups.into_iter().map(|lookup| self.look_up(kind, lookup)).collect();
-                let ids: Vec<Vec<Id>> = stream::iter(reads).buffered(CONCURRENCY).try_collect().await?;
-                Ok(ids.into_iter().flatten().collect())
+    /// The ids that keys lead to, unless they are too many.
+    async fn look_up_all(
+        &self,
+        kind: Kind,
+        lookups: Vec<Lookup<'_>>,
+        at_most: usize,
+    ) -> Result<Option<Vec<Id>>, Error> {
+        let reads: Vec<_> = lookups.into_iter().map(|lookup| self.look_up(kind, lookup, at_most)).collect();
+        let mut reads = stream::iter(reads).buffered(CONCURRENCY);
+        let mut ids = Vec::new();
+        while let Some(found) = reads.try_next().await? {
+            match found {
+                Some(found) if ids.len() + found.len() <= at_most => ids.extend(found),
+                _ => return Ok(None),
             }
-            Access::Entries { indexed, between } => self.entry_ids(kind, indexed, between).await,
-            Access::MembersOf(group) => match Id::parse(group) {
-                Some(group) => {
-                    let edges: Vec<Edge> = self.settled(|| self.edges(&group)).await?;
-                    Ok(edges.into_iter().filter(|edge| edge.kind == kind).map(|edge| edge.member).collect())
-                }
-                None => Ok(Vec::new()),
-            },
-            Access::Created(..) | Access::Partition => Ok(Vec::new()),
         }
+        Ok(Some(ids))
     }
 
-    async fn look_up(&self, kind: Kind, lookup: Lookup<'_>) -> Result<Vec<Id>, Error> {
+    async fn look_up(
+        &self,
+        kind: Kind,
+        lookup: Lookup<'_>,
+        at_most: usize,
+    ) -> Result<Option<Vec<Id>>, Error> {
         match lookup {
-            Lookup::Id(id) => Ok(Id::parse(id).into_iter().collect()),
+            Lookup::Id(id) => Ok(Some(Id::parse(id).into_iter().collect())),
             // A value that no entry can have: DynamoDB would refuse to look it up.
-            Lookup::Entry(_, value) if value.is_empty() || value.len() > keys::MAX_KEY => Ok(Vec::new()),
+            Lookup::Entry(_, value) if value.is_empty() || value.len() > keys::MAX_KEY => {
+                Ok(Some(Vec::new()))
+            }
             Lookup::Entry(indexed, value) if indexed.unique => {
                 let entry = self.get(&self.keys.index(kind, indexed.name).key(value)).await?;
-                entry.iter().map(entry_id).collect()
+                entry.iter().map(entry_id).collect::<Result<_, _>>().map(Some)
             }
             // With an id behind it, a value is shorter than that.
-            Lookup::Entry(_, value) if value.len() == keys::MAX_KEY => Ok(Vec::new()),
-            Lookup::Entry(indexed, value) => self.entry_ids(kind, indexed, keys::index_range(value)).await,
-            Lookup::GroupsOf(member) => match Id::parse(member) {
-                Some(member) => {
-                    Ok(self.groups_of(&member).await?.iter().filter_map(|id| Id::parse(id)).collect())
-                }
-                None => Ok(Vec::new()),
-            },
+            Lookup::Entry(_, value) if value.len() == keys::MAX_KEY => Ok(Some(Vec::new())),
+            Lookup::Entry(indexed, value) => {
+                self.entry_ids(kind, indexed, keys::index_range(value), at_most).await
+            }
+            Lookup::GroupsOf(id) => {
+                let Some(id) = Id::parse(id) else { return Ok(Some(Vec::new())) };
+                let groups = self.settled(|| self.reverse_edges(id.as_str())).await?;
+                Ok(Some(groups.iter().filter_map(|id| Id::parse(id)).collect()))
+            }
+            Lookup::MembersOf(id) => {
+                let Some(id) = Id::parse(id) else { return Ok(Some(Vec::new())) };
+                let partition = self.keys.members(id.as_str());
+                let edges = || self.gather(Range::all(&partition), at_most, Edge::from_item);
+                let edges = self.settled(edges).await?;
+                let of_kind = |edges: Vec<Edge>| {
+                    edges.into_iter().filter(|edge| edge.kind == kind).map(|edge| edge.member).collect()
+                };
+                Ok(edges.map(of_kind))
+            }
         }
     }
 
@@ -474,24 +559,38 @@ impl Directory {
         kind: Kind,
         indexed: &Indexed,
         between: (String, String),
-    ) -> Result<Vec<Id>, Error> {
+        at_most: usize,
+    ) -> Result<Option<Vec<Id>>, Error> {
         let partition = self.keys.index(kind, indexed.name);
-        let range = Range::between(&partition, between);
-        let mut ids = Vec::new();
+        self.gather(Range::between(&partition, between), at_most, entry_id).await
+    }
+
+    /// Each item of a range as it is read; `None` if there are more than so many, or no time for them.
+    async fn gather<T>(
+        &self,
+        range: Range<'_>,
+        at_most: usize,
+        read: impl Fn(&Item) -> Result<T, Error>,
+    ) -> Result<Option<Vec<T>>, Error> {
+        let mut all = Vec::new();
         let mut after = None;
         loop {
             let rows = self.query(range.clone().after(after)).await?;
-            for entry in &rows.items {
-                ids.push(entry_id(entry)?);
-            }
-            if ids.len() > SCAN_LIMIT {
-                return Err(too_many(kind));
+            for item in &rows.items {
+                all.push(read(item)?);
             }
             match rows.next {
-                Some(next) => after = Some(next),
-                None => return Ok(ids),
+                _ if all.len() > at_most => return Ok(None),
+                None => return Ok(Some(all)),
+                Some(_) if self.is_late() => return Ok(None),
+                next => after = next,
             }
         }
+    }
+
+    /// Whether it is time to answer, whatever is left to look at.
+    fn is_late(&self) -> bool {
+        self.deadline.saturating_duration_since(Instant::now()) < TIME_KEPT
     }
 
     /// What was found, read. Who was deleted in the meantime is left out.
@@ -515,26 +614,52 @@ impl Directory {
         Ok(loaded.collect())
     }
 
-    /// Those that meet the filter.
+    /// Those that meet the filter. Where they are all there are between the first and the last, `follow_one_another`.
     async fn matching(
         &self,
         request: &ListRequest<'_>,
         filter: Option<&Predicate>,
         stored: Vec<(String, Stored)>,
+        follow_one_another: bool,
     ) -> Result<Vec<(String, Stored)>, Error> {
         let Some(filter) = filter else { return Ok(stored) };
-        if !filter.mentions(request.kind.extra()) {
+        let meet = if filter.mentions(request.kind.extra()) {
+            self.settled(|| self.meet(request, filter, &stored, follow_one_another)).await?
+        } else {
             let meets = |(_, stored): &(String, Stored)| filter.matches(&request.shown(stored, &Extra::None));
-            return Ok(stored.into_iter().filter(meets).collect());
-        }
-        let resources = || stored.iter().map(|(_, stored)| stored);
-        let extras = match ids_asked_of(request.kind.extra(), filter) {
-            Some(ids) => self.settled(|| self.extras_among(request.kind, resources(), &ids)).await?,
-            None => self.settled(|| self.extras(request.kind, resources())).await?,
+            stored.iter().map(meets).collect()
         };
-        let with_extra = stored.into_iter().zip(extras);
-        let meets = with_extra.filter(|((_, stored), extra)| filter.matches(&request.shown(stored, extra)));
-        Ok(meets.map(|(stored, _)| stored).collect())
+        let with_verdict = stored.into_iter().zip(meet);
+        Ok(with_verdict.filter_map(|(stored, meets)| meets.then_some(stored)).collect())
+    }
+
+    /// Whether each meets a filter on memberships. Those of one resource are forgotten before the next one's are read: a
+    /// page of groups may have any number.
+    async fn meet(
+        &self,
+        request: &ListRequest<'_>,
+        filter: &Predicate,
+        stored: &[(String, Stored)],
+        follow_one_another: bool,
+    ) -> Result<Vec<bool>, Error> {
+        let kind = request.kind;
+        let meets = |stored: &Stored, extra: &Extra| filter.matches(&request.shown(stored, extra));
+        if kind == Kind::User && follow_one_another {
+            let extras = self.groups_of_range(stored.iter().map(|(_, stored)| &stored.id)).await?;
+            return Ok(stored.iter().zip(&extras).map(|((_, stored), extra)| meets(stored, extra)).collect());
+        }
+        let asked = Asked::of(kind.extra(), filter);
+        let reads: Vec<_> = stored
+            .iter()
+            .map(async |(_, stored)| {
+                let extra = match &asked {
+                    Some(asked) => Some(self.extra_asked(kind, &stored.id, asked).await?),
+                    None => self.extra(kind, &stored.id, SCAN_LIMIT).await?,
+                };
+                Ok(meets(stored, &extra.ok_or_else(|| too_many(kind))?))
+            })
+            .collect();
+        stream::iter(reads).buffered(CONCURRENCY).try_collect().await
     }
 
     async fn show(
@@ -551,7 +676,7 @@ impl Directory {
         let is_dense =
             request.kind == Kind::User && request.filter.is_none() && request.is_in_order_of_creation();
         let extras = if is_dense {
-            self.settled(|| self.groups_of_range(&stored)).await?
+            self.settled(|| self.groups_of_range(stored.iter().map(|user| &user.id))).await?
         } else {
             self.settled(|| self.extras(request.kind, stored.iter())).await?
         };
@@ -559,74 +684,79 @@ impl Directory {
     }
 
     /// The groups of each of these users, who are all there are between the first and the last.
-    async fn groups_of_range(&self, users: &[Stored]) -> Result<Vec<Extra>, Error> {
-        let ids = || users.iter().map(|user| user.id.as_str());
-        let (Some(first), Some(last)) = (ids().min(), ids().max()) else { return Ok(Vec::new()) };
+    async fn groups_of_range<'a>(
+        &self,
+        users: impl Iterator<Item = &'a Id> + Clone,
+    ) -> Result<Vec<Extra>, Error> {
+        let (Some(first), Some(last)) = (users.clone().min(), users.clone().max()) else {
+            return Ok(Vec::new());
+        };
         let partition = self.keys.reverse_edges();
-        let items = self.query_all(Range::between(&partition, keys::reverse_range(first, last))).await?;
+        let between = keys::reverse_range(first.as_str(), last.as_str());
+        let items = self.query_all(Range::between(&partition, between)).await?;
         let mut groups: HashMap<&str, Vec<String>> = HashMap::new();
         for item in &items {
             let (member, group) = reverse_edge(item)?;
             groups.entry(member).or_default().push(group.to_owned());
         }
-        Ok(ids().map(|id| Extra::Groups(groups.remove(id).unwrap_or_default())).collect())
+        Ok(users.map(|id| Extra::Groups(groups.remove(id.as_str()).unwrap_or_default())).collect())
     }
 
     /// The groups or members of each resource, in their order.
     async fn extras(&self, kind: Kind, stored: impl Iterator<Item = &Stored>) -> Result<Vec<Extra>, Error> {
-        let reads: Vec<_> = stored.map(|stored| self.extra(kind, &stored.id)).collect();
+        let reads: Vec<_> = stored.map(|stored| self.extra(kind, &stored.id, MEMBERS_LISTED)).collect();
         let mut reads = stream::iter(reads).buffered(CONCURRENCY);
         let mut extras = Vec::new();
         let mut members = 0;
         while let Some(extra) = reads.try_next().await? {
+            let extra = extra.ok_or_else(|| too_many_members(MEMBERS_LISTED))?;
             if let Extra::Members(shown) = &extra {
                 members += shown.len();
             }
-            if members > MEMBERS_SHOWN {
-                return Err(too_many_members());
+            if members > MEMBERS_LISTED {
+                return Err(too_many_members(MEMBERS_LISTED));
             }
             extras.push(extra);
         }
         Ok(extras)
     }
 
-    async fn extra(&self, kind: Kind, id: &Id) -> Result<Extra, Error> {
+    /// The groups or members of a resource; `None` if they are more than so many.
+    async fn extra(&self, kind: Kind, id: &Id, at_most: usize) -> Result<Option<Extra>, Error> {
         match kind {
-            Kind::User => Ok(Extra::Groups(self.reverse_edges(id.as_str()).await?)),
-            Kind::Group => self.shown_members(id).await.map(Extra::Members),
+            Kind::User => self.reverse_edges(id.as_str()).await.map(|groups| Some(Extra::Groups(groups))),
+            Kind::Group => {
+                let partition = self.keys.members(id.as_str());
+                let members = self.gather(Range::all(&partition), at_most, member).await?;
+                Ok(members.map(Extra::Members))
+            }
         }
     }
 
-    /// Of each resource, those groups or members that are among `ids`.
-    async fn extras_among(
-        &self,
-        kind: Kind,
-        stored: impl Iterator<Item = &Stored>,
-        ids: &[&str],
-    ) -> Result<Vec<Extra>, Error> {
+    /// Those groups or members of a resource that a filter asks for.
+    async fn extra_asked(&self, kind: Kind, id: &Id, asked: &Asked<'_>) -> Result<Extra, Error> {
+        let own = id.as_str();
+        let (partition, between) = match kind {
+            Kind::User => (self.keys.reverse_edges(), Some(keys::reverse_range(own, own))),
+            Kind::Group => (self.keys.members(own), None),
+        };
         // No key twice: DynamoDB refuses that.
-        let ids: BTreeSet<Id> = ids.iter().filter_map(|id| Id::parse(id)).collect();
-        let reads: Vec<_> = stored
-            .map(|stored| async {
-                let own = stored.id.as_str();
-                let keys: Vec<Key> = match kind {
-                    Kind::User => ids.iter().map(|id| self.keys.reverse_edge(own, id.as_str())).collect(),
-                    Kind::Group => ids.iter().map(|id| self.keys.edge(own, id.as_str())).collect(),
-                };
-                let items = self.get_all(&keys).await?;
-                match kind {
-                    Kind::User => {
-                        let groups = items.iter().map(|item| Ok(reverse_edge(item)?.1.to_owned()));
-                        groups.collect::<Result<_, Error>>().map(Extra::Groups)
-                    }
-                    Kind::Group => {
-                        let members = items.iter().map(|item| Ok(Edge::from_item(item)?.to_member()));
-                        members.collect::<Result<_, Error>>().map(Extra::Members)
-                    }
-                }
-            })
-            .collect();
-        stream::iter(reads).buffered(CONCURRENCY).try_collect().await
+        let ids: BTreeSet<Id> = asked.ids.iter().filter_map(|id| Id::parse(id)).collect();
+        let key = |id: &Id| match kind {
+            Kind::User => self.keys.reverse_edge(own, id.as_str()),
+            Kind::Group => self.keys.edge(own, id.as_str()),
+        };
+        let mut items = self.get_all(&ids.iter().map(key).collect::<Vec<_>>()).await?;
+        if asked.any && items.is_empty() {
+            items = self.query(Range::within(&partition, between).limit(1)).await?.items;
+        }
+        match kind {
+            Kind::User => {
+                let groups = items.iter().map(|item| Ok(reverse_edge(item)?.1.to_owned()));
+                groups.collect::<Result<_, Error>>().map(Extra::Groups)
+            }
+            Kind::Group => items.iter().map(member).collect::<Result<_, _>>().map(Extra::Members),
+        }
     }
 }
 
@@ -642,14 +772,12 @@ impl ListRequest<'_> {
 
     /// The resource at the position its order gives it: that of the walk there is in this order, if there is one.
     fn found(&self, stored: Stored) -> Found {
-        let position = match &self.sort {
-            Some(sort) if !sort.is_creation() => match self.index_of_order() {
-                Some(indexed) => indexed.sort_key(&stored.id, &stored.document),
-                None => {
-                    let key = sort.key(&self.shown(&stored, &Extra::None));
-                    Some(keys::index_entry(&key, false, &stored.id))
-                }
-            },
+        let position = match (&self.sort, self.index_of_order()) {
+            (_, Some(index)) => index.sort_key(&stored.id, &stored.document),
+            (Some(sort), None) if !sort.is_creation() => {
+                let key = sort.key(&self.shown(&stored, &Extra::None));
+                Some(keys::index_entry(&key, false, &stored.id))
+            }
             _ => None,
         };
         let position = position.unwrap_or_else(|| stored.id.to_string());
@@ -684,6 +812,11 @@ impl Walk {
 }
 
 impl Found {
+    /// Drops what was read: the documents of all that a large collection finds would not fit into memory.
+    fn forget(&mut self) {
+        self.stored = None;
+    }
+
     /// What an item of a walk stands for; `None` for a member of another kind.
     fn of_row(rows: RowsOf, kind: Kind, item: &Item) -> Result<Option<Self>, Error> {
         let position = sort_key(item)?.to_owned();
@@ -710,14 +843,20 @@ fn entry_id(entry: &Item) -> Result<Id, Error> {
     Id::parse(id).ok_or_else(|| Error::Internal("an index entry that cannot be read".to_owned()))
 }
 
+fn member(edge: &Item) -> Result<Member, Error> {
+    Ok(Edge::from_item(edge)?.to_member())
+}
+
 fn too_many(kind: Kind) -> Error {
     let indexed: Vec<&str> =
         INDEXED.iter().filter(|indexed| indexed.kind == kind).map(|indexed| indexed.name).collect();
     Error::Invalid(Invalid::new(
         ScimType::TooMany,
         format!(
-            "this query would have to look at more than {SCAN_LIMIT} resources; name one of the indexed attributes \
-             in the filter (id, meta.created, {}), or page with a cursor and without sortBy",
+            "this query would have to look at more resources than a request may: {SCAN_LIMIT}, or what {} s are enough \
+             for; name one of the indexed attributes in the filter (id, meta.created, {}), or page with a cursor and \
+             without sortBy",
+            REQUEST_BUDGET.saturating_sub(TIME_KEPT).as_secs(),
             indexed.join(", ")
         ),
     ))

@@ -14,6 +14,7 @@ mod index;
 mod items;
 mod keys;
 mod list;
+mod meter;
 mod orgs;
 mod pages;
 mod plan;
@@ -31,6 +32,7 @@ pub use groups::{Edited, MEMBERS_SHOWN};
 pub use items::Stored;
 pub use keys::Kind;
 pub use list::{Extra, ListRequest, Represent, SCAN_LIMIT};
+pub(crate) use meter::measured;
 pub use orgs::{KeyInfo, OrgInfo};
 pub use pages::{CursorPage, IndexPage, Query};
 pub use resources::Expected;
@@ -60,18 +62,18 @@ pub struct Store {
 impl Store {
     /// The store behind that client.
     #[must_use]
-    pub fn new(db: Client, tables: Tables, clock: Clock, entropy: Entropy) -> Self {
-        Self { db, tables, clock, entropy }
+    pub fn new(db: &Client, tables: Tables, clock: Clock, entropy: Entropy) -> Self {
+        Self { db: meter::metered(db), tables, clock, entropy }
     }
 
-    /// The caller's organisation, for one request: the request budget begins now.
+    /// The caller's organisation, for as long as the caller waits.
     #[must_use]
     pub fn directory(&self, caller: &Caller) -> Directory {
         Directory {
             store: self.clone(),
             caller: caller.clone(),
             keys: Keys::of(caller.org()),
-            deadline: Instant::now() + REQUEST_BUDGET,
+            deadline: caller.deadline(),
         }
     }
 

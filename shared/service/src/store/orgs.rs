@@ -5,11 +5,15 @@
 
 use std::{collections::BTreeSet, str::FromStr};
 
-use aws_sdk_dynamodb::{error::ProvideErrorMetadata, types::AttributeValue};
+use aws_sdk_dynamodb::{
+    config::http::HttpResponse,
+    error::{ProvideErrorMetadata, SdkError},
+    types::AttributeValue,
+};
 use tokio::time::Instant;
 
 use super::{
-    REQUEST_BUDGET, Store,
+    Store,
     items::{Item, sort_key, text},
     keys::{KEY_PREFIX, Key, Keys, ORG_PREFIX, PK, SETTINGS},
     resources::string,
@@ -170,18 +174,23 @@ impl Store {
         applied(update.send().await.map(|_| ()))
     }
 
-    /// Who presents this key.
+    /// Who presents this key, and waits until then.
     ///
     /// # Errors
     /// [`Error::Unauthorized`] if nobody gave it out or it was revoked, [`Error::Forbidden`] if its organisation has
     /// SCIM switched off, [`Error::Unavailable`] if that cannot be found out: a client never hears 401 for that.
-    pub async fn authenticate(&self, key: &ApiKey, peppers: &Peppers) -> Result<Caller, Error> {
+    pub async fn authenticate(
+        &self,
+        key: &ApiKey,
+        peppers: &Peppers,
+        deadline: Instant,
+    ) -> Result<Caller, Error> {
         let org = key.org();
         let candidates = [Some(&peppers.current), peppers.previous.as_ref()];
         let mut wanted: Vec<Key> =
             candidates.into_iter().flatten().map(|pepper| Keys::api_key(org, &key.digest(pepper))).collect();
         wanted.push(Keys::settings(org));
-        let items = self.get_all(&self.tables.keys, &wanted, None, Instant::now() + REQUEST_BUDGET).await?;
+        let items = self.get_all(&self.tables.keys, &wanted, None, deadline).await?;
         let mut info = None;
         let mut settings = None;
         for item in &items {
@@ -197,7 +206,7 @@ impl Store {
             (Some(_), Some(OrgInfo { enabled: false, .. })) => {
                 Err(Error::Forbidden(format!("SCIM is switched off for the organisation {org}")))
             }
-            (Some(info), Some(_)) => Ok(Caller::new(org.clone(), info.id, info.scopes)),
+            (Some(info), Some(_)) => Ok(Caller::new(org.clone(), info.id, info.scopes, deadline)),
             _ => Err(Error::Unauthorized(
                 "this key is not known; check that the whole key was pasted and that it is for this region"
                     .to_owned(),
@@ -240,9 +249,7 @@ fn key_id(digest: &str) -> String {
 }
 
 /// Whether a conditional write was carried out.
-fn applied<E: ProvideErrorMetadata, R>(
-    sent: Result<(), aws_sdk_dynamodb::error::SdkError<E, R>>,
-) -> Result<bool, Error> {
+fn applied<E: ProvideErrorMetadata>(sent: Result<(), SdkError<E, HttpResponse>>) -> Result<bool, Error> {
     match sent {
         Ok(()) => Ok(true),
         Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(false),

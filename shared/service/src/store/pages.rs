@@ -16,7 +16,7 @@ use super::{
     Directory,
     bookmarks::{Bookmark, Place},
     keys::Kind,
-    list::{Begin, ListRequest},
+    list::{Begin, ListRequest, Listed},
 };
 use crate::Error;
 
@@ -40,6 +40,8 @@ pub struct IndexPage {
 /// A page by cursor.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CursorPage {
+    /// How many resources match, where that is known without looking at more than the page.
+    pub total: Option<u64>,
     /// The resources of the page, as they are answered.
     pub resources: Vec<Map<String, Value>>,
     /// The cursor of the next page, if there may be one.
@@ -89,12 +91,16 @@ impl Directory {
         };
         let found = async {
             if count == 0 && !query.is_filtered() {
-                return Ok((None, Found::default()));
+                return Ok((None, Some(Found::default())));
             }
             let here = if start_index == 1 { None } else { self.bookmark(&query.name, start_index).await? };
             let here = here.map(|(bookmark, _)| bookmark);
+            // Where no page led to is counted to, unless the total says that nothing is there.
+            if here.is_none() && start_index > 1 && !query.is_filtered() {
+                return Ok((None, None));
+            }
             let found = self.find(query, here.as_ref(), start_index, count).await?;
-            Ok((here, found))
+            Ok((here, Some(found)))
         };
         // On another walk the next one is nearly always there again. Most filters find all they can on one page.
         let next_index = start_index + count as u64;
@@ -105,11 +111,14 @@ impl Directory {
                 self.bookmark(&query.name, next_index).await
             }
         };
-        let (counts, next, (here, mut found)) = tokio::try_join!(counts, next, found)?;
+        let (counts, next, (here, found)) = tokio::try_join!(counts, next, found)?;
         let gone = here.and_then(|here| here.gone);
-        if gone.is_some() && gone != counts.map(|counts| counts.gone) {
-            found = self.find(query, None, start_index, count).await?;
-        }
+        let is_right = gone.is_none() || gone == counts.map(|counts| counts.gone);
+        let found = match found.filter(|_| is_right) {
+            Some(found) => found,
+            None if counts.is_some_and(|counts| start_index > counts.there_are) => Found::default(),
+            None => self.find(query, None, start_index, count).await?,
+        };
         let mut total = counts.map_or(found.total, |counts| counts.there_are);
         let shown = found.resources.len() as u64;
         if shown > 0 {
@@ -185,25 +194,39 @@ impl Directory {
             Some(cursor) => Some(self.follow_cursor(&query.name, cursor).await?),
             None => None,
         };
-        let (kind, mut after) = begin.map_or((None, None), |place| (Some(place.kind), place.after));
-        let mut resources = Vec::new();
-        let mut next = None;
-        for part in query.parts.iter().skip_while(|part| kind.is_some_and(|kind| part.kind != kind)) {
-            if resources.len() == count {
-                next = Some(Place { kind: part.kind, after: None });
-                break;
-            }
-            let listed = self.list_by_cursor(part, after.take(), count - resources.len()).await?;
-            resources.extend(listed.resources);
-            if listed.more {
-                next = Some(Place { kind: part.kind, after: listed.last });
-                break;
-            }
-        }
+        let counts = async {
+            if query.is_filtered() { Ok(None) } else { self.counts(&query.kinds()).await.map(Some) }
+        };
+        let (counts, (listed, next)) = tokio::try_join!(counts, self.find_from(query, begin, count))?;
         let next = match next {
             Some(place) => Some(self.leave_cursor(&query.name, place).await?),
             None => None,
         };
-        Ok(CursorPage { resources, next })
+        let total = counts.map(|counts| counts.there_are).or(listed.total);
+        Ok(CursorPage { total, resources: listed.resources, next })
+    }
+
+    /// What is at that place, and where to go on.
+    async fn find_from(
+        &self,
+        query: &Query<'_>,
+        begin: Option<Place>,
+        count: usize,
+    ) -> Result<(Listed, Option<Place>), Error> {
+        let (kind, mut after) = begin.map_or((None, None), |place| (Some(place.kind), place.after));
+        let mut page = Listed::default();
+        for part in query.parts.iter().skip_while(|part| kind.is_some_and(|kind| part.kind != kind)) {
+            if page.resources.len() == count {
+                return Ok((page, Some(Place { kind: part.kind, after: None })));
+            }
+            let listed = self.list_by_cursor(part, after.take(), count - page.resources.len()).await?;
+            page.resources.extend(listed.resources);
+            // Of several kinds, others may be on other pages.
+            page.total = listed.total.filter(|_| query.parts.len() == 1);
+            if listed.more {
+                return Ok((page, Some(Place { kind: part.kind, after: listed.last })));
+            }
+        }
+        Ok((page, None))
     }
 }

@@ -23,15 +23,13 @@ pub(super) enum Access<'a> {
         /// The ends.
         between: (String, String),
     },
-    /// Users: those who are members of this group.
-    MembersOf(&'a str),
     /// Those created between these times, in milliseconds since 1970, both included.
     Created(u64, u64),
     /// All of them.
     Partition,
 }
 
-/// A key that leads to few resources.
+/// A key that leads to resources.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Lookup<'a> {
     /// The resource of this id.
@@ -40,6 +38,8 @@ pub(super) enum Lookup<'a> {
     Entry(&'static Indexed, &'a str),
     /// Groups: those this resource is a member of.
     GroupsOf(&'a str),
+    /// Users: those who are members of this group, who may be many.
+    MembersOf(&'a str),
 }
 
 /// How to find what a filter matches.
@@ -53,16 +53,72 @@ pub(super) struct Plan<'a> {
 /// Later than any resource.
 const FOREVER: u64 = (1 << 48) - 1;
 
-impl Access<'_> {
-    /// Cheapest first.
+impl<'a> Access<'a> {
+    /// Cheapest first: a few keys, a range of an index, members, a range of time, everything. A filter has at most 200
+    /// terms.
     fn rank(&self) -> usize {
         match self {
-            Self::Lookups(lookups) => lookups.len(),
+            Self::Lookups(lookups) => lookups.iter().map(Lookup::rank).sum(),
             Self::Entries { .. } => 1_000,
-            Self::MembersOf(_) => 1_001,
-            Self::Created(..) => 1_002,
-            Self::Partition => 1_003,
+            Self::Created(..) => 1_000_000,
+            Self::Partition => usize::MAX,
         }
+    }
+
+    /// Where to find what both lead to: either will do, and two ranges of one order are one.
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Created(from, to), Self::Created(begin, end)) => {
+                let (from, to) = (from.max(begin), to.min(end));
+                if from > to { Self::nothing() } else { Self::Created(from, to) }
+            }
+            // Of several values, one may be in the one range and another in the other.
+            (Self::Entries { indexed, between }, Self::Entries { indexed: same, between: other })
+                if indexed == same && indexed.single_valued =>
+            {
+                let between = (between.0.max(other.0), between.1.min(other.1));
+                if between.0 > between.1 { Self::nothing() } else { Self::Entries { indexed, between } }
+            }
+            (this, other) => {
+                if other.rank() < this.rank() {
+                    other
+                } else {
+                    this
+                }
+            }
+        }
+    }
+
+    /// Where to find what either leads to, which pays only while both are look-ups.
+    fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Lookups(mut lookups), Self::Lookups(others)) => {
+                lookups.extend(others);
+                Self::Lookups(lookups)
+            }
+            _ => Self::Partition,
+        }
+    }
+
+    fn nothing() -> Self {
+        Self::Lookups(Vec::new())
+    }
+
+    /// The group whose members it leads to, and nowhere else.
+    pub(super) fn members_of(&self) -> Option<&'a str> {
+        match self {
+            Self::Lookups(lookups) => match lookups.as_slice() {
+                [Lookup::MembersOf(group)] => Some(group),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+impl Lookup<'_> {
+    fn rank(&self) -> usize {
+        if matches!(self, Self::MembersOf(_)) { 1_001 } else { 1 }
     }
 }
 
@@ -71,7 +127,10 @@ pub(super) fn plan(kind: Kind, filter: &Predicate) -> Plan<'_> {
     let access = access(kind, filter);
     let exact = match (&access, filter) {
         // An edge is a membership, and an entry of a single-valued attribute is its value.
-        (Access::MembersOf(_), Predicate::Compare { .. }) => true,
+        (Access::Lookups(lookups), filter) => {
+            lookups.iter().all(|lookup| matches!(lookup, Lookup::MembersOf(_)))
+                && is_any_of_comparisons(filter)
+        }
         (Access::Entries { indexed, .. }, Predicate::Compare { operator, .. }) => {
             indexed.single_valued && *operator == Operator::Sw
         }
@@ -80,10 +139,19 @@ pub(super) fn plan(kind: Kind, filter: &Predicate) -> Plan<'_> {
     Plan { access, exact }
 }
 
+/// Whether it says nothing but comparisons, of which one has to hold: what their keys lead to is then what matches.
+fn is_any_of_comparisons(filter: &Predicate) -> bool {
+    match filter {
+        Predicate::Compare { .. } => true,
+        Predicate::Or(parts) => parts.iter().all(is_any_of_comparisons),
+        _ => false,
+    }
+}
+
 fn access(kind: Kind, filter: &Predicate) -> Access<'_> {
     match filter {
-        Predicate::And(parts) => cheapest(parts.iter().map(|part| access(kind, part))),
-        Predicate::Or(parts) => union(parts.iter().map(|part| access(kind, part))),
+        Predicate::And(parts) => all_of(parts.iter().map(|part| access(kind, part))),
+        Predicate::Or(parts) => any_of(parts.iter().map(|part| access(kind, part))),
         Predicate::Compare { place, sub, operator, operand } if place.extension.is_none() => {
             comparison(kind, &place.name, sub.map_or("value", |sub| sub.name), *operator, operand)
         }
@@ -97,8 +165,8 @@ fn access(kind: Kind, filter: &Predicate) -> Access<'_> {
 /// The access of what is between the brackets of `attribute[…]`.
 fn element<'a>(kind: Kind, attribute: &str, filter: &'a Predicate) -> Access<'a> {
     match filter {
-        Predicate::And(parts) => cheapest(parts.iter().map(|part| element(kind, attribute, part))),
-        Predicate::Or(parts) => union(parts.iter().map(|part| element(kind, attribute, part))),
+        Predicate::And(parts) => all_of(parts.iter().map(|part| element(kind, attribute, part))),
+        Predicate::Or(parts) => any_of(parts.iter().map(|part| element(kind, attribute, part))),
         Predicate::Compare { place, operator, operand, .. } => {
             comparison(kind, attribute, &place.name, *operator, operand)
         }
@@ -106,21 +174,12 @@ fn element<'a>(kind: Kind, attribute: &str, filter: &'a Predicate) -> Access<'a>
     }
 }
 
-/// Any one part will do: all of them have to hold.
-fn cheapest<'a>(parts: impl Iterator<Item = Access<'a>>) -> Access<'a> {
-    parts.min_by_key(Access::rank).unwrap_or(Access::Partition)
+fn all_of<'a>(parts: impl Iterator<Item = Access<'a>>) -> Access<'a> {
+    parts.reduce(Access::and).unwrap_or(Access::Partition)
 }
 
-/// Every part is needed, which pays only while all of them are look-ups.
-fn union<'a>(parts: impl Iterator<Item = Access<'a>>) -> Access<'a> {
-    let mut all = Vec::new();
-    for part in parts {
-        match part {
-            Access::Lookups(lookups) => all.extend(lookups),
-            _ => return Access::Partition,
-        }
-    }
-    Access::Lookups(all)
+fn any_of<'a>(parts: impl Iterator<Item = Access<'a>>) -> Access<'a> {
+    parts.reduce(Access::or).unwrap_or(Access::Partition)
 }
 
 fn comparison<'a>(
@@ -135,7 +194,9 @@ fn comparison<'a>(
         (Kind::Group, "members", "value", Operator::Eq, Operand::Text(id)) => {
             Access::Lookups(vec![Lookup::GroupsOf(id)])
         }
-        (Kind::User, "groups", "value", Operator::Eq, Operand::Text(id)) => Access::MembersOf(id),
+        (Kind::User, "groups", "value", Operator::Eq, Operand::Text(id)) => {
+            Access::Lookups(vec![Lookup::MembersOf(id)])
+        }
         (_, "meta", "created", _, Operand::Time(time)) => created(operator, *time),
         (_, _, _, _, Operand::Text(value)) => indexed(kind, attribute)
             .or_else(|| indexed(kind, &format!("{attribute}.{sub}")))
@@ -174,35 +235,53 @@ fn created<'a>(operator: Operator, time: OffsetDateTime) -> Access<'a> {
     }
 }
 
-/// The ids that a filter compares those of `attribute` with, where it asks nothing else of that attribute: whether these
-/// are among its values is then all that has to be read of it, however many there are.
-pub(super) fn ids_asked_of<'a>(attribute: &str, filter: &'a Predicate) -> Option<Vec<&'a str>> {
-    let mut ids = Vec::new();
-    only_ids(attribute, filter, &mut ids).then_some(ids)
+/// What has to be read of an attribute whose values are references, however many there are, to evaluate a filter.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Asked<'a> {
+    /// Those of its values that have these ids.
+    pub(super) ids: Vec<&'a str>,
+    /// One of its values, if there is any.
+    pub(super) any: bool,
 }
 
-fn only_ids<'a>(attribute: &str, filter: &'a Predicate, ids: &mut Vec<&'a str>) -> bool {
-    match filter {
-        Predicate::And(parts) | Predicate::Or(parts) => {
-            parts.iter().all(|part| only_ids(attribute, part, ids))
-        }
-        Predicate::Not(filter) => only_ids(attribute, filter, ids),
-        _ if !filter.mentions(attribute) => true,
-        Predicate::Compare {
-            sub, operator: Operator::Eq | Operator::Ne, operand: Operand::Text(id), ..
-        } if sub.is_none_or(|sub| sub.name == "value") => {
-            ids.push(id);
-            true
-        }
-        Predicate::ValuePath { filter, .. } => match filter.as_ref() {
-            Predicate::Compare { place, operator: Operator::Eq, operand: Operand::Text(id), .. }
-                if place.name == "value" =>
-            {
-                ids.push(id);
+impl<'a> Asked<'a> {
+    /// What the filter asks of that attribute; `None` if it may be anything.
+    pub(super) fn of(attribute: &str, filter: &'a Predicate) -> Option<Self> {
+        let mut asked = Self::default();
+        asked.add(attribute, filter).then_some(asked)
+    }
+
+    fn add(&mut self, attribute: &str, filter: &'a Predicate) -> bool {
+        match filter {
+            Predicate::And(parts) | Predicate::Or(parts) => {
+                parts.iter().all(|part| self.add(attribute, part))
+            }
+            Predicate::Not(filter) => self.add(attribute, filter),
+            _ if !filter.mentions(attribute) => true,
+            // All values have the same sub-attributes.
+            Predicate::Present { .. } | Predicate::Compare { operand: Operand::Null, .. } => {
+                self.any = true;
                 true
             }
-            _ => false,
-        },
-        _ => false,
+            Predicate::Compare {
+                sub,
+                operator: Operator::Eq | Operator::Ne,
+                operand: Operand::Text(id),
+                ..
+            } if sub.is_none_or(|sub| sub.name == "value") => {
+                self.ids.push(id);
+                true
+            }
+            Predicate::ValuePath { filter, .. } => match filter.as_ref() {
+                Predicate::Compare { place, operator: Operator::Eq, operand: Operand::Text(id), .. }
+                    if place.name == "value" =>
+                {
+                    self.ids.push(id);
+                    true
+                }
+                _ => false,
+            },
+            Predicate::Compare { .. } => false,
+        }
     }
 }

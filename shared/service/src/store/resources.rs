@@ -12,7 +12,7 @@ use scim::{Invalid, ScimType, id::Id, resource::Document};
 use super::{
     Directory,
     index::{Entry, entries},
-    items::{Item, Stored, name},
+    items::{Item, Stored, name, text},
     keys::Kind,
     transaction::{Condition, Refusal, Transaction},
     wire::Backoff,
@@ -68,9 +68,15 @@ pub(super) fn taken(kind: Kind, refusals: &[Refusal<Meaning>]) -> Option<Error> 
     })
 }
 
-/// Whether the resource itself was not as expected.
-pub(super) fn lost_race(refusals: &[Refusal<Meaning>]) -> bool {
-    refusals.iter().any(|refusal| refusal.meaning == Meaning::Resource)
+/// Whether the resource itself was not as expected: it changed, or it has the unique value by now that was to be its
+/// own.
+pub(super) fn lost_race(id: &Id, refusals: &[Refusal<Meaning>]) -> bool {
+    let is_own = |item: &Item| text(item, name::ID).is_ok_and(|owner| owner == id.as_str());
+    refusals.iter().any(|refusal| match refusal.meaning {
+        Meaning::Resource => true,
+        Meaning::Unique(_) => refusal.item.as_ref().is_some_and(is_own),
+        _ => false,
+    })
 }
 
 pub(super) fn check_expected(expected: Option<&Expected>, stored: &Stored) -> Result<(), Error> {
@@ -134,7 +140,7 @@ impl Directory {
             let next = self.successor(&stored, document)?;
             match self.transact(self.replacement(Kind::User, &stored, &next)).await? {
                 Ok(()) => return Ok((next, groups)),
-                Err(refusals) if lost_race(&refusals) => backoff.wait(&self.store).await?,
+                Err(refusals) if lost_race(&stored.id, &refusals) => backoff.wait(&self.store).await?,
                 Err(refusals) => return Err(taken(Kind::User, &refusals).unwrap_or(Error::Unavailable)),
             }
         }

@@ -5,6 +5,7 @@
 //! carries the `ClientRequestToken` of the first, so that one after a lost answer does nothing twice.
 
 use aws_sdk_dynamodb::{
+    config::http::HttpResponse,
     error::{ProvideErrorMetadata, SdkError},
     operation::transact_write_items::TransactWriteItemsError,
     types::{
@@ -160,7 +161,10 @@ enum Cancelled<M> {
     Failed(Error),
 }
 
-fn cancelled<M: Clone, R>(error: &SdkError<TransactWriteItemsError, R>, meanings: &[M]) -> Cancelled<M> {
+fn cancelled<M: Clone>(
+    error: &SdkError<TransactWriteItemsError, HttpResponse>,
+    meanings: &[M],
+) -> Cancelled<M> {
     let reasons = match error {
         SdkError::ServiceError(service) => match service.err() {
             TransactWriteItemsError::TransactionCanceledException(cancelled) => {

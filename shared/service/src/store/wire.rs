@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::{
+    config::http::HttpResponse,
     error::{ProvideErrorMetadata, SdkError},
     types::{AttributeValue, DeleteRequest, KeysAndAttributes, PutRequest, Select, WriteRequest},
 };
@@ -349,8 +350,9 @@ pub(super) fn malformed() -> Error {
 }
 
 /// What a failed call means for the client. The SDK has repeated by then what it repeats.
-pub(super) fn failed<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Error {
+pub(super) fn failed<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Error {
     let code = match error {
+        SdkError::ServiceError(service) if service.raw().status().is_server_error() => None,
         SdkError::ServiceError(service) => service.err().code(),
         SdkError::ConstructionFailure(_) => return malformed(),
         _ => None,
@@ -362,13 +364,7 @@ pub(super) fn failed<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Erro
             | "RequestLimitExceeded"
             | "Throttling",
         ) => Error::Throttled,
-        None
-        | Some(
-            "InternalServerError"
-            | "ServiceUnavailable"
-            | "TransactionConflictException"
-            | "TransactionInProgressException",
-        ) => Error::Unavailable,
+        None | Some("TransactionConflictException" | "TransactionInProgressException") => Error::Unavailable,
         Some(code) => Error::Internal(format!("DynamoDB answered {code}")),
     }
 }

@@ -1,0 +1,18 @@
+//! Writes the fuzzers' seeds to a directory for each target under the one that is named.
+
+#![allow(clippy::expect_used, reason = "a program that cannot go on fails by panicking")]
+
+use std::{env, fs, path::PathBuf};
+
+use tests::fuzz::{TARGETS, seeds};
+
+fn main() {
+    let root = PathBuf::from(env::args().nth(1).expect("a directory"));
+    for (target, _) in TARGETS {
+        let directory = root.join(target);
+        fs::create_dir_all(&directory).expect("a directory");
+        for (name, input) in seeds(target) {
+            fs::write(directory.join(name), input).expect("a file");
+        }
+    }
+}

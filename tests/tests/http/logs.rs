@@ -1,0 +1,576 @@
+//! What is logged: one line a request, of words the service has for everything; and nothing of people, nothing secret.
+
+use std::{
+    collections::BTreeSet,
+    io,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, Once, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use axum::{Router, extract::Request, http::Method};
+use dynoxide::Database;
+use expect_test::expect;
+use serde_json::{Map, Value, json};
+use service::{ambient::Clock, auth::Scope, config::Tables, http, janitor, telemetry};
+use tests::{
+    NOW, ORG, Service,
+    counting::Counter,
+    exchange,
+    faults::{Fault, Faults, Plan},
+};
+use tower::{ServiceBuilder, util::MapRequestLayer};
+use tracing::{Level, subscriber::DefaultGuard};
+
+use super::{Sent, report};
+
+/// The stack of these tests.
+const STACK: &str = "scim-test";
+
+/// The subscriber of threads without another.
+static EVERYWHERE: Once = Once::new();
+
+/// What is logged on this thread until it is dropped.
+struct Log {
+    written: Arc<Mutex<Vec<u8>>>,
+    _guard: DefaultGuard,
+}
+
+struct Writer(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Writer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn new(level: Level, stack: Option<&str>) -> Self {
+        // While there is but one subscriber, tracing asks the thread that comes to an event first whether anybody wants
+        // it, and remembers the answer for all: every thread has to have one.
+        EVERYWHERE.call_once(|| {
+            let nowhere = telemetry::subscriber(Level::TRACE, None, Clock::fixed(NOW), io::sink);
+            tracing::subscriber::set_global_default(nowhere).expect("the only one");
+        });
+        let written = Arc::<Mutex<Vec<u8>>>::default();
+        let writer = written.clone();
+        let stack = stack.map(str::to_owned);
+        let subscriber =
+            telemetry::subscriber(level, stack, Clock::fixed(NOW), move || Writer(writer.clone()));
+        Self { written, _guard: tracing::subscriber::set_default(subscriber) }
+    }
+
+    fn text(&self) -> String {
+        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8(written.clone()).expect("a log is text")
+    }
+
+    fn lines(&self) -> Vec<Map<String, Value>> {
+        self.text().lines().map(|line| serde_json::from_str(line).expect("a JSON object")).collect()
+    }
+
+    fn requests(&self) -> Vec<Map<String, Value>> {
+        self.lines().into_iter().filter(|line| line["message"] == "request").collect()
+    }
+
+    /// What was logged since it was last asked.
+    fn take(&self) -> String {
+        let text = self.text();
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        text
+    }
+}
+
+/// The service, with every request that is sent to it counted.
+fn counted(service: Service, sent: &Arc<AtomicUsize>) -> Service {
+    let sent = sent.clone();
+    let count = move |request: Request| {
+        sent.fetch_add(1, Ordering::Relaxed);
+        request
+    };
+    let router = service.router(service.app.clone());
+    let layers = ServiceBuilder::new().layer(MapRequestLayer::new(count));
+    service.through(Router::new().fallback_service(layers.service(router)))
+}
+
+/// What a line may say: each member, and the values it may have.
+fn strange(line: &Map<String, Value>) -> Vec<String> {
+    let routes = http::all();
+    let is_pattern = |text: &str| text == "none" || routes.iter().any(|route| route.path == text);
+    let is_route = |text: &str| {
+        let of = |(method, path): (&str, &str)| {
+            routes.iter().any(|route| {
+                route.path == path
+                    && (route.method == *method || (method, &route.method) == ("HEAD", &Method::GET))
+            })
+        };
+        text == "none" || text.split_once(' ').is_some_and(of)
+    };
+    let among = |text: &str, words: &[&str]| words.contains(&text);
+    let is_hex = |text: &str| text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let strange = |(name, value): (&String, &Value)| {
+        let text = value.as_str();
+        let known = match name.as_str() {
+            "timestamp" => value == "2026-11-23T09:00:00.123Z",
+            "level" => text.is_some_and(|text| among(text, &["TRACE", "DEBUG", "INFO", "WARN", "ERROR"])),
+            "org" => text.is_some_and(|text| among(text, &["", ORG])),
+            "key" => text.is_some_and(|text| text.is_empty() || is_hex(text)),
+            "method" => text.is_some_and(|text| {
+                among(text, &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "none"])
+            }),
+            "route" => text.is_some_and(is_pattern),
+            "Route" => text.is_some_and(is_route),
+            "client" | "Client" => text.is_some_and(|text| among(text, &["okta", "entra", "other"])),
+            "scimType" => text.is_some_and(|text| text.bytes().all(|byte| byte.is_ascii_alphabetic())),
+            // Free text, of the service's own: what is planted is looked for in it.
+            "cause" | "message" => text.is_some(),
+            "Stack" => value == STACK,
+            "_aws" => value.is_object(),
+            "status"
+            | "millis"
+            | "calls"
+            | "readUnits"
+            | "writeUnits"
+            | "Requests"
+            | "Duration"
+            | "DynamoDbCalls"
+            | "ReadUnits"
+            | "WriteUnits"
+            | "AuthenticationFailures"
+            | "Exhausted"
+            | "organisations"
+            | "finished"
+            | "failed"
+            | "oldestMillis"
+            | "OldestUnfinished"
+            | "UnfinishedChanges"
+            | "SweepFailures" => value.is_number(),
+            _ => false,
+        };
+        (!known).then(|| format!("{name}: {value}"))
+    };
+    line.iter().filter_map(strange).collect()
+}
+
+/// Fails unless CloudWatch makes these metrics of the line: in `_aws` as declared, each a number, each dimension a text.
+fn assert_metrics(line: &Map<String, Value>, dimensions: &Value, metrics: &[(&str, &str)]) {
+    let declared: Vec<Value> =
+        metrics.iter().map(|(name, unit)| json!({ "Name": name, "Unit": unit })).collect();
+    let expected = json!({
+        "Timestamp": 1_795_424_400_123_u64,
+        "CloudWatchMetrics": [{ "Namespace": "Scim", "Dimensions": dimensions, "Metrics": declared }],
+    });
+    assert_eq!(line["_aws"], expected);
+    for (name, _) in metrics {
+        assert!(line[*name].is_number(), "{name} of {line:?}");
+    }
+    for name in dimensions.as_array().into_iter().flatten().flat_map(|set| set.as_array().unwrap()) {
+        let value = line[name.as_str().unwrap()].as_str().expect("a dimension is text");
+        assert!(!value.is_empty() && value.is_ascii() && value.len() <= 1_024, "{name}: {value}");
+    }
+}
+
+fn assert_request_metrics(line: &Map<String, Value>) {
+    let metrics = [
+        ("Requests", "Count"),
+        ("Duration", "Milliseconds"),
+        ("DynamoDbCalls", "Count"),
+        ("ReadUnits", "None"),
+        ("WriteUnits", "None"),
+        ("AuthenticationFailures", "Count"),
+        ("Exhausted", "Count"),
+    ];
+    assert_metrics(line, &json!([["Stack"], ["Stack", "Route", "Client"]]), &metrics);
+    let status = line["status"].as_u64().unwrap();
+    assert_eq!(line["Requests"], 1);
+    assert_eq!(line["Duration"], line["millis"]);
+    assert_eq!(line["AuthenticationFailures"], u64::from([401, 403].contains(&status)));
+    assert_eq!(line["Exhausted"], u64::from([429, 503].contains(&status)));
+}
+
+/// Every text in a JSON value, names of members too.
+fn texts(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::String(text) => drop(found.insert(text.clone())),
+        Value::Array(elements) => elements.iter().for_each(|element| texts(element, found)),
+        Value::Object(members) => members.iter().for_each(|(name, value)| {
+            found.insert(name.clone());
+            texts(value, found);
+        }),
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_one_line_and_in_a_stack_a_metric() {
+    let service = Service::new().await;
+    let id = service.user("ada@example.com").await;
+    for (stack, expected) in [
+        (
+            None,
+            expect![[r#"
+            {
+              "timestamp": "2026-11-23T09:00:00.123Z",
+              "level": "INFO",
+              "message": "request",
+              "org": "acme",
+              "key": "7e0651942308482a",
+              "method": "GET",
+              "route": "/Users/{id}",
+              "status": 200,
+              "client": "entra",
+              "millis": 0,
+              "calls": 4,
+              "readUnits": 5.0,
+              "writeUnits": 0.0
+            }
+        "#]],
+        ),
+        (
+            Some(STACK),
+            expect![[r#"
+            {
+              "timestamp": "2026-11-23T09:00:00.123Z",
+              "level": "INFO",
+              "message": "request",
+              "org": "acme",
+              "key": "7e0651942308482a",
+              "method": "GET",
+              "route": "/Users/{id}",
+              "status": 200,
+              "client": "entra",
+              "millis": 0,
+              "calls": 4,
+              "readUnits": 5.0,
+              "writeUnits": 0.0,
+              "Route": "GET /Users/{id}",
+              "Client": "entra",
+              "Requests": 1,
+              "Duration": 0,
+              "DynamoDbCalls": 4,
+              "ReadUnits": 5.0,
+              "WriteUnits": 0.0,
+              "AuthenticationFailures": 0,
+              "Exhausted": 0,
+              "Stack": "scim-test"
+            }
+        "#]],
+        ),
+    ] {
+        let log = Log::new(Level::INFO, stack);
+        Sent::get(&format!("/Users/{id}?aadOptscim062020")).by(&service).await;
+        let mut lines = log.lines();
+        assert_eq!(lines.len(), 1);
+        if stack.is_some() {
+            assert_request_metrics(&lines[0]);
+            lines[0].remove("_aws");
+        }
+        for name in ["millis", "Duration"] {
+            if let Some(millis) = lines[0].get_mut(name) {
+                assert!(millis.is_u64());
+                *millis = 0.into();
+            }
+        }
+        expected.assert_eq(&format!("{:#}\n", Value::Object(lines.remove(0))));
+    }
+}
+
+#[tokio::test]
+async fn a_line_says_who_calls_and_by_which_route_in_words_of_the_service() {
+    let log = Log::new(Level::INFO, Some(STACK));
+    let service = Service::new().await;
+    let get = |path: &str| Sent::get(path);
+    let agent = |agent: &str| Sent::get("/Users").header("user-agent", agent);
+    let method = |method: &str| Sent::new(method.parse().unwrap(), "/Users");
+    let mut failures = Vec::new();
+    for (request, expected) in [
+        (agent("Okta SCIM Client 1.0.0"), "GET /Users by okta: 200"),
+        (agent("OKTA SCIM Integration"), "GET /Users by okta: 200"),
+        (agent("Microsoft Azure AD SCIM provisioning 1.0.0"), "GET /Users by entra: 200"),
+        (agent("Apache-HttpClient/4.5.13 (Java/11.0.20)"), "GET /Users by other: 200"),
+        (agent("ada@example.com"), "GET /Users by other: 200"),
+        (get("/Users?aadOptscim062020"), "GET /Users by entra: 200"),
+        (get("/Users?count=1&AADOPTSCIM062020=true"), "GET /Users by entra: 200"),
+        (get("/Users?AzureAdScimPatch062020"), "GET /Users by entra: 200"),
+        (get("/Users?filter=userName+eq+%22aadOptscim062020%22"), "GET /Users by other: 200"),
+        (get("/Users/ada@example.com"), "GET /Users/{id} by other: 404"),
+        (get("/Users/"), "GET /Users by other: 200"),
+        (get("/ada@example.com"), "none by other: 404"),
+        (method("HEAD"), "HEAD /Users by other: 200"),
+        (method("OPTIONS"), "none by other: 405"),
+        (method("ADA.EXAMPLE"), "none by other: 405"),
+        (method("DELETE"), "none by other: 405"),
+    ] {
+        log.take();
+        request.by(&service).await;
+        let line = log.requests().remove(0);
+        let text = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
+        let found = format!("{} by {}: {}", text("Route"), text("Client"), line["status"]);
+        if found != expected {
+            failures.push(format!("{found}, not {expected}"));
+        }
+        assert_eq!(line["client"], line["Client"]);
+        assert_eq!(strange(&line), [""; 0]);
+        assert!(!log.take().contains("ada"), "{line:?}");
+    }
+    report(&failures);
+}
+
+#[tokio::test]
+async fn a_line_counts_what_dynamodb_counts() {
+    let log = Log::new(Level::INFO, None);
+    let counter = Counter::default();
+    let service = Service::on(counter.client(Database::memory().unwrap())).await;
+    let mut users = Vec::new();
+    for number in 0..60 {
+        users.push(service.user(&format!("user-{number}")).await);
+    }
+    let members: Vec<&str> = users.iter().map(String::as_str).collect();
+    let group = service.group("all", &members).await;
+    let path = format!("/Groups/{group}");
+    let bulk = json!({ "Operations": [
+        { "method": "POST", "path": "/Users", "bulkId": "a", "data": { "userName": "bulk" } },
+        { "method": "DELETE", "path": format!("/Users/{}", users[0]) },
+    ] });
+    let remove = json!([{ "op": "remove", "path": format!("members[value eq \"{}\"]", users[1]) }]);
+    for request in [
+        Sent::get("/Users?count=10"),
+        Sent::get("/Users?count=10&cursor"),
+        Sent::get("/Users?sortBy=userName"),
+        Sent::filter("/Users", "userName eq \"user-7\""),
+        Sent::filter("/Users", "title pr"),
+        Sent::get(&path),
+        Sent::get("/Users/nobody"),
+        Sent::get("/Schemas"),
+        Sent::post("/Users", &json!({ "userName": "user-7" })),
+        Sent::put(&path, &json!({ "displayName": "few", "members": [{ "value": users[2] }] })),
+        Sent::patch(&path, &remove),
+        Sent::post("/Bulk", &bulk),
+        Sent::new(Method::DELETE, &path),
+        Sent::get("/Users").bearer("no key"),
+    ] {
+        let said = format!("{} {}", request.method, request.target);
+        let _ = (log.take(), counter.take());
+        request.by(&service).await;
+        let line = log.requests().remove(0);
+        let costs: Vec<_> = counter.take().into_values().collect();
+        let calls: usize = costs.iter().flat_map(|cost| cost.calls.values()).sum();
+        let read: f64 = costs.iter().map(|cost| cost.read).sum();
+        let write: f64 = costs.iter().map(|cost| cost.write).sum();
+        assert_eq!(line["calls"], calls, "{said}");
+        assert_eq!(line["readUnits"], read, "{said}");
+        assert_eq!(line["writeUnits"], write, "{said}");
+        assert!(calls > 0 || line["status"] == 401, "{said}");
+    }
+}
+
+/// The SDK sends again by itself; each time is a call.
+#[tokio::test(start_paused = true)]
+async fn a_line_counts_each_time_that_a_call_is_sent() {
+    let log = Log::new(Level::INFO, Some(STACK));
+    let faults = Faults::default();
+    let service = Service::on(faults.client(Database::memory().unwrap())).await;
+    let id = service.user("ada").await;
+    for (fault, lasting, status) in [
+        (Fault::Unsent, false, 200),
+        (Fault::Unsent, true, 503),
+        (Fault::Broken, false, 200),
+        (Fault::Broken, true, 503),
+        (Fault::Throttled, true, 429),
+    ] {
+        log.take();
+        faults.plan(Some(Plan { call: 1, fault, lasting }));
+        let answer = Sent::get(&format!("/Users/{id}")).by(&service).await;
+        assert_eq!(answer.status, status, "{fault:?}");
+        let line = log.requests().remove(0);
+        assert_eq!(line["calls"], faults.calls(), "{fault:?}");
+        assert!(faults.calls() > 4, "the SDK sent nothing again");
+        assert_request_metrics(&line);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sweep_is_one_line_and_a_metric() {
+    let log = Log::new(Level::INFO, Some(STACK));
+    let service = Service::new().await;
+    log.take();
+    janitor::sweep(&service.app.store).await.expect("a sweep");
+    let lines = log.lines();
+    let [line] = lines.as_slice() else { panic!("{lines:?}") };
+    let metrics =
+        [("OldestUnfinished", "Milliseconds"), ("UnfinishedChanges", "Count"), ("SweepFailures", "Count")];
+    assert_metrics(line, &json!([["Stack"]]), &metrics);
+    assert_eq!(strange(line), [""; 0]);
+}
+
+/// Above it there are no lines of requests, and so no metrics.
+#[tokio::test]
+async fn a_level_above_that_of_requests_leaves_their_lines_out() {
+    let log = Log::new(Level::WARN, Some(STACK));
+    Service::new().await.get("/Users").await;
+    assert_eq!(log.text(), "");
+}
+
+/// Every recorded exchange, and requests that fail in every way, full of what must not be logged, at the level that logs
+/// most.
+#[tokio::test(start_paused = true)]
+async fn no_log_line_tells_of_people_or_secrets() {
+    let log = Log::new(Level::TRACE, Some(STACK));
+    let sent = Arc::new(AtomicUsize::new(0));
+    let mut planted = BTreeSet::from(["a pepper for tests".to_owned()]);
+
+    // Events have no request to be counted here: they are handed to the function that makes one of them.
+    let is_of_requests = |file: &PathBuf| !file.parent().is_some_and(|source| source.ends_with("events"));
+    for file in exchange::files().into_iter().filter(is_of_requests) {
+        let service = counted(Service::new().await, &sent);
+        planted.insert(service.key.clone());
+        exchange::replay(&file, &service).await.unwrap_or_else(|error| panic!("{error}"));
+        let recorded = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        texts(&recorded, &mut planted);
+    }
+    // Of the exchanges, what is about somebody: not the protocol's words, which lines are made of.
+    planted.retain(|text| text.contains('@') || text.contains(char::is_whitespace) || text.len() > 40);
+    assert!(planted.len() > 300, "{}", planted.len());
+
+    let secrets = [
+        "planted.user@example.com",
+        "planted.mail@example.com",
+        "+1-202-555-0142",
+        "Planted Group",
+        "Planted-Given",
+        "planted-external",
+        "planted-password",
+        "planted-agent",
+        "planted-cookie",
+        "planted-if-match",
+        "planted-forwarded",
+        "planted-query",
+        "planted-path",
+        "scim_acme_PLANTEDPLANTEDPLANTEDPLANTEDPLANTEDPLANTEDPLANT",
+        "UExBTlRFRA==",
+    ];
+    let [user_name, mail, phone, group_name, given, external, password, ..] = secrets;
+    let faults = Faults::default();
+    let database = Database::memory().unwrap();
+    let client = faults.client(database);
+    let service = counted(Service::on(client.clone()).await, &sent);
+    let reader = service.organisation(ORG, &[Scope::Read]).await;
+    planted.extend([service.key.clone(), reader.clone()]);
+    let user = json!({
+        "userName": user_name, "externalId": external, "password": password,
+        "name": { "givenName": given, "familyName": given, "formatted": given },
+        "emails": [{ "value": mail, "type": "work", "primary": true }],
+        "phoneNumbers": [{ "value": phone, "type": "mobile" }],
+    });
+    let id = Sent::post("/Users", &user).by(&service).await.id();
+    let group = json!({ "displayName": group_name, "members": [{ "value": id, "display": given }] });
+    let group_id = Sent::post("/Groups", &group).by(&service).await.id();
+    let (path, group_path) = (format!("/Users/{id}"), format!("/Groups/{group_id}"));
+    let with = |mut value: Value, name: &str, other: Value| {
+        value[name] = other;
+        value
+    };
+    let requests = || {
+        [
+            Sent::get(&path),
+            Sent::get("/planted-path?planted-query=planted-query"),
+            Sent::get("/Users/planted.user@example.com"),
+            Sent::get(&path).header("if-match", "planted-if-match"),
+            Sent::get(&path).header("if-none-match", "planted-if-match"),
+            Sent::get(&path).header("if-none-match", "*"),
+            Sent::get("/Users?count=planted-query"),
+            Sent::filter("/Users", &format!("userName eq \"{user_name}\"")),
+            Sent::filter("/Users", &format!("emails.value co \"{mail}\"")),
+            Sent::filter("/Users", &format!("planted-query eq \"{phone}\"")),
+            Sent::filter("/Users", &format!("name.familyName sw \"{given}\" and title pr")),
+            Sent::filter("/Groups", &format!("displayName eq \"{group_name}\"")),
+            Sent::post("/Users/.search", &json!({ "filter": format!("userName eq \"{user_name}\"") })),
+            Sent::post("/.search", &json!({ "filter": format!("externalId eq \"{external}\"") })),
+            Sent::post("/Users", &user),
+            Sent::post("/Users", &with(user.clone(), "userName", json!(7))),
+            Sent::post("/Users", &with(user.clone(), "planted-query", json!(mail))),
+            Sent::post("/Groups", &group),
+            Sent::bytes(Method::POST, "/Users", format!("{{\"userName\":\"{user_name}\"")),
+            Sent::bytes(Method::POST, "/Users", format!("\"{mail}\"").repeat(100_000)),
+            Sent::post("/Users", &user).with_header("content-type", "text/planted-agent"),
+            Sent::put(&path, &user),
+            Sent::put(&path, &user).header("if-match", "W/\"planted-if-match\""),
+            Sent::patch(&path, &json!([{ "op": "replace", "path": mail, "value": phone }])),
+            Sent::patch(&path, &json!([{ "op": "replace", "path": "title", "value": given }])),
+            Sent::patch(
+                &group_path,
+                &json!([{ "op": "add", "path": "members", "value": [{ "value": mail }] }]),
+            ),
+            Sent::new("PLANTED-PATH".parse().unwrap(), "/Users"),
+            Sent::post(
+                "/Bulk",
+                &json!({ "Operations": [
+                { "method": "POST", "path": "/Users", "bulkId": mail, "data": user },
+                { "method": "PLANTED", "path": mail },
+            ] }),
+            ),
+            Sent::post(
+                "/Bulk",
+                &json!({ "Operations": [
+                { "method": "POST", "path": "/Users", "bulkId": mail, "data": user },
+                { "method": "DELETE", "path": "/Users/planted-path" },
+            ] }),
+            ),
+        ]
+        .map(|request| {
+            request
+                .header("user-agent", "planted-agent")
+                .header("cookie", "planted-cookie")
+                .header("x-forwarded-for", "planted-forwarded")
+        })
+    };
+    for key in [&service.key, &reader, secrets[13], "not a key: planted-path"] {
+        for request in requests() {
+            request.bearer(key).to(&service).await;
+        }
+    }
+    for request in requests() {
+        request.header("authorization", "Basic UExBTlRFRA==").to(&service).await;
+    }
+    for fault in Fault::ALL.into_iter().filter(|fault| !fault.is_crash()) {
+        for call in 0..4 {
+            for request in requests() {
+                faults.plan(Some(Plan { call, fault, lasting: true }));
+                request.by(&service).await;
+            }
+        }
+    }
+    faults.plan(None);
+    // An item that cannot be read: a defect, whose cause is logged.
+    let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
+    let item = [("pk", "ORG#acme#USER"), ("sk", &id), ("doc", mail), ("version", mail), ("planted", phone)]
+        .map(|(name, value)| (name.to_owned(), text(value)));
+    let put = client.put_item().table_name(Tables::default().resources).set_item(Some(item.into()));
+    put.send().await.expect("an answer");
+    let answer = Sent::get(&path).by(&service).await;
+    assert_eq!(answer.status, 500, "{:#}", answer.body);
+    let _ = janitor::sweep(&service.app.store).await;
+
+    planted.extend(secrets.map(str::to_owned));
+    let text = log.text();
+    let found: Vec<_> = planted.iter().filter(|planted| text.contains(planted.as_str())).collect();
+    assert_eq!(found, [""; 0]);
+    assert!(!text.to_lowercase().contains("planted"));
+    let requests = log.requests();
+    assert_eq!(requests.len(), sent.load(Ordering::Relaxed));
+    requests.iter().for_each(assert_request_metrics);
+    let strange: BTreeSet<String> = log.lines().iter().flat_map(strange).collect();
+    assert_eq!(strange, BTreeSet::new());
+    let statuses: BTreeSet<u64> = requests.iter().filter_map(|line| line["status"].as_u64()).collect();
+    for status in [200, 201, 204, 304, 400, 401, 403, 404, 405, 409, 412, 413, 415, 429, 500, 503] {
+        assert!(statuses.contains(&status), "{status} is not among {statuses:?}");
+    }
+    let causes: BTreeSet<&str> = requests.iter().filter_map(|line| line.get("cause")?.as_str()).collect();
+    assert!(!causes.is_empty());
+}

@@ -1,0 +1,417 @@
+//! Each function's role allows what the function does, and nothing else.
+//!
+//! Requests go the way that the template sends them: to the function that serves the path, which has its own routes, its
+//! own client of DynamoDB, and a record of what it asked for there. Carried out are all recorded exchanges, and what they
+//! leave out: changes of many members, and what killed requests left, met by every function that may meet it.
+
+use std::{
+    collections::BTreeSet,
+    ops::Range,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use axum::{Router, extract::Request, http::Method};
+use dynoxide::Database;
+use local::embedded;
+use serde_json::{Value, json};
+use service::{
+    App,
+    ambient::{Clock, Entropy},
+    config::Tables,
+    http::{self, Route},
+    janitor,
+    store::Store,
+};
+use tests::{
+    NOW, Service,
+    counting::table,
+    exchange,
+    faults::{Fault, Faults, Plan},
+    observed::{self, Call},
+};
+use tokio::time::Duration;
+use tower::ServiceExt;
+
+use super::{Function, Grant, functions};
+
+/// Users of a scenario: so many members that a change of all takes more than one transaction, whether they come or go.
+const MEMBERS: usize = 50;
+/// The calls of a request after which it is killed, one after the other. Before the first of them nothing was written.
+const KILLED_AFTER: Range<usize> = 2..12;
+
+/// What a function asked for.
+#[derive(Clone, Default)]
+struct Asked(Arc<Mutex<BTreeSet<Grant>>>);
+
+impl Asked {
+    fn client(&self, database: Database) -> Client {
+        let asked = self.clone();
+        observed::client(database, Duration::ZERO, move |call| asked.record(call))
+    }
+
+    fn record(&self, Call { operation, request, .. }: &Call) {
+        let tables = Tables::default();
+        let add = |action: &str, table: &str| {
+            let resource = match table {
+                table if table == tables.resources => "ResourcesTable",
+                table if table == tables.keys => "KeysTable",
+                other => panic!("{action} on {other}"),
+            };
+            let grant = Grant { action: format!("dynamodb:{action}"), resource: resource.to_owned() };
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(grant);
+        };
+        if operation != "TransactWriteItems" {
+            return add(operation, &table(request));
+        }
+        // It has no action of its own: each part of it is allowed, or not.
+        for part in request["TransactItems"].as_array().unwrap() {
+            let (part, of) = part.as_object().unwrap().iter().next().unwrap();
+            let action = match part.as_str() {
+                "ConditionCheck" => "ConditionCheckItem".to_owned(),
+                part => format!("{part}Item"),
+            };
+            add(&action, of["TableName"].as_str().unwrap());
+        }
+    }
+
+    /// Keys are looked up by digests under the pepper, so who looks one up has asked for the pepper before. Here it is a
+    /// file; on AWS it is the secret.
+    fn all(&self) -> BTreeSet<Grant> {
+        let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let looks_up_keys =
+            Grant { action: "dynamodb:BatchGetItem".to_owned(), resource: "KeysTable".to_owned() };
+        if asked.contains(&looks_up_keys) {
+            let action = "secretsmanager:GetSecretValue".to_owned();
+            asked.insert(Grant { action, resource: "Pepper".to_owned() });
+        }
+        asked
+    }
+}
+
+/// What is deployed: the functions of the template, and what each has asked for.
+#[derive(Clone)]
+struct Deployment(Arc<Vec<(Function, Asked)>>);
+
+/// The deployment on a database of its own.
+struct World {
+    database: Database,
+    service: Service,
+    now: Arc<AtomicI64>,
+    clock: Clock,
+}
+
+impl Deployment {
+    fn of_the_template() -> Self {
+        Self(Arc::new(functions().into_iter().map(|function| (function, Asked::default())).collect()))
+    }
+
+    /// The function that the gateway sends a request of that path to: the one with the path, or else the one with the
+    /// longest beginning of it.
+    fn serving(&self, path: &str) -> usize {
+        let path = path.strip_prefix("/scim").unwrap_or(path);
+        let length = |pattern: &String| match pattern.strip_suffix("{proxy+}") {
+            Some(beginning) => {
+                (path.len() > beginning.len() && path.starts_with(beginning)).then_some(beginning.len())
+            }
+            None => (pattern == path).then_some(usize::MAX),
+        };
+        let functions = self.0.iter().enumerate();
+        let matching = functions.filter_map(|(index, (function, _))| {
+            Some((function.paths.iter().filter_map(length).max()?, index))
+        });
+        matching.max().expect("a function for every path").1
+    }
+
+    async fn world(&self) -> World {
+        let database = Database::memory().unwrap();
+        let now = Arc::<AtomicI64>::default();
+        let hands = now.clone();
+        let clock = Clock::new(move || NOW + time::Duration::milliseconds(hands.load(Ordering::Relaxed)));
+        let service = Service::on_at(embedded::client(database.clone()), clock.clone()).await;
+        let routers: Vec<Router> = (2..)
+            .zip(self.0.iter())
+            .map(|(seed, (function, asked))| {
+                let client = asked.client(database.clone());
+                let store = Store::new(&client, Tables::default(), clock.clone(), Entropy::seeded(seed));
+                http::router(App { store, ..service.app.clone() }, routes(&function.name))
+            })
+            .collect();
+        let deployment = self.clone();
+        let gateway = move |request: Request| {
+            let router = routers[deployment.serving(request.uri().path())].clone();
+            async move { router.oneshot(request).await }
+        };
+        World { database, service: service.through(Router::new().fallback(gateway)), now, clock }
+    }
+
+    fn asked(&self, name: &str) -> &Asked {
+        &self.0.iter().find(|(function, _)| function.name == name).expect("a function of this name").1
+    }
+
+    /// The janitor's work, as the janitor's function.
+    async fn sweep(&self, world: &World) {
+        let client = self.asked("Janitor").client(world.database.clone());
+        let store = Store::new(&client, Tables::default(), world.clock.clone(), Entropy::seeded(99));
+        janitor::sweep(&store).await.expect("a sweep");
+    }
+}
+
+/// The routes of the function, as its `main` has them.
+fn routes(function: &str) -> Vec<Route> {
+    match function {
+        "Users" => http::users(),
+        "Groups" => http::groups(),
+        "Bulk" => http::bulk(),
+        "Discovery" => http::discovery(),
+        "Janitor" => Vec::new(),
+        other => panic!("a new function: say here which routes {other} has"),
+    }
+}
+
+fn members<'a>(ids: impl IntoIterator<Item = &'a String>) -> Value {
+    ids.into_iter().map(|id| json!({ "value": id })).collect()
+}
+
+fn patch(operations: &Value) -> Value {
+    json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations })
+}
+
+fn add(ids: &[String]) -> Value {
+    json!([{ "op": "add", "path": "members", "value": members(ids) }])
+}
+
+fn remove(ids: &[String]) -> Value {
+    json!([{ "op": "remove", "path": "members", "value": members(ids) }])
+}
+
+impl World {
+    async fn users(&self) -> Vec<String> {
+        let mut ids = Vec::new();
+        for number in 0..MEMBERS {
+            ids.push(self.service.user(&format!("user-{number}")).await);
+        }
+        ids
+    }
+
+    async fn group(&self, name: &str, ids: &[String]) -> String {
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        self.service.group(name, &ids).await
+    }
+
+    async fn ok(&self, method: Method, path: &str, body: Value) -> Value {
+        let answer = self.service.request(method.clone(), path, body).await;
+        assert!(answer.status < 300, "{method} {path}: {:#}", answer.body);
+        answer.body
+    }
+
+    /// Every kind of unfinished change: drafts that were never committed, members that are to come, deletions as far as
+    /// they come by so many calls. Gives a user, and the group whose members are to come.
+    async fn leave_unfinished(&self) -> (String, String) {
+        let users = self.users().await;
+        let mut deletions = Vec::new();
+        for call in KILLED_AFTER {
+            let doomed = self.group(&format!("doomed {call}"), &users).await;
+            let user = self.service.user(&format!("doomed {call}")).await;
+            self.group(&format!("one {call}"), std::slice::from_ref(&user)).await;
+            deletions.extend([(call, format!("/Groups/{doomed}")), (call, format!("/Users/{user}"))]);
+        }
+        let faults = Faults::default();
+        let client = faults.client(self.database.clone());
+        let dying = Service::with(client, self.clock.clone(), Entropy::seeded(98)).await;
+        let killed_after = async |call, method, path: &str, body| {
+            faults.plan(Some(Plan { call, fault: Fault::CrashAfter, lasting: true }));
+            tokio::select! {
+                _ = dying.request(method, path, body) => {}
+                () = faults.crashed() => {}
+            }
+        };
+        // Members first: who changes some finishes what others have left of theirs.
+        let mut group = String::new();
+        for call in KILLED_AFTER {
+            group = format!("/Groups/{}", self.group(&format!("empty {call}"), &[]).await);
+            killed_after(call, Method::PATCH, &group, patch(&add(&users))).await;
+            if self.is_pending("members").await {
+                break;
+            }
+        }
+        for (call, path) in deletions {
+            killed_after(call, Method::DELETE, &path, Value::Null).await;
+        }
+        for step in ["draft", "members", "user-deleted", "group-deleted"] {
+            assert!(self.is_pending(step).await, "no request was killed in time to leave a change at {step}");
+        }
+        self.now.fetch_add(600_000, Ordering::Relaxed);
+        (format!("/Users/{}", users[0]), group)
+    }
+
+    /// Whether a change is as far as that.
+    async fn is_pending(&self, step: &str) -> bool {
+        let scan = embedded::client(self.database.clone()).scan().table_name(Tables::default().resources);
+        let step = AttributeValue::S(step.to_owned());
+        let found = scan.filter_expression("step = :step").expression_attribute_values(":step", step);
+        !found.send().await.expect("an answer").items().is_empty()
+    }
+}
+
+/// What is left is met by each function that reads or writes what it may have half done.
+async fn meet_what_is_left(deployment: &Deployment) {
+    let title = || patch(&json!([{ "op": "replace", "path": "title", "value": "x" }]));
+    let name = || patch(&json!([{ "op": "replace", "path": "displayName", "value": "x" }]));
+    let bulk = |operations: Value| json!({ "Operations": operations });
+
+    let world = deployment.world().await;
+    let (user, _) = world.leave_unfinished().await;
+    world.ok(Method::GET, &user, Value::Null).await;
+    world.service.assert_healthy().await;
+
+    let world = deployment.world().await;
+    let (_, group) = world.leave_unfinished().await;
+    world.ok(Method::PATCH, &group, name()).await;
+    world.ok(Method::GET, &group, Value::Null).await;
+    world.service.assert_healthy().await;
+
+    let world = deployment.world().await;
+    let (user, group) = world.leave_unfinished().await;
+    let operations = json!([
+        { "method": "PATCH", "path": group, "data": name() },
+        { "method": "PATCH", "path": user, "data": title() },
+    ]);
+    world.ok(Method::POST, "/Bulk", bulk(operations)).await;
+    world.service.assert_healthy().await;
+
+    let world = deployment.world().await;
+    world.leave_unfinished().await;
+    deployment.sweep(&world).await;
+    world.service.assert_healthy().await;
+}
+
+/// What is asked for in the way of lists.
+async fn list(world: &World, group: &str) {
+    for number in 0..10 {
+        world.group(&format!("group-{number}"), &[]).await;
+    }
+    for (path, name) in [("/Users", "userName"), ("/Groups", "displayName")] {
+        for query in ["count=0", "count=7", "count=7&startIndex=8", "count=7&startIndex=40", "count=7&cursor"]
+        {
+            world.ok(Method::GET, &format!("{path}?{query}"), Value::Null).await;
+            for sort in ["id", "externalId", name] {
+                world.ok(Method::GET, &format!("{path}?{query}&sortBy={sort}"), Value::Null).await;
+            }
+        }
+        let page = world.ok(Method::GET, &format!("{path}?count=2&cursor"), Value::Null).await;
+        let next = page["nextCursor"].as_str().expect("a second page");
+        world.ok(Method::GET, &format!("{path}?count=2&cursor={next}"), Value::Null).await;
+    }
+    for (path, filter) in [
+        ("/Users", format!("groups.value eq \"{group}\"")),
+        ("/Users", "userName eq \"user-1\" or userName eq \"user-2\"".to_owned()),
+        ("/Users", "userName sw \"user\" and not (title pr)".to_owned()),
+        ("/Users", "meta.created gt \"2026-01-01T00:00:00Z\"".to_owned()),
+        ("/Users", "title pr".to_owned()),
+        ("/Groups", format!("id eq \"{group}\"")),
+        ("/Groups", "displayName eq \"all\"".to_owned()),
+        ("/Groups", "members pr".to_owned()),
+        ("", "id pr".to_owned()),
+    ] {
+        for search in [json!({ "filter": filter }), json!({ "filter": filter, "cursor": "", "count": 3 })] {
+            world.ok(Method::POST, &format!("{path}/.search"), search).await;
+        }
+    }
+}
+
+/// Groups of many members, and every way to change them.
+async fn change_members(world: &World) -> String {
+    let users = world.users().await;
+    let group = world.group("all", &users).await;
+    let path = format!("/Groups/{group}");
+    // Written down, and taken back: the name is taken.
+    let taken = json!({ "displayName": "ALL", "members": members(&users) });
+    assert_eq!(world.service.post("/Groups", taken).await.status, 409);
+    let nested = world.group("nested", std::slice::from_ref(&group)).await;
+    let few = json!({ "displayName": "all", "members": members(&users[..3]) });
+    world.ok(Method::PUT, &path, few).await;
+    for operations in [
+        add(&users[2..4]),
+        remove(&users[..1]),
+        add(std::slice::from_ref(&nested)),
+        remove(std::slice::from_ref(&nested)),
+        add(&users),
+        remove(&users),
+        json!([{ "op": "replace", "path": "members", "value": members(&users) }]),
+        json!([{ "op": "remove", "path": "members[type eq \"Group\"]" }]),
+        json!([{ "op": "replace", "value": { "displayName": "all", "externalId": "e" } }]),
+    ] {
+        world.ok(Method::PATCH, &path, patch(&operations)).await;
+    }
+    world.ok(Method::GET, &path, Value::Null).await;
+    world.ok(Method::GET, &format!("/Users/{}", users[0]), Value::Null).await;
+    let nobody = json!([{ "op": "add", "path": "members", "value": [{ "value": world.service.app.store.entropy().id(NOW).unwrap().as_str() }] }]);
+    assert_eq!(world.service.request(Method::PATCH, &path, patch(&nobody)).await.status, 400);
+    world.ok(Method::DELETE, &format!("/Users/{}", users[0]), Value::Null).await;
+    world.ok(Method::DELETE, &format!("/Groups/{nested}"), Value::Null).await;
+    group
+}
+
+/// The same in bulk.
+async fn bulk(world: &World) {
+    let operations: Vec<Value> = (0..MEMBERS)
+        .map(|number| {
+            let user = json!({ "userName": format!("bulk-{number}"), "externalId": "e" });
+            json!({ "method": "POST", "path": "/Users", "bulkId": number.to_string(), "data": user })
+        })
+        .collect();
+    let answer = world.ok(Method::POST, "/Bulk", json!({ "Operations": operations })).await;
+    let id =
+        |operation: &Value| operation["location"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+    let users: Vec<String> = answer["Operations"].as_array().unwrap().iter().map(id).collect();
+    let group = world.group("of bulk", &users).await;
+    let (path, user) = (format!("/Groups/{group}"), format!("/Users/{}", users[0]));
+    let post = |data: Value| json!({ "method": "POST", "path": "/Groups", "bulkId": "g", "data": data });
+    let put = |data: Value| json!({ "method": "PUT", "path": path, "data": data });
+    let patched = |operations: Value| json!({ "method": "PATCH", "path": path, "data": patch(&operations) });
+    for (operation, status) in [
+        (post(json!({ "displayName": "bulk", "members": members(&users) })), "201"),
+        (post(json!({ "displayName": "of bulk", "members": members(&users) })), "409"),
+        (put(json!({ "displayName": "of bulk", "members": members(&users[..3]) })), "200"),
+        (patched(add(&users[2..4])), "204"),
+        (patched(remove(&users[..1])), "204"),
+        (patched(add(&users)), "204"),
+        (patched(remove(&users)), "204"),
+        (json!({ "method": "PUT", "path": user, "data": { "userName": "bulk-0" } }), "200"),
+        (json!({ "method": "DELETE", "path": user }), "204"),
+        (json!({ "method": "DELETE", "path": path }), "204"),
+    ] {
+        let answer = world.ok(Method::POST, "/Bulk", json!({ "Operations": [operation] })).await;
+        assert_eq!(answer["Operations"][0]["status"], status, "{answer:#}");
+    }
+}
+
+#[tokio::test]
+async fn each_function_may_do_what_it_does_and_nothing_else() {
+    let deployment = Deployment::of_the_template();
+    for file in exchange::files() {
+        let world = deployment.world().await;
+        exchange::replay(&file, &world.service).await.unwrap_or_else(|error| panic!("{error}"));
+    }
+    let world = deployment.world().await;
+    let group = change_members(&world).await;
+    list(&world, &group).await;
+    bulk(&world).await;
+    deployment.sweep(&world).await;
+    world.service.assert_healthy().await;
+    meet_what_is_left(&deployment).await;
+
+    let mut differences = Vec::new();
+    for (Function { name, allowed, .. }, asked) in deployment.0.iter() {
+        let asked = asked.all();
+        assert!(!asked.is_empty(), "{name} did nothing");
+        let missing = asked.difference(allowed).map(|grant| format!("{name} needs {grant:?}"));
+        let unused = allowed.difference(&asked).map(|grant| format!("{name} never uses {grant:?}"));
+        differences.extend(missing.chain(unused));
+    }
+    assert!(differences.is_empty(), "\n{}\n", differences.join("\n"));
+}
