@@ -152,7 +152,7 @@ impl Service {
     }
 
     async fn at(clock: Option<Clock>) -> Self {
-        let here = |clock: Option<Clock>| (clock.unwrap_or_else(|| Clock::fixed(NOW)), Entropy::seeded(1));
+        let here = |clock: Option<Clock>| clock.unwrap_or_else(|| Clock::fixed(NOW));
         let system = |clock: Option<Clock>| {
             only_here(clock.is_none(), "the service is a process of its own, with the system's clock");
             (Clock::system(), Entropy::system())
@@ -160,12 +160,13 @@ impl Service {
         match target() {
             Target::Embedded => {
                 let database = Database::memory().expect("a database in memory");
-                let (clock, entropy) = here(clock);
-                Self::behind_router(embedded::client(database), Tables::default(), clock, entropy).await
+                let client = embedded::client(database);
+                Self::behind_router(client, Tables::default(), here(clock), Entropy::seeded(1)).await
             }
             Target::DynamoDb(endpoint) => {
-                let (clock, entropy) = here(clock);
-                Self::behind_router(endpoint.client(), tables_of_its_own(), clock, entropy).await
+                // Other random bytes in each test: the tokens of transactions are the account's, not the table's.
+                let (client, entropy) = (endpoint.client(), Entropy::seeded(number_of_its_own()));
+                Self::behind_router(client, tables_of_its_own(), here(clock), entropy).await
             }
             Target::Lambda(endpoint, lambda) => {
                 let (clock, entropy) = system(clock);
@@ -191,7 +192,10 @@ impl Service {
                 let door = |_: &App| Door::Url(agent.new_agent(), deployed.url.clone());
                 let tables = deployed.tables.clone();
                 let store = Store::new(&endpoint.client(), tables.clone(), clock, entropy);
-                let org = its_own("org");
+                // SAM's own gateway comes without tables and without a secret.
+                store.create_tables().await.expect("tables");
+                endpoint.secret(&deployed.pepper);
+                let org = name_of_its_own("org");
                 Self::behind(door, store, endpoint.client(), tables, &deployed.pepper, &org).await
             }
         }
@@ -432,15 +436,19 @@ fn only_here(holds: bool, why: &str) {
     }
 }
 
-/// A name that no other test has, nor a test of another process.
-fn its_own(what: &str) -> String {
+/// A number that no other test has, nor a test of another process.
+fn number_of_its_own() -> u64 {
     static COUNT: AtomicU64 = AtomicU64::new(0);
-    let [number, process] = [COUNT.fetch_add(1, Ordering::Relaxed), std::process::id().into()];
-    format!("{what}-{}-{process}-{number}", Clock::system().unix_millis())
+    let process = u64::from(std::process::id()) << 16;
+    Clock::system().unix_millis() << 24 ^ process ^ COUNT.fetch_add(1, Ordering::Relaxed)
+}
+
+fn name_of_its_own(what: &str) -> String {
+    format!("{what}-{:x}", number_of_its_own())
 }
 
 fn tables_of_its_own() -> Tables {
-    Tables { resources: its_own("resources"), keys: its_own("keys") }
+    Tables { resources: name_of_its_own("resources"), keys: name_of_its_own("keys") }
 }
 
 /// What is wrong with the form of an answer, whatever it says: nothing is stored or sniffed, and an error is a SCIM

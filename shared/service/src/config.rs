@@ -10,6 +10,10 @@ pub const PEPPER_SECRET_ID: &str = "SCIM_PEPPER_SECRET_ID";
 pub const BASE_URL: &str = "SCIM_BASE_URL";
 /// Environment variable: the name of the stack this is deployed as. Where there is none, there are no metrics.
 pub const STACK: &str = "SCIM_STACK";
+/// Environment variable of every Lambda function: where it is.
+pub const REGION: &str = "AWS_REGION";
+/// Environment variable of the AWS SDK: where AWS is, if it is an emulator.
+pub const ENDPOINT: &str = "AWS_ENDPOINT_URL";
 /// Environment variable of the AWS SDK: where DynamoDB is.
 pub const DYNAMODB_ENDPOINT: &str = "AWS_ENDPOINT_URL_DYNAMODB";
 

@@ -38,7 +38,7 @@ pub async fn run(routes: Vec<Route>) -> Result<(), Error> {
     telemetry::init(io::stdout);
     let secret = config::env(config::PEPPER_SECRET_ID)
         .ok_or_else(|| format!("the environment variable {} is not set", config::PEPPER_SECRET_ID))?;
-    let sdk = cloud::sdk_config().await;
+    let sdk = cloud::function_config();
     let pepper = PepperSecret::new(cloud::secrets_manager(&sdk), secret);
     // Asked for while the first event is on its way; a failure shows when it is needed.
     let early = pepper.clone();
@@ -67,7 +67,7 @@ pub fn function(
 /// When the Lambda runtime cannot be reached. A sweep that failed somewhere fails its invocation, which an alarm sees.
 pub async fn run_janitor() -> Result<(), Error> {
     telemetry::init(io::stdout);
-    let store = store(&cloud::sdk_config().await);
+    let store = store(&cloud::function_config());
     lambda_runtime::run(service_fn(async |_: LambdaEvent<IgnoredAny>| match janitor::sweep(&store).await {
         Ok(swept) if swept.failed == 0 => Ok(()),
         Ok(_) => Err(Error::from("an organisation could not be cleaned up; the log says which")),

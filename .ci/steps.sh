@@ -1,0 +1,62 @@
+# What .ci/run and tests/deployed.sh have in common; both source it. Steps log to target/ci/<step>.log, and what they
+# install goes, once, into a cache outside the checkout.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+logs=$PWD/target/ci
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/scim-ci
+mkdir -p "$logs" "$cache"
+
+export SAM_CLI_TELEMETRY=0
+export AWS_DEFAULT_REGION=us-east-1
+
+# venv NAME REQUIREMENT...: a Python environment in the cache, made again when its requirements change.
+venv() {
+    local dir=$cache/$1 wanted=("${@:2}")
+    [[ "${wanted[*]}" == "$(cat "$dir/requirements" 2>/dev/null)" ]] && return
+    rm -rf "$dir"
+    python3 -m venv "$dir"
+    "$dir/bin/pip" install --quiet --disable-pip-version-check "${wanted[@]}"
+    echo "${wanted[*]}" >"$dir/requirements"
+}
+
+# What builds and runs Lambda functions. Two environments: cargo-lambda finds zig through the `python3` of the first one
+# on PATH.
+sam_tools() {
+    venv lambda cargo-lambda==1.9.2 ziglang==0.17.1
+    venv sam aws-sam-cli==1.170.0
+}
+
+# Release binaries as they are deployed, but for x86_64: cargo-lambda would have rustup download the arm64 target.
+# Not into .aws-sam, which is what `sam deploy` takes up.
+lambda_binaries() {
+    PATH=$cache/lambda/bin:$cache/sam/bin:$PATH \
+        sam build --build-dir "$logs/sam" --parameter-overrides Architecture=x86_64
+    local name
+    for name in Users Groups Bulk Janitor Discovery; do
+        test -x "$logs/sam/${name}Function/bootstrap"
+    done
+    echo "summary: $(du --apparent-size --block-size=KiB "$logs"/sam/*Function/bootstrap | cut -f1 | xargs)"
+}
+
+# step NAME: runs the function of that name into its log, and says in a line how it went.
+step() {
+    local name=$1 log=$logs/$1.log begin=$SECONDS status
+    # Not `if step` or `step ||`: either would turn `set -e` off inside it.
+    set +e
+    (
+        set -e
+        "$name"
+    ) >"$log" 2>&1
+    status=$?
+    set -e
+    if ((status)); then
+        printf 'FAIL  %-20s %4d s\n' "$name" $((SECONDS - begin))
+        tail -n 60 "$log"
+        echo "exit status $status; the whole log: $log"
+        exit 1
+    fi
+    printf 'ok    %-20s %4d s  %s\n' "$name" $((SECONDS - begin)) "$(sed -n 's/^summary: //p' "$log")"
+    # What the test runner says of each test binary.
+    sed -n 's/^test result: /      &/p' "$log"
+}

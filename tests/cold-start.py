@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+"""What a cold start of each function costs that the function can do something about: how long a fresh process takes
+until it asks Lambda for its first event, and until it has answered it; its peak memory then; the size of its zip.
+
+    bash .ci/run                                   # or: source .ci/steps.sh && sam_tools && lambda_binaries
+    cargo build --release --config 'profile.release.lto="fat"' --package service --features lambda --example empty
+    python3 tests/cold-start.py target/ci/sam target/release/examples/empty
+
+The functions run one at a time, in turns with the empty one, against a Lambda runtime API and an AWS of this script's
+own on 127.0.0.1. The event is a GET with a key that nobody has, so the first answer takes what every answer takes: the
+pepper, from Secrets Manager, and a look into DynamoDB. Starting a sandbox, loading the zip into it, and TLS are AWS's
+and the network's, and not in these figures.
+"""
+
+import http.server, io, json, os, pathlib, statistics, subprocess, sys, threading, time, zipfile, zlib
+
+RUNS = int(os.environ.get("RUNS", "60"))
+# What each is asked for; the janitor sweeps whatever the event says.
+PATHS = {"Users": "/v2/Users", "Groups": "/v2/Groups", "Bulk": "/v2/Bulk", "Discovery": "/v2/Schemas", "Janitor": None}
+
+
+def key():
+    """A key of the right form."""
+    digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+    text = "scim_nobody_" + "0" * 43
+    sum, checksum = zlib.crc32(text.encode()), ""
+    for _ in range(6):
+        sum, digit = divmod(sum, 62)
+        checksum = digits[digit] + checksum
+    return text + checksum
+
+
+def event(path):
+    headers = {"Authorization": f"Bearer {key()}", "Host": "scim.test"}
+    return {
+        "resource": "/{proxy+}", "path": path, "httpMethod": "POST" if path == "/v2/Bulk" else "GET",
+        "headers": headers, "multiValueHeaders": {name: [value] for name, value in headers.items()},
+        "queryStringParameters": None, "multiValueQueryStringParameters": None, "pathParameters": None,
+        "stageVariables": None, "body": None, "isBase64Encoded": False,
+        "requestContext": {
+            "accountId": "123456789012", "apiId": "a1b2c3d4e5", "domainName": "scim.test", "httpMethod": "GET",
+            "identity": {"sourceIp": "192.0.2.1"}, "path": "/scim" + path, "protocol": "HTTP/1.1", "stage": "scim",
+            "requestId": "c6af9ac6-7b61-11e6-9a41-93e8deadbeef", "resourceId": "abc123", "resourcePath": "/{proxy+}",
+        },
+    }
+
+
+class Aws(http.server.BaseHTTPRequestHandler):
+    """Lambda's runtime API, Secrets Manager and DynamoDB, as far as one event needs them."""
+
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # Head and body in one packet.
+
+    def reply(self, status, body, **headers):
+        self.send_response(status)
+        for name, value in {"Content-Type": "application/json", "Content-Length": str(len(body)), **headers}.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self):
+        if self.server.asked:
+            return self.server.stopped.wait()  # There is no second event.
+        self.server.asked = time.perf_counter()
+        deadline = str(int(time.time() * 1000) + 28000)
+        arn = "arn:aws:lambda:us-east-1:123456789012:function:f"
+        self.reply(200, self.server.event, Lambda_Runtime_Aws_Request_Id="1", Lambda_Runtime_Deadline_Ms=deadline,
+                   Lambda_Runtime_Invoked_Function_Arn=arn)
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        operation = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
+        if operation == "GetSecretValue":
+            self.reply(200, b'{"SecretString": "pepper"}')
+        elif operation:
+            self.reply(200, b'{"Responses": {}, "UnprocessedKeys": {}}')
+        else:
+            self.server.answered = time.perf_counter()
+            self.server.answer = body
+            self.reply(202, b"{}")
+            self.server.done.set()
+
+    def log_message(self, *_):
+        pass
+
+
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, event):
+        super().__init__(("127.0.0.1", 0), Aws)
+        self.event, self.asked, self.answered, self.answer = event, None, None, None
+        self.done, self.stopped = threading.Event(), threading.Event()
+        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
+
+    def handle_error(self, *_):
+        pass  # The process was killed with a connection open.
+
+
+def run(bootstrap, path):
+    """Milliseconds to the first question, and from there to the answer; peak memory in MB."""
+    server = Server(json.dumps(event(path or "/")).encode())
+    here = f"127.0.0.1:{server.server_port}"
+    environment = {
+        "AWS_LAMBDA_RUNTIME_API": here, "AWS_LAMBDA_FUNCTION_NAME": "f", "AWS_LAMBDA_FUNCTION_VERSION": "1",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512", "AWS_LAMBDA_LOG_GROUP_NAME": "g", "AWS_LAMBDA_LOG_STREAM_NAME": "s",
+        "AWS_ENDPOINT_URL": f"http://{here}", "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test", "SCIM_PEPPER_SECRET_ID": "pepper", "SCIM_STACK": "scim",
+    }
+    began = time.perf_counter()
+    process = subprocess.Popen([bootstrap], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        if not server.done.wait(10):
+            raise SystemExit(f"{bootstrap} answered nothing")
+        status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
+    finally:
+        process.kill()
+        process.wait()
+        server.stopped.set()
+        server.shutdown()
+        server.server_close()
+    if path and b'"statusCode":401' not in server.answer:
+        raise SystemExit(f"{bootstrap} answered {server.answer[:300]}")
+    peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
+    return 1000 * (server.asked - began), 1000 * (server.answered - server.asked), peak / 1024
+
+
+def megabytes(bootstrap):
+    """Of the binary and of its zip."""
+    zipped = io.BytesIO()
+    with zipfile.ZipFile(zipped, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(bootstrap, "bootstrap")
+    return os.path.getsize(bootstrap) / 1e6, len(zipped.getvalue()) / 1e6
+
+
+def main():
+    directory, empty = map(pathlib.Path, sys.argv[1:])
+    functions = {"empty": (empty, None)}
+    functions |= {name: (directory / f"{name}Function" / "bootstrap", path) for name, path in PATHS.items()}
+    measured = {name: [] for name in functions}
+    for _ in range(RUNS):
+        for name, (bootstrap, path) in functions.items():
+            measured[name].append(run(bootstrap, path))
+    p50 = {name: [statistics.median(column) for column in zip(*rows)] for name, rows in measured.items()}
+    print(f"p50 of {RUNS} runs; MB are millions of bytes, of memory 2^20\n")
+    print("| function | exec to /next | of the empty one | first event to its answer | peak memory | binary | zip |")
+    print("|---|---|---|---|---|---|---|")
+    for name, (bootstrap, _) in functions.items():
+        binary, zipped = megabytes(bootstrap)
+        asked, answered, peak = p50[name]
+        times = f"{asked:.2f} ms | {asked / p50['empty'][0]:.1f} | {answered:.2f} ms | {peak:.1f} MB"
+        print(f"| {name.lower()} | {times} | {binary:.2f} MB | {zipped:.2f} MB |")
+
+
+main()

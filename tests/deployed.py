@@ -1,0 +1,100 @@
+"""What an emulator made of the stack that `sam deploy` put into it: prints the environment of the tests that go through
+it, and on standard error what of template.yaml it does not carry.
+
+    AWS_ENDPOINT_URL=http://127.0.0.1:PORT python3 tests/deployed.py STACK
+"""
+
+import os, sys
+import boto3
+
+stack = sys.argv[1]
+cloudformation, apigateway, dynamodb, functions, logs, secrets, iam, cloudwatch = map(
+    boto3.client,
+    ["cloudformation", "apigateway", "dynamodb", "lambda", "logs", "secretsmanager", "iam", "cloudwatch"],
+)
+resources = {
+    resource["LogicalResourceId"]: resource
+    for resource in cloudformation.describe_stack_resources(StackName=stack)["StackResources"]
+}
+outputs = {
+    output["OutputKey"]: output["OutputValue"]
+    for output in cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["Outputs"]
+}
+
+
+def physical(logical):
+    return resources[logical]["PhysicalResourceId"]
+
+
+def of_type(name):
+    return [logical for logical, resource in resources.items() if resource["ResourceType"] == name]
+
+
+def table(logical):
+    return dynamodb.describe_table(TableName=physical(logical))["Table"]
+
+
+def function(logical):
+    return functions.get_function_configuration(FunctionName=physical(logical))
+
+
+api = physical("ScimApi")
+stage = apigateway.get_stage(restApiId=api, stageName="scim")
+pepper = secrets.get_secret_value(SecretId=outputs["PepperSecret"])["SecretString"]
+tables, lambdas, groups = map(of_type, ["AWS::DynamoDB::Table", "AWS::Lambda::Function", "AWS::Logs::LogGroup"])
+
+# What template.yaml asks for, and whether it is there.
+carried = {
+    "every resource": lambda: all(resource["ResourceStatus"] == "CREATE_COMPLETE" for resource in resources.values()),
+    "tables on demand": lambda: all(table(it)["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST" for it in tables),
+    "time to live": lambda: all(
+        dynamodb.describe_time_to_live(TableName=physical(it))["TimeToLiveDescription"]["TimeToLiveStatus"] == "ENABLED"
+        for it in tables
+    ),
+    "point-in-time recovery": lambda: all(
+        dynamodb.describe_continuous_backups(TableName=physical(it))["ContinuousBackupsDescription"][
+            "PointInTimeRecoveryDescription"
+        ]["PointInTimeRecoveryStatus"]
+        == "ENABLED"
+        for it in tables
+    ),
+    "a pepper of 64 characters": lambda: len(pepper) == 64 and pepper.isalnum(),
+    "the alias `live` of each function": lambda: all(
+        functions.get_alias(FunctionName=physical(it), Name="live")["FunctionVersion"] != "$LATEST" for it in lambdas
+    ),
+    "memory and time-out": lambda: all(
+        (function(it)["MemorySize"], function(it)["Timeout"]) >= (512, 28) for it in lambdas
+    ),
+    "log lines in JSON": lambda: all(function(it)["LoggingConfig"]["LogFormat"] == "JSON" for it in lambdas),
+    "a role for each function": lambda: len({function(it)["Role"] for it in lambdas}) == len(lambdas),
+    "retention of logs": lambda: all(
+        group.get("retentionInDays") == 90
+        for it in groups
+        for group in logs.describe_log_groups(logGroupNamePrefix=physical(it))["logGroups"]
+    ),
+    "gateway responses": lambda: any(
+        response["responseType"] == "THROTTLED" and not response.get("defaultResponse")
+        for response in apigateway.get_gateway_responses(restApiId=api)["items"]
+    ),
+    "throttling of the stage": lambda: stage["methodSettings"]["*/*"]["throttlingRateLimit"] == 500,
+    "the access log": lambda: bool(stage["accessLogSettings"]["destinationArn"]),
+    "the dashboard": lambda: bool(cloudwatch.list_dashboards()["DashboardEntries"]),
+    "alarms": lambda: bool(cloudwatch.describe_alarms()["MetricAlarms"]),
+}
+
+print(f"# {len(resources)} resources", file=sys.stderr)
+for what, holds in carried.items():
+    try:
+        found = "carried" if holds() else "NOT CARRIED"
+    except Exception as error:  # An emulator fails in ways of its own: each says that it does not carry this.
+        found = f"NOT CARRIED ({type(error).__name__}: {error})"
+    print(f"{found}: {what}", file=sys.stderr)
+
+endpoint = os.environ["AWS_ENDPOINT_URL"]
+for name, value in {
+    "SCIM_TEST_API": f"{endpoint}/_aws/execute-api/{api}/scim",
+    "SCIM_TEST_PEPPER": pepper,
+    "SCIM_RESOURCES_TABLE": outputs["ResourcesTable"],
+    "SCIM_KEYS_TABLE": outputs["KeysTable"],
+}.items():
+    print(f"export {name}={value}")

@@ -1,0 +1,194 @@
+#!/usr/bin/env bash
+# The black-box tests against the service as it is deployed, as far as that goes without an AWS account:
+#
+#   ministack   the service in the test process, on a second implementation of DynamoDB (ministack, from PyPI)
+#   lambda      the release binaries in AWS's runtime emulator, sent events of a REST API, then of an HTTP API
+#   deploy      `sam deploy` of template.yaml into ministack, and the tests through its API Gateway
+#   sam_local   `sam local start-api`: the release binaries in containers, behind SAM's gateway
+#
+#   bash tests/deployed.sh [PART]...          all of them, unless some are named
+#   SCIM_CI_DEPLOYED=1 bash .ci/run           the same, after everything else
+#
+# Installs what it needs into the cache of .ci/run; sam_local takes a Docker engine from the system's packages, starts
+# one of its own, and needs root for both. Everything listens on 127.0.0.1, and ends with the script. Tests name what
+# they cannot say anything of (tests/src/target.rs): `not a test of this target`. These are counted, and listed with the
+# reason in target/ci/<part>.log; any other failure fails the part.
+# shellcheck source=.ci/steps.sh
+source "$(dirname "$0")/../.ci/steps.sh"
+
+# The base URL that the tests expect, which is not that of an emulator's gateway.
+base_url=https://scim.test/scim/v2
+binaries=$logs/sam
+
+# --------------------------------------------------------------------------------------------------- tests
+
+# suite NAME TEST...: these test binaries, against the target in the environment.
+suite() {
+    local name=$1 output=$logs/$1.tests test binaries=()
+    for test in "${@:2}"; do binaries+=(--test "$test"); done
+    cargo test --locked --package tests "${binaries[@]}" --no-fail-fast -- ${threads:+--test-threads="$threads"} >"$output" 2>&1 || true
+    awk -v name="$name" -v wanted=$(($# - 1)) '
+        /^---- .* ----$/ { test = $2; section[test] = 1; next }
+        /^failures:$/ { test = "" }
+        test != "" && sub(/.*not a test of this target: /, "") { reason[test] = $0 }
+        /^test result: / { results++; passed += $4; failed += $6; ignored += $8 }
+        END {
+            for (test in section) if (test in reason) print "not of this target: " test ": " reason[test]; else print "FAILED " test
+            for (test in reason) others++
+            wrong = failed - others
+            printf "summary: %s: %d passed, %d failed, %d not of this target\n", name, passed, wrong, others
+            exit wrong != 0 || passed == 0 || results != wanted
+        }' "$output"
+}
+
+# -------------------------------------------------------------------------------------------------- servers
+
+free_port() {
+    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+# What a step undoes when it ends, the last first.
+undo=()
+undo_all() {
+    local index
+    for ((index = ${#undo[@]} - 1; index >= 0; index--)); do eval "${undo[index]}" || true; done
+}
+
+# serve PORT LOG COMMAND...: starts a server, and waits until it listens.
+serve() {
+    "${@:3}" >"$2" 2>&1 &
+    undo+=("kill $!; wait $!")
+    until (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null; do
+        kill -0 "$!"
+        sleep 0.2
+    done
+}
+
+# DynamoDB, Secrets Manager, and all that a stack is made of, in memory. Sets `endpoint`.
+start_ministack() {
+    venv ministack ministack==1.5.33 aws-sam-translator==1.115.0
+    local port
+    port=$(free_port)
+    endpoint=http://127.0.0.1:$port
+    BIND_HOST=127.0.0.1 GATEWAY_PORT=$port IOT_MTLS_ENABLED=0 \
+        serve "$port" "$logs/ministack.server.log" "$cache/ministack/bin/ministack"
+    export AWS_ENDPOINT_URL=$endpoint AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
+}
+
+# with_endpoint URL DIRECTORY: what `sam build` made, and in its functions' environment where AWS is. Neither emulator
+# puts that there by itself.
+with_endpoint() {
+    rm -rf "$2"
+    cp -r "$binaries" "$2"
+    sed -i "s|^\( *\)SCIM_STACK:|\1AWS_ENDPOINT_URL: $1\n&|" "$2/template.yaml"
+    grep -q "AWS_ENDPOINT_URL: $1" "$2/template.yaml"
+}
+
+# --------------------------------------------------------------------------------------------------- parts
+
+ministack() {
+    trap undo_all EXIT
+    start_ministack
+    SCIM_TEST_DYNAMODB=$endpoint suite ministack http exchanges queries races
+}
+
+lambda() {
+    trap undo_all EXIT
+    start_ministack
+    local events
+    for events in rest http; do
+        SCIM_TEST_DYNAMODB=$endpoint SCIM_TEST_LAMBDA=$binaries SCIM_TEST_EVENTS=$events SCIM_TEST_RIE=$(emulator) \
+            suite "lambda-$events" http exchanges queries races
+    done
+}
+
+# AWS's runtime emulator, which SAM brings.
+emulator() {
+    echo "$cache"/sam/lib/python3*/site-packages/samcli/local/rapid/aws-lambda-rie-x86_64
+}
+
+deploy() {
+    trap undo_all EXIT
+    start_ministack
+    with_endpoint "$endpoint" "$logs/deploy"
+    # Without alarms: ministack knows no metric math.
+    PATH=$cache/sam/bin:$PATH sam deploy --template-file "$logs/deploy/template.yaml" --stack-name scim --resolve-s3 \
+        --capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND --no-confirm-changeset --no-progressbar \
+        --parameter-overrides Architecture=x86_64 BaseUrl=$base_url WithAlarms=false
+    "$cache/sam/bin/python" tests/deployed.py scim >"$logs/deploy/environment"
+    # shellcheck source=/dev/null
+    source "$logs/deploy/environment"
+    SCIM_TEST_DYNAMODB=$endpoint suite deploy http exchanges
+}
+
+sam_local() {
+    trap undo_all EXIT
+    start_ministack
+    start_docker "${endpoint##*:}"
+    with_endpoint "http://$bridge:${endpoint##*:}" "$logs/sam_local"
+    # SAM takes a reference to a resource for its logical id: the names are given instead.
+    cat >"$logs/sam_local/variables.json" <<'JSON'
+{"Parameters": {"SCIM_RESOURCES_TABLE": "scim-resources", "SCIM_KEYS_TABLE": "scim-keys", "SCIM_PEPPER_SECRET_ID": "scim-test-pepper"}}
+JSON
+    local port
+    port=$(free_port)
+    PATH=$cache/sam/bin:$PATH serve "$port" "$logs/sam_local.server.log" \
+        env --unset AWS_ENDPOINT_URL sam local start-api --host 127.0.0.1 --port "$port" --skip-pull-image \
+        --warm-containers EAGER --template "$logs/sam_local/template.yaml" --env-vars "$logs/sam_local/variables.json" \
+        --parameter-overrides Architecture=x86_64 BaseUrl=$base_url
+    export SCIM_TEST_API=http://127.0.0.1:$port SCIM_TEST_PEPPER=pepper
+    export SCIM_RESOURCES_TABLE=scim-resources SCIM_KEYS_TABLE=scim-keys
+    # One request at a time: a container takes no two.
+    SCIM_TEST_DYNAMODB=$endpoint threads=1 suite sam_local exchanges http
+}
+
+# start_docker PORT: a Docker engine of its own, on a bridge of its own, whose containers reach that port of 127.0.0.1.
+# Sets DOCKER_HOST and `bridge`, the address by which they do.
+start_docker() {
+    local missing=() program run
+    for program in dockerd debootstrap iptables; do
+        command -v "$program" || missing+=("${program/dockerd/docker.io}")
+    done
+    if ((${#missing[@]})); then
+        as_root apt-get update
+        as_root apt-get install --yes --no-install-recommends "${missing[@]}"
+    fi
+
+    bridge=172.31.254.1
+    as_root ip link add scim-test type bridge
+    as_root ip address add $bridge/24 dev scim-test
+    as_root ip link set scim-test up
+    as_root sysctl -q net.ipv4.conf.scim-test.route_localnet=1
+    as_root iptables -t nat -A PREROUTING -i scim-test -p tcp -d $bridge --dport "$1" -j DNAT --to "127.0.0.1:$1"
+    undo+=("as_root ip link delete scim-test" "as_root iptables -t nat -D PREROUTING -i scim-test -p tcp -d $bridge --dport $1 -j DNAT --to 127.0.0.1:$1")
+
+    run=$(mktemp -d)
+    export DOCKER_HOST=unix://$run/socket
+    as_root dockerd --host "$DOCKER_HOST" --group "$(id -g)" --bridge scim-test --ip 127.0.0.1 \
+        --data-root "$cache/docker" --exec-root "$run" --pidfile "$run/pid" >"$logs/dockerd.server.log" 2>&1 &
+    undo+=("as_root kill \$(cat $run/pid); wait $!")
+    until docker info; do
+        kill -0 "$!"
+        sleep 0.5
+    done >/dev/null 2>&1
+
+    # What SAM starts from: AWS's image where it can be pulled, and otherwise a Debian, which has all that a `bootstrap`
+    # needs of a system, though a newer C library than Amazon's.
+    local image=public.ecr.aws/lambda/provided:al2023-x86_64
+    docker image inspect $image >/dev/null || docker pull $image || {
+        as_root rm -rf "$cache/debian"
+        as_root debootstrap --variant=minbase bookworm "$cache/debian"
+        as_root tar -C "$cache/debian" -c . | docker import -c 'WORKDIR /var/task' -c 'ENV LAMBDA_TASK_ROOT=/var/task LAMBDA_RUNTIME_DIR=/var/runtime LANG=C.UTF-8' - $image
+    }
+}
+
+as_root() {
+    if [[ $EUID == 0 ]]; then "$@"; else sudo "$@"; fi
+}
+
+# ----------------------------------------------------------------------------------------------------- run
+
+(($#)) || set -- ministack lambda deploy sam_local
+step sam_tools
+test -x "$binaries/UsersFunction/bootstrap" || step lambda_binaries
+for part in "$@"; do step "$part"; done
