@@ -10,6 +10,16 @@ mkdir -p "$logs" "$cache"
 export SAM_CLI_TELEMETRY=0
 export AWS_DEFAULT_REGION=us-east-1
 
+as_root() {
+    if [[ $EUID == 0 ]]; then "$@"; else sudo "$@"; fi
+}
+
+# packages NAME...: from the system's package manager, which is Debian's or Ubuntu's.
+packages() {
+    as_root apt-get update
+    as_root apt-get install --yes --no-install-recommends "$@"
+}
+
 # venv NAME REQUIREMENT...: a Python environment in the cache, made again when its requirements change.
 venv() {
     local dir=$cache/$1 wanted=("${@:2}")

@@ -1,10 +1,10 @@
-"""What an emulator made of the stack that `sam deploy` put into it: prints the environment of the tests that go through
-it, and on standard error what of template.yaml it does not carry.
+"""What ministack made of the stack that `sam deploy` put into it: prints the environment of the tests that go through it,
+and on standard error what of template.yaml it does not carry. The methods of the API, which it does not, are added.
 
     AWS_ENDPOINT_URL=http://127.0.0.1:PORT python3 tests/deployed.py STACK
 """
 
-import os, sys
+import os, re, shlex, sys
 import boto3
 
 stack = sys.argv[1]
@@ -39,6 +39,7 @@ def function(logical):
 
 
 api = physical("ScimApi")
+paths = apigateway.get_resources(restApiId=api)["items"]
 stage = apigateway.get_stage(restApiId=api, stageName="scim")
 pepper = secrets.get_secret_value(SecretId=outputs["PepperSecret"])["SecretString"]
 tables, lambdas, groups = map(of_type, ["AWS::DynamoDB::Table", "AWS::Lambda::Function", "AWS::Logs::LogGroup"])
@@ -72,6 +73,7 @@ carried = {
         for it in groups
         for group in logs.describe_log_groups(logGroupNamePrefix=physical(it))["logGroups"]
     ),
+    "methods of the API": lambda: all(resource.get("resourceMethods") for resource in paths),
     "gateway responses": lambda: any(
         response["responseType"] == "THROTTLED" and not response.get("defaultResponse")
         for response in apigateway.get_gateway_responses(restApiId=api)["items"]
@@ -90,6 +92,18 @@ for what, holds in carried.items():
         found = f"NOT CARRIED ({type(error).__name__}: {error})"
     print(f"{found}: {what}", file=sys.stderr)
 
+# ministack takes each method of an OpenAPI document but `x-amazon-apigateway-any-method`.
+body = cloudformation.get_template(StackName=stack)["TemplateBody"]["Resources"]["ScimApi"]["Properties"]["Body"]
+for resource in paths:
+    if resource["path"] in body["paths"]:
+        method = {"restApiId": api, "resourceId": resource["id"], "httpMethod": "ANY"}
+        integration = body["paths"][resource["path"]]["x-amazon-apigateway-any-method"]["x-amazon-apigateway-integration"]
+        alias = re.search(r"\$\{(\w+Aliaslive)\}", integration["uri"]["Fn::Sub"])[1]
+        uri = f"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{physical(alias)}/invocations"
+        apigateway.put_method(**method, authorizationType="NONE")
+        apigateway.put_integration(**method, type="AWS_PROXY", integrationHttpMethod="POST", uri=uri)
+apigateway.create_deployment(restApiId=api, stageName="scim")
+
 endpoint = os.environ["AWS_ENDPOINT_URL"]
 for name, value in {
     "SCIM_TEST_API": f"{endpoint}/_aws/execute-api/{api}/scim",
@@ -97,4 +111,4 @@ for name, value in {
     "SCIM_RESOURCES_TABLE": outputs["ResourcesTable"],
     "SCIM_KEYS_TABLE": outputs["KeysTable"],
 }.items():
-    print(f"export {name}={value}")
+    print(f"export {name}={shlex.quote(value)}")

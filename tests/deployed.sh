@@ -149,10 +149,7 @@ start_docker() {
     for program in dockerd debootstrap iptables; do
         command -v "$program" || missing+=("${program/dockerd/docker.io}")
     done
-    if ((${#missing[@]})); then
-        as_root apt-get update
-        as_root apt-get install --yes --no-install-recommends "${missing[@]}"
-    fi
+    ((${#missing[@]} == 0)) || packages "${missing[@]}"
 
     bridge=172.31.254.1
     as_root ip link add scim-test type bridge
@@ -180,10 +177,6 @@ start_docker() {
         as_root debootstrap --variant=minbase bookworm "$cache/debian"
         as_root tar -C "$cache/debian" -c . | docker import -c 'WORKDIR /var/task' -c 'ENV LAMBDA_TASK_ROOT=/var/task LAMBDA_RUNTIME_DIR=/var/runtime LANG=C.UTF-8' - $image
     }
-}
-
-as_root() {
-    if [[ $EUID == 0 ]]; then "$@"; else sudo "$@"; fi
 }
 
 # ----------------------------------------------------------------------------------------------------- run

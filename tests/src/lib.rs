@@ -152,7 +152,6 @@ impl Service {
     }
 
     async fn at(clock: Option<Clock>) -> Self {
-        let here = |clock: Option<Clock>| clock.unwrap_or_else(|| Clock::fixed(NOW));
         let system = |clock: Option<Clock>| {
             only_here(clock.is_none(), "the service is a process of its own, with the system's clock");
             (Clock::system(), Entropy::system())
@@ -161,12 +160,15 @@ impl Service {
             Target::Embedded => {
                 let database = Database::memory().expect("a database in memory");
                 let client = embedded::client(database);
-                Self::behind_router(client, Tables::default(), here(clock), Entropy::seeded(1)).await
+                let clock = clock.unwrap_or_else(|| Clock::fixed(NOW));
+                Self::behind_router(client, Tables::default(), clock, Entropy::seeded(1)).await
             }
             Target::DynamoDb(endpoint) => {
-                // Other random bytes in each test: the tokens of transactions are the account's, not the table's.
+                // Other random bytes in each test, for the tokens of transactions are the account's, not the table's;
+                // and the time, for they put ids of one millisecond into another order.
                 let (client, entropy) = (endpoint.client(), Entropy::seeded(number_of_its_own()));
-                Self::behind_router(client, tables_of_its_own(), here(clock), entropy).await
+                let clock = clock.unwrap_or_else(Clock::system);
+                Self::behind_router(client, tables_of_its_own(), clock, entropy).await
             }
             Target::Lambda(endpoint, lambda) => {
                 let (clock, entropy) = system(clock);
@@ -213,7 +215,7 @@ impl Service {
 
     /// The same by other random bytes, as another process on the same database has them.
     pub async fn with(client: Client, clock: Clock, entropy: Entropy) -> Self {
-        only_here(matches!(target(), Target::Embedded), "it is of the embedded DynamoDB");
+        only_here(is_embedded(), "it is of the embedded DynamoDB");
         Self::behind_router(client, Tables::default(), clock, entropy).await
     }
 
@@ -252,9 +254,10 @@ impl Service {
         Self { door: Door::Router(router), ..self }
     }
 
-    /// The same store by another clock and other random bytes.
+    /// The same store by another clock.
     #[must_use]
-    pub fn store_by(&self, clock: Clock, entropy: Entropy) -> Store {
+    pub fn store_by(&self, clock: Clock) -> Store {
+        let entropy = Entropy::seeded(number_of_its_own());
         Store::new(&self.client, self.tables.clone(), clock, entropy)
     }
 
@@ -419,6 +422,12 @@ impl Service {
         let report = self.examine(&self.org).await;
         assert!(report.is_healthy(), "{:#?}", report.findings);
     }
+}
+
+/// Whether the service is here, on an embedded DynamoDB.
+#[must_use]
+pub fn is_embedded() -> bool {
+    matches!(target(), Target::Embedded)
 }
 
 async fn whole(body: Body) -> Bytes {

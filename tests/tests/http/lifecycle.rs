@@ -13,10 +13,7 @@ use expect_test::{Expect, expect};
 use http_body_util::BodyExt;
 use scim::schema::{Attribute, RESOURCE_TYPES, SCHEMAS, USER_URN};
 use serde_json::{Value, json};
-use service::{
-    App,
-    ambient::{Clock, Entropy},
-};
+use service::{App, ambient::Clock};
 use tests::{Answer, BASE, Service};
 use time::{Duration, macros::datetime};
 use tower::ServiceExt;
@@ -111,8 +108,7 @@ impl Times {
     /// Sends the request when the clock is `minutes` after the hour.
     async fn at(&self, minutes: i64, sent: Sent) -> Answer {
         let time = datetime!(2026-11-23 10:00 UTC) + Duration::minutes(minutes);
-        let seed = u64::try_from(minutes).expect("a time after the hour") + 1000;
-        let store = self.0.store_by(Clock::fixed(time), Entropy::seeded(seed));
+        let store = self.0.store_by(Clock::fixed(time));
         let router = self.0.router(App { store, ..self.0.app.clone() });
         let sent = sent.bearer(&self.0.key);
         let mut request = Request::builder().method(sent.method).uri(sent.target);

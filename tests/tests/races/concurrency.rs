@@ -2,6 +2,8 @@
 //!
 //! A history is what a seed makes of a scenario: it decides which call of DynamoDB comes next, which transactions
 //! conflict, and which calls are throttled. What was answered with 503 or 429 may have happened, then or later, or not.
+//!
+//! On another DynamoDB than the embedded one nothing is decided: the requests are sent from several threads.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,10 +18,11 @@ use dynoxide::Database;
 use fastrand::Rng;
 use serde_json::{Value, json};
 use tests::{
-    Answer, ORG, Service,
+    Answer, Service,
     history::{Operation, is_explained},
     schedule::{Faults, Schedule},
 };
+use tokio::runtime::Builder;
 
 use super::{Sent, assert_whole, create_all, members};
 
@@ -29,6 +32,8 @@ const HISTORIES: u64 = 50;
 const HEAVY_HISTORIES: u64 = 15;
 /// Of the one that is hundreds of requests.
 const HEAVIEST_HISTORIES: u64 = 6;
+/// Of each, where nothing decides what they are.
+const UNDECIDED_HISTORIES: u64 = 2;
 /// The one history to look at, when one has failed.
 const ONLY: Option<u64> = None;
 
@@ -57,8 +62,17 @@ impl Event {
 }
 
 impl Race {
-    /// One history in three is without faults; one has conflicts; one has throttled calls beside.
     async fn new(seed: u64) -> Self {
+        if tests::is_embedded() {
+            return Self::decided(seed).await;
+        }
+        let faults = Faults::default();
+        let (random, schedule) = (Rng::with_seed(!seed), Schedule::new(seed, faults));
+        Self { random, faults, schedule, service: Arc::new(Service::new().await) }
+    }
+
+    /// One history in three is without faults; one has conflicts; one has throttled calls beside.
+    async fn decided(seed: u64) -> Self {
         let faults = match seed % 3 {
             0 => Faults::default(),
             1 => Faults { conflicts: 5, throttled: 0 },
@@ -127,12 +141,13 @@ fn heavy_histories(scenario: &impl AsyncFn(&mut Race)) {
 
 fn run(histories: u64, scenario: &impl AsyncFn(&mut Race)) {
     let name = std::thread::current().name().unwrap_or_default().to_owned();
+    let histories = if tests::is_embedded() { histories } else { UNDECIDED_HISTORIES };
     for seed in ONLY.map_or(0..histories, |seed| seed..seed + 1) {
         let run = || {
             runtime().block_on(async {
                 let mut race = Race::new(seed).await;
                 scenario(&mut race).await;
-                assert_whole(&race.service, ORG, &race.service.key).await;
+                assert_whole(&race.service, &race.service.org, &race.service.key).await;
             });
         };
         if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
@@ -145,7 +160,11 @@ fn run(histories: u64, scenario: &impl AsyncFn(&mut Race)) {
 
 /// One thread, and a clock that goes on when everybody waits for it.
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime")
+    if tests::is_embedded() {
+        Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime")
+    } else {
+        Builder::new_multi_thread().enable_all().build().expect("a runtime")
+    }
 }
 
 fn user_name(index: usize) -> String {
@@ -165,7 +184,7 @@ fn verdicts(events: &[Event]) -> BTreeMap<String, usize> {
 fn a_seed_is_a_history() {
     let trace = |seed| {
         runtime().block_on(async {
-            let race = Race::new(seed).await;
+            let race = Race::decided(seed).await;
             let create = |_| vec![Sent::post("/Users", json!({ "userName": "ada" })), Sent::get("/Users")];
             race.run((0..5).map(create)).await;
             race.schedule.trace()
