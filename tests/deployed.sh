@@ -33,7 +33,9 @@ suite() {
         test != "" && sub(/.*not a test of this target: /, "") { reason[test] = $0 }
         /^test result: / { results++; passed += $4; failed += $6; ignored += $8 }
         END {
-            for (test in section) if (test in reason) print "not of this target: " test ": " reason[test]; else print "FAILED " test
+            for (test in section)
+                print (test in reason ? "not of this target: " test ": " reason[test] : "FAILED " test) | "sort"
+            close("sort")
             for (test in reason) others++
             wrong = failed - others
             printf "summary: %s: %d passed, %d failed, %d not of this target\n", name, passed, wrong, others

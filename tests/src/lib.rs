@@ -58,6 +58,8 @@ use target::{Target, target};
 pub const ORG: &str = "acme";
 /// The base URL in `meta.location`.
 pub const BASE: &str = "https://scim.test/scim/v2";
+/// Why a test says nothing of other targets.
+const EMBEDDED: &str = "it is of the embedded DynamoDB";
 /// What key digests are made with.
 const PEPPER: &str = "a pepper for tests";
 /// What the clock says.
@@ -146,7 +148,13 @@ impl Service {
         Self::at(None).await
     }
 
-    /// The same by another clock, which a process of its own does not have.
+    /// A service here, on an embedded DynamoDB, whose every call is known and counted.
+    pub async fn embedded() -> Self {
+        only_here(is_embedded(), EMBEDDED);
+        Self::new().await
+    }
+
+    /// A service wherever it is by another clock, which a process of its own does not have.
     pub async fn at_clock(clock: Clock) -> Self {
         Self::at(Some(clock)).await
     }
@@ -215,7 +223,7 @@ impl Service {
 
     /// The same by other random bytes, as another process on the same database has them.
     pub async fn with(client: Client, clock: Clock, entropy: Entropy) -> Self {
-        only_here(is_embedded(), "it is of the embedded DynamoDB");
+        only_here(is_embedded(), EMBEDDED);
         Self::behind_router(client, Tables::default(), clock, entropy).await
     }
 

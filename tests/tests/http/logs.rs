@@ -209,7 +209,7 @@ fn texts(value: &Value, found: &mut BTreeSet<String>) {
 
 #[tokio::test]
 async fn a_request_is_one_line_and_in_a_stack_a_metric() {
-    let service = Service::new().await;
+    let service = Service::embedded().await;
     let id = service.user("ada@example.com").await;
     for (stack, expected) in [
         (
@@ -428,7 +428,7 @@ async fn no_log_line_tells_of_people_or_secrets() {
     // Events have no request to be counted here: they are handed to the function that makes one of them.
     let is_of_requests = |file: &PathBuf| !file.parent().is_some_and(|source| source.ends_with("events"));
     for file in exchange::files().into_iter().filter(is_of_requests) {
-        let service = counted(Service::new().await, &sent);
+        let service = counted(Service::embedded().await, &sent);
         planted.insert(service.key.clone());
         exchange::replay(&file, &service).await.unwrap_or_else(|error| panic!("{error}"));
         let recorded = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
