@@ -40,11 +40,8 @@ const CALL: Duration = Duration::from_secs(8);
 /// The SDK's configuration wherever an operator is: region, credentials and endpoints from the environment, a profile,
 /// or what a machine in AWS says of itself.
 pub async fn sdk_config() -> SdkConfig {
-    aws_config::defaults(BehaviorVersion::latest())
-        .http_client(https(tls))
-        .timeout_config(timeouts())
-        .load()
-        .await
+    let https = https(TlsContext::default());
+    aws_config::defaults(BehaviorVersion::latest()).http_client(https).timeout_config(timeouts()).load().await
 }
 
 /// The same in a Lambda function, whose environment has all of it. To look nowhere else saves the code that would. And it
