@@ -164,7 +164,7 @@ start_docker() {
     run=$(mktemp -d)
     export DOCKER_HOST=unix://$run/socket
     as_root dockerd --host "$DOCKER_HOST" --group "$(id -g)" --bridge scim-test --ip 127.0.0.1 \
-        --data-root "$cache/docker" --exec-root "$run" --pidfile "$run/pid" >"$logs/dockerd.server.log" 2>&1 &
+        --iptables=false --data-root "$cache/docker" --exec-root "$run" --pidfile "$run/pid" >"$logs/dockerd.server.log" 2>&1 &
     undo+=("as_root kill \$(cat $run/pid); wait $!")
     until docker info; do
         kill -0 "$!"
