@@ -3,7 +3,8 @@
 until it asks Lambda for its first event, and until it has answered it; its peak memory then; the size of its zip.
 
     bash .ci/run                                   # or: source .ci/steps.sh && sam_tools && lambda_binaries
-    cargo build --release --config 'profile.release.lto="fat"' --package service --features lambda --example empty
+    cargo build --release --config 'profile.release.lto="fat"' --config 'profile.release.opt-level="s"' \
+        --config 'profile.release.package."*".opt-level="z"' --package service --features lambda --example empty
     python3 tests/cold-start.py target/ci/sam target/release/examples/empty
 
 The functions run one at a time, in turns with the empty one, against a Lambda runtime API and an AWS of this script's
