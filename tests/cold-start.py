@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What a cold start of each function costs that the function can do something about: how long a fresh process takes
+r"""What a cold start of each function costs that the function can do something about: how long a fresh process takes
 until it asks Lambda for its first event, and until it has answered it; its peak memory then; the size of its zip.
 
     bash .ci/run                                   # or: source .ci/steps.sh && sam_tools && lambda_binaries

@@ -97,11 +97,12 @@ ministack() {
 lambda() {
     trap undo_all EXIT
     start_ministack
-    local events
+    local events failed=0
     for events in rest http; do
         SCIM_TEST_DYNAMODB=$endpoint SCIM_TEST_LAMBDA=$binaries SCIM_TEST_EVENTS=$events SCIM_TEST_RIE=$(emulator) \
-            suite "lambda-$events" http exchanges queries races
+            suite "lambda-$events" http exchanges queries races || failed=1
     done
+    return $failed
 }
 
 # AWS's runtime emulator, which SAM brings.

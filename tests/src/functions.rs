@@ -6,7 +6,10 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{Arc, LazyLock, Mutex, PoisonError},
+    sync::{
+        Arc, LazyLock, Mutex, PoisonError,
+        atomic::{AtomicU16, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -16,7 +19,7 @@ use service::config;
 use ureq::Agent;
 
 use crate::{
-    Answer, gateway,
+    Answer, gateway, not_here,
     target::{Endpoint, Lambda},
 };
 
@@ -53,6 +56,10 @@ impl Functions {
     /// that is the base URL.
     pub(crate) async fn invoke(&self, path: &str, event: Value, base_url: Option<String>) -> Answer {
         let function = function_of(path);
+        let event = event.to_string();
+        if event.len() > gateway::EVENT {
+            not_here("Lambda takes no event of more than 6 MB");
+        }
         let sandbox = {
             let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
             let mut variables = self.variables.clone();
@@ -118,17 +125,28 @@ impl Sandbox {
             .unwrap_or_else(|| panic!("{} does not run {}", lambda.emulator.display(), bootstrap.display()))
     }
 
-    fn invoke(&self, event: &Value) -> Value {
-        let mut answer =
-            self.agent.post(&self.url).send(event.to_string()).expect("an answer of the emulator");
+    fn invoke(&self, event: &str) -> Value {
+        let mut answer = self.agent.post(&self.url).send(event).expect("an answer of the emulator");
         let text = answer.body_mut().with_config().limit(64 << 20).read_to_string().expect("a text");
         serde_json::from_str(&text).unwrap_or_else(|_| panic!("{}: {text}", answer.status()))
     }
 }
 
+/// Two ports that nobody listens on, each given once. Below those that the system gives to connections: one of them could
+/// take the port before the emulator does.
 fn free_ports() -> [u16; 2] {
-    let listeners = [(); 2].map(|()| TcpListener::bind(("127.0.0.1", 0)).expect("a port"));
-    listeners.map(|listener| listener.local_addr().expect("an address").port())
+    static NEXT: LazyLock<AtomicU16> = LazyLock::new(|| {
+        let processes = u16::try_from(std::process::id() % 100).expect("below 100");
+        AtomicU16::new(10_000 + 200 * processes)
+    });
+    [(); 2].map(|()| {
+        loop {
+            let port = NEXT.fetch_add(1, Ordering::Relaxed);
+            if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+                return port;
+            }
+        }
+    })
 }
 
 /// A function of the template.

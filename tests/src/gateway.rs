@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use aws_smithy_types::base64;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, request::Parts};
+use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
 use crate::Answer;
@@ -39,7 +40,27 @@ impl FromStr for Api {
     }
 }
 
+/// What API Gateway takes of request line and headers, in bytes.
+const HEAD: usize = 10_240;
+/// What Lambda takes of an event, in bytes.
+pub(crate) const EVENT: usize = 6 * 1024 * 1024;
+
 impl Api {
+    /// Why no such request comes through, if it does not.
+    #[must_use]
+    pub fn stops(self, request: &Parts) -> Option<&'static str> {
+        let headers = request.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+        let head = request.uri.to_string().len() + headers.sum::<usize>();
+        let query = request.uri.query().unwrap_or_default();
+        if head > HEAD {
+            Some("API Gateway takes no more than 10,240 bytes of request line and headers")
+        } else if self == Self::Rest && percent_decode_str(query).decode_utf8().is_err() {
+            Some("an event of a REST API has its parameters as text")
+        } else {
+            None
+        }
+    }
+
     /// The event that this request becomes.
     #[must_use]
     pub fn event(self, request: &Parts, body: &[u8]) -> Value {

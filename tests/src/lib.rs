@@ -154,16 +154,12 @@ impl Service {
         Self::new().await
     }
 
-    /// A service wherever it is by another clock, which a process of its own does not have.
+    /// The same by another clock, unless it is a process of its own; who turns the clock says so ([`turns_the_clock`]).
     pub async fn at_clock(clock: Clock) -> Self {
         Self::at(Some(clock)).await
     }
 
     async fn at(clock: Option<Clock>) -> Self {
-        let system = |clock: Option<Clock>| {
-            only_here(clock.is_none(), "the service is a process of its own, with the system's clock");
-            (Clock::system(), Entropy::system())
-        };
         match target() {
             Target::Embedded => {
                 let database = Database::memory().expect("a database in memory");
@@ -179,7 +175,7 @@ impl Service {
                 Self::behind_router(client, tables_of_its_own(), clock, entropy).await
             }
             Target::Lambda(endpoint, lambda) => {
-                let (clock, entropy) = system(clock);
+                let (clock, entropy) = (Clock::system(), Entropy::system());
                 let tables = tables_of_its_own();
                 let variables = vec![
                     (config::RESOURCES_TABLE, tables.resources.clone()),
@@ -193,7 +189,7 @@ impl Service {
                 Self::behind(door, store, endpoint.client(), tables, PEPPER, ORG).await
             }
             Target::Deployed(endpoint, deployed) => {
-                let (clock, entropy) = system(clock);
+                let (clock, entropy) = (Clock::system(), Entropy::system());
                 let agent = ureq::Agent::config_builder()
                     .http_status_as_error(false)
                     .allow_non_standard_methods(true)
@@ -269,10 +265,15 @@ impl Service {
         Store::new(&self.client, self.tables.clone(), clock, entropy)
     }
 
-    /// A router of the service in this process, with something changed: such a test says nothing of another process.
+    /// Said by a test of what only a service in this process has, and why.
+    pub fn is_here(&self, why: &str) {
+        only_here(matches!(self.door, Door::Router(_)), why);
+    }
+
+    /// A router of the service in this process, with something changed.
     #[must_use]
     pub fn router(&self, app: App) -> Router {
-        only_here(matches!(self.door, Door::Router(_)), "it changes the service in this process");
+        self.is_here("it changes the service in this process");
         http::router(app, http::all())
     }
 
@@ -301,6 +302,9 @@ impl Service {
             }
             Door::Functions(functions, api) => {
                 let (parts, body) = request.into_parts();
+                if let Some(why) = api.stops(&parts) {
+                    not_here(why);
+                }
                 let event = api.event(&parts, &whole(body).await);
                 functions.invoke(parts.uri.path(), event, None).await
             }
@@ -430,6 +434,12 @@ impl Service {
         let report = self.examine(&self.org).await;
         assert!(report.is_healthy(), "{:#?}", report.findings);
     }
+}
+
+/// Said by a test that turns the clock of the service.
+pub fn turns_the_clock() {
+    let has_clock = matches!(target(), Target::Embedded | Target::DynamoDb(_));
+    only_here(has_clock, "it turns the clock of the service");
 }
 
 /// Whether the service is here, on an embedded DynamoDB.

@@ -174,6 +174,7 @@ impl Hands {
     }
 
     fn advance(&self, by: Duration) {
+        tests::turns_the_clock();
         let millis = i64::try_from(by.whole_milliseconds()).expect("not so long");
         self.0.fetch_add(millis, Ordering::Relaxed);
     }

@@ -566,6 +566,7 @@ async fn no_spelling_of_a_path_gets_past_the_key() {
 #[tokio::test]
 async fn a_path_is_taken_with_the_base_and_without_and_with_slashes_too_many() {
     let world = World::new().await;
+    world.service.is_here("a gateway has paths of its own");
     let plain = world.service.get(&format!("/Users/{}", world.user)).await;
     assert_eq!(plain.status, 200);
     #[rustfmt::skip]

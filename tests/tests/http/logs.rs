@@ -28,6 +28,8 @@ use super::{Sent, report};
 
 /// The stack of these tests.
 const STACK: &str = "scim-test";
+/// Why a test says nothing of a service that is another process.
+const LOGGED: &str = "it reads the log of this process";
 
 /// The subscriber of threads without another.
 static EVERYWHERE: Once = Once::new();
@@ -285,6 +287,7 @@ async fn a_request_is_one_line_and_in_a_stack_a_metric() {
 async fn a_line_says_who_calls_and_by_which_route_in_words_of_the_service() {
     let log = Log::new(Level::INFO, Some(STACK));
     let service = Service::new().await;
+    service.is_here(LOGGED);
     let get = |path: &str| Sent::get(path);
     let agent = |agent: &str| Sent::get("/Users").header("user-agent", agent);
     let method = |method: &str| Sent::new(method.parse().unwrap(), "/Users");
@@ -399,6 +402,7 @@ async fn a_line_counts_each_time_that_a_call_is_sent() {
 async fn a_sweep_is_one_line_and_a_metric() {
     let log = Log::new(Level::INFO, Some(STACK));
     let service = Service::new().await;
+    service.is_here(LOGGED);
     log.take();
     janitor::sweep(&service.app.store).await.expect("a sweep");
     let lines = log.lines();
@@ -413,7 +417,9 @@ async fn a_sweep_is_one_line_and_a_metric() {
 #[tokio::test]
 async fn a_level_above_that_of_requests_leaves_their_lines_out() {
     let log = Log::new(Level::WARN, Some(STACK));
-    Service::new().await.get("/Users").await;
+    let service = Service::new().await;
+    service.is_here(LOGGED);
+    service.get("/Users").await;
     assert_eq!(log.text(), "");
 }
 
