@@ -4,7 +4,8 @@
 #   ministack   the service in the test process, on a second implementation of DynamoDB (ministack, from PyPI)
 #   lambda      the release binaries in AWS's runtime emulator, sent events of a REST API, then of an HTTP API
 #   deploy      `sam deploy` of template.yaml into ministack, and the tests through its API Gateway
-#   sam_local   `sam local start-api`: the release binaries in containers, behind SAM's gateway
+#   sam_local   `sam local start-api`: the release binaries in containers behind SAM's gateway, and the recorded
+#               exchanges through it
 #
 #   bash tests/deployed.sh [PART]...          all of them, unless some are named
 #   SCIM_CI_DEPLOYED=1 bash .ci/run           the same, after everything else
@@ -141,8 +142,8 @@ JSON
         --parameter-overrides Architecture=x86_64 BaseUrl=$base_url
     export SCIM_TEST_API=http://127.0.0.1:$port SCIM_TEST_PEPPER=pepper
     export SCIM_RESOURCES_TABLE=scim-resources SCIM_KEYS_TABLE=scim-keys
-    # One request at a time: a container takes no two.
-    SCIM_TEST_DYNAMODB=$endpoint threads=1 suite sam_local exchanges http
+    # One request at a time, for a container takes no two, and each takes SAM long: what identity providers send.
+    SCIM_TEST_DYNAMODB=$endpoint threads=1 suite sam_local exchanges
 }
 
 # start_docker PORT: a Docker engine of its own, on a bridge of its own, whose containers reach that port of 127.0.0.1.
