@@ -27,7 +27,7 @@ binaries=$logs/sam
 suite() {
     local name=$1 output=$logs/$1.tests test binaries=()
     for test in "${@:2}"; do binaries+=(--test "$test"); done
-    cargo test --locked --package tests "${binaries[@]}" --no-fail-fast -- ${threads:+--test-threads="$threads"} >"$output" 2>&1 || true
+    RUST_BACKTRACE=0 cargo test --locked --package tests "${binaries[@]}" --no-fail-fast -- ${threads:+--test-threads="$threads"} >"$output" 2>&1 || true
     awk -v name="$name" -v wanted=$(($# - 1)) '
         /^---- .* ----$/ { test = $2; section[test] = 1; next }
         /^failures:$/ { test = "" }
