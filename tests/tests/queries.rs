@@ -14,6 +14,8 @@ mod costs;
 mod cursors;
 #[path = "queries/members.rs"]
 mod members;
+#[path = "queries/operations.rs"]
+mod operations;
 #[path = "queries/paging.rs"]
 mod paging;
 #[path = "queries/plans.rs"]
