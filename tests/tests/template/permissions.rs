@@ -17,6 +17,7 @@ use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use axum::{Router, extract::Request, http::Method};
 use dynoxide::Database;
 use local::embedded;
+use saphyr::{LoadableYamlNode, Yaml};
 use serde_json::{Value, json};
 use service::{
     App,
@@ -36,7 +37,7 @@ use tests::{
 use tokio::time::Duration;
 use tower::ServiceExt;
 
-use super::{Function, Grant, functions};
+use super::{Function, Grant, at, each, elements, functions, member, members, read, untagged};
 
 /// Users of a scenario: so many members that a change of all takes more than one transaction, whether they come or go.
 const MEMBERS: usize = 50;
@@ -414,4 +415,34 @@ async fn each_function_may_do_what_it_does_and_nothing_else() {
         differences.extend(missing.chain(unused));
     }
     assert!(differences.is_empty(), "\n{}\n", differences.join("\n"));
+}
+
+/// Statements about everything, by the role or policy that they are in, anywhere below this.
+fn about_everything(id: &str, node: &Yaml, found: &mut Vec<String>) {
+    if let (Some(actions), Some(resources)) = (member(node, "Action"), member(node, "Resource")) {
+        let is_everything = |node: &Yaml| untagged(node).0.as_str().is_some_and(|text| text.contains('*'));
+        if each(actions).into_iter().chain(each(resources)).any(is_everything) {
+            let sid = member(node, "Sid").and_then(Yaml::as_str).unwrap_or("a statement");
+            found.push(format!("{sid} of {id}"));
+        }
+    }
+    if let Some(policies) = member(node, "ManagedPolicyArns") {
+        assert!(!elements(policies).is_empty());
+        found.push(format!("a policy of AWS's own of {id}"));
+    }
+    for below in members(node).into_iter().map(|(_, below)| below).chain(elements(node)) {
+        about_everything(id, below, found);
+    }
+}
+
+#[test]
+fn no_role_may_do_something_with_everything_but_send_traces() {
+    let text = read("template.yaml");
+    let template = &Yaml::load_from_str(&text).unwrap()[0];
+    let mut found = Vec::new();
+    for (id, resource) in members(at(template, &["Resources"])) {
+        about_everything(id, resource, &mut found);
+    }
+    // The second is the role by which API Gateway writes the logs of a whole account, as AWS demands it.
+    assert_eq!(found, ["a policy of AWS's own of GatewayLogRole", "SendTraces of TracingUse"]);
 }
