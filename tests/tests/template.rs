@@ -11,6 +11,8 @@ mod gateway;
 mod metrics;
 #[path = "template/permissions.rs"]
 mod permissions;
+#[path = "template/wildcards.rs"]
+mod wildcards;
 
 use std::{collections::BTreeSet, fmt, fs, path::Path};
 
@@ -73,9 +75,7 @@ fn grants(node: &Yaml, found: &mut BTreeSet<Grant>) {
             }
         }
     }
-    for below in members(node).into_iter().map(|(_, below)| below).chain(elements(node)) {
-        grants(below, found);
-    }
+    below(node).for_each(|node| grants(node, found));
 }
 
 /// The node without its tag, and the tag (`!If`) if it has one.
@@ -102,6 +102,11 @@ fn at<'a, 'text>(node: &'a Yaml<'text>, path: &[&str]) -> &'a Yaml<'text> {
 
 fn elements<'a, 'text>(node: &'a Yaml<'text>) -> Vec<&'a Yaml<'text>> {
     untagged(node).0.as_sequence().into_iter().flatten().collect()
+}
+
+/// What is directly below the node, whatever it is.
+fn below<'a, 'text>(node: &'a Yaml<'text>) -> impl Iterator<Item = &'a Yaml<'text>> {
+    members(node).into_iter().map(|(_, below)| below).chain(elements(node))
 }
 
 /// One or several; of a condition, both sides.

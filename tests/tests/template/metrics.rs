@@ -14,7 +14,7 @@ use service::{ambient::Clock, janitor, telemetry};
 use tests::{NOW, Service};
 use tracing::Level;
 
-use super::{at, elements, member, members, read};
+use super::{at, below, elements, member, read, untagged};
 
 const NAMESPACE: &str = "Scim";
 
@@ -88,10 +88,6 @@ fn watched(node: &Yaml, found: &mut BTreeSet<Metric>) {
     below(node).for_each(|node| watched(node, found));
 }
 
-fn below<'a, 'text>(node: &'a Yaml<'text>) -> impl Iterator<Item = &'a Yaml<'text>> {
-    members(node).into_iter().map(|(_, below)| below).chain(elements(node))
-}
-
 /// Those that the dashboard shows.
 fn shown(dashboard: &Value) -> BTreeSet<Metric> {
     let mut found = BTreeSet::new();
@@ -151,7 +147,7 @@ async fn alarms_and_dashboard_watch_metrics_that_are_sent() {
     let alarms = &Yaml::load_from_str(&alarms).expect("YAML")[0];
     let dashboard = &Yaml::load_from_str(&dashboard).expect("YAML")[0];
     let body = at(dashboard, &["Resources", "Dashboard", "Properties", "DashboardBody"]);
-    let body = super::untagged(body).0.as_str().expect("a text");
+    let body = untagged(body).0.as_str().expect("a text");
     let body = serde_json::from_str(&substituted(body)).expect("the dashboard's JSON");
 
     let mut there_are = sent().await;
@@ -171,7 +167,7 @@ fn the_access_log_says_what_its_filter_asks_for() {
     let template = &Yaml::load_from_str(&template).expect("YAML")[0];
     let alarms = &Yaml::load_from_str(&alarms).expect("YAML")[0];
     let format = at(template, &["Resources", "ScimApi", "Properties", "AccessLogSetting", "Format"]);
-    let format = substituted(super::untagged(format).0.as_str().expect("a text"));
+    let format = substituted(untagged(format).0.as_str().expect("a text"));
     assert!(!format.contains('\n'), "a line of the log is a line");
     let line: Value = serde_json::from_str(&format).expect("JSON");
     let filter = at(alarms, &["Resources", "GatewayThrottleCount", "Properties"]);
