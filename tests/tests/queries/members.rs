@@ -105,7 +105,7 @@ async fn a_change_of_one_member_costs_the_same_at_ten_ten_thousand_and_two_hundr
         GET of a member         200  GetItem 1, Query 2: 3 read, 0 written
         is it a member?         200  GetItem 2, Query 1: 3 read, 0 written
         has it members?         200  GetItem 1, Query 4: 5 read, 0 written
-        DELETE of a member      204  BatchWriteItem 1, GetItem 1, Query 2, TransactWriteItems 2: 3 read, 15 written
+        DELETE of a member      204  BatchWriteItem 1, GetItem 1, Query 1, TransactWriteItems 2: 2 read, 15 written
     "#]].assert_eq(&ten);
     assert_eq!(costs(10_000).await, ten);
     assert_eq!(costs(200_000).await, ten);
