@@ -134,7 +134,7 @@ fn searched(expression: &str) -> Metric {
     metric(between("MetricName=\"", '"'), schema)
 }
 
-/// The text with what CloudFormation fills in filled in.
+/// The text with an `x` for everything that is filled in when the stack is made.
 fn substituted(text: &str) -> String {
     let mut parts = text.split("${");
     let first = parts.next().unwrap_or_default().to_owned();

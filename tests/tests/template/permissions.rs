@@ -176,7 +176,7 @@ fn members<'a>(ids: impl IntoIterator<Item = &'a String>) -> Value {
     ids.into_iter().map(|id| json!({ "value": id })).collect()
 }
 
-fn patch(operations: Value) -> Value {
+fn patch(operations: &Value) -> Value {
     json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations })
 }
 
@@ -233,7 +233,7 @@ impl World {
         let mut group = String::new();
         for call in KILLED_AFTER {
             group = format!("/Groups/{}", self.group(&format!("empty {call}"), &[]).await);
-            killed_after(call, Method::PATCH, &group, patch(add(&users))).await;
+            killed_after(call, Method::PATCH, &group, patch(&add(&users))).await;
             if self.is_pending("members").await {
                 break;
             }
@@ -259,8 +259,8 @@ impl World {
 
 /// What is left is met by each function that reads or writes what it may have half done.
 async fn meet_what_is_left(deployment: &Deployment) {
-    let title = || patch(json!([{ "op": "replace", "path": "title", "value": "x" }]));
-    let name = || patch(json!([{ "op": "replace", "path": "displayName", "value": "x" }]));
+    let title = || patch(&json!([{ "op": "replace", "path": "title", "value": "x" }]));
+    let name = || patch(&json!([{ "op": "replace", "path": "displayName", "value": "x" }]));
     let bulk = |operations: Value| json!({ "Operations": operations });
 
     let world = deployment.world().await;
@@ -345,12 +345,12 @@ async fn change_members(world: &World) -> String {
         json!([{ "op": "remove", "path": "members[type eq \"Group\"]" }]),
         json!([{ "op": "replace", "value": { "displayName": "all", "externalId": "e" } }]),
     ] {
-        world.ok(Method::PATCH, &path, patch(operations)).await;
+        world.ok(Method::PATCH, &path, patch(&operations)).await;
     }
     world.ok(Method::GET, &path, Value::Null).await;
     world.ok(Method::GET, &format!("/Users/{}", users[0]), Value::Null).await;
     let nobody = json!([{ "op": "add", "path": "members", "value": [{ "value": world.service.app.store.entropy().id(NOW).unwrap().as_str() }] }]);
-    assert_eq!(world.service.request(Method::PATCH, &path, patch(nobody)).await.status, 400);
+    assert_eq!(world.service.request(Method::PATCH, &path, patch(&nobody)).await.status, 400);
     world.ok(Method::DELETE, &format!("/Users/{}", users[0]), Value::Null).await;
     world.ok(Method::DELETE, &format!("/Groups/{nested}"), Value::Null).await;
     group
@@ -372,7 +372,7 @@ async fn bulk(world: &World) {
     let (path, user) = (format!("/Groups/{group}"), format!("/Users/{}", users[0]));
     let post = |data: Value| json!({ "method": "POST", "path": "/Groups", "bulkId": "g", "data": data });
     let put = |data: Value| json!({ "method": "PUT", "path": path, "data": data });
-    let patched = |operations: Value| json!({ "method": "PATCH", "path": path, "data": patch(operations) });
+    let patched = |operations: Value| json!({ "method": "PATCH", "path": path, "data": patch(&operations) });
     for (operation, status) in [
         (post(json!({ "displayName": "bulk", "members": members(&users) })), "201"),
         (post(json!({ "displayName": "of bulk", "members": members(&users) })), "409"),
