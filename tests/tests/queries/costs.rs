@@ -6,10 +6,7 @@
 use std::{
     collections::BTreeMap,
     fmt::Write,
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
+    sync::atomic::{AtomicI64, Ordering},
 };
 
 use axum::http::Method;
@@ -17,7 +14,12 @@ use dynoxide::Database;
 use expect_test::{Expect, expect};
 use scim::{resource::Document, schema::USER_TYPE};
 use serde_json::{Value, json};
-use service::{ambient::Clock, auth::Caller, config::Tables};
+use service::{
+    ambient::{Clock, Entropy},
+    auth::Caller,
+    config::Tables,
+    store::Store,
+};
 use tests::{
     Answer, NOW, ORG, Service,
     counting::{Cost, Counter},
@@ -92,20 +94,26 @@ fn user(number: usize) -> Value {
 impl Bench {
     async fn new(size: usize) -> Self {
         let counter = Counter::default();
-        let database = Database::memory().expect("a database in memory");
-        // A millisecond passes whenever somebody looks, so that users are made at different times.
-        let ticks = Arc::new(AtomicI64::new(0));
-        let clock = Clock::new(move || NOW + Duration::milliseconds(ticks.fetch_add(1, Ordering::Relaxed)));
-        let service = Service::on_at(counter.client(database), clock).await;
+        let client = counter.client(Database::memory().expect("a database in memory"));
+        // What is counted depends on where each user is in the indexes, so no maker decides that by being faster.
+        let made_at = |number: usize| NOW + Duration::milliseconds(i64::try_from(number).expect("a number"));
+        // A millisecond passes whenever somebody looks, so that groups are made at different times, after all users.
+        let ticks = AtomicI64::new(0);
+        let clock =
+            Clock::new(move || made_at(size) + Duration::milliseconds(ticks.fetch_add(1, Ordering::Relaxed)));
+        let service = Service::on_at(client.clone(), clock).await;
         let caller = Caller::operator(ORG.parse().expect("an organisation"));
         let makers: Vec<_> = (0..MAKERS)
-            .map(|maker| {
-                let directory = service.app.store.directory(&caller);
+            .zip(2..)
+            .map(|(maker, seed)| {
+                let (client, caller, entropy) = (client.clone(), caller.clone(), Entropy::seeded(seed));
                 tokio::spawn(async move {
                     let mut made = Vec::new();
                     for number in (maker..size).step_by(MAKERS) {
+                        let clock = Clock::fixed(made_at(number));
+                        let store = Store::new(&client, Tables::default(), clock, entropy.clone());
                         let document = Document::from_request(&USER_TYPE, &user(number)).expect("a user");
-                        let stored = directory.create_user(document).await.expect("created");
+                        let stored = store.directory(&caller).create_user(document).await.expect("created");
                         made.push((stored.id.to_string(), number));
                     }
                     made
