@@ -18,6 +18,8 @@ mod members;
 mod paging;
 #[path = "queries/plans.rs"]
 mod plans;
+#[path = "queries/reads.rs"]
+mod reads;
 #[path = "queries/search.rs"]
 mod search;
 

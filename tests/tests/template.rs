@@ -7,6 +7,8 @@
 
 #[path = "template/permissions.rs"]
 mod permissions;
+#[path = "template/times.rs"]
+mod times;
 
 use std::{collections::BTreeSet, fmt, fs, path::Path};
 
@@ -35,10 +37,14 @@ struct Function {
     allowed: BTreeSet<Grant>,
 }
 
+fn text() -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
+    fs::read_to_string(file).expect("the template")
+}
+
 /// The functions of the template.
 fn functions() -> Vec<Function> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
-    let text = fs::read_to_string(file).expect("the template");
+    let text = text();
     let documents = Yaml::load_from_str(&text).expect("YAML");
     let resources = member(&documents[0], "Resources").expect("resources");
     let function = |(id, resource): (&str, &Yaml)| {
