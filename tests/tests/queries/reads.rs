@@ -101,6 +101,7 @@ async fn every_read_is_strongly_consistent() {
         Query of scim-keys: consistent
         Query of scim-resources: consistent
         Scan of scim-keys: consistent
+        Scan of scim-resources: consistent
     "#]]
     .assert_eq(&lines);
 }
