@@ -81,7 +81,9 @@ async fn every_read_is_strongly_consistent() {
     let path = format!("/Groups/{group}");
     let answers = [
         service.put(&path, json!({ "displayName": "group", "members": [] })).await,
-        service.patch(&path, json!([{ "op": "add", "path": "members", "value": [{ "value": users[0] }] }])).await,
+        service
+            .patch(&path, json!([{ "op": "add", "path": "members", "value": [{ "value": users[0] }] }]))
+            .await,
         service.delete(&format!("/Users/{}", users[0])).await,
         service.delete(&path).await,
     ];
