@@ -16,6 +16,7 @@ pub mod faults;
 pub mod fuzz;
 pub mod gateway;
 pub mod history;
+pub mod load;
 pub mod observed;
 pub mod schedule;
 

@@ -20,6 +20,8 @@ mod operations;
 mod paging;
 #[path = "queries/plans.rs"]
 mod plans;
+#[path = "queries/reads.rs"]
+mod reads;
 #[path = "queries/search.rs"]
 mod search;
 

@@ -11,6 +11,8 @@ mod gateway;
 mod metrics;
 #[path = "template/permissions.rs"]
 mod permissions;
+#[path = "template/times.rs"]
+mod times;
 #[path = "template/wildcards.rs"]
 mod wildcards;
 

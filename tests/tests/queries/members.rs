@@ -1,42 +1,10 @@
 //! What it costs to change one member of a group, counted at DynamoDB: the same at 10, 10,000 and 200,000 members.
 
-use std::{collections::HashMap, ops::Range};
-
-use dynoxide::{AttributeValue, Database, ImportOptions};
+use dynoxide::Database;
 use expect_test::expect;
 use serde_json::{Value, json};
 use service::config::Tables;
-use tests::{ORG, Service, counting::Counter};
-
-/// Edges that are put into the database at a time.
-pub(super) const LOAD: usize = 20_000;
-
-/// The id of the member of that number.
-pub(super) fn member_id(number: usize) -> String {
-    format!("01938000-0000-7000-8000-{number:012x}")
-}
-
-/// Puts members of these numbers into a group, both edges of each. Nobody asks whether they exist.
-pub(super) fn fill(database: &Database, group: &str, members: Range<usize>) {
-    let numbers: Vec<usize> = members.collect();
-    for numbers in numbers.chunks(LOAD) {
-        let edges = numbers.iter().flat_map(|number| {
-            let member = member_id(*number);
-            let edge = item([
-                ("pk", format!("ORG#{ORG}#GROUP#{group}")),
-                ("sk", member.clone()),
-                ("kind", "USER".to_owned()),
-            ]);
-            [edge, item([("pk", format!("ORG#{ORG}#MEMBER")), ("sk", format!("{member}#{group}"))])]
-        });
-        let table = Tables::default().resources;
-        database.import_items(&table, edges.collect(), ImportOptions::default()).expect("an import");
-    }
-}
-
-pub(super) fn item<const N: usize>(attributes: [(&str, String); N]) -> HashMap<String, AttributeValue> {
-    attributes.map(|(name, text)| (name.to_owned(), AttributeValue::S(text))).into()
-}
+use tests::{Service, counting::Counter, load::fill};
 
 /// What it costs to change one member of a group of so many, a line for each request.
 async fn costs(members: usize) -> String {
