@@ -128,8 +128,8 @@ async fn the_members_of_a_group_too_large_to_show_are_all_found_page_by_page() {
     let database = Database::memory().expect("a database in memory");
     let service = Service::on(client(database.clone())).await;
     let group = service.group("group", &[]).await;
-    let all = users(&database, (0..25_001).step_by(8));
-    fill(&database, &group, 0..25_001);
+    let all = users(&database, (0..115_001).step_by(37));
+    fill(&database, &group, 0..115_001);
     let refused = service.get(&format!("{GROUPS}/{group}")).await;
     assert_eq!(refused.verdict(), "400 tooMany");
     let detail = refused.body["detail"].as_str().expect("what to do");
