@@ -707,7 +707,7 @@ impl Directory {
         let mut extras = Vec::new();
         let mut members = 0;
         while let Some(extra) = reads.try_next().await? {
-            let extra = extra.ok_or_else(|| too_many_members())?;
+            let extra = extra.ok_or_else(too_many_members)?;
             if let Extra::Members(shown) = &extra {
                 members += shown.len();
             }
