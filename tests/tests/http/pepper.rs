@@ -91,10 +91,10 @@ impl HttpConnector for Secrets {
         let asked: Value = serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap();
         assert_eq!(asked["SecretId"], "the pepper");
         let stage = asked["VersionStage"].as_str().unwrap().to_owned();
-        let mut state = self.state();
-        let silent = state.silent.is_some_and(|about| stage.starts_with(about));
-        let version = state.versions.get(stage.as_str()).copied();
-        *state.asked.entry(stage).or_default() += 1;
+        let mut secrets = self.state();
+        let silent = secrets.silent.is_some_and(|about| stage.starts_with(about));
+        let version = secrets.versions.get(stage.as_str()).copied();
+        *secrets.asked.entry(stage).or_default() += 1;
         HttpConnectorFuture::ready(if silent {
             Err(ConnectorError::io("the connection broke".into()))
         } else {
@@ -145,7 +145,7 @@ async fn the_pepper_is_asked_for_once_in_five_minutes() {
         assert_eq!(status(&service, &service.key).await, 200);
     }
     assert_eq!(secrets.asked(), once_each());
-    advance(LIFE - SOON).await;
+    advance(LIFE.saturating_sub(SOON)).await;
     assert_eq!(status(&service, &service.key).await, 200);
     assert_eq!(secrets.asked(), []);
     advance(SOON).await;
@@ -172,7 +172,7 @@ async fn keys_of_before_and_after_a_rotation_are_good_at_once_and_strange_keys_m
     for _ in 0..5 {
         assert_eq!(status(&service, &third).await, 401);
     }
-    advance(PAUSE - SOON).await;
+    advance(PAUSE.saturating_sub(SOON)).await;
     assert_eq!(status(&service, &third).await, 401);
     assert_eq!(secrets.asked(), []);
 

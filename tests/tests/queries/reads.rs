@@ -94,7 +94,7 @@ async fn every_read_is_strongly_consistent() {
     assert_eq!(service.get(USERS).await.body["totalResults"], Value::from(49));
 
     let reads = reads.0.lock().unwrap_or_else(PoisonError::into_inner);
-    let lines: String = reads.iter().map(|read| format!("{read}\n")).collect();
+    let lines: String = reads.iter().map(|read| read.to_owned() + "\n").collect();
     expect![[r#"
         BatchGetItem of scim-keys: consistent
         BatchGetItem of scim-resources: consistent
