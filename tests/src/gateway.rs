@@ -6,7 +6,7 @@
 use std::str::FromStr;
 
 use aws_smithy_types::base64;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, request::Parts};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header::HOST, request::Parts, uri::Authority};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
@@ -52,10 +52,15 @@ impl Api {
         let headers = request.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
         let head = request.uri.to_string().len() + headers.sum::<usize>();
         let query = request.uri.query().unwrap_or_default();
+        let host = request.headers.get(HOST).map(|host| Authority::try_from(host.as_bytes()));
         if head > HEAD {
             Some("API Gateway takes no more than 10,240 bytes of request line and headers")
+        } else if host.is_some_and(|host| host.is_err()) {
+            Some("API Gateway knows an API by its host")
         } else if self == Self::Rest && percent_decode_str(query).decode_utf8().is_err() {
             Some("an event of a REST API has its parameters as text")
+        } else if self == Self::Http && has_a_header_twice(request) {
+            Some("an event of an HTTP API has the values of a header in one")
         } else {
             None
         }
@@ -191,6 +196,41 @@ fn decode(text: &str) -> String {
         rest = if decoded.is_some() { &after[2..] } else { after };
     }
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn has_a_header_twice(request: &Parts) -> bool {
+    request.headers.len() > request.headers.keys_len()
+}
+
+/// Methods that a gateway hands on.
+const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
+/// Headers that tell how a request is sent.
+const OF_THE_CONNECTION: [&str; 7] =
+    ["connection", "content-length", "expect", "host", "te", "transfer-encoding", "upgrade"];
+
+/// Why an emulator's gateway takes such a request otherwise than API Gateway, if it does.
+pub(crate) fn differs(request: &Parts) -> Option<&'static str> {
+    let of_its_own =
+        |name: &HeaderName| OF_THE_CONNECTION.contains(&name.as_str()) || name.as_str().starts_with("x-amz");
+    if !METHODS.contains(&request.method.as_str()) {
+        Some("an emulator has its own answer to other methods")
+    } else if ["%", "//", "/."].iter().any(|part| request.uri.path().contains(part)) {
+        Some("an emulator reads the path before it looks for the function")
+    } else if request.headers.keys().any(of_its_own) {
+        Some("an emulator reads this header itself")
+    } else if has_a_header_twice(request) {
+        Some("an emulator has the values of a header in one")
+    } else {
+        None
+    }
+}
+
+/// What a deployed API answers, without what its gateway says of itself.
+pub(crate) fn deployed(status: u16, mut headers: HeaderMap, body: &[u8]) -> Answer {
+    for name in ["date", "server", "connection", "x-amzn-requestid", "x-amz-request-id"] {
+        headers.remove(name);
+    }
+    Answer::new(status, headers, body)
 }
 
 /// What the gateway answers when a function gives this.

@@ -19,6 +19,7 @@ mod functions;
 pub mod fuzz;
 pub mod gateway;
 pub mod history;
+pub mod load;
 mod named;
 pub mod observed;
 pub mod schedule;
@@ -58,6 +59,8 @@ use target::{Target, target};
 pub const ORG: &str = "acme";
 /// The base URL in `meta.location`.
 pub const BASE: &str = "https://scim.test/scim/v2";
+/// What names of organisations of a deployed service begin with.
+const DEPLOYED_ORG: &str = "org";
 /// Why a test says nothing of other targets.
 const EMBEDDED: &str = "it is of the embedded DynamoDB";
 /// What key digests are made with.
@@ -201,7 +204,7 @@ impl Service {
                 // SAM's own gateway comes without tables and without a secret.
                 store.create_tables().await.expect("tables");
                 endpoint.secret(&deployed.pepper);
-                let org = name_of_its_own("org");
+                let org = name_of_its_own(DEPLOYED_ORG);
                 Self::behind(door, store, endpoint.client(), tables, &deployed.pepper, &org).await
             }
         }
@@ -283,9 +286,18 @@ impl Service {
         self.named.text(text)
     }
 
+    /// An organisation of that name, but of a deployed service one of the test's own.
+    #[must_use]
+    pub fn org_named(&self, name: &str) -> String {
+        match self.org.strip_prefix(DEPLOYED_ORG) {
+            Some(own) if name != self.org => format!("{name}{own}"),
+            _ => name.to_owned(),
+        }
+    }
+
     /// Makes the organisation, if it is not there, and a key of it.
     pub async fn organisation(&self, org: &str, scopes: &[Scope]) -> String {
-        let org: Org = org.parse().expect("an organisation's name");
+        let org: Org = self.org_named(org).parse().expect("an organisation's name");
         self.app.store.create_org(&org).await.expect("an organisation");
         let scopes = scopes.iter().copied().collect();
         let (key, _) = self.app.store.create_key(&org, &scopes, &self.peppers).await.expect("a key");
@@ -310,23 +322,32 @@ impl Service {
             }
             Door::Url(agent, url) => {
                 let (mut parts, body) = request.into_parts();
+                if let Some(why) = Api::Rest.stops(&parts).or_else(|| gateway::differs(&parts)) {
+                    not_here(why);
+                }
                 let body = whole(body).await;
                 let target = parts.uri.path_and_query().map_or("", PathAndQuery::as_str);
                 let target = target.strip_prefix("/scim").unwrap_or(target);
                 parts.uri = format!("{url}{target}").parse().expect("a URL");
                 let request = Request::from_parts(parts, body);
                 let agent = agent.clone();
-                let answer = tokio::task::spawn_blocking(move || {
+                let sent = tokio::task::spawn_blocking(move || {
                     let (parts, body) = request.into_parts();
-                    let answer = if body.is_empty() {
+                    let sent = if body.is_empty() {
                         agent.run(Request::from_parts(parts, ()))
                     } else {
                         agent.run(Request::from_parts(parts, body.to_vec()))
                     };
-                    let (parts, mut body) = answer.expect("an answer of the API").into_parts();
-                    Answer::new(parts.status.as_u16(), parts.headers, &body.read_to_vec().expect("a body"))
+                    sent.map(|answer| {
+                        let (parts, mut body) = answer.into_parts();
+                        (parts, body.with_config().limit(64 << 20).read_to_vec().expect("a body"))
+                    })
                 });
-                answer.await.expect("an answer")
+                match sent.await.expect("a request") {
+                    Ok((parts, body)) => gateway::deployed(parts.status.as_u16(), parts.headers, &body),
+                    Err(ureq::Error::Protocol(_)) => not_here("no HTTP client sends such a request"),
+                    Err(error) => panic!("{error}"),
+                }
             }
         }
     }
@@ -425,7 +446,7 @@ impl Service {
 
     /// What the doctor says of an organisation.
     pub async fn examine(&self, org: &str) -> Report {
-        let caller = Caller::operator(org.parse().expect("an organisation's name"));
+        let caller = Caller::operator(self.org_named(org).parse().expect("an organisation's name"));
         self.app.store.directory(&caller).examine().await.expect("an examination")
     }
 
@@ -434,6 +455,12 @@ impl Service {
         let report = self.examine(&self.org).await;
         assert!(report.is_healthy(), "{:#?}", report.findings);
     }
+}
+
+/// When a clock begins that is turned: at [`NOW`], but not where another clock tells what has expired and is deleted.
+#[must_use]
+pub fn beginning() -> OffsetDateTime {
+    if is_embedded() { NOW } else { Clock::system().now() }
 }
 
 /// Said by a test that turns the clock of the service.

@@ -17,6 +17,8 @@ mod bulk;
 mod lifecycle;
 #[path = "http/logs.rs"]
 mod logs;
+#[path = "http/pepper.rs"]
+mod pepper;
 #[path = "http/stored.rs"]
 mod stored;
 

@@ -14,10 +14,14 @@ mod costs;
 mod cursors;
 #[path = "queries/members.rs"]
 mod members;
+#[path = "queries/operations.rs"]
+mod operations;
 #[path = "queries/paging.rs"]
 mod paging;
 #[path = "queries/plans.rs"]
 mod plans;
+#[path = "queries/reads.rs"]
+mod reads;
 #[path = "queries/search.rs"]
 mod search;
 
@@ -32,7 +36,7 @@ use std::{
 use axum::http::Method;
 use serde_json::{Map, Value};
 use service::ambient::Clock;
-use tests::{Answer, NOW, Service};
+use tests::{Answer, Service};
 use time::Duration;
 
 /// The collections there are to ask, and the root, which is both.
@@ -169,8 +173,8 @@ struct Hands(Arc<AtomicI64>);
 
 impl Hands {
     fn clock(&self) -> Clock {
-        let hands = self.clone();
-        Clock::new(move || NOW + Duration::milliseconds(hands.0.load(Ordering::Relaxed)))
+        let (hands, beginning) = (self.clone(), tests::beginning());
+        Clock::new(move || beginning + Duration::milliseconds(hands.0.load(Ordering::Relaxed)))
     }
 
     fn advance(&self, by: Duration) {

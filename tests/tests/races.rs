@@ -9,6 +9,8 @@
 mod concurrency;
 #[path = "races/crashes.rs"]
 mod crashes;
+#[path = "races/large.rs"]
+mod large;
 #[path = "races/model.rs"]
 mod model;
 

@@ -1,12 +1,20 @@
-//! `template.yaml` against what the code does.
+//! `template.yaml`, and the templates nested in it, against what the code does.
 //!
 //! The template is read as it is, conditions and all: what a condition may leave out counts as being there.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::too_many_lines, reason = "most lines are data: requests")]
 
+#[path = "template/gateway.rs"]
+mod gateway;
+#[path = "template/metrics.rs"]
+mod metrics;
 #[path = "template/permissions.rs"]
 mod permissions;
+#[path = "template/times.rs"]
+mod times;
+#[path = "template/wildcards.rs"]
+mod wildcards;
 
 use std::{collections::BTreeSet, fmt, fs, path::Path};
 
@@ -35,10 +43,15 @@ struct Function {
     allowed: BTreeSet<Grant>,
 }
 
+/// The text of a template.
+fn read(file: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
+    fs::read_to_string(path).expect("a template")
+}
+
 /// The functions of the template.
 fn functions() -> Vec<Function> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
-    let text = fs::read_to_string(file).expect("the template");
+    let text = read("template.yaml");
     let documents = Yaml::load_from_str(&text).expect("YAML");
     let resources = member(&documents[0], "Resources").expect("resources");
     let function = |(id, resource): (&str, &Yaml)| {
@@ -64,9 +77,7 @@ fn grants(node: &Yaml, found: &mut BTreeSet<Grant>) {
             }
         }
     }
-    for below in members(node).into_iter().map(|(_, below)| below).chain(elements(node)) {
-        grants(below, found);
-    }
+    below(node).for_each(|node| grants(node, found));
 }
 
 /// The node without its tag, and the tag (`!If`) if it has one.
@@ -86,8 +97,18 @@ fn member<'a, 'text>(node: &'a Yaml<'text>, name: &str) -> Option<&'a Yaml<'text
     members(node).into_iter().find(|(known, _)| *known == name).map(|(_, value)| value)
 }
 
+/// What those members lead to, one in the other.
+fn at<'a, 'text>(node: &'a Yaml<'text>, path: &[&str]) -> &'a Yaml<'text> {
+    path.iter().fold(node, |node, name| member(node, name).unwrap_or_else(|| panic!("no {name} in {path:?}")))
+}
+
 fn elements<'a, 'text>(node: &'a Yaml<'text>) -> Vec<&'a Yaml<'text>> {
     untagged(node).0.as_sequence().into_iter().flatten().collect()
+}
+
+/// What is directly below the node, whatever it is.
+fn below<'a, 'text>(node: &'a Yaml<'text>) -> impl Iterator<Item = &'a Yaml<'text>> {
+    members(node).into_iter().map(|(_, below)| below).chain(elements(node))
 }
 
 /// One or several; of a condition, both sides.

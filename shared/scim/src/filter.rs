@@ -853,6 +853,7 @@ pub(crate) mod tests {
             ("active sw null", "by eq and ne only"),
             (r#"name eq "x""#, "'name' is complex: name one of its sub-attributes"),
             (r#"addresses co "x""#, "is complex"),
+            ("name eq null", "is complex"),
             ("urn:ietf:params:scim:schemas:extension:Acme:2.0:User:tag co 5", "is not text"),
             ("urn:ietf:params:scim:schemas:extension:Acme:2.0:User:tag lt true", "eq, ne and pr only"),
         ]);

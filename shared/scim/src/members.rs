@@ -278,6 +278,24 @@ mod tests {
     }
 
     #[test]
+    fn members_are_removed_by_what_they_are() {
+        let of = |value: &str, kind| Member { value: value.into(), kind };
+        let members =
+            [of("a", Some(MemberType::User)), of("b", Some(MemberType::Group)), of("c", None), user("d")];
+        for (path, removed) in [
+            (r#"members[type eq "Group"]"#, vec!["b"]),
+            (r#"members[type eq "user" or value eq "d"]"#, vec!["a", "d"]),
+            ("members[not (type pr)]", vec!["c", "d"]),
+        ] {
+            let edit = fold_on(&[MemberOperation::RemoveWhere(predicate(path))], &members);
+            assert_eq!(
+                (edit.add, edit.remove),
+                (Vec::new(), removed.iter().map(ToString::to_string).collect())
+            );
+        }
+    }
+
+    #[test]
     fn members_of_a_body_are_read_with_what_they_are() {
         let body = json!({"Members": [
             {"value": "a", "display": null, "$ref": null},

@@ -1105,6 +1105,8 @@ mod tests {
             assert!(operations(9).is_ok());
             assert_eq!(operations(10).unwrap_err().scim_type, ScimType::InvalidFilter);
         }
+        let path = format!("emails[{}]", ["value pr"; 100].join(" or "));
+        assert!(patch(&vec![json!({"op": "remove", "path": path}); 10].into()).is_ok());
         let tags: Map<_, _> = (0..1001).map(|index| (format!("tag{index}"), json!(1))).collect();
         assert_eq!(
             patch(&json!([{"op": "add", "value": {CUSTOM_URN: tags}}])).unwrap_err().scim_type,

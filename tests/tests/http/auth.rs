@@ -187,7 +187,7 @@ async fn what_is_no_key_opens_no_route() {
         ("a comma and another key", format!("Bearer {key}, Bearer {key}")),
         ("in quotes", format!("Bearer \"{key}\"")),
         ("in capitals", format!("Bearer {}", key.to_uppercase())),
-        ("another organisation's name", format!("Bearer {}", key.replacen(ORG, OTHER, 1))),
+        ("another organisation's name", format!("Bearer {}", key.replacen(&world.service.org, OTHER, 1))),
         ("the organisation alone", "Bearer scim_acme_".to_owned()),
         ("a path in the organisation", "Bearer scim_acme#USER_x".to_owned()),
     ] {
@@ -280,7 +280,7 @@ async fn a_key_of_a_disabled_organisation_opens_no_route() {
     let world = World::new().await;
     let store = &world.service.app.store;
     let key = world.service.organisation(OTHER, &[Scope::Scim]).await;
-    let other = OTHER.parse().expect("an organisation");
+    let other = world.service.org_named(OTHER).parse().expect("an organisation");
     assert!(store.enable_org(&other, false).await.expect("disabled"));
     let credentials = format!("Bearer {key}");
     world.every_route_answers("disabled", authorization(&credentials), |_| 403).await;

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    io,
+    io, panic,
     path::PathBuf,
     sync::{
         Arc, Mutex, Once, PoisonError,
@@ -10,9 +10,14 @@ use std::{
     },
 };
 
+use aws_smithy_runtime_api::client::{
+    http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector},
+    orchestrator::HttpRequest,
+};
 use axum::{Router, extract::Request, http::Method};
 use dynoxide::Database;
 use expect_test::expect;
+use local::embedded::{Connector, client_over};
 use serde_json::{Map, Value, json};
 use service::{ambient::Clock, auth::Scope, config::Tables, http, janitor, telemetry};
 use tests::{
@@ -421,6 +426,73 @@ async fn a_level_above_that_of_requests_leaves_their_lines_out() {
     service.is_here(LOGGED);
     service.get("/Users").await;
     assert_eq!(log.text(), "");
+}
+
+/// What a panic says may be anything, data too.
+const SAID: &str = "no reading of planted.user@example.com";
+
+/// A connector with a defect: where a resource is read, it panics.
+#[derive(Debug)]
+struct Defect(Connector);
+
+impl HttpConnector for Defect {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let target = request.headers().get("x-amz-target").unwrap_or_default();
+        let body = String::from_utf8_lossy(request.body().bytes().unwrap_or_default());
+        assert!(!target.ends_with(".GetItem") || !body.contains(&Tables::default().resources), "{SAID}");
+        self.0.call(request)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_is_an_error_of_scim_and_a_line_that_says_where_it_was_and_not_what_it_said() {
+    // As in a deployed function; what else panics is a test that fails.
+    let before = panic::take_hook();
+    panic::set_hook(Box::new(move |info| match info.payload_as_str() {
+        Some(SAID) => telemetry::log_panic(info),
+        _ => before(info),
+    }));
+    let log = Log::new(Level::TRACE, Some(STACK));
+    let connector = Defect(Connector::new(Database::memory().unwrap()));
+    let service = Service::on(client_over(SharedHttpConnector::new(connector))).await;
+    let id = service.user("ada").await;
+    let path = format!("/Users/{id}");
+    log.take();
+
+    expect![[r#"
+        500
+        {
+          "schemas": [
+            "urn:ietf:params:scim:api:messages:2.0:Error"
+          ],
+          "status": "500",
+          "detail": "internal error"
+        }
+    "#]]
+    .assert_eq(&Sent::get(&path).by(&service).await.snapshot());
+    let lines = log.lines();
+    let [panic, request] = lines.as_slice() else { panic!("{lines:?}") };
+    let place = panic["place"].as_str().unwrap();
+    assert!(place.contains("logs.rs:"), "{place}");
+    assert_eq!(
+        (&panic["message"], &request["status"], &request["cause"]),
+        (&json!("panic"), &json!(500), &json!("a handler panicked"))
+    );
+
+    // Of a bulk request, it is the end of one operation.
+    let operations = json!([
+        { "method": "PATCH", "path": path, "data": { "Operations": [{ "op": "remove", "path": "title" }] } },
+        { "method": "POST", "path": "/Users", "bulkId": "b", "data": { "userName": "bob" } },
+    ]);
+    let bulk = Sent::post("/Bulk", &json!({ "Operations": operations })).by(&service).await;
+    let statuses: Vec<_> =
+        bulk.body["Operations"].as_array().unwrap().iter().map(|operation| &operation["status"]).collect();
+    assert_eq!(statuses, ["500", "201"], "{:#}", bulk.body);
+
+    // And whoever asks next is served.
+    let list = Sent::get("/Users?startIndex=1&count=0").by(&service).await;
+    assert_eq!(list.body["totalResults"], 2, "{:#}", list.body);
+    assert!(!log.text().contains("planted"), "{}", log.text());
 }
 
 /// Every recorded exchange, and requests that fail in every way, full of what must not be logged, at the level that logs

@@ -3,23 +3,21 @@
 //!
 //! Time stands still unless a call waits, so that nothing here depends on how fast the machine is.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use aws_smithy_runtime_api::client::{
     http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector},
     orchestrator::HttpRequest,
 };
-use dynoxide::{AttributeValue, Database, ImportOptions};
+use dynoxide::{AttributeValue, Database};
 use local::embedded::{Connector, client, client_over};
 use serde_json::json;
-use service::config::Tables;
-use tests::{ORG, Service};
-
-use super::{
-    GROUPS, Query, USERS, Way, all_of, each,
-    members::{LOAD, fill, item, member_id},
-    resources, walk,
+use tests::{
+    ORG, Service,
+    load::{Item, fill, import, item, member_id},
 };
+
+use super::{GROUPS, Query, USERS, Way, all_of, each, resources, walk};
 
 /// What may be collected.
 const LIMIT: usize = 100_000;
@@ -43,7 +41,7 @@ fn users(database: &Database, numbers: impl Iterator<Item = usize> + Clone) -> V
         user.insert("format".to_owned(), AttributeValue::N("1".to_owned()));
         [user, entry(number)]
     });
-    import(database, &items.collect::<Vec<_>>());
+    import(database, items);
     numbers.map(member_id).collect()
 }
 
@@ -51,15 +49,8 @@ fn name(number: usize) -> String {
     format!("u{number:06}")
 }
 
-fn entry(number: usize) -> HashMap<String, AttributeValue> {
+fn entry(number: usize) -> Item {
     item([("pk", format!("ORG#{ORG}#USER#userName")), ("sk", name(number)), ("id", member_id(number))])
-}
-
-fn import(database: &Database, items: &[HashMap<String, AttributeValue>]) {
-    let table = Tables::default().resources;
-    for items in items.chunks(LOAD) {
-        database.import_items(&table, items.to_vec(), ImportOptions::default()).expect("an import");
-    }
 }
 
 /// One more than may be collected: names, and members of a group. Only three of them are there.
@@ -74,10 +65,10 @@ async fn what_keys_lead_to_is_collected_up_to_the_limit_and_gone_through_by_curs
     let large = service.group("large", &[&ids[0], &ids[2]]).await;
     let small = service.group("small", &[&ids[1]]).await;
     fill(&database, &large, 0..LIMIT + 1);
-    import(&database, &(0..=LIMIT).map(entry).collect::<Vec<_>>());
+    import(&database, (0..=LIMIT).map(entry));
     let mut count = item([("pk", format!("ORG#{ORG}#COUNT")), ("sk", "USER#99".to_owned())]);
     count.insert("n".to_owned(), AttributeValue::N("200000".to_owned()));
-    import(&database, &[count]);
+    import(&database, [count]);
 
     let member = format!("groups.value eq \"{large}\"");
     let of = |filter: &str| Query::of(USERS).filter(filter);
@@ -137,8 +128,8 @@ async fn the_members_of_a_group_too_large_to_show_are_all_found_page_by_page() {
     let database = Database::memory().expect("a database in memory");
     let service = Service::on(client(database.clone())).await;
     let group = service.group("group", &[]).await;
-    let all = users(&database, (0..25_001).step_by(8));
-    fill(&database, &group, 0..25_001);
+    let all = users(&database, (0..115_001).step_by(37));
+    fill(&database, &group, 0..115_001);
     let refused = service.get(&format!("{GROUPS}/{group}")).await;
     assert_eq!(refused.verdict(), "400 tooMany");
     let detail = refused.body["detail"].as_str().expect("what to do");

@@ -467,6 +467,9 @@ impl Directory {
                 stream::iter(work).buffer_unordered(CONCURRENCY).try_collect::<Vec<bool>>().await?;
             if all_left.contains(&false) {
                 backoff.wait(&self.store).await?;
+            } else if rows.next.is_none() {
+                // Nobody adds who is deleted.
+                return Ok(());
             }
         }
     }

@@ -29,8 +29,9 @@ use super::{
 };
 use crate::Error;
 
-/// Members that the answer with one group shows: more would not fit into the 6 MB of a Lambda answer.
-pub const MEMBERS_SHOWN: usize = 25_000;
+/// Members that an answer shows, of one group or of all on a page: more would not fit into the 6 MB of a Lambda answer,
+/// each by nothing but its id.
+pub const MEMBERS_SHOWN: usize = 115_000;
 
 /// A member of a group, as the edge has it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -330,7 +331,7 @@ impl Directory {
                 members.push(Edge::from_item(item)?.to_member());
             }
             if members.len() > MEMBERS_SHOWN {
-                return Err(too_many_members(MEMBERS_SHOWN));
+                return Err(too_many_members());
             }
             match rows.next {
                 Some(next) => after = Some(next),
@@ -486,11 +487,11 @@ fn parse_members(members: &[Member]) -> Result<Vec<(Id, Option<Kind>)>, Error> {
         .collect()
 }
 
-pub(super) fn too_many_members(at_most: usize) -> Error {
+pub(super) fn too_many_members() -> Error {
     Error::Invalid(Invalid::new(
         ScimType::TooMany,
         format!(
-            "the answer would show more than {at_most} members; leave them out with excludedAttributes=members, \
+            "the answer would show more than {MEMBERS_SHOWN} members; leave them out with excludedAttributes=members, \
              and page through them by /Users?filter=groups.value eq \"<id of the group>\""
         ),
     ))

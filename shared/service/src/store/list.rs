@@ -22,7 +22,7 @@ use tokio::time::{Duration, Instant};
 
 use super::{
     CONCURRENCY, Directory, REQUEST_BUDGET, Stored,
-    groups::{Edge, reverse_edge, too_many_members},
+    groups::{Edge, MEMBERS_SHOWN, reverse_edge, too_many_members},
     index::{INDEXED, Indexed},
     items::{Item, name, sort_key, text},
     keys::{self, Key, Kind, Partition},
@@ -36,8 +36,6 @@ use crate::Error;
 pub const SCAN_LIMIT: usize = 100_000;
 /// A request that has no more time than this left looks no further: what is left is for the answer.
 const TIME_KEPT: Duration = Duration::from_secs(5);
-/// Members that a page of groups shows: more would not fit into an answer, each by nothing but its id.
-const MEMBERS_LISTED: usize = 120_000;
 /// Resources that one page by cursor looks at: it may then be short, and says where to go on.
 const LOOKS_PER_PAGE: usize = 10_000;
 /// From so many resources on, a scan reads several ranges at once.
@@ -704,17 +702,17 @@ impl Directory {
 
     /// The groups or members of each resource, in their order.
     async fn extras(&self, kind: Kind, stored: impl Iterator<Item = &Stored>) -> Result<Vec<Extra>, Error> {
-        let reads: Vec<_> = stored.map(|stored| self.extra(kind, &stored.id, MEMBERS_LISTED)).collect();
+        let reads: Vec<_> = stored.map(|stored| self.extra(kind, &stored.id, MEMBERS_SHOWN)).collect();
         let mut reads = stream::iter(reads).buffered(CONCURRENCY);
         let mut extras = Vec::new();
         let mut members = 0;
         while let Some(extra) = reads.try_next().await? {
-            let extra = extra.ok_or_else(|| too_many_members(MEMBERS_LISTED))?;
+            let extra = extra.ok_or_else(too_many_members)?;
             if let Extra::Members(shown) = &extra {
                 members += shown.len();
             }
-            if members > MEMBERS_LISTED {
-                return Err(too_many_members(MEMBERS_LISTED));
+            if members > MEMBERS_SHOWN {
+                return Err(too_many_members());
             }
             extras.push(extra);
         }

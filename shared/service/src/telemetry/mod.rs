@@ -4,7 +4,8 @@
 mod line;
 
 use std::{
-    io, panic,
+    io,
+    panic::{self, PanicHookInfo},
     sync::{Arc, OnceLock},
 };
 
@@ -39,10 +40,13 @@ pub fn init<W: io::Write + 'static>(writer: fn() -> W) {
     let subscriber = subscriber(level, config::env(config::STACK), Clock::system(), writer);
     // A second call, as in tests, keeps the first subscriber.
     let _ = tracing::subscriber::set_global_default(subscriber);
-    panic::set_hook(Box::new(|info| {
-        let place = info.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!(place, "panic");
-    }));
+    panic::set_hook(Box::new(log_panic));
+}
+
+/// Logs where a panic was. What it said may hold data and is not logged.
+pub fn log_panic(info: &PanicHookInfo<'_>) {
+    let place = info.location().map(ToString::to_string).unwrap_or_default();
+    tracing::error!(place, "panic");
 }
 
 /// What writes the lines of that level and above; with metrics of the stack of that name.

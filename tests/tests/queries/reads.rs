@@ -1,0 +1,109 @@
+//! Whoever was just told that something is done sees it: reads wait for no copy to catch up.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use aws_sdk_dynamodb::Client;
+use axum::http::Method;
+use dynoxide::Database;
+use expect_test::expect;
+use serde_json::{Value, json};
+use service::janitor;
+use tests::{
+    ORG, Service,
+    counting::table,
+    exchange,
+    observed::{self, Call},
+};
+use tokio::time::Duration;
+
+use super::{GROUPS, Query, USERS, Way, walk};
+
+/// The reads that were made, each with how it was made.
+#[derive(Clone, Default)]
+struct Reads(Arc<Mutex<BTreeSet<String>>>);
+
+impl Reads {
+    fn client(&self) -> Client {
+        let reads = self.clone();
+        let database = Database::memory().expect("a database in memory");
+        observed::client(database, Duration::ZERO, move |call| reads.record(call))
+    }
+
+    fn record(&self, Call { operation, request, .. }: &Call) {
+        let of_batch = || request["RequestItems"].as_object()?.values().next();
+        let asked = match operation.as_str() {
+            "GetItem" | "Query" | "Scan" => request,
+            "BatchGetItem" => of_batch().expect("a table"),
+            "BatchWriteItem" | "CreateTable" | "PutItem" | "TransactWriteItems" | "UpdateItem"
+            | "UpdateTimeToLive" => return,
+            other => panic!("is {other} a read?"),
+        };
+        let how = if asked["ConsistentRead"] == true { "consistent" } else { "of a copy" };
+        let by = request["IndexName"].as_str().map(|index| format!(", by the index {index}"));
+        let read = format!("{operation} of {}: {how}{}", table(request), by.unwrap_or_default());
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(read);
+    }
+}
+
+#[tokio::test]
+async fn every_read_is_strongly_consistent() {
+    let reads = Reads::default();
+    for file in exchange::files() {
+        let service = Service::on(reads.client()).await;
+        exchange::replay(&file, &service).await.unwrap_or_else(|error| panic!("{error}"));
+    }
+    // What the exchanges leave out: walks, searches of everything, changes beyond a transaction, and the operator.
+    let service = Service::on(reads.client()).await;
+    let mut users = Vec::new();
+    for number in 0..50 {
+        users.push(service.user(&format!("user-{number}")).await);
+    }
+    let members: Vec<&str> = users.iter().map(String::as_str).collect();
+    let group = service.group("group", &members).await;
+    let is_member = format!("groups.value eq \"{group}\"");
+    for query in [
+        Query::of(USERS),
+        Query::of(USERS).filter(&is_member),
+        Query::of(USERS).filter("title pr"),
+        Query::of(USERS).filter("userName sw \"user\"").with("sortBy", "userName"),
+        Query::of(GROUPS).filter(format!("members[value eq \"{}\"]", users[7])),
+        Query::of(GROUPS).with("sortBy", "displayName"),
+    ] {
+        for way in [Way::Index, Way::Cursor] {
+            walk(&service, &query, way, 20, async || ()).await;
+        }
+    }
+    let search = service.request(Method::POST, "/.search", json!({ "count": 60 })).await;
+    assert_eq!(search.body["totalResults"], 51, "{:#}", search.body);
+    let path = format!("/Groups/{group}");
+    let answers = [
+        service.put(&path, json!({ "displayName": "group", "members": [] })).await,
+        service
+            .patch(&path, json!([{ "op": "add", "path": "members", "value": [{ "value": users[0] }] }]))
+            .await,
+        service.delete(&format!("/Users/{}", users[0])).await,
+        service.delete(&path).await,
+    ];
+    assert!(answers.iter().all(|answer| answer.status < 300), "{answers:#?}");
+    janitor::sweep(&service.app.store).await.expect("a sweep");
+    service.app.store.keys(&ORG.parse().expect("an organisation")).await.expect("its keys");
+    service.assert_healthy().await;
+    assert_eq!(service.get(USERS).await.body["totalResults"], Value::from(49));
+
+    let reads = reads.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let lines: String = reads.iter().map(|read| read.to_owned() + "\n").collect();
+    expect![[r#"
+        BatchGetItem of scim-keys: consistent
+        BatchGetItem of scim-resources: consistent
+        GetItem of scim-keys: consistent
+        GetItem of scim-resources: consistent
+        Query of scim-keys: consistent
+        Query of scim-resources: consistent
+        Scan of scim-keys: consistent
+        Scan of scim-resources: consistent
+    "#]]
+    .assert_eq(&lines);
+}
