@@ -348,16 +348,23 @@ mod tests {
             (r#"groups.value eq "g" or (groups.value eq "h" and title pr)"#, "members of g, members of h"),
             (r#"userName eq "a" or title pr"#, "all"),
             (r#"userName eq "a" or userName sw "b""#, "all"),
+            (r#"emails[value eq "a" or value eq "b"]"#, "emails.value a, emails.value b"),
             // Ranges.
             (r#"userName sw "a""#, "userName \"a\" to \"a…\", exactly"),
             (r#"emails.value sw "a""#, "emails.value \"a\" to \"a…\""),
             (r#"userName gt "a""#, "userName \"a\" to \"…\""),
             (r#"userName le "a""#, "userName \"\\u{2}\" to \"a\\u{2}\""),
             (r#"userName sw """#, "all"),
+            (r#"userName gt """#, "all"),
+            (r#"userName sw "a\u0001""#, "all"),
             (r#"userName sw "abc" and userName sw "ab""#, "userName \"abc\" to \"abc…\""),
             (r#"userName sw "a" and userName sw "b""#, "nothing"),
             (r#"emails.value sw "a" and emails.value sw "b""#, "emails.value \"a\" to \"a…\""),
             (r#"meta.created eq "1970-01-01T00:00:01.5Z""#, "created 1500 to 1500"),
+            (
+                r#"meta.created ge "1970-01-01T00:00:01Z" and meta.created le "1970-01-01T00:00:01Z""#,
+                "created 1000 to 1000",
+            ),
             (r#"meta.created gt "1970-01-01T00:00:01Z""#, "created 1000 to 281474976710655"),
             (
                 r#"meta.created ge "1970-01-01T00:00:01Z" and meta.created lt "1970-01-01T00:00:03Z""#,
@@ -368,6 +375,7 @@ mod tests {
                 "nothing",
             ),
             // No key.
+            (r#"urn:ietf:params:scim:schemas:extension:Acme:2.0:User:userName eq "ann""#, "all"),
             (r#"not (userName eq "ann")"#, "all"),
             (r#"userName ne "ann""#, "all"),
             (r#"userName co "ann""#, "all"),
@@ -375,6 +383,11 @@ mod tests {
             ("groups pr", "all"),
         ] {
             assert_eq!(described(Kind::User, filter), expected, "{filter}");
+        }
+        // The end of a range is longer than its value.
+        for (length, expected) in [(1_024, true), (1_025, false)] {
+            let filter = format!("userName sw \"{}\"", "a".repeat(length));
+            assert_eq!(described(Kind::User, &filter) != "all", expected, "{length}");
         }
         for (filter, expected) in [
             (r#"displayName eq "Team""#, "displayName team"),
