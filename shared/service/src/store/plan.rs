@@ -285,3 +285,117 @@ impl<'a> Asked<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use scim::filter::Filter;
+
+    use super::*;
+
+    /// The plan in a line: where it looks, and whether that is exact.
+    fn described(kind: Kind, filter: &str) -> String {
+        let filter = Filter::parse(filter).unwrap().resolve(kind.resource_type()).unwrap();
+        let Plan { access, exact } = plan(kind, &filter);
+        let lookup = |lookup: &Lookup<'_>| match lookup {
+            Lookup::Id(id) => format!("id {id}"),
+            Lookup::Entry(indexed, value) => format!("{} {value}", indexed.name),
+            Lookup::GroupsOf(id) => format!("groups of {id}"),
+            Lookup::MembersOf(id) => format!("members of {id}"),
+        };
+        let access = match access {
+            Access::Lookups(lookups) if lookups.is_empty() => "nothing".to_owned(),
+            Access::Lookups(lookups) => lookups.iter().map(lookup).collect::<Vec<_>>().join(", "),
+            Access::Entries { indexed, between: (from, to) } => {
+                // As many as a key has room for.
+                let to = match to.trim_end_matches('\u{10ffff}') {
+                    short if short.len() < to.len() => format!("{short}…"),
+                    whole => whole.to_owned(),
+                };
+                format!("{} {from:?} to {to:?}", indexed.name)
+            }
+            Access::Created(from, to) => format!("created {from} to {to}"),
+            Access::Partition => "all".to_owned(),
+        };
+        if exact { access + ", exactly" } else { access }
+    }
+
+    #[test]
+    fn a_filter_leads_where_least_is_to_be_read() {
+        for (filter, expected) in [
+            // One key.
+            (r#"id eq "1""#, "id 1"),
+            (r#"userName eq "Ann""#, "userName ann"),
+            (r#"externalId eq "Ann""#, "externalId Ann"),
+            (r#"emails eq "a@b""#, "emails.value a@b"),
+            (r#"emails.value eq "a@b""#, "emails.value a@b"),
+            (r#"emails[type eq "work"].value eq "a@b""#, "emails.value a@b"),
+            (r#"emails[type eq "work" and value eq "a@b"]"#, "emails.value a@b"),
+            (r#"groups.value eq "g""#, "members of g, exactly"),
+            (r#"groups[value eq "g"]"#, "members of g"),
+            // The best of several.
+            (r#"active eq true and userName eq "ann""#, "userName ann"),
+            (r#"userName eq "ann" and groups.value eq "g""#, "userName ann"),
+            (r#"groups.value eq "g" and userName eq "ann""#, "userName ann"),
+            (r#"groups.value eq "g" and userName sw "a""#, "userName \"a\" to \"a…\""),
+            (r#"userName sw "a" and groups.value eq "g""#, "userName \"a\" to \"a…\""),
+            (r#"groups.value eq "g" and meta.created ge "1970-01-01T00:00:01Z""#, "members of g"),
+            (r#"meta.created ge "1970-01-01T00:00:01Z" and groups.value eq "g""#, "members of g"),
+            (r#"(groups.value eq "g" or groups.value eq "h") and groups.value eq "i""#, "members of i"),
+            (r#"title pr and meta.created le "1970-01-01T00:00:01Z""#, "created 0 to 1000"),
+            // All of several.
+            (r#"userName eq "a" or externalId eq "b" or id eq "c""#, "userName a, externalId b, id c"),
+            (r#"groups.value eq "g" or groups.value eq "h""#, "members of g, members of h, exactly"),
+            (r#"groups.value eq "g" or (groups.value eq "h" and title pr)"#, "members of g, members of h"),
+            (r#"userName eq "a" or title pr"#, "all"),
+            (r#"userName eq "a" or userName sw "b""#, "all"),
+            (r#"emails[value eq "a" or value eq "b"]"#, "emails.value a, emails.value b"),
+            // Ranges.
+            (r#"userName sw "a""#, "userName \"a\" to \"a…\", exactly"),
+            (r#"emails.value sw "a""#, "emails.value \"a\" to \"a…\""),
+            (r#"userName gt "a""#, "userName \"a\" to \"…\""),
+            (r#"userName le "a""#, "userName \"\\u{2}\" to \"a\\u{2}\""),
+            (r#"userName sw """#, "all"),
+            (r#"userName gt """#, "all"),
+            (r#"userName sw "a\u0001""#, "all"),
+            (r#"userName sw "abc" and userName sw "ab""#, "userName \"abc\" to \"abc…\""),
+            (r#"userName sw "a" and userName sw "b""#, "nothing"),
+            (r#"emails.value sw "a" and emails.value sw "b""#, "emails.value \"a\" to \"a…\""),
+            (r#"meta.created eq "1970-01-01T00:00:01.5Z""#, "created 1500 to 1500"),
+            (
+                r#"meta.created ge "1970-01-01T00:00:01Z" and meta.created le "1970-01-01T00:00:01Z""#,
+                "created 1000 to 1000",
+            ),
+            (r#"meta.created gt "1970-01-01T00:00:01Z""#, "created 1000 to 281474976710655"),
+            (
+                r#"meta.created ge "1970-01-01T00:00:01Z" and meta.created lt "1970-01-01T00:00:03Z""#,
+                "created 1000 to 3000",
+            ),
+            (
+                r#"meta.created gt "1970-01-01T00:00:03Z" and meta.created lt "1970-01-01T00:00:01Z""#,
+                "nothing",
+            ),
+            // No key.
+            (r#"urn:ietf:params:scim:schemas:extension:Acme:2.0:User:userName eq "ann""#, "all"),
+            (r#"not (userName eq "ann")"#, "all"),
+            (r#"userName ne "ann""#, "all"),
+            (r#"userName co "ann""#, "all"),
+            (r#"meta.lastModified gt "1970-01-01T00:00:01Z""#, "all"),
+            ("groups pr", "all"),
+        ] {
+            assert_eq!(described(Kind::User, filter), expected, "{filter}");
+        }
+        // The end of a range is longer than its value.
+        for (length, expected) in [(1_024, true), (1_025, false)] {
+            let filter = format!("userName sw \"{}\"", "a".repeat(length));
+            assert_eq!(described(Kind::User, &filter) != "all", expected, "{length}");
+        }
+        for (filter, expected) in [
+            (r#"displayName eq "Team""#, "displayName team"),
+            (r#"members.value eq "u""#, "groups of u"),
+            (r#"members[value eq "u"]"#, "groups of u"),
+            (r#"members.type eq "User""#, "all"),
+        ] {
+            assert_eq!(described(Kind::Group, filter), expected, "{filter}");
+        }
+    }
+}
