@@ -28,12 +28,14 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Between two looks at whether it does.
 const MOMENT: Duration = Duration::from_millis(5);
 
+/// Those that run, by function and base URL.
+type Sandboxes = BTreeMap<(&'static str, Option<String>), Arc<Mutex<Sandbox>>>;
+
 /// The functions of one service, started as they are first called, and stopped with the test.
 pub(crate) struct Functions {
     lambda: &'static Lambda,
     variables: Vec<(&'static str, String)>,
-    /// By function and base URL.
-    running: Mutex<BTreeMap<(&'static str, Option<String>), Arc<Mutex<Sandbox>>>>,
+    running: Mutex<Sandboxes>,
 }
 
 impl Functions {
@@ -120,6 +122,8 @@ impl Sandbox {
                     }
                     thread::sleep(MOMENT);
                 }
+                drop(keeper.stdin.take());
+                keeper.wait().expect("a status");
                 None
             })
             .unwrap_or_else(|| panic!("{} does not run {}", lambda.emulator.display(), bootstrap.display()))

@@ -274,7 +274,6 @@ impl Service {
     }
 
     /// A router of the service in this process, with something changed.
-    #[must_use]
     pub fn router(&self, app: App) -> Router {
         self.is_here("it changes the service in this process");
         http::router(app, http::all())
