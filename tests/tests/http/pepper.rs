@@ -110,7 +110,7 @@ impl HttpConnector for Secrets {
 
 /// A service whose pepper is in Secrets Manager.
 async fn service(secrets: &Secrets) -> Service {
-    let service = Service::new().await;
+    let service = Service::embedded().await;
     let pepper = Pepper::SecretsManager(PepperSecret::new(secrets.client(), "the pepper".to_owned()));
     let router = http::router(App { pepper, ..service.app.clone() }, http::all());
     service.through(router)

@@ -290,9 +290,8 @@ async fn no_key_is_a_user() {
 
 /// The bodies that requests on a new user, or a new group, are answered with under such parameters.
 async fn shown(path: &str, parameters: &str, expected: Expect) {
-    let (service, hands) = with_hands().await;
+    let service = Service::new().await;
     let member = service.user("member").await;
-    hands.advance(Duration::milliseconds(1));
     let (body, changed, operations) = if path == USERS {
         let body = |title: &str| {
             json!({
@@ -315,11 +314,7 @@ async fn shown(path: &str, parameters: &str, expected: Expect) {
     ];
     let lines = answers.into_iter().map(|(method, answer)| {
         let body = answer.body.to_string().replace(&created.id(), "{id}").replace(&member, "{member}");
-        let body = match answer.body["meta"]["version"].as_str() {
-            Some(version) => body.replace(&version.replace('"', "\\\""), "{version}"),
-            None => body,
-        };
-        format!("{method} {}: {body}\n", answer.status)
+        format!("{method} {}: {}\n", answer.status, service.named(&body))
     });
     expected.assert_eq(&lines.collect::<String>());
 }
@@ -377,10 +372,10 @@ async fn answers_leave_out_the_attributes_excluded() {
     )
     .await;
     shown(GROUPS, "excludedAttributes=", expect![[r#"
-        POST 201: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"id":"{id}","displayName":"a","members":[{"value":"{member}","$ref":"https://scim.test/scim/v2/Users/{member}","type":"User"}],"meta":{"resourceType":"Group","created":"2026-11-23T09:00:00.124Z","lastModified":"2026-11-23T09:00:00.124Z","location":"https://scim.test/scim/v2/Groups/{id}","version":"{version}"}}
-        PUT 200: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"id":"{id}","displayName":"b","members":[{"value":"{member}","$ref":"https://scim.test/scim/v2/Users/{member}","type":"User"}],"meta":{"resourceType":"Group","created":"2026-11-23T09:00:00.124Z","lastModified":"2026-11-23T09:00:00.124Z","location":"https://scim.test/scim/v2/Groups/{id}","version":"{version}"}}
+        POST 201: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"id":"{id}","displayName":"a","members":[{"value":"{member}","$ref":"https://scim.test/scim/v2/Users/{member}","type":"User"}],"meta":{"resourceType":"Group","created":"{now}","lastModified":"{now}","location":"https://scim.test/scim/v2/Groups/{id}","version":"W/\"{v1}\""}}
+        PUT 200: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"id":"{id}","displayName":"b","members":[{"value":"{member}","$ref":"https://scim.test/scim/v2/Users/{member}","type":"User"}],"meta":{"resourceType":"Group","created":"{now}","lastModified":"{now}","location":"https://scim.test/scim/v2/Groups/{id}","version":"W/\"{v2}\""}}
         PATCH 204: null
-        GET 200: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"id":"{id}","displayName":"c","members":[{"value":"{member}","$ref":"https://scim.test/scim/v2/Users/{member}","type":"User"}],"meta":{"resourceType":"Group","created":"2026-11-23T09:00:00.124Z","lastModified":"2026-11-23T09:00:00.124Z","location":"https://scim.test/scim/v2/Groups/{id}","version":"{version}"}}
+        GET 200: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"id":"{id}","displayName":"c","members":[{"value":"{member}","$ref":"https://scim.test/scim/v2/Users/{member}","type":"User"}],"meta":{"resourceType":"Group","created":"{now}","lastModified":"{now}","location":"https://scim.test/scim/v2/Groups/{id}","version":"W/\"{v3}\""}}
     "#]]).await;
 }
 
