@@ -464,8 +464,13 @@ pub fn beginning() -> OffsetDateTime {
 
 /// Said by a test that turns the clock of the service.
 pub fn turns_the_clock() {
-    let has_clock = matches!(target(), Target::Embedded | Target::DynamoDb(_));
-    only_here(has_clock, "it turns the clock of the service");
+    only_here(has_clock(), "it turns the clock of the service");
+}
+
+/// Whether the service goes by the clock of a test.
+#[must_use]
+pub fn has_clock() -> bool {
+    matches!(target(), Target::Embedded | Target::DynamoDb(_))
 }
 
 /// Whether the service is here, on an embedded DynamoDB.
@@ -504,6 +509,23 @@ fn tables_of_its_own() -> Tables {
     Tables { resources: name_of_its_own("resources"), keys: name_of_its_own("keys") }
 }
 
+/// RFC 7644, table 9, and RFC 9865 §2.1.
+const SCIM_TYPES: [&str; 13] = [
+    "invalidFilter",
+    "tooMany",
+    "uniqueness",
+    "mutability",
+    "invalidSyntax",
+    "invalidPath",
+    "noTarget",
+    "invalidValue",
+    "invalidVers",
+    "sensitive",
+    "invalidCursor",
+    "expiredCursor",
+    "invalidCount",
+];
+
 /// What is wrong with the form of an answer, whatever it says: nothing is stored or sniffed, and an error is a SCIM
 /// error with its own status.
 #[must_use]
@@ -529,8 +551,11 @@ pub fn faults(answer: &Answer) -> Vec<String> {
         if body["detail"].as_str().is_none_or(str::is_empty) {
             wants("detail", "none", "a sentence");
         }
-        if answer.status == 400 && body["scimType"].as_str().is_none_or(str::is_empty) {
-            wants("scimType", "none", "a word of table 9");
+        let scim_type = body["scimType"].as_str();
+        if answer.status == 400 && scim_type.is_none()
+            || scim_type.is_some_and(|word| !SCIM_TYPES.contains(&word))
+        {
+            wants("scimType", scim_type.unwrap_or("none"), "a word of the tables");
         }
         if answer.status == 401 && !answer.header("www-authenticate").starts_with("Bearer") {
             wants("www-authenticate", answer.header("www-authenticate"), "Bearer");
