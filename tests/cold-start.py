@@ -103,8 +103,8 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 def run(bootstrap, path, group=None):
-    """Milliseconds until it asks for the first event, until it has answered that, and for one of the others; peak memory
-    in MB. In a control group, if one is given."""
+    """Milliseconds until it asks for the first event, until it has answered that, and for each of the others on average;
+    peak memory in MB. In a control group, if one is given."""
     server = Server(json.dumps(event(path or "/")).encode())
     here = f"127.0.0.1:{server.server_port}"
     environment = {
@@ -131,7 +131,7 @@ def run(bootstrap, path, group=None):
         raise SystemExit(f"{bootstrap} answered {server.answer[:300]}")
     peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
     first, *others = [1000 * (answered - asked) for asked, answered in zip(server.asked, server.answered)]
-    return 1000 * (server.asked[0] - began), first, statistics.median(others), peak / 1024
+    return 1000 * (server.asked[0] - began), first, statistics.fmean(others), peak / 1024
 
 
 def megabytes(bootstrap):

@@ -188,5 +188,5 @@ start_docker() {
 
 (($#)) || set -- ministack lambda deploy sam_local
 step sam_tools
-test -x "$binaries/UsersFunction/bootstrap" || step lambda_binaries
+[[ $* == ministack ]] || step lambda_binaries
 for part in "$@"; do step "$part"; done
