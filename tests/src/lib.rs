@@ -1,5 +1,5 @@
 //! What the black-box tests share: the service as one value, through its real router on an embedded DynamoDB, or
-//! wherever the environment says it is ([`target`]).
+//! wherever the environment says it is (`target.rs`).
 //!
 //! The clock stands still and random bytes are a sequence, so whole answers can be compared; where the service is a
 //! process of its own, they are compared with names for what it chose ([`Service::named`]). Nothing is mocked: a request
