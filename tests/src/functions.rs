@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
@@ -114,7 +114,8 @@ impl Sandbox {
                     if keeper.try_wait().expect("a status").is_some() {
                         return None;
                     }
-                    if std::net::TcpStream::connect(("127.0.0.1", events)).is_ok() {
+                    // Both: a function is faster than the emulator in beginning to listen to it.
+                    if [events, runtime].iter().all(|&port| TcpStream::connect(("127.0.0.1", port)).is_ok()) {
                         let url =
                             format!("http://127.0.0.1:{events}/2015-03-31/functions/function/invocations");
                         let config = Agent::config_builder().http_status_as_error(false).proxy(None).build();
