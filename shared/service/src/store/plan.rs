@@ -398,4 +398,45 @@ mod tests {
             assert_eq!(described(Kind::Group, filter), expected, "{filter}");
         }
     }
+
+    /// What is asked of a group's members, in a line.
+    fn asked(filter: &str) -> String {
+        let filter = Filter::parse(filter).unwrap().resolve(Kind::Group.resource_type()).unwrap();
+        match Asked::of("members", &filter) {
+            Some(asked) => format!("{:?}{}", asked.ids, if asked.any { " and any" } else { "" }),
+            None => "all".to_owned(),
+        }
+    }
+
+    #[test]
+    fn of_a_groups_members_no_more_is_read_than_a_filter_asks_for() {
+        for (filter, expected) in [
+            (r#"displayName eq "Team""#, "[]"),
+            ("members pr", "[] and any"),
+            ("members eq null", "[] and any"),
+            (r#"members.value eq "u""#, r#"["u"]"#),
+            (r#"members eq "u""#, r#"["u"]"#),
+            (r#"not (members.value ne "u")"#, r#"["u"]"#),
+            (r#"members[value eq "u"]"#, r#"["u"]"#),
+            (r#"members.value eq "u" or (members.value eq "v" and members pr)"#, r#"["u", "v"] and any"#),
+            (r#"displayName eq "Team" and members.value co "u""#, "all"),
+            (r#"members.type eq "User""#, "all"),
+            (r#"members[type eq "User"]"#, "all"),
+            (r#"members[value co "u"]"#, "all"),
+        ] {
+            assert_eq!(asked(filter), expected, "{filter}");
+        }
+    }
+
+    #[test]
+    fn the_members_of_one_group_are_its_own_list() {
+        let members_of = |filter: &str| {
+            let filter = Filter::parse(filter).unwrap().resolve(Kind::User.resource_type()).unwrap();
+            plan(Kind::User, &filter).access.members_of().map(str::to_owned)
+        };
+        assert_eq!(members_of(r#"groups.value eq "g""#), Some("g".to_owned()));
+        assert_eq!(members_of(r#"groups.value eq "g" or groups.value eq "h""#), None);
+        assert_eq!(members_of(r#"id eq "g""#), None);
+        assert_eq!(members_of("groups pr"), None);
+    }
 }
