@@ -552,9 +552,7 @@ pub fn faults(answer: &Answer) -> Vec<String> {
             wants("detail", "none", "a sentence");
         }
         let scim_type = body["scimType"].as_str();
-        if answer.status == 400 && scim_type.is_none()
-            || scim_type.is_some_and(|word| !SCIM_TYPES.contains(&word))
-        {
+        if scim_type.map_or(answer.status == 400, |word| !SCIM_TYPES.contains(&word)) {
             wants("scimType", scim_type.unwrap_or("none"), "a word of the tables");
         }
         if answer.status == 401 && !answer.header("www-authenticate").starts_with("Bearer") {

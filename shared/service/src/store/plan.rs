@@ -292,9 +292,13 @@ mod tests {
 
     use super::*;
 
+    fn resolved(kind: Kind, filter: &str) -> Predicate {
+        Filter::parse(filter).unwrap().resolve(kind.resource_type()).unwrap()
+    }
+
     /// The plan in a line: where it looks, and whether that is exact.
     fn described(kind: Kind, filter: &str) -> String {
-        let filter = Filter::parse(filter).unwrap().resolve(kind.resource_type()).unwrap();
+        let filter = resolved(kind, filter);
         let Plan { access, exact } = plan(kind, &filter);
         let lookup = |lookup: &Lookup<'_>| match lookup {
             Lookup::Id(id) => format!("id {id}"),
@@ -401,7 +405,7 @@ mod tests {
 
     /// What is asked of a group's members, in a line.
     fn asked(filter: &str) -> String {
-        let filter = Filter::parse(filter).unwrap().resolve(Kind::Group.resource_type()).unwrap();
+        let filter = resolved(Kind::Group, filter);
         match Asked::of("members", &filter) {
             Some(asked) => format!("{:?}{}", asked.ids, if asked.any { " and any" } else { "" }),
             None => "all".to_owned(),
@@ -431,7 +435,7 @@ mod tests {
     #[test]
     fn the_members_of_one_group_are_its_own_list() {
         let members_of = |filter: &str| {
-            let filter = Filter::parse(filter).unwrap().resolve(Kind::User.resource_type()).unwrap();
+            let filter = resolved(Kind::User, filter);
             plan(Kind::User, &filter).access.members_of().map(str::to_owned)
         };
         assert_eq!(members_of(r#"groups.value eq "g""#), Some("g".to_owned()));
