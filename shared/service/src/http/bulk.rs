@@ -32,7 +32,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use self::operation::{Ids, Operation, REFERENCE, member};
 use super::{
     Route,
-    request::{Base, GROUP_BODY, Json, PublicBase, Writer},
+    request::{BaseUrl, GROUP_BODY, Json, PublicBase, WriteCaller},
     response::answer,
 };
 use crate::{App, Error, auth::Caller};
@@ -54,8 +54,8 @@ pub(super) fn routes() -> Vec<Route> {
 
 async fn bulk(
     State(app): State<App>,
-    Writer(caller): Writer,
-    Base(base): Base,
+    WriteCaller(caller): WriteCaller,
+    BaseUrl(base): BaseUrl,
     Json(body): Json<GROUP_BODY>,
 ) -> Result<Response, Error> {
     let BulkRequest { fail_on_errors, operations } = BulkRequest::parse(&body)?;

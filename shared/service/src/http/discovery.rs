@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::{
     Route, bulk,
-    request::{Base, DEFAULT_COUNT, MAX_COUNT, Parameters, Reader, Segment},
+    request::{BaseUrl, DEFAULT_COUNT, MAX_COUNT, Parameters, PathSegment, ReadCaller},
     response::answer,
 };
 use crate::{App, Error, store::BOOKMARK_SECONDS};
@@ -40,13 +40,13 @@ fn me_by(method: Method) -> MethodRouter<App> {
 }
 
 /// A key stands for an organisation, not for a user (RFC 7644 §3.11).
-async fn me(_: Reader) -> Error {
+async fn me(_: ReadCaller) -> Error {
     Error::NotImplemented("a key stands for no user, so there is no /Me; users are at /Users".to_owned())
 }
 
 async fn service_provider_config(
-    _: Reader,
-    Base(base): Base,
+    _: ReadCaller,
+    BaseUrl(base): BaseUrl,
     parameters: Parameters,
 ) -> Result<Response, Error> {
     refuse_filter(&parameters)?;
@@ -59,12 +59,20 @@ async fn service_provider_config(
     Ok(answer(StatusCode::OK, &discovery::service_provider_config(&base, &limits)))
 }
 
-async fn resource_types(_: Reader, Base(base): Base, parameters: Parameters) -> Result<Response, Error> {
+async fn resource_types(
+    _: ReadCaller,
+    BaseUrl(base): BaseUrl,
+    parameters: Parameters,
+) -> Result<Response, Error> {
     let all = RESOURCE_TYPES.iter().map(|resource_type| discovery::resource_type(&base, resource_type));
     all_of(&parameters, all.collect())
 }
 
-async fn resource_type(_: Reader, Base(base): Base, Segment(name): Segment) -> Result<Response, Error> {
+async fn resource_type(
+    _: ReadCaller,
+    BaseUrl(base): BaseUrl,
+    PathSegment(name): PathSegment,
+) -> Result<Response, Error> {
     let resource_type =
         RESOURCE_TYPES.into_iter().find(|resource_type| resource_type.name == name).ok_or_else(|| {
             Error::NotFound("there is no such resource type; there are User and Group".to_owned())
@@ -72,11 +80,15 @@ async fn resource_type(_: Reader, Base(base): Base, Segment(name): Segment) -> R
     Ok(answer(StatusCode::OK, &discovery::resource_type(&base, resource_type)))
 }
 
-async fn schemas(_: Reader, Base(base): Base, parameters: Parameters) -> Result<Response, Error> {
+async fn schemas(_: ReadCaller, BaseUrl(base): BaseUrl, parameters: Parameters) -> Result<Response, Error> {
     all_of(&parameters, SCHEMAS.iter().map(|schema| discovery::schema(&base, schema)).collect())
 }
 
-async fn schema(_: Reader, Base(base): Base, Segment(urn): Segment) -> Result<Response, Error> {
+async fn schema(
+    _: ReadCaller,
+    BaseUrl(base): BaseUrl,
+    PathSegment(urn): PathSegment,
+) -> Result<Response, Error> {
     let schema = SCHEMAS
         .into_iter()
         .find(|schema| schema.id.eq_ignore_ascii_case(&urn))

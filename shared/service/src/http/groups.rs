@@ -15,7 +15,9 @@ use scim::{
 
 use super::{
     Route,
-    request::{Base, Conditions, GROUP_BODY, Json, Parameters, Reader, Segment, USER_BODY, Writer},
+    request::{
+        BaseUrl, Conditions, GROUP_BODY, Json, Parameters, PathSegment, ReadCaller, USER_BODY, WriteCaller,
+    },
     response::{no_content, not_modified, resource, set},
     search,
 };
@@ -42,8 +44,8 @@ pub(super) fn routes() -> Vec<Route> {
 
 async fn list(
     app: State<App>,
-    caller: Reader,
-    base: Base,
+    caller: ReadCaller,
+    base: BaseUrl,
     parameters: Parameters,
 ) -> Result<Response, Error> {
     search::list(Kind::Group, app, caller, base, parameters).await
@@ -51,8 +53,8 @@ async fn list(
 
 async fn search(
     app: State<App>,
-    caller: Reader,
-    base: Base,
+    caller: ReadCaller,
+    base: BaseUrl,
     body: Json<USER_BODY>,
 ) -> Result<Response, Error> {
     search::search(Kind::Group, app, caller, base, body).await
@@ -60,8 +62,8 @@ async fn search(
 
 async fn create(
     State(app): State<App>,
-    Writer(caller): Writer,
-    Base(base): Base,
+    WriteCaller(caller): WriteCaller,
+    BaseUrl(base): BaseUrl,
     parameters: Parameters,
     Json(body): Json<GROUP_BODY>,
 ) -> Result<Response, Error> {
@@ -75,9 +77,9 @@ async fn create(
 
 async fn read(
     State(app): State<App>,
-    Reader(caller): Reader,
-    Base(base): Base,
-    Segment(id): Segment,
+    ReadCaller(caller): ReadCaller,
+    BaseUrl(base): BaseUrl,
+    PathSegment(id): PathSegment,
     parameters: Parameters,
     conditions: Conditions,
 ) -> Result<Response, Error> {
@@ -91,9 +93,9 @@ async fn read(
 
 async fn replace(
     State(app): State<App>,
-    Writer(caller): Writer,
-    Base(base): Base,
-    Segment(id): Segment,
+    WriteCaller(caller): WriteCaller,
+    BaseUrl(base): BaseUrl,
+    PathSegment(id): PathSegment,
     parameters: Parameters,
     conditions: Conditions,
     Json(body): Json<GROUP_BODY>,
@@ -113,9 +115,9 @@ async fn replace(
 /// attributes of it (RFC 7644 §3.5.2).
 async fn patch(
     State(app): State<App>,
-    Writer(caller): Writer,
-    Base(base): Base,
-    Segment(id): Segment,
+    WriteCaller(caller): WriteCaller,
+    BaseUrl(base): BaseUrl,
+    PathSegment(id): PathSegment,
     parameters: Parameters,
     conditions: Conditions,
     Json(body): Json<GROUP_BODY>,
@@ -150,8 +152,8 @@ async fn patch(
 
 async fn delete(
     State(app): State<App>,
-    Writer(caller): Writer,
-    Segment(id): Segment,
+    WriteCaller(caller): WriteCaller,
+    PathSegment(id): PathSegment,
     conditions: Conditions,
 ) -> Result<Response, Error> {
     app.store.directory(&caller).delete(Kind::Group, &id, conditions.if_match.as_ref()).await?;

@@ -74,12 +74,12 @@ pub struct PublicBase(pub String);
 pub(super) struct Deadline(pub(super) Instant);
 
 /// A caller who may read.
-pub(super) struct Reader(pub(super) Caller);
+pub(super) struct ReadCaller(pub(super) Caller);
 
 /// A caller who may write.
-pub(super) struct Writer(pub(super) Caller);
+pub(super) struct WriteCaller(pub(super) Caller);
 
-impl FromRequestParts<App> for Reader {
+impl FromRequestParts<App> for ReadCaller {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
@@ -87,7 +87,7 @@ impl FromRequestParts<App> for Reader {
     }
 }
 
-impl FromRequestParts<App> for Writer {
+impl FromRequestParts<App> for WriteCaller {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
@@ -142,9 +142,9 @@ fn presented_key(headers: &HeaderMap) -> Result<ApiKey, Error> {
 }
 
 /// The last segment of the path: an id, a name.
-pub(super) struct Segment(pub(super) String);
+pub(super) struct PathSegment(pub(super) String);
 
-impl FromRequestParts<App> for Segment {
+impl FromRequestParts<App> for PathSegment {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
@@ -154,9 +154,9 @@ impl FromRequestParts<App> for Segment {
 }
 
 /// The base URL that `meta.location` begins with.
-pub(super) struct Base(pub(super) String);
+pub(super) struct BaseUrl(pub(super) String);
 
-impl FromRequestParts<App> for Base {
+impl FromRequestParts<App> for BaseUrl {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {

@@ -10,7 +10,7 @@ use scim::{Invalid, ResourceType, filter::Filter, message, schema::RESOURCE_TYPE
 
 use super::{
     Route,
-    request::{Base, Json, Paging, Parameters, Reader, USER_BODY},
+    request::{BaseUrl, Json, Paging, Parameters, ReadCaller, USER_BODY},
     response::{bounded_answer, represent},
 };
 use crate::{
@@ -27,8 +27,8 @@ pub(super) fn routes() -> Vec<Route> {
 pub(super) async fn list(
     kind: Kind,
     State(app): State<App>,
-    Reader(caller): Reader,
-    Base(base): Base,
+    ReadCaller(caller): ReadCaller,
+    BaseUrl(base): BaseUrl,
     parameters: Parameters,
 ) -> Result<Response, Error> {
     query(&app, &caller, &base, &[kind], &parameters).await
@@ -38,8 +38,8 @@ pub(super) async fn list(
 pub(super) async fn search(
     kind: Kind,
     State(app): State<App>,
-    Reader(caller): Reader,
-    Base(base): Base,
+    ReadCaller(caller): ReadCaller,
+    BaseUrl(base): BaseUrl,
     Json(body): Json<USER_BODY>,
 ) -> Result<Response, Error> {
     query(&app, &caller, &base, &[kind], &Parameters::of_search(&body)?).await
@@ -47,8 +47,8 @@ pub(super) async fn search(
 
 async fn search_everything(
     State(app): State<App>,
-    Reader(caller): Reader,
-    Base(base): Base,
+    ReadCaller(caller): ReadCaller,
+    BaseUrl(base): BaseUrl,
     Json(body): Json<USER_BODY>,
 ) -> Result<Response, Error> {
     query(&app, &caller, &base, &Kind::ALL, &Parameters::of_search(&body)?).await

@@ -10,7 +10,7 @@ use scim::{patch::Patch, resource::Document, schema::USER_TYPE};
 
 use super::{
     Route,
-    request::{Base, Conditions, Json, Parameters, Reader, Segment, USER_BODY, Writer},
+    request::{BaseUrl, Conditions, Json, Parameters, PathSegment, ReadCaller, USER_BODY, WriteCaller},
     response::{no_content, not_modified, resource, version},
     search,
 };
@@ -37,8 +37,8 @@ pub(super) fn routes() -> Vec<Route> {
 
 async fn list(
     app: State<App>,
-    caller: Reader,
-    base: Base,
+    caller: ReadCaller,
+    base: BaseUrl,
     parameters: Parameters,
 ) -> Result<Response, Error> {
     search::list(Kind::User, app, caller, base, parameters).await
@@ -46,8 +46,8 @@ async fn list(
 
 async fn search(
     app: State<App>,
-    caller: Reader,
-    base: Base,
+    caller: ReadCaller,
+    base: BaseUrl,
     body: Json<USER_BODY>,
 ) -> Result<Response, Error> {
     search::search(Kind::User, app, caller, base, body).await
@@ -55,8 +55,8 @@ async fn search(
 
 async fn create(
     State(app): State<App>,
-    Writer(caller): Writer,
-    Base(base): Base,
+    WriteCaller(caller): WriteCaller,
+    BaseUrl(base): BaseUrl,
     parameters: Parameters,
     Json(body): Json<USER_BODY>,
 ) -> Result<Response, Error> {
@@ -68,9 +68,9 @@ async fn create(
 
 async fn read(
     State(app): State<App>,
-    Reader(caller): Reader,
-    Base(base): Base,
-    Segment(id): Segment,
+    ReadCaller(caller): ReadCaller,
+    BaseUrl(base): BaseUrl,
+    PathSegment(id): PathSegment,
     parameters: Parameters,
     conditions: Conditions,
 ) -> Result<Response, Error> {
@@ -86,9 +86,9 @@ async fn read(
 
 async fn replace(
     State(app): State<App>,
-    Writer(caller): Writer,
-    Base(base): Base,
-    Segment(id): Segment,
+    WriteCaller(caller): WriteCaller,
+    BaseUrl(base): BaseUrl,
+    PathSegment(id): PathSegment,
     parameters: Parameters,
     conditions: Conditions,
     Json(body): Json<USER_BODY>,
@@ -104,9 +104,9 @@ async fn replace(
 
 async fn patch(
     State(app): State<App>,
-    Writer(caller): Writer,
-    Base(base): Base,
-    Segment(id): Segment,
+    WriteCaller(caller): WriteCaller,
+    BaseUrl(base): BaseUrl,
+    PathSegment(id): PathSegment,
     parameters: Parameters,
     conditions: Conditions,
     Json(body): Json<USER_BODY>,
@@ -122,8 +122,8 @@ async fn patch(
 
 async fn delete(
     State(app): State<App>,
-    Writer(caller): Writer,
-    Segment(id): Segment,
+    WriteCaller(caller): WriteCaller,
+    PathSegment(id): PathSegment,
     conditions: Conditions,
 ) -> Result<Response, Error> {
     app.store.directory(&caller).delete(Kind::User, &id, conditions.if_match.as_ref()).await?;
