@@ -43,12 +43,12 @@ impl fmt::Display for Org {
 /// Why a text is not the name of an organisation or of a scope.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct BadName(String);
+pub struct ParseNameError(String);
 
 impl FromStr for Org {
-    type Err = BadName;
+    type Err = ParseNameError;
 
-    fn from_str(text: &str) -> Result<Self, BadName> {
+    fn from_str(text: &str) -> Result<Self, ParseNameError> {
         let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if (1..=40).contains(&text.len())
             && text.chars().all(allowed)
@@ -57,7 +57,7 @@ impl FromStr for Org {
         {
             Ok(Self(text.to_owned()))
         } else {
-            Err(BadName(
+            Err(ParseNameError(
                 "an organisation's name is 1 to 40 lower-case letters, digits and hyphens, with no hyphen at either end"
                     .to_owned(),
             ))
@@ -95,13 +95,13 @@ impl fmt::Display for Scope {
 }
 
 impl FromStr for Scope {
-    type Err = BadName;
+    type Err = ParseNameError;
 
-    fn from_str(text: &str) -> Result<Self, BadName> {
+    fn from_str(text: &str) -> Result<Self, ParseNameError> {
         [Self::Scim, Self::Read, Self::Write]
             .into_iter()
             .find(|scope| scope.as_str() == text)
-            .ok_or_else(|| BadName("a scope is one of scim, read, write".to_owned()))
+            .ok_or_else(|| ParseNameError("a scope is one of scim, read, write".to_owned()))
     }
 }
 
