@@ -40,9 +40,10 @@ use local::embedded;
 use serde_json::{Value, json};
 use service::{
     App,
-    ambient::{Clock, Entropy},
     auth::{Caller, Org, Pepper, Peppers, Scope, Secret},
+    clock::Clock,
     config::{self, Tables},
+    entropy::Entropy,
     http::{self, BASE_PATH},
     lambda,
     store::{Store, doctor::Report},

@@ -15,9 +15,10 @@ use axum::Router;
 use dynoxide::Database;
 use service::{
     App, Error,
-    ambient::{Clock, Entropy},
     auth::{ApiKey, Org, Pepper, Peppers, Scope, Secret, hex},
+    clock::Clock,
     config::Tables,
+    entropy::Entropy,
     http,
     store::{REQUEST_BUDGET, Store},
 };

@@ -8,10 +8,11 @@ use std::{
 use aws_config::Region;
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use service::{
-    ambient::{Clock, Entropy},
     auth::{Pepper, Peppers, Secret},
+    clock::Clock,
     cloud::{self, PepperSecret},
     config::{self, Tables},
+    entropy::Entropy,
     store::Store,
 };
 

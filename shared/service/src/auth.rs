@@ -11,7 +11,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use tokio::time::{Duration, Instant};
 
-use crate::{App, Error, ambient::Entropy};
+use crate::{App, Error, entropy::Entropy};
 
 /// How long the operator's work on an organisation may take: within the janitor function's 290 s.
 const OPERATOR_BUDGET: Duration = Duration::from_secs(280);

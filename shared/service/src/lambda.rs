@@ -18,10 +18,11 @@ use tower::{Service, ServiceBuilder};
 
 use crate::{
     App,
-    ambient::{Clock, Entropy},
     auth::Pepper,
+    clock::Clock,
     cloud::{self, PepperSecret},
     config::{self, Tables},
+    entropy::Entropy,
     http::{self, PublicBase, Route},
     janitor,
     store::Store,

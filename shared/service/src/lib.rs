@@ -1,13 +1,14 @@
 //! The SCIM service: HTTP on top, the DynamoDB store below, authentication and time beside them.
 //!
 //! Direction: `http → auth, store → scim`. `http` names no SDK type, `store` names no HTTP type. Clock, randomness
-//! and environment are read in one place each ([`ambient`], [`config`]) and passed in through [`App`].
+//! and environment are read in one place each ([`clock`], [`entropy`], [`config`]) and passed in through [`App`].
 
-pub mod ambient;
 pub mod auth;
+pub mod clock;
 #[cfg(feature = "cloud")]
 pub mod cloud;
 pub mod config;
+pub mod entropy;
 pub mod error;
 pub mod http;
 pub mod janitor;

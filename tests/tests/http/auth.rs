@@ -13,8 +13,8 @@ use scim::{
 };
 use serde_json::{Value, json};
 use service::{
-    ambient::Entropy,
     auth::{ApiKey, Scope},
+    entropy::Entropy,
     http::{self, BASE_PATH, Route},
 };
 use tests::{ORG, Service};

@@ -19,7 +19,7 @@ use dynoxide::Database;
 use expect_test::expect;
 use local::embedded::{Connector, client_over};
 use serde_json::{Map, Value, json};
-use service::{ambient::Clock, auth::Scope, config::Tables, http, janitor, telemetry};
+use service::{auth::Scope, clock::Clock, config::Tables, http, janitor, telemetry};
 use tests::{
     NOW, ORG, Service,
     counting::Counter,

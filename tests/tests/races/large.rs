@@ -9,8 +9,9 @@ use dynoxide::Database;
 use local::embedded;
 use serde_json::{Value, json};
 use service::{
-    ambient::{Clock, Entropy},
+    clock::Clock,
     config::Tables,
+    entropy::Entropy,
     janitor::{self, LEFT_AFTER, Swept},
     store::REQUEST_BUDGET,
 };

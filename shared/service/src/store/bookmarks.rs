@@ -14,7 +14,7 @@ use super::{
     resources::string,
     wire::put,
 };
-use crate::{Error, ambient::unix_millis};
+use crate::{Error, clock::unix_millis};
 
 /// How long a walk may pause (`pagination.cursorTimeout` of ServiceProviderConfig).
 pub const BOOKMARK_SECONDS: u64 = 3_600;

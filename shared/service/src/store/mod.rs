@@ -38,9 +38,10 @@ pub use pages::{CursorPage, IndexPage, Query};
 pub use resources::Expected;
 
 use crate::{
-    ambient::{Clock, Entropy},
     auth::{Caller, Org},
+    clock::Clock,
     config::Tables,
+    entropy::Entropy,
 };
 use keys::Keys;
 

@@ -17,7 +17,7 @@ use super::{
     transaction::{Condition, Refusal, Transaction},
     wire::Backoff,
 };
-use crate::{Error, ambient::timestamp};
+use crate::{Error, clock::timestamp};
 
 /// What `If-Match` asks for (RFC 7644 §3.14).
 #[derive(Debug, Clone, PartialEq, Eq)]

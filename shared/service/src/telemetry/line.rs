@@ -17,7 +17,7 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use crate::ambient::{Clock, timestamp, unix_millis};
+use crate::clock::{Clock, timestamp, unix_millis};
 
 /// The event of an answered request.
 pub(crate) const REQUEST: &str = "request";

@@ -23,8 +23,8 @@ use tracing_subscriber::{filter::Targets, fmt, layer::SubscriberExt};
 pub(crate) use line::SWEEP;
 
 use crate::{
-    ambient::Clock,
     auth::{Caller, Org},
+    clock::Clock,
     config,
     store::measured,
 };
