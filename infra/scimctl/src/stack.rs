@@ -8,11 +8,11 @@ use std::{
 use aws_config::Region;
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use service::{
-    auth::{Pepper, Peppers, Secret},
     clock::Clock,
-    cloud::{self, PepperSecret},
+    cloud,
     config::{self, Tables},
     entropy::Entropy,
+    pepper::{Pepper, PepperSecret, Peppers, Secret},
     store::Store,
 };
 

@@ -18,13 +18,13 @@ use tower::{Service, ServiceBuilder};
 
 use crate::{
     App,
-    auth::Pepper,
     clock::Clock,
-    cloud::{self, PepperSecret},
+    cloud,
     config::{self, Tables},
     entropy::Entropy,
     http::{self, PublicBase, Route},
     janitor,
+    pepper::{Pepper, PepperSecret},
     store::Store,
     telemetry::{self, RequestId},
 };
