@@ -14,11 +14,11 @@ use scim::{
 };
 
 use super::{
-    Route,
     request::{
         BaseUrl, Conditions, GROUP_BODY, Json, Parameters, PathSegment, ReadCaller, USER_BODY, WriteCaller,
     },
     response::{no_content, not_modified, resource, set},
+    route::Route,
     search,
 };
 use crate::{

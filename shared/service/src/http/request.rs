@@ -19,22 +19,15 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
-use super::{BASE_PATH, response::GROUPS_IN_VERSION};
+use super::{base_path::BASE_PATH, response::GROUPS_IN_VERSION};
+pub(super) use crate::limits::{GROUP_BODY, USER_BODY};
 use crate::{
     App, Error,
-    auth::{ApiKey, Caller, Scope, hex},
+    auth::{ApiKey, Caller, Scope},
+    limits::{DEFAULT_COUNT, MAX_COUNT},
     store::{Expected, REQUEST_BUDGET},
     telemetry::RequestRecord,
 };
-
-/// Resources on a page that asks for no number.
-pub(super) const DEFAULT_COUNT: usize = 100;
-/// Resources on a page at most (`filter.maxResults` of ServiceProviderConfig).
-pub(super) const MAX_COUNT: usize = 1_000;
-/// The body of a user, in bytes.
-pub(super) const USER_BODY: usize = 1024 * 1024;
-/// The body of a group, in bytes: what Lambda takes, less its envelope.
-pub(super) const GROUP_BODY: usize = 5 * 1024 * 1024 + 512 * 1024;
 
 /// What a member of a SearchRequest holds.
 enum Takes {
@@ -102,7 +95,7 @@ async fn caller(parts: &Parts, app: &App, scope: Scope) -> Result<Caller, Error>
     } else {
         let deadline = parts.extensions.get::<Deadline>().map(|deadline| deadline.0);
         let deadline = deadline.unwrap_or_else(|| Instant::now() + REQUEST_BUDGET);
-        app.authenticate(&presented_key(&parts.headers)?, deadline).await?
+        authenticate(app, &presented_key(&parts.headers)?, deadline).await?
     };
     if let Some(record) = parts.extensions.get::<RequestRecord>() {
         record.caller(&caller);
@@ -114,6 +107,22 @@ async fn caller(parts: &Parts, app: &App, scope: Scope) -> Result<Caller, Error>
             "this key does not have the scope '{scope}'; use a key with the scope '{scope}' or 'scim'"
         )))
     }
+}
+
+/// Authenticates a key. `deadline` is the time at which the client stops waiting. A key that is unknown may have been made
+/// with a pepper that is newer than the cached one.
+///
+/// # Errors
+/// As [`Store::authenticate`](crate::store::Store::authenticate) and [`Pepper::peppers`](crate::pepper::Pepper::peppers).
+async fn authenticate(app: &App, key: &ApiKey, deadline: Instant) -> Result<Caller, Error> {
+    let peppers = app.pepper.peppers().await?;
+    let outcome = app.store.authenticate(key, &peppers, deadline).await;
+    if matches!(outcome, Err(Error::Unauthorized(_)))
+        && let Some(newer) = app.pepper.newer_than(&peppers).await?
+    {
+        return app.store.authenticate(key, &newer, deadline).await;
+    }
+    outcome
 }
 
 /// The key in the Authorization header: `Bearer <key>` with the scheme in any case, or the key alone, as Okta's header
@@ -253,7 +262,7 @@ impl Parameters {
             hash.update(part.len().to_be_bytes());
             hash.update(part);
         }
-        Ok(hex(&hash.finalize()[..16]))
+        Ok(hex::encode(&hash.finalize()[..16]))
     }
 
     /// `startIndex`: less than 1 means 1 (RFC 7644 §3.4.2.4).

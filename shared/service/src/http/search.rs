@@ -9,9 +9,9 @@ use axum::{
 use scim::{Invalid, ResourceType, filter::Filter, message, schema::RESOURCE_TYPES};
 
 use super::{
-    Route,
     request::{BaseUrl, Json, Paging, Parameters, ReadCaller, USER_BODY},
     response::{bounded_answer, represent},
+    route::Route,
 };
 use crate::{
     App, Error,

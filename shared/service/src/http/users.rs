@@ -9,9 +9,9 @@ use axum::{
 use scim::{patch::Patch, resource::Document, schema::USER_TYPE};
 
 use super::{
-    Route,
     request::{BaseUrl, Conditions, Json, Parameters, PathSegment, ReadCaller, USER_BODY, WriteCaller},
     response::{no_content, not_modified, resource, version},
+    route::Route,
     search,
 };
 use crate::{
