@@ -50,10 +50,10 @@ async fn bulk(
 ) -> Result<Response, Error> {
     let BulkRequest { fail_on_errors, operations } = BulkRequest::parse(&body)?;
     // A search is not an operation of a bulk request.
-    let single_routes = [users::routes(), groups::routes()].concat();
-    let single_routes = single_routes.into_iter().filter(|route| !route.path.ends_with("/.search")).collect();
-    let single_router = plain_router(app, single_routes).layer(CatchPanicLayer::custom(panicked));
-    let outcomes = Job::new(single_router, caller, base, fail_on_errors, operations).run().await;
+    let all = [users::routes(), groups::routes()].concat();
+    let all = all.into_iter().filter(|route| !route.path.ends_with("/.search")).collect();
+    let router = plain_router(app, all).layer(CatchPanicLayer::custom(panicked));
+    let outcomes = Job::new(router, caller, base, fail_on_errors, operations).run().await;
     let body = json!({ "schemas": [message::BULK_RESPONSE_URN], "Operations": outcomes });
     Ok(answer(StatusCode::OK, &body))
 }
