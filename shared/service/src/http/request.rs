@@ -1,5 +1,4 @@
-//! What handlers take: the caller, the parameters, the body, the condition. Each is read in one place and refused with
-//! a SCIM error that says what to do.
+//! Extractors: the caller, the path, the body and the conditions of a request.
 
 use std::convert::Infallible;
 
@@ -25,7 +24,7 @@ use crate::{
     App, Error,
     auth::{ApiKey, Caller, Scope},
     limits::{DEFAULT_COUNT, MAX_COUNT},
-    store::{Expected, REQUEST_BUDGET},
+    store::Expected,
     telemetry::RequestRecord,
 };
 
@@ -58,18 +57,18 @@ const SEARCH_PARAMETERS: [(&str, Takes); 8] = [
     ("cursor", Takes::Text),
 ];
 
-/// The public base URL as the gateway in front knows it; a Lambda function puts it on each request.
+/// The public base URL of the gateway, which a Lambda function adds to each request.
 #[derive(Clone)]
 pub struct PublicBase(pub String);
 
-/// When the request has to be answered.
+/// The time by which the request must be answered.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Deadline(pub(super) Instant);
 
-/// A caller who may read.
+/// A caller with the scope `read`.
 pub(super) struct ReadCaller(pub(super) Caller);
 
-/// A caller who may write.
+/// A caller with the scope `write`.
 pub(super) struct WriteCaller(pub(super) Caller);
 
 impl FromRequestParts<App> for ReadCaller {
@@ -89,13 +88,14 @@ impl FromRequestParts<App> for WriteCaller {
 }
 
 async fn caller(parts: &Parts, app: &App, scope: Scope) -> Result<Caller, Error> {
-    // An operation of a bulk request, whose caller is known. No request from outside carries an extension.
+    // An operation of a bulk request has the caller as an extension. No client can send an extension.
     let caller = if let Some(caller) = parts.extensions.get::<Caller>() {
         caller.clone()
     } else {
-        let deadline = parts.extensions.get::<Deadline>().map(|deadline| deadline.0);
-        let deadline = deadline.unwrap_or_else(|| Instant::now() + REQUEST_BUDGET);
-        authenticate(app, &presented_key(&parts.headers)?, deadline).await?
+        let Some(Deadline(deadline)) = parts.extensions.get() else {
+            return Err(Error::Internal("the request has no deadline".to_owned()));
+        };
+        authenticate(app, &presented_key(&parts.headers)?, *deadline).await?
     };
     if let Some(record) = parts.extensions.get::<RequestRecord>() {
         record.caller(&caller);
@@ -104,13 +104,13 @@ async fn caller(parts: &Parts, app: &App, scope: Scope) -> Result<Caller, Error>
         Ok(caller)
     } else {
         Err(Error::Forbidden(format!(
-            "this key does not have the scope '{scope}'; use a key with the scope '{scope}' or 'scim'"
+            "The key does not have the scope '{scope}'. Use a key with the scope '{scope}' or 'scim'."
         )))
     }
 }
 
-/// Authenticates a key. `deadline` is the time at which the client stops waiting. A key that is unknown may have been made
-/// with a pepper that is newer than the cached one.
+/// Authenticates a key. `deadline` is the time at which the client stops waiting. An unknown key may belong to a pepper that
+/// is newer than the cached one, so the pepper is refreshed before the key is refused.
 ///
 /// # Errors
 /// As [`Store::authenticate`](crate::store::Store::authenticate) and [`Pepper::peppers`](crate::pepper::Pepper::peppers).
@@ -125,44 +125,48 @@ async fn authenticate(app: &App, key: &ApiKey, deadline: Instant) -> Result<Call
     outcome
 }
 
-/// The key in the Authorization header: `Bearer <key>` with the scheme in any case, or the key alone, as Okta's header
-/// authentication sends it (`tests/fixtures/okta/authorization-without-scheme.json`).
+/// Reads the key in the Authorization header: `Bearer <key>` with the scheme in any case, or the key alone, which Okta's
+/// header authentication sends (`tests/fixtures/okta/authorization-without-scheme.json`).
 fn presented_key(headers: &HeaderMap) -> Result<ApiKey, Error> {
+    const INVALID_KEY: &str = "The Authorization header has no valid key. Check that the whole key was pasted. It begins with 'scim_'.";
     let refused = |detail: &str| Error::Unauthorized(detail.to_owned());
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let value = match (values.next(), values.next()) {
-        (None, _) => return Err(refused("an Authorization header is required: 'Bearer <key>'")),
-        (Some(value), None) => value.to_str().unwrap_or_default().trim(),
-        (Some(_), Some(_)) => return Err(refused("the request has more than one Authorization header")),
+        (None, _) => return Err(refused("The request has no Authorization header. Send 'Bearer <key>'.")),
+        (Some(value), None) => value.to_str().map_err(|_| refused(INVALID_KEY))?.trim(),
+        (Some(_), Some(_)) => {
+            return Err(refused("The request has more than one Authorization header. Send one."));
+        }
     };
     let key = match value.split_once(' ') {
         Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer") => key.trim_start(),
-        Some((_, _)) => return Err(refused("the Authorization header must be 'Bearer <key>'")),
+        Some((_, _)) => {
+            return Err(refused("The Authorization header has another scheme. Send 'Bearer <key>'."));
+        }
         None => value,
     };
     if key.split_once(' ').is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) {
         return Err(refused(
-            "the Authorization header says 'Bearer' twice; enter the key alone, without 'Bearer'",
+            "The Authorization header contains 'Bearer' twice. Enter the key without 'Bearer'.",
         ));
     }
-    ApiKey::parse(key).ok_or_else(|| {
-        refused("this is not a key of this service; check that it was pasted whole: it begins with 'scim_'")
-    })
+    ApiKey::parse(key).ok_or_else(|| refused(INVALID_KEY))
 }
 
-/// The last segment of the path: an id, a name.
+/// The last segment of the path: an id or a name.
 pub(super) struct PathSegment(pub(super) String);
 
 impl FromRequestParts<App> for PathSegment {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
-        let unreadable = |_| Error::NotFound("there is nothing at this path, which is not UTF-8".to_owned());
+        let unreadable =
+            |_| Error::NotFound("No resource has this path, because the path is not UTF-8.".to_owned());
         Path::from_request_parts(parts, app).await.map(|Path(segment)| Self(segment)).map_err(unreadable)
     }
 }
 
-/// The base URL that `meta.location` begins with.
+/// The public base URL for `meta.location`.
 pub(super) struct BaseUrl(pub(super) String);
 
 impl FromRequestParts<App> for BaseUrl {
@@ -327,23 +331,24 @@ impl<const LIMIT: usize> FromRequest<App> for Json<LIMIT> {
         let bytes: Bytes = match Limited::new(body, LIMIT).collect().await {
             Ok(body) => body.to_bytes(),
             Err(error) if error.is::<LengthLimitError>() => return Err(Error::TooLarge(LIMIT)),
-            Err(_) => return Err(Invalid::syntax("the body was not received to its end").into()),
+            Err(_) => return Err(Invalid::syntax("The body is incomplete. Repeat the request.").into()),
         };
         Ok(Self(json::parse(&bytes)?))
     }
 }
 
-/// JSON by any of its names, in no encoding. Clients leave the type out, or add a charset.
+/// Checks that the body is JSON under any of its media types, without an encoding. Some clients omit the type or add a
+/// charset.
 fn check_form(headers: &HeaderMap) -> Result<(), Error> {
     let refused = |detail: &str| Err(Error::UnsupportedMediaType(detail.to_owned()));
     let content_type = single(headers, &CONTENT_TYPE)?.unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if !matches!(essence.as_str(), "" | "application/scim+json" | "application/json" | "text/json") {
-        return refused("the Content-Type must be application/scim+json or application/json");
+        return refused("The Content-Type is not supported. Use application/scim+json or application/json.");
     }
     let encoding = single(headers, &CONTENT_ENCODING)?.unwrap_or_default();
     if !matches!(encoding.to_ascii_lowercase().as_str(), "" | "identity") {
-        return refused("the body must be sent without a Content-Encoding");
+        return refused("The Content-Encoding is not supported. Send the body without one.");
     }
     Ok(())
 }
@@ -359,14 +364,14 @@ impl FromRequestParts<App> for Conditions {
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Error> {
         Ok(Self {
-            if_match: entity_tags(&parts.headers, &IF_MATCH)?.map(of_resource),
+            if_match: entity_tags(&parts.headers, &IF_MATCH)?.map(without_groups),
             if_none_match: entity_tags(&parts.headers, &IF_NONE_MATCH)?,
         })
     }
 }
 
 impl Conditions {
-    /// Whether the client has this version already.
+    /// Returns whether the client already has this version.
     pub(super) fn has(&self, version: &str) -> bool {
         match &self.if_none_match {
             None => false,
@@ -376,18 +381,20 @@ impl Conditions {
     }
 }
 
-/// A write changes nothing of a user's groups, so it is not bound to them.
-fn of_resource(expected: Expected) -> Expected {
-    let of_resource =
-        |version: String| version.split(GROUPS_IN_VERSION).next().unwrap_or_default().to_owned();
+/// Removes the groups from the versions, because a write to a user does not change the user's groups.
+fn without_groups(expected: Expected) -> Expected {
+    let of_resource = |mut version: String| {
+        version.truncate(version.find(GROUPS_IN_VERSION).unwrap_or(version.len()));
+        version
+    };
     match expected {
         Expected::Anything => Expected::Anything,
         Expected::OneOf(versions) => Expected::OneOf(versions.into_iter().map(of_resource).collect()),
     }
 }
 
-/// `*` or a list of entity tags. Weak and strong ones compare alike: all tags of this service are weak, and the RFC's
-/// own example (§3.14) matches on one.
+/// Parses `*` or a list of entity tags. Weak and strong tags compare alike, because all tags of this service are weak and
+/// the example in RFC 7644 §3.14 matches on a weak tag.
 fn entity_tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Expected>, Error> {
     let Some(text) = single(headers, name)? else { return Ok(None) };
     if text.trim() == "*" {
@@ -399,11 +406,12 @@ fn entity_tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Expected
         (!opaque.contains('"')).then(|| opaque.to_owned())
     });
     let versions = tags.collect::<Option<Vec<_>>>().ok_or_else(|| {
-        Invalid::value(format!("the header {name} must be * or a list of ETags such as W/\"5a1f\""))
+        Invalid::value(format!("The header {name} must be * or a list of ETags such as W/\"5a1f\"."))
     })?;
     Ok(Some(Expected::OneOf(versions)))
 }
 
+/// Returns the value of a header that may occur once.
 fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Error> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
@@ -411,11 +419,10 @@ fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a st
         (Some(value), None) => match value.to_str() {
             Ok(text) => Ok(Some(text)),
             Err(_) => {
-                Err(Invalid::value(format!("the header {name} has characters that are not ASCII")).into())
+                Err(Invalid::value(format!("The header {name} contains characters that are not ASCII."))
+                    .into())
             }
         },
-        (Some(_), Some(_)) => {
-            Err(Invalid::value(format!("the header {name} is given more than once")).into())
-        }
+        (Some(_), Some(_)) => Err(Invalid::value(format!("The header {name} occurs more than once.")).into()),
     }
 }
