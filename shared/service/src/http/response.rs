@@ -11,18 +11,12 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
-use scim::{
-    Invalid, ScimType,
-    members::Member,
-    message,
-    projection::Projection,
-    resource::{Meta, etag, render},
-};
-use serde_json::{Map, Value, json};
+use scim::{Invalid, ScimType, message, projection::Projection, resource::etag};
+use serde_json::Value;
 
 use crate::{
     Error,
-    store::{Extra, Kind, Stored},
+    store::{Extra, Kind, Stored, render, version},
     telemetry,
 };
 
@@ -99,47 +93,6 @@ pub(super) fn no_content() -> Response {
     with_body(StatusCode::NO_CONTENT, Body::empty())
 }
 
-/// The resource as it is shown.
-pub(super) fn represent(kind: Kind, stored: &Stored, extra: &Extra, base: &str) -> Map<String, Value> {
-    let resource_type = kind.resource_type();
-    let version = version(stored, extra);
-    let meta = Meta {
-        id: &stored.id,
-        version: &version,
-        created: &stored.created,
-        last_modified: &stored.modified,
-        location: message::location(base, resource_type, stored.id.as_str()),
-    };
-    let extra = match extra {
-        Extra::None => None,
-        Extra::Groups(ids) => Some(("groups", ids.iter().map(|id| group_of_user(base, id)).collect())),
-        Extra::Members(members) => {
-            Some(("members", members.iter().map(|member| member_of_group(base, member)).collect()))
-        }
-    };
-    render(resource_type, &stored.document, &meta, extra)
-}
-
-fn group_of_user(base: &str, id: &str) -> Value {
-    json!({
-        "value": id,
-        "$ref": message::location(base, Kind::Group.resource_type(), id),
-        "type": "direct",
-    })
-}
-
-fn member_of_group(base: &str, member: &Member) -> Value {
-    let kind = match member.kind {
-        Some(scim::members::MemberType::Group) => Kind::Group,
-        _ => Kind::User,
-    };
-    json!({
-        "value": member.value,
-        "$ref": message::location(base, kind.resource_type(), &member.value),
-        "type": kind.resource_type().name,
-    })
-}
-
 /// One resource, with its ETag and where it is (RFC 7644 §3.3, §3.14).
 pub(super) fn resource(
     status: StatusCode,
@@ -149,8 +102,8 @@ pub(super) fn resource(
     base: &str,
     projection: &Projection,
 ) -> Response {
-    let shown = represent(kind, stored, extra, base);
-    let mut response = with_json(status, shortened(Value::Object(projection.apply(shown))));
+    let rendered = render(kind, stored, extra, base);
+    let mut response = with_json(status, shortened(Value::Object(projection.apply(rendered))));
     let location = message::location(base, kind.resource_type(), stored.id.as_str());
     set(&mut response, ETAG, &etag(&version(stored, extra)));
     set(&mut response, if status == StatusCode::CREATED { LOCATION } else { CONTENT_LOCATION }, &location);
@@ -163,23 +116,6 @@ pub(super) fn not_modified(version: &str) -> Response {
     set(&mut response, ETAG, &etag(version));
     response
 }
-
-/// The version of what is shown: that of the resource and, since they change without it, the groups of a user.
-pub(super) fn version(stored: &Stored, extra: &Extra) -> String {
-    match extra {
-        Extra::Groups(groups) if !groups.is_empty() => {
-            format!(
-                "{}{GROUPS_IN_VERSION}{:08x}",
-                stored.version,
-                crc32fast::hash(groups.concat().as_bytes())
-            )
-        }
-        _ => stored.version.clone(),
-    }
-}
-
-/// Divides the version of a user from that of its groups.
-pub(super) const GROUPS_IN_VERSION: char = '.';
 
 /// Sets a header whose value this service made.
 pub(super) fn set(response: &mut Response, name: HeaderName, value: &str) {

@@ -27,6 +27,7 @@ use super::{
     items::{Item, name, sort_key, text},
     keys::{self, Key, Kind, Partition},
     plan::{Access, Asked, Lookup, Plan, plan},
+    representation::{self, Extra},
     wire::{PAGE, Range},
 };
 use crate::Error;
@@ -43,17 +44,6 @@ const PARALLEL_FROM: u64 = 4_000;
 /// So many.
 const PARALLEL_RANGES: u64 = 8;
 
-/// What is shown with a resource but not kept in its document.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Extra {
-    /// Nothing was asked for.
-    None,
-    /// Of a user: the ids of its groups.
-    Groups(Vec<String>),
-    /// Of a group: its members.
-    Members(Vec<Member>),
-}
-
 /// What is asked of the resources of one kind.
 pub struct ListRequest<'a> {
     /// The kind of resource.
@@ -64,12 +54,9 @@ pub struct ListRequest<'a> {
     pub sort: Option<Sort>,
     /// What of them is answered.
     pub projection: Projection,
-    /// How a resource is shown, which is what a filter sees.
-    pub represent: &'a Represent<'a>,
+    /// The base URL of the answer.
+    pub base: &'a str,
 }
-
-/// Shows a resource.
-pub type Represent<'a> = dyn Fn(Kind, &Stored, &Extra) -> Map<String, Value> + Send + Sync + 'a;
 
 /// A part of a list.
 #[derive(Default)]
@@ -624,7 +611,8 @@ impl Directory {
         let meet = if filter.mentions(request.kind.extra()) {
             self.settled(|| self.meet(request, filter, &stored, follow_one_another)).await?
         } else {
-            let meets = |(_, stored): &(String, Stored)| filter.matches(&request.shown(stored, &Extra::None));
+            let meets =
+                |(_, stored): &(String, Stored)| filter.matches(&request.render(stored, &Extra::None));
             stored.iter().map(meets).collect()
         };
         let with_verdict = stored.into_iter().zip(meet);
@@ -641,7 +629,7 @@ impl Directory {
         follow_one_another: bool,
     ) -> Result<Vec<bool>, Error> {
         let kind = request.kind;
-        let meets = |stored: &Stored, extra: &Extra| filter.matches(&request.shown(stored, extra));
+        let meets = |stored: &Stored, extra: &Extra| filter.matches(&request.render(stored, extra));
         if kind == Kind::User && follow_one_another {
             let extras = self.groups_of_range(stored.iter().map(|(_, stored)| &stored.id)).await?;
             return Ok(stored.iter().zip(&extras).map(|((_, stored), extra)| meets(stored, extra)).collect());
@@ -666,7 +654,7 @@ impl Directory {
         stored: Vec<Stored>,
     ) -> Result<Vec<Map<String, Value>>, Error> {
         let answered =
-            |(stored, extra): (&Stored, &Extra)| request.projection.apply(request.shown(stored, extra));
+            |(stored, extra): (&Stored, &Extra)| request.projection.apply(request.render(stored, extra));
         if stored.is_empty() || !request.projection.wants(request.kind.extra()) {
             return Ok(stored.iter().map(|stored| answered((stored, &Extra::None))).collect());
         }
@@ -764,8 +752,8 @@ impl ListRequest<'_> {
         self.filter.as_ref().map_or(everything, |filter| plan(self.kind, filter))
     }
 
-    fn shown(&self, stored: &Stored, extra: &Extra) -> Map<String, Value> {
-        (self.represent)(self.kind, stored, extra)
+    fn render(&self, stored: &Stored, extra: &Extra) -> Map<String, Value> {
+        representation::render(self.kind, stored, extra, self.base)
     }
 
     /// The resource at the position its order gives it: that of the walk there is in this order, if there is one.
@@ -773,7 +761,7 @@ impl ListRequest<'_> {
         let position = match (&self.sort, self.index_of_order()) {
             (_, Some(index)) => index.sort_key(&stored.id, &stored.document),
             (Some(sort), None) if !sort.is_creation() => {
-                let key = sort.key(&self.shown(&stored, &Extra::None));
+                let key = sort.key(&self.render(&stored, &Extra::None));
                 Some(keys::index_entry(&key, false, &stored.id))
             }
             _ => None,
