@@ -25,7 +25,7 @@ pub struct Query<'a> {
     /// A name for it: the same for each of its pages, and no other query's.
     pub name: String,
     /// What is asked of each kind.
-    pub parts: Vec<ListRequest<'a>>,
+    pub requests: Vec<ListRequest<'a>>,
 }
 
 /// A page by index.
@@ -63,15 +63,15 @@ struct Found {
 
 impl Query<'_> {
     fn kinds(&self) -> Vec<Kind> {
-        self.parts.iter().map(|part| part.kind).collect()
+        self.requests.iter().map(|request| request.kind).collect()
     }
 
     fn is_filtered(&self) -> bool {
-        self.parts.iter().any(|part| part.filter.is_some())
+        self.requests.iter().any(|request| request.filter.is_some())
     }
 
     fn is_in_order_of_creation(&self) -> bool {
-        self.parts.iter().all(ListRequest::is_in_order_of_creation)
+        self.requests.iter().all(ListRequest::is_in_order_of_creation)
     }
 }
 
@@ -157,11 +157,13 @@ impl Directory {
         let mut skip = if begin.is_some() { 0 } else { start_index - 1 };
         let (kind, mut after) = begin.map_or((None, None), |place| (Some(place.kind), place.after));
         let mut found = Found { total: known.unwrap_or_default(), ..Found::default() };
-        for part in query.parts.iter().skip_while(|part| kind.is_some_and(|kind| part.kind != kind)) {
-            let place = |after| Place { kind: part.kind, after: Some(after) };
+        for request in
+            query.requests.iter().skip_while(|request| kind.is_some_and(|kind| request.kind != kind))
+        {
+            let place = |after| Place { kind: request.kind, after: Some(after) };
             let begin = Begin { after: after.take(), skip };
             let room = count - found.resources.len();
-            let listed = self.list_by_index(part, begin, room, !is_counted).await?;
+            let listed = self.list_by_index(request, begin, room, !is_counted).await?;
             if is_counted {
                 found.total += listed.total.unwrap_or_default();
             }
@@ -215,16 +217,18 @@ impl Directory {
     ) -> Result<(Listed, Option<Place>), Error> {
         let (kind, mut after) = begin.map_or((None, None), |place| (Some(place.kind), place.after));
         let mut page = Listed::default();
-        for part in query.parts.iter().skip_while(|part| kind.is_some_and(|kind| part.kind != kind)) {
+        for request in
+            query.requests.iter().skip_while(|request| kind.is_some_and(|kind| request.kind != kind))
+        {
             if page.resources.len() == count {
-                return Ok((page, Some(Place { kind: part.kind, after: None })));
+                return Ok((page, Some(Place { kind: request.kind, after: None })));
             }
-            let listed = self.list_by_cursor(part, after.take(), count - page.resources.len()).await?;
+            let listed = self.list_by_cursor(request, after.take(), count - page.resources.len()).await?;
             page.resources.extend(listed.resources);
             // Of several kinds, others may be on other pages.
-            page.total = listed.total.filter(|_| query.parts.len() == 1);
+            page.total = listed.total.filter(|_| query.requests.len() == 1);
             if listed.more {
-                return Ok((page, Some(Place { kind: part.kind, after: listed.last })));
+                return Ok((page, Some(Place { kind: request.kind, after: listed.last })));
             }
         }
         Ok((page, None))
