@@ -14,7 +14,8 @@ use serde_json::Value;
 
 use super::{
     Route, bulk,
-    request::{Base, DEFAULT_COUNT, MAX_COUNT, Parameters, Reader, Segment},
+    parameters::Parameters,
+    request::{Base, DEFAULT_COUNT, MAX_COUNT, Reader, Segment},
     response::answer,
 };
 use crate::{App, Error, store::BOOKMARK_SECONDS};

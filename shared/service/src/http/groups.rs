@@ -15,7 +15,8 @@ use scim::{
 
 use super::{
     Route,
-    request::{Base, Conditions, GROUP_BODY, Json, Parameters, Reader, Segment, USER_BODY, Writer},
+    parameters::Parameters,
+    request::{Base, Conditions, GROUP_BODY, Json, Reader, Segment, Writer},
     response::{no_content, not_modified, resource, set},
     search,
 };
@@ -29,33 +30,15 @@ const SEARCH: &str = "/Groups/.search";
 const ITEM: &str = "/Groups/{id}";
 
 pub(super) fn routes() -> Vec<Route> {
-    vec![
-        Route::new(Method::GET, COLLECTION, routing::get(list)),
+    let mut routes = search::routes(Kind::Group, COLLECTION, SEARCH);
+    routes.extend([
         Route::new(Method::POST, COLLECTION, routing::post(create)),
-        Route::new(Method::POST, SEARCH, routing::post(search)),
         Route::new(Method::GET, ITEM, routing::get(read)),
         Route::new(Method::PUT, ITEM, routing::put(replace)),
         Route::new(Method::PATCH, ITEM, routing::patch(patch)),
         Route::new(Method::DELETE, ITEM, routing::delete(delete)),
-    ]
-}
-
-async fn list(
-    app: State<App>,
-    caller: Reader,
-    base: Base,
-    parameters: Parameters,
-) -> Result<Response, Error> {
-    search::list(Kind::Group, app, caller, base, parameters).await
-}
-
-async fn search(
-    app: State<App>,
-    caller: Reader,
-    base: Base,
-    body: Json<USER_BODY>,
-) -> Result<Response, Error> {
-    search::search(Kind::Group, app, caller, base, body).await
+    ]);
+    routes
 }
 
 async fn create(

@@ -7,6 +7,8 @@
 mod bulk;
 mod discovery;
 mod groups;
+mod list_query;
+mod parameters;
 mod request;
 mod response;
 mod search;
@@ -55,7 +57,7 @@ impl Route {
 /// The routes of `/Users`, and the search over everything.
 #[must_use]
 pub fn users() -> Vec<Route> {
-    [users::routes(), search::routes()].concat()
+    [users::routes(), search::root_routes()].concat()
 }
 
 /// The routes of `/Groups`.

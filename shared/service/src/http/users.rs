@@ -10,13 +10,14 @@ use scim::{patch::Patch, resource::Document, schema::USER_TYPE};
 
 use super::{
     Route,
-    request::{Base, Conditions, Json, Parameters, Reader, Segment, USER_BODY, Writer},
-    response::{no_content, not_modified, resource, version},
+    parameters::Parameters,
+    request::{Base, Conditions, Json, Reader, Segment, USER_BODY, Writer},
+    response::{no_content, not_modified, resource},
     search,
 };
 use crate::{
     App, Error,
-    store::{Extra, Kind},
+    store::{Extra, Kind, version},
 };
 
 const COLLECTION: &str = "/Users";
@@ -24,33 +25,15 @@ const SEARCH: &str = "/Users/.search";
 const ITEM: &str = "/Users/{id}";
 
 pub(super) fn routes() -> Vec<Route> {
-    vec![
-        Route::new(Method::GET, COLLECTION, routing::get(list)),
+    let mut routes = search::routes(Kind::User, COLLECTION, SEARCH);
+    routes.extend([
         Route::new(Method::POST, COLLECTION, routing::post(create)),
-        Route::new(Method::POST, SEARCH, routing::post(search)),
         Route::new(Method::GET, ITEM, routing::get(read)),
         Route::new(Method::PUT, ITEM, routing::put(replace)),
         Route::new(Method::PATCH, ITEM, routing::patch(patch)),
         Route::new(Method::DELETE, ITEM, routing::delete(delete)),
-    ]
-}
-
-async fn list(
-    app: State<App>,
-    caller: Reader,
-    base: Base,
-    parameters: Parameters,
-) -> Result<Response, Error> {
-    search::list(Kind::User, app, caller, base, parameters).await
-}
-
-async fn search(
-    app: State<App>,
-    caller: Reader,
-    base: Base,
-    body: Json<USER_BODY>,
-) -> Result<Response, Error> {
-    search::search(Kind::User, app, caller, base, body).await
+    ]);
+    routes
 }
 
 async fn create(
