@@ -1,4 +1,5 @@
-//! `/Groups` (RFC 7644 §3.3–§3.6). Members are kept apart from the group, and are read only where they are shown.
+//! `/Groups`: create, read, replace, modify and delete groups (RFC 7644 §3.3–§3.6). Members are stored apart from their
+//! group, and are read only for responses that show them.
 
 use axum::{
     extract::State,
@@ -92,8 +93,8 @@ async fn replace(
     Ok(resource(StatusCode::OK, Kind::Group, &stored, &members, &base, &projection))
 }
 
-/// Answers 204, as Entra wants it of a group that may have very many members; with the group where the client asks for
-/// attributes of it (RFC 7644 §3.5.2).
+/// Answers 204, which Entra expects for groups with many members. Answers 200 with the group if the client requests
+/// attributes (RFC 7644 §3.5.2).
 async fn patch(
     State(app): State<App>,
     Writer(caller): Writer,

@@ -1,4 +1,4 @@
-//! `/Users` (RFC 7644 §3.3–§3.6).
+//! `/Users`: create, read, replace, modify and delete users (RFC 7644 §3.3–§3.6).
 
 use axum::{
     extract::State,
