@@ -9,8 +9,10 @@ use serde_json::{Map, Value};
 
 use crate::error::Invalid;
 use crate::fold::fold;
-use crate::path::{Located, Path, Target};
+use crate::path::Target;
+use crate::place::Located;
 use crate::schema::{Attribute, ResourceType, Returned, Type};
+use crate::syntax::Path;
 
 /// How resources are to be ordered.
 #[derive(Debug, Clone, PartialEq)]

@@ -14,7 +14,7 @@ use axum::{
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use percent_encoding::percent_decode_str;
-use scim::{Invalid, ResourceType, ScimType, filter::Filter, json, projection::Projection, sort::Sort};
+use scim::{Invalid, ResourceType, ScimType, json, projection::Projection, sort::Sort, syntax::Filter};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;

@@ -6,7 +6,7 @@ use axum::{
     response::Response,
     routing,
 };
-use scim::{Invalid, ResourceType, filter::Filter, message, schema::RESOURCE_TYPES};
+use scim::{Invalid, ResourceType, message, schema::RESOURCE_TYPES, syntax::Filter};
 
 use super::{
     Route,

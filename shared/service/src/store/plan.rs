@@ -3,7 +3,10 @@
 //! A plan may find more than the filter matches, never less: the whole filter is evaluated on what was read, unless the
 //! plan says that it is exact. So planning never changes an answer, only its cost.
 
-use scim::filter::{Operand, Operator, Predicate};
+use scim::{
+    filter::{Operand, Predicate},
+    syntax::Operator,
+};
 use time::OffsetDateTime;
 
 use super::{
@@ -288,7 +291,7 @@ impl<'a> Asked<'a> {
 
 #[cfg(test)]
 mod tests {
-    use scim::filter::Filter;
+    use scim::syntax::Filter;
 
     use super::*;
 
