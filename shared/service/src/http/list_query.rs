@@ -6,8 +6,8 @@ use axum::{
     http::Method,
 };
 use scim::{
-    Invalid, ResourceType, ScimType, filter::Filter, projection::Projection, schema::RESOURCE_TYPES,
-    sort::Sort,
+    Invalid, ResourceType, ScimType, projection::Projection, schema::RESOURCE_TYPES, sort::Sort,
+    syntax::Filter,
 };
 use sha2::{Digest, Sha256};
 

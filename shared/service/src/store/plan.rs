@@ -3,7 +3,10 @@
 //! A plan may find more resources than the filter matches, but never fewer. The whole filter is evaluated on the
 //! resources, unless the plan is exact. Planning therefore changes the cost of an answer and not the answer.
 
-use scim::filter::{Operand, Operator, Predicate};
+use scim::{
+    filter::{Operand, Predicate},
+    syntax::Operator,
+};
 use time::OffsetDateTime;
 
 use super::{
@@ -292,7 +295,7 @@ impl<'a> MembershipNeeds<'a> {
 
 #[cfg(test)]
 mod tests {
-    use scim::filter::Filter;
+    use scim::syntax::Filter;
 
     use super::*;
 
