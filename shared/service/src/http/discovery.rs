@@ -13,7 +13,8 @@ use scim::{
 use serde_json::Value;
 
 use super::{
-    request::{BaseUrl, Parameters, PathSegment, ReadCaller},
+    parameters::Parameters,
+    request::{BaseUrl, PathSegment, ReadCaller},
     response::answer,
     route::Route,
 };

@@ -1,4 +1,5 @@
-//! `/Groups` (RFC 7644 §3.3–§3.6). Members are kept apart from the group, and are read only where they are shown.
+//! `/Groups`: create, read, replace, modify and delete groups (RFC 7644 §3.3–§3.6). Members are stored apart from their
+//! group, and are read only for responses that show them.
 
 use axum::{
     extract::State,
@@ -14,15 +15,15 @@ use scim::{
 };
 
 use super::{
-    request::{
-        BaseUrl, Conditions, GROUP_BODY, Json, Parameters, PathSegment, ReadCaller, USER_BODY, WriteCaller,
-    },
+    parameters::Parameters,
+    request::{BaseUrl, Conditions, Json, PathSegment, ReadCaller, WriteCaller},
     response::{no_content, not_modified, resource, set},
     route::Route,
     search,
 };
 use crate::{
     App, Error,
+    limits::GROUP_BODY,
     store::{Edited, Extra, Kind, MEMBERS_SHOWN},
 };
 
@@ -31,33 +32,15 @@ const SEARCH: &str = "/Groups/.search";
 const ITEM: &str = "/Groups/{id}";
 
 pub(super) fn routes() -> Vec<Route> {
-    vec![
-        Route::new(Method::GET, COLLECTION, routing::get(list)),
+    let mut routes = search::routes(Kind::Group, COLLECTION, SEARCH);
+    routes.extend([
         Route::new(Method::POST, COLLECTION, routing::post(create)),
-        Route::new(Method::POST, SEARCH, routing::post(search)),
         Route::new(Method::GET, ITEM, routing::get(read)),
         Route::new(Method::PUT, ITEM, routing::put(replace)),
         Route::new(Method::PATCH, ITEM, routing::patch(patch)),
         Route::new(Method::DELETE, ITEM, routing::delete(delete)),
-    ]
-}
-
-async fn list(
-    app: State<App>,
-    caller: ReadCaller,
-    base: BaseUrl,
-    parameters: Parameters,
-) -> Result<Response, Error> {
-    search::list(Kind::Group, app, caller, base, parameters).await
-}
-
-async fn search(
-    app: State<App>,
-    caller: ReadCaller,
-    base: BaseUrl,
-    body: Json<USER_BODY>,
-) -> Result<Response, Error> {
-    search::search(Kind::Group, app, caller, base, body).await
+    ]);
+    routes
 }
 
 async fn create(
@@ -111,8 +94,8 @@ async fn replace(
     Ok(resource(StatusCode::OK, Kind::Group, &stored, &members, &base, &projection))
 }
 
-/// Answers 204, as Entra wants it of a group that may have very many members; with the group where the client asks for
-/// attributes of it (RFC 7644 §3.5.2).
+/// Answers 204, which Entra expects for groups with many members. Answers 200 with the group if the client requests
+/// attributes (RFC 7644 §3.5.2).
 async fn patch(
     State(app): State<App>,
     WriteCaller(caller): WriteCaller,

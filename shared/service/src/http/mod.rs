@@ -8,6 +8,8 @@ mod base_path;
 mod bulk;
 mod discovery;
 mod groups;
+mod list_query;
+mod parameters;
 mod request;
 mod response;
 mod route;
@@ -37,7 +39,7 @@ use crate::{App, Error, store::REQUEST_BUDGET, telemetry};
 /// Returns the routes of `/Users`, and the search over all resources.
 #[must_use]
 pub fn users() -> Vec<Route> {
-    [users::routes(), search::routes()].concat()
+    [users::routes(), search::root_routes()].concat()
 }
 
 /// Returns the routes of `/Groups`.

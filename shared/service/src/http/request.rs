@@ -12,50 +12,17 @@ use axum::{
     },
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use percent_encoding::percent_decode_str;
-use scim::{Invalid, ResourceType, ScimType, filter::Filter, json, projection::Projection, sort::Sort};
+use scim::{Invalid, json};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
-use super::{base_path::BASE_PATH, response::GROUPS_IN_VERSION};
-pub(super) use crate::limits::{GROUP_BODY, USER_BODY};
+use super::base_path::BASE_PATH;
 use crate::{
     App, Error,
     auth::{ApiKey, Caller, Scope},
-    limits::{DEFAULT_COUNT, MAX_COUNT},
-    store::Expected,
+    store::{Expected, GROUPS_IN_VERSION},
     telemetry::RequestRecord,
 };
-
-/// What a member of a SearchRequest holds.
-enum Takes {
-    Text,
-    Names,
-    Number,
-}
-
-impl Takes {
-    const fn as_str(&self) -> &'static str {
-        match self {
-            Self::Text => "a string",
-            Self::Names => "a list of attribute names",
-            Self::Number => "a whole number",
-        }
-    }
-}
-
-/// What a SearchRequest may hold besides `schemas`.
-const SEARCH_PARAMETERS: [(&str, Takes); 8] = [
-    ("attributes", Takes::Names),
-    ("excludedAttributes", Takes::Names),
-    ("filter", Takes::Text),
-    ("sortBy", Takes::Text),
-    ("sortOrder", Takes::Text),
-    ("startIndex", Takes::Number),
-    ("count", Takes::Number),
-    ("cursor", Takes::Text),
-];
 
 /// The public base URL of the gateway, which a Lambda function adds to each request.
 #[derive(Clone)]
@@ -175,147 +142,6 @@ impl FromRequestParts<App> for BaseUrl {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
         let of_gateway = || parts.extensions.get::<PublicBase>().map(|base| base.0.clone());
         Ok(Self(app.base_url.clone().or_else(of_gateway).unwrap_or_else(|| BASE_PATH.to_owned())))
-    }
-}
-
-/// How a client pages.
-pub(super) enum Paging {
-    /// By index (RFC 7644 §3.4.2.4).
-    Index { start_index: u64, count: usize },
-    /// By cursor (RFC 9865); none at the beginning.
-    Cursor { cursor: Option<String>, count: usize },
-}
-
-/// The query parameters. Those that the service does not know (`aadOptscim062020`) are ignored wherever they stand.
-pub(super) struct Parameters(Vec<(String, String)>);
-
-impl FromRequestParts<App> for Parameters {
-    type Rejection = Error;
-
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Error> {
-        let query = parts.uri.query().unwrap_or_default();
-        let parameters = query.split('&').filter(|parameter| !parameter.is_empty()).map(|parameter| {
-            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-            Ok((decode(name)?, decode(value)?))
-        });
-        Ok(Self(parameters.collect::<Result<_, Invalid>>()?))
-    }
-}
-
-/// Decodes `%20` and `+` alike: Okta sends one, Entra the other (`tests/fixtures/entra/`, `tests/fixtures/okta/`).
-fn decode(text: &str) -> Result<String, Invalid> {
-    percent_decode_str(&text.replace('+', " "))
-        .decode_utf8()
-        .map(String::from)
-        .map_err(|_| Invalid::value("the query string is not percent-encoded UTF-8"))
-}
-
-impl Parameters {
-    /// The parameter of that name, in any case.
-    pub(super) fn one(&self, name: &str) -> Result<Option<&str>, Invalid> {
-        let mut values =
-            self.0.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value);
-        match (values.next(), values.next()) {
-            (_, Some(_)) => {
-                Err(Invalid::value(format!("the query parameter '{name}' is given more than once")))
-            }
-            (value, None) => Ok(value.map(String::as_str)),
-        }
-    }
-
-    /// `attributes` and `excludedAttributes` (RFC 7644 §3.9).
-    pub(super) fn projection(&self, resource_type: &'static ResourceType) -> Result<Projection, Invalid> {
-        Projection::parse(resource_type, self.one("attributes")?, self.one("excludedAttributes")?)
-    }
-
-    /// `filter` (RFC 7644 §3.4.2.2).
-    pub(super) fn filter(&self) -> Result<Option<Filter>, Invalid> {
-        self.one("filter")?.map(Filter::parse).transpose()
-    }
-
-    /// `sortBy` and `sortOrder` (RFC 7644 §3.4.2.3), of a query over these types.
-    pub(super) fn sort(
-        &self,
-        resource_type: &'static ResourceType,
-        all: &[&'static ResourceType],
-    ) -> Result<Option<Sort>, Invalid> {
-        Sort::parse(resource_type, all, self.one("sortBy")?, self.one("sortOrder")?)
-    }
-
-    /// How the client pages: by cursor if it names one, an empty one at the beginning (RFC 9865 §2).
-    pub(super) fn paging(&self) -> Result<Paging, Invalid> {
-        let Some(cursor) = self.one("cursor")? else {
-            return Ok(Paging::Index { start_index: self.start_index()?, count: self.count()? });
-        };
-        if self.one("startIndex")?.is_some() {
-            return Err(Invalid::value("'cursor' and 'startIndex' cannot be given together: choose one"));
-        }
-        let impossible = || Invalid::new(ScimType::InvalidCount, "'count' must be a whole number above 0");
-        let count = self.count().map_err(|_| impossible())?;
-        if count == 0 {
-            return Err(impossible());
-        }
-        Ok(Paging::Cursor { cursor: Some(cursor.to_owned()).filter(|cursor| !cursor.is_empty()), count })
-    }
-
-    /// A name for the query these parameters make of those kinds: the same for each of its pages.
-    pub(super) fn query_name(&self, kinds: &str) -> Result<String, Invalid> {
-        let mut hash = Sha256::new();
-        for part in [Some(kinds), self.one("filter")?, self.one("sortBy")?, self.one("sortOrder")?] {
-            let part = part.unwrap_or_default();
-            hash.update(part.len().to_be_bytes());
-            hash.update(part);
-        }
-        Ok(hex::encode(&hash.finalize()[..16]))
-    }
-
-    /// `startIndex`: less than 1 means 1 (RFC 7644 §3.4.2.4).
-    fn start_index(&self) -> Result<u64, Invalid> {
-        Ok(self.number("startIndex")?.map_or(1, |number| u64::try_from(number).unwrap_or(1).max(1)))
-    }
-
-    /// `count`: less than 0 means 0, and there is an upper limit (RFC 7644 §3.4.2.4).
-    fn count(&self) -> Result<usize, Invalid> {
-        let asked = self.number("count")?;
-        Ok(asked.map_or(DEFAULT_COUNT, |number| usize::try_from(number).unwrap_or(0)).min(MAX_COUNT))
-    }
-
-    /// The parameters of a SearchRequest (RFC 7644 §3.4.3), which are those of a query: lists of names become the
-    /// comma-separated ones of a URL.
-    pub(super) fn of_search(body: &Value) -> Result<Self, Invalid> {
-        let Value::Object(members) = body else {
-            return Err(Invalid::syntax("the body must be a JSON object: a SearchRequest"));
-        };
-        let parameters = members.iter().filter(|(_, value)| !value.is_null()).filter_map(|(name, value)| {
-            let (known, takes) =
-                SEARCH_PARAMETERS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
-            let text = match (takes, value) {
-                (Takes::Names, Value::Array(names)) => {
-                    names.iter().map(Value::as_str).collect::<Option<Vec<_>>>().map(|names| names.join(","))
-                }
-                (Takes::Number, Value::Number(number)) => Some(number.to_string()),
-                (_, Value::String(text)) => Some(text.clone()),
-                _ => None,
-            };
-            let wrong =
-                || Invalid::value(format!("'{known}' of the SearchRequest must be {}", takes.as_str()));
-            Some(text.map(|text| ((*known).to_owned(), text)).ok_or_else(wrong))
-        });
-        Ok(Self(parameters.collect::<Result<_, _>>()?))
-    }
-
-    /// A whole number; one that no `i64` holds is as good as the largest.
-    fn number(&self, name: &str) -> Result<Option<i64>, Invalid> {
-        let Some(text) = self.one(name)?.filter(|text| !text.is_empty()) else { return Ok(None) };
-        let (negative, digits) = match text.strip_prefix('-') {
-            Some(digits) => (true, digits),
-            None => (false, text),
-        };
-        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(Invalid::value(format!("the query parameter '{name}' must be a whole number")));
-        }
-        let number = digits.parse::<i64>().unwrap_or(i64::MAX);
-        Ok(Some(if negative { -number } else { number }))
     }
 }
 

@@ -1,4 +1,4 @@
-//! `/Users` (RFC 7644 §3.3–§3.6).
+//! `/Users`: create, read, replace, modify and delete users (RFC 7644 §3.3–§3.6).
 
 use axum::{
     extract::State,
@@ -9,14 +9,16 @@ use axum::{
 use scim::{patch::Patch, resource::Document, schema::USER_TYPE};
 
 use super::{
-    request::{BaseUrl, Conditions, Json, Parameters, PathSegment, ReadCaller, USER_BODY, WriteCaller},
-    response::{no_content, not_modified, resource, version},
+    parameters::Parameters,
+    request::{BaseUrl, Conditions, Json, PathSegment, ReadCaller, WriteCaller},
+    response::{no_content, not_modified, resource},
     route::Route,
     search,
 };
 use crate::{
     App, Error,
-    store::{Extra, Kind},
+    limits::USER_BODY,
+    store::{Extra, Kind, version},
 };
 
 const COLLECTION: &str = "/Users";
@@ -24,33 +26,15 @@ const SEARCH: &str = "/Users/.search";
 const ITEM: &str = "/Users/{id}";
 
 pub(super) fn routes() -> Vec<Route> {
-    vec![
-        Route::new(Method::GET, COLLECTION, routing::get(list)),
+    let mut routes = search::routes(Kind::User, COLLECTION, SEARCH);
+    routes.extend([
         Route::new(Method::POST, COLLECTION, routing::post(create)),
-        Route::new(Method::POST, SEARCH, routing::post(search)),
         Route::new(Method::GET, ITEM, routing::get(read)),
         Route::new(Method::PUT, ITEM, routing::put(replace)),
         Route::new(Method::PATCH, ITEM, routing::patch(patch)),
         Route::new(Method::DELETE, ITEM, routing::delete(delete)),
-    ]
-}
-
-async fn list(
-    app: State<App>,
-    caller: ReadCaller,
-    base: BaseUrl,
-    parameters: Parameters,
-) -> Result<Response, Error> {
-    search::list(Kind::User, app, caller, base, parameters).await
-}
-
-async fn search(
-    app: State<App>,
-    caller: ReadCaller,
-    base: BaseUrl,
-    body: Json<USER_BODY>,
-) -> Result<Response, Error> {
-    search::search(Kind::User, app, caller, base, body).await
+    ]);
+    routes
 }
 
 async fn create(

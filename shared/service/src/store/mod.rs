@@ -18,6 +18,7 @@ mod meter;
 mod orgs;
 mod pages;
 mod plan;
+mod representation;
 mod resources;
 mod tables;
 mod transaction;
@@ -31,10 +32,11 @@ pub use changes::Finished;
 pub use groups::{Edited, MEMBERS_SHOWN};
 pub use items::Stored;
 pub use keys::Kind;
-pub use list::{Extra, ListRequest, Represent, SCAN_LIMIT};
+pub use list::{ListRequest, SCAN_LIMIT};
 pub(crate) use meter::measured;
 pub use orgs::{KeyInfo, OrgInfo};
 pub use pages::{CursorPage, IndexPage, Query};
+pub use representation::{Extra, GROUPS_IN_VERSION, render, version};
 pub use resources::Expected;
 
 use crate::{
