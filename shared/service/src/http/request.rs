@@ -21,7 +21,7 @@ use super::BASE_PATH;
 use crate::{
     App, Error,
     auth::{ApiKey, Caller, Scope},
-    store::{Expected, GROUPS_IN_VERSION, REQUEST_BUDGET},
+    store::{Expected, REQUEST_BUDGET, representation::GROUPS_IN_VERSION},
     telemetry::RequestRecord,
 };
 

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::{
     Error,
-    store::{Extra, Kind, Stored, render, version},
+    store::{Extra, Kind, Stored, representation},
     telemetry,
 };
 
@@ -107,10 +107,10 @@ pub(super) fn resource(
     base: &str,
     projection: &Projection,
 ) -> Response {
-    let rendered = render(kind, stored, extra, base);
+    let rendered = representation::render(kind, stored, extra, base);
     let mut response = with_json(status, shortened(Value::Object(projection.apply(rendered))));
     let location = message::location(base, kind.resource_type(), stored.id.as_str());
-    set(&mut response, ETAG, &etag(&version(stored, extra)));
+    set(&mut response, ETAG, &etag(&representation::version(stored, extra)));
     set(&mut response, if status == StatusCode::CREATED { LOCATION } else { CONTENT_LOCATION }, &location);
     response
 }

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     App, Error,
-    store::{Extra, Kind, version},
+    store::{Extra, Kind, representation},
 };
 
 const COLLECTION: &str = "/Users";
@@ -60,7 +60,7 @@ async fn read(
     let projection = parameters.projection(&USER_TYPE)?;
     let (stored, groups) = app.store.directory(&caller).user(&id, projection.wants("groups")).await?;
     let groups = Extra::Groups(groups);
-    let version = version(&stored, &groups);
+    let version = representation::version(&stored, &groups);
     if conditions.has(&version) {
         return Ok(not_modified(&version));
     }

@@ -18,7 +18,7 @@ mod meter;
 mod orgs;
 mod pages;
 mod plan;
-mod representation;
+pub mod representation;
 mod resources;
 mod tables;
 mod transaction;
@@ -36,7 +36,7 @@ pub use list::{ListRequest, SCAN_LIMIT};
 pub(crate) use meter::measured;
 pub use orgs::{KeyInfo, OrgInfo};
 pub use pages::{CursorPage, IndexPage, Query};
-pub use representation::{Extra, GROUPS_IN_VERSION, render, version};
+pub use representation::Extra;
 pub use resources::Expected;
 
 use crate::{
