@@ -22,7 +22,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Error,
-    store::{Extra, Kind, Stored},
+    store::{Kind, Memberships, Stored},
     telemetry,
 };
 
@@ -100,7 +100,7 @@ pub(super) fn no_content() -> Response {
 }
 
 /// The resource as it is shown.
-pub(super) fn represent(kind: Kind, stored: &Stored, extra: &Extra, base: &str) -> Map<String, Value> {
+pub(super) fn represent(kind: Kind, stored: &Stored, extra: &Memberships, base: &str) -> Map<String, Value> {
     let resource_type = kind.resource_type();
     let version = version(stored, extra);
     let meta = Meta {
@@ -111,9 +111,9 @@ pub(super) fn represent(kind: Kind, stored: &Stored, extra: &Extra, base: &str) 
         location: message::location(base, resource_type, stored.id.as_str()),
     };
     let extra = match extra {
-        Extra::None => None,
-        Extra::Groups(ids) => Some(("groups", ids.iter().map(|id| group_of_user(base, id)).collect())),
-        Extra::Members(members) => {
+        Memberships::None => None,
+        Memberships::Groups(ids) => Some(("groups", ids.iter().map(|id| group_of_user(base, id)).collect())),
+        Memberships::Members(members) => {
             Some(("members", members.iter().map(|member| member_of_group(base, member)).collect()))
         }
     };
@@ -145,7 +145,7 @@ pub(super) fn resource(
     status: StatusCode,
     kind: Kind,
     stored: &Stored,
-    extra: &Extra,
+    extra: &Memberships,
     base: &str,
     projection: &Projection,
 ) -> Response {
@@ -165,9 +165,9 @@ pub(super) fn not_modified(version: &str) -> Response {
 }
 
 /// The version of what is shown: that of the resource and, since they change without it, the groups of a user.
-pub(super) fn version(stored: &Stored, extra: &Extra) -> String {
+pub(super) fn version(stored: &Stored, extra: &Memberships) -> String {
     match extra {
-        Extra::Groups(groups) if !groups.is_empty() => {
+        Memberships::Groups(groups) if !groups.is_empty() => {
             format!(
                 "{}{GROUPS_IN_VERSION}{:08x}",
                 stored.version,

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     App, Error,
     auth::Caller,
-    store::{Extra, Kind, ListRequest, Query, Represent, Stored},
+    store::{Kind, ListRequest, Memberships, Query, Represent, Stored},
 };
 
 pub(super) fn routes() -> Vec<Route> {
@@ -66,7 +66,7 @@ async fn query(
     let paging = parameters.paging()?;
     let names: Vec<&str> = kinds.iter().map(|kind| kind.resource_type().name).collect();
     let filter = parameters.filter()?;
-    let represent = |kind, stored: &Stored, extra: &Extra| represent(kind, stored, extra, base);
+    let represent = |kind, stored: &Stored, extra: &Memberships| represent(kind, stored, extra, base);
     let parts = kinds.iter().map(|kind| part(*kind, kinds, filter.as_ref(), parameters, &represent));
     let query =
         Query { name: parameters.query_name(&names.join(","))?, parts: parts.collect::<Result<_, _>>()? };

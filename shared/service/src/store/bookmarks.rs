@@ -8,11 +8,10 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use scim::{Invalid, ScimType, id::Id};
 
 use super::{
-    Directory,
-    items::{Item, number, text},
-    keys::Kind,
-    resources::string,
-    wire::put,
+    directory::Directory,
+    items::{Item, number, optional_number, optional_text, string, text},
+    keys::{Kind, kind_from_stored, stored_kind},
+    table::put_request,
 };
 use crate::{Error, ambient::unix_millis};
 
@@ -48,9 +47,9 @@ pub(super) struct Bookmark {
 impl Directory {
     /// Leaves a bookmark for whoever continues the query; gives the cursor.
     pub(super) async fn leave_cursor(&self, query: &str, place: Place) -> Result<String, Error> {
-        let cursor = self.store.entropy.id(self.store.clock.now())?;
+        let cursor = self.table.entropy.id(self.table.clock.now())?;
         let bookmark = Bookmark { place, total: None, gone: None };
-        self.put(&self.keys.bookmarks().key(cursor.as_str()), self.item(query, bookmark)).await?;
+        self.table.put(&self.keys.bookmarks().key(cursor.as_str()), self.item(query, bookmark)).await?;
         Ok(cursor.to_string())
     }
 
@@ -64,12 +63,12 @@ impl Directory {
             )
         };
         let id = Id::parse(cursor).ok_or_else(invalid)?;
-        let age = unix_millis(self.store.clock.now()).saturating_sub(id.made_at());
+        let age = unix_millis(self.table.clock.now()).saturating_sub(id.made_at());
         if age >= BOOKMARK_SECONDS * 1_000 {
             let expired = "this cursor is older than the service keeps them; begin again with an empty one";
             return Err(Invalid::new(ScimType::ExpiredCursor, expired).into());
         }
-        match self.get(&self.keys.bookmarks().key(id.as_str())).await? {
+        match self.table.get(&self.keys.bookmarks().key(id.as_str())).await? {
             Some(item) if text(&item, QUERY)? == query => Ok(read(&item)?.place),
             _ => Err(invalid().into()),
         }
@@ -82,23 +81,23 @@ impl Directory {
         bookmarks: Vec<(u64, Bookmark)>,
     ) -> Result<(), Error> {
         let puts = bookmarks.into_iter().map(|(index, bookmark)| {
-            put(&self.keys.bookmark(self.caller.key_id(), query, index), self.item(query, bookmark))
+            put_request(&self.keys.bookmark(self.caller.key_id(), query, index), self.item(query, bookmark))
         });
-        self.write_all(puts.collect::<Result<_, _>>()?).await
+        self.table.write_all(puts.collect::<Result<_, _>>()?).await
     }
 
     /// The bookmark at that index, and whether it will be there for a while.
     pub(super) async fn bookmark(&self, query: &str, index: u64) -> Result<Option<(Bookmark, bool)>, Error> {
-        let item = self.get(&self.keys.bookmark(self.caller.key_id(), query, index)).await?;
+        let item = self.table.get(&self.keys.bookmark(self.caller.key_id(), query, index)).await?;
         let Some(item) = item else { return Ok(None) };
         // DynamoDB deletes what has expired when it finds the time.
-        let left = number(&item, EXPIRES).unwrap_or_default() - self.seconds();
+        let left = number(&item, EXPIRES)? - self.seconds();
         let is_young = left > 0 && left.unsigned_abs() > BOOKMARK_SECONDS / 2;
         Ok(if left > 0 { Some((read(&item)?, is_young)) } else { None })
     }
 
     fn seconds(&self) -> i64 {
-        self.store.clock.now().unix_timestamp()
+        self.table.clock.now().unix_timestamp()
     }
 
     fn item(&self, query: &str, bookmark: Bookmark) -> Item {
@@ -107,7 +106,7 @@ impl Directory {
         let expires = self.seconds().unsigned_abs() + BOOKMARK_SECONDS + 1;
         let mut item = Item::from([
             (QUERY.to_owned(), string(query)),
-            (KIND.to_owned(), string(bookmark.place.kind.word())),
+            (KIND.to_owned(), string(stored_kind(bookmark.place.kind))),
             (EXPIRES.to_owned(), count(expires)),
         ]);
         item.extend(bookmark.place.after.map(|after| (AFTER.to_owned(), AttributeValue::S(after))));
@@ -118,9 +117,12 @@ impl Directory {
 }
 
 fn read(item: &Item) -> Result<Bookmark, Error> {
-    let kind = Kind::from_word(text(item, KIND)?);
+    let kind = kind_from_stored(text(item, KIND)?);
     let kind = kind.ok_or_else(|| Error::Internal("a bookmark that cannot be read".to_owned()))?;
-    let after = text(item, AFTER).ok().map(str::to_owned);
-    let count = |name| number(item, name).and_then(|number| u64::try_from(number).ok());
-    Ok(Bookmark { place: Place { kind, after }, total: count(TOTAL), gone: count(GONE) })
+    let after = optional_text(item, AFTER)?.map(str::to_owned);
+    let count = |name| -> Result<Option<u64>, Error> {
+        let damaged = |_| Error::Internal("a bookmark that cannot be read".to_owned());
+        optional_number(item, name)?.map(|number| u64::try_from(number).map_err(damaged)).transpose()
+    };
+    Ok(Bookmark { place: Place { kind, after }, total: count(TOTAL)?, gone: count(GONE)? })
 }

@@ -21,13 +21,15 @@ use serde_json::{Map, Value};
 use tokio::time::{Duration, Instant};
 
 use super::{
-    CONCURRENCY, Directory, REQUEST_BUDGET, Stored,
-    groups::{Edge, MEMBERS_SHOWN, reverse_edge, too_many_members},
+    changes::read_after_pending,
+    counts::counts,
+    directory::{Directory, REQUEST_BUDGET},
+    edges::{Edge, MEMBERS_SHOWN, Memberships, reverse_edge, reverse_edges, too_many_members},
     index::{INDEXED, Indexed},
-    items::{Item, name, sort_key, text},
+    items::{Item, Stored, name, sort_key, text},
     keys::{self, Key, Kind, Partition},
     plan::{Access, Asked, Lookup, Plan, plan},
-    wire::{PAGE, Range},
+    table::{CONCURRENCY, KeyRange, PAGE},
 };
 use crate::Error;
 
@@ -42,17 +44,6 @@ const LOOKS_PER_PAGE: usize = 10_000;
 const PARALLEL_FROM: u64 = 4_000;
 /// So many.
 const PARALLEL_RANGES: u64 = 8;
-
-/// What is shown with a resource but not kept in its document.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Extra {
-    /// Nothing was asked for.
-    None,
-    /// Of a user: the ids of its groups.
-    Groups(Vec<String>),
-    /// Of a group: its members.
-    Members(Vec<Member>),
-}
 
 /// What is asked of the resources of one kind.
 pub struct ListRequest<'a> {
@@ -69,7 +60,7 @@ pub struct ListRequest<'a> {
 }
 
 /// Shows a resource.
-pub type Represent<'a> = dyn Fn(Kind, &Stored, &Extra) -> Map<String, Value> + Send + Sync + 'a;
+pub type Represent<'a> = dyn Fn(Kind, &Stored, &Memberships) -> Map<String, Value> + Send + Sync + 'a;
 
 /// A part of a list.
 #[derive(Default)]
@@ -236,7 +227,7 @@ impl Directory {
     async fn how_many(&self, kind: Kind, walk: &Walk) -> Result<u64, Error> {
         let to_the_end = || self.skip(kind, walk, None, u64::MAX);
         let (passed, _) = match walk.rows {
-            RowsOf::Edges => self.settled(to_the_end).await?,
+            RowsOf::Edges => read_after_pending(self, to_the_end).await?,
             _ => to_the_end().await?,
         };
         Ok(passed)
@@ -283,7 +274,7 @@ impl Directory {
         loop {
             let rows = if walk.rows == RowsOf::Edges {
                 // Groups among the members are no users, so the rows have to be looked at.
-                let rows = self.query(walk.range(after).limit(PAGE)).await?;
+                let rows = self.table.query(walk.range(after).limit(PAGE)).await?;
                 for row in &rows.items {
                     left -= usize::from(Found::of_row(walk.rows, kind, row)?.is_some());
                     if left == 0 {
@@ -292,7 +283,7 @@ impl Directory {
                 }
                 rows
             } else {
-                let rows = self.query(walk.range(after).limit(left).count_only()).await?;
+                let rows = self.table.query(walk.range(after).limit(left).count_only()).await?;
                 left -= rows.count;
                 if left == 0
                     && let Some(last) = &rows.next
@@ -324,7 +315,7 @@ impl Directory {
     ) -> Result<Listed, Error> {
         if walk.rows == RowsOf::Edges {
             // Edges are what pending changes leave half done.
-            self.settled(|| async { Ok(()) }).await?;
+            read_after_pending(self, || async { Ok(()) }).await?;
         }
         let mut page = Vec::new();
         let mut after = walk.start(after);
@@ -334,7 +325,7 @@ impl Directory {
             let wanted = if filter.is_some() { PAGE } else { count - page.len() };
             // One more than is wanted: whether anything follows is known without another page. Where rows lead to nothing,
             // twice as many each time.
-            let rows = self.query(walk.range(after.take()).limit(looked.max(wanted + 1))).await?;
+            let rows = self.table.query(walk.range(after.take()).limit(looked.max(wanted + 1))).await?;
             let mut found = Vec::new();
             for row in &rows.items {
                 found.extend(Found::of_row(walk.rows, request.kind, row)?);
@@ -431,7 +422,7 @@ impl Directory {
         at_most: usize,
     ) -> Result<Option<Vec<Found>>, Error> {
         let partition = self.keys.resources(request.kind);
-        let there_are = self.counts(&[request.kind]).await?.there_are;
+        let there_are = counts(self, &[request.kind]).await?.total;
         if between.is_none() && there_are > at_most as u64 {
             return Ok(None);
         }
@@ -457,7 +448,7 @@ impl Directory {
         let mut after = None;
         let mut looked = 0;
         loop {
-            let rows = self.query(Range::within(partition, between.clone()).after(after)).await?;
+            let rows = self.table.query(KeyRange::within(partition, between.clone()).after(after)).await?;
             looked += rows.items.len();
             if looked > at_most {
                 return Ok(None);
@@ -479,7 +470,7 @@ impl Directory {
 
     /// The partition of resources in ranges of equal time.
     async fn ranges(&self, partition: &Partition) -> Result<Vec<Option<(String, String)>>, Error> {
-        let end = |backward| self.query(Range::all(partition).limit(1).backward(backward));
+        let end = |backward| self.table.query(KeyRange::all(partition).limit(1).backward(backward));
         let (first, last) = tokio::try_join!(end(false), end(true))?;
         let made_at = |rows: &[Item]| {
             let id = rows.first().and_then(|item| sort_key(item).ok()).and_then(Id::parse);
@@ -526,7 +517,7 @@ impl Directory {
                 Ok(Some(Vec::new()))
             }
             Lookup::Entry(indexed, value) if indexed.unique => {
-                let entry = self.get(&self.keys.index(kind, indexed.name).key(value)).await?;
+                let entry = self.table.get(&self.keys.index(kind, indexed.name).key(value)).await?;
                 entry.iter().map(entry_id).collect::<Result<_, _>>().map(Some)
             }
             // With an id behind it, a value is shorter than that.
@@ -536,14 +527,14 @@ impl Directory {
             }
             Lookup::GroupsOf(id) => {
                 let Some(id) = Id::parse(id) else { return Ok(Some(Vec::new())) };
-                let groups = self.settled(|| self.reverse_edges(id.as_str())).await?;
+                let groups = read_after_pending(self, || reverse_edges(self, id.as_str())).await?;
                 Ok(Some(groups.iter().filter_map(|id| Id::parse(id)).collect()))
             }
             Lookup::MembersOf(id) => {
                 let Some(id) = Id::parse(id) else { return Ok(Some(Vec::new())) };
                 let partition = self.keys.members(id.as_str());
-                let edges = || self.gather(Range::all(&partition), at_most, Edge::from_item);
-                let edges = self.settled(edges).await?;
+                let edges = || self.gather(KeyRange::all(&partition), at_most, Edge::from_item);
+                let edges = read_after_pending(self, edges).await?;
                 let of_kind = |edges: Vec<Edge>| {
                     edges.into_iter().filter(|edge| edge.kind == kind).map(|edge| edge.member).collect()
                 };
@@ -560,20 +551,20 @@ impl Directory {
         at_most: usize,
     ) -> Result<Option<Vec<Id>>, Error> {
         let partition = self.keys.index(kind, indexed.name);
-        self.gather(Range::between(&partition, between), at_most, entry_id).await
+        self.gather(KeyRange::between(&partition, between), at_most, entry_id).await
     }
 
     /// Each item of a range as it is read; `None` if there are more than so many, or no time for them.
     async fn gather<T>(
         &self,
-        range: Range<'_>,
+        range: KeyRange<'_>,
         at_most: usize,
         read: impl Fn(&Item) -> Result<T, Error>,
     ) -> Result<Option<Vec<T>>, Error> {
         let mut all = Vec::new();
         let mut after = None;
         loop {
-            let rows = self.query(range.clone().after(after)).await?;
+            let rows = self.table.query(range.clone().after(after)).await?;
             for item in &rows.items {
                 all.push(read(item)?);
             }
@@ -588,7 +579,7 @@ impl Directory {
 
     /// Whether it is time to answer, whatever is left to look at.
     fn is_late(&self) -> bool {
-        self.deadline.saturating_duration_since(Instant::now()) < TIME_KEPT
+        self.table.deadline.saturating_duration_since(Instant::now()) < TIME_KEPT
     }
 
     /// What was found, read. Who was deleted in the meantime is left out.
@@ -599,7 +590,7 @@ impl Directory {
     async fn load_all(&self, kind: Kind, found: Vec<Found>) -> Result<Vec<(String, Stored)>, Error> {
         let unread = found.iter().filter(|found| found.stored.is_none());
         let keys: Vec<Key> = unread.map(|found| self.keys.resource(kind, found.id.as_str())).collect();
-        let items = self.get_all(&keys).await?;
+        let items = self.table.get_all(&keys).await?;
         let mut read = HashMap::with_capacity(items.len());
         for item in &items {
             let stored = Stored::from_item(item)?;
@@ -621,10 +612,11 @@ impl Directory {
         follow_one_another: bool,
     ) -> Result<Vec<(String, Stored)>, Error> {
         let Some(filter) = filter else { return Ok(stored) };
-        let meet = if filter.mentions(request.kind.extra()) {
-            self.settled(|| self.meet(request, filter, &stored, follow_one_another)).await?
+        let meet = if filter.mentions(request.kind.membership_attribute()) {
+            read_after_pending(self, || self.meet(request, filter, &stored, follow_one_another)).await?
         } else {
-            let meets = |(_, stored): &(String, Stored)| filter.matches(&request.shown(stored, &Extra::None));
+            let meets =
+                |(_, stored): &(String, Stored)| filter.matches(&request.shown(stored, &Memberships::None));
             stored.iter().map(meets).collect()
         };
         let with_verdict = stored.into_iter().zip(meet);
@@ -641,12 +633,12 @@ impl Directory {
         follow_one_another: bool,
     ) -> Result<Vec<bool>, Error> {
         let kind = request.kind;
-        let meets = |stored: &Stored, extra: &Extra| filter.matches(&request.shown(stored, extra));
+        let meets = |stored: &Stored, extra: &Memberships| filter.matches(&request.shown(stored, extra));
         if kind == Kind::User && follow_one_another {
             let extras = self.groups_of_range(stored.iter().map(|(_, stored)| &stored.id)).await?;
             return Ok(stored.iter().zip(&extras).map(|((_, stored), extra)| meets(stored, extra)).collect());
         }
-        let asked = Asked::of(kind.extra(), filter);
+        let asked = Asked::of(kind.membership_attribute(), filter);
         let reads: Vec<_> = stored
             .iter()
             .map(async |(_, stored)| {
@@ -666,17 +658,17 @@ impl Directory {
         stored: Vec<Stored>,
     ) -> Result<Vec<Map<String, Value>>, Error> {
         let answered =
-            |(stored, extra): (&Stored, &Extra)| request.projection.apply(request.shown(stored, extra));
-        if stored.is_empty() || !request.projection.wants(request.kind.extra()) {
-            return Ok(stored.iter().map(|stored| answered((stored, &Extra::None))).collect());
+            |(stored, extra): (&Stored, &Memberships)| request.projection.apply(request.shown(stored, extra));
+        if stored.is_empty() || !request.projection.wants(request.kind.membership_attribute()) {
+            return Ok(stored.iter().map(|stored| answered((stored, &Memberships::None))).collect());
         }
         // Users who follow one another have their reverse edges in one range.
         let is_dense =
             request.kind == Kind::User && request.filter.is_none() && request.is_in_order_of_creation();
         let extras = if is_dense {
-            self.settled(|| self.groups_of_range(stored.iter().map(|user| &user.id))).await?
+            read_after_pending(self, || self.groups_of_range(stored.iter().map(|user| &user.id))).await?
         } else {
-            self.settled(|| self.extras(request.kind, stored.iter())).await?
+            read_after_pending(self, || self.extras(request.kind, stored.iter())).await?
         };
         Ok(stored.iter().zip(&extras).map(answered).collect())
     }
@@ -685,30 +677,34 @@ impl Directory {
     async fn groups_of_range<'a>(
         &self,
         users: impl Iterator<Item = &'a Id> + Clone,
-    ) -> Result<Vec<Extra>, Error> {
+    ) -> Result<Vec<Memberships>, Error> {
         let (Some(first), Some(last)) = (users.clone().min(), users.clone().max()) else {
             return Ok(Vec::new());
         };
         let partition = self.keys.reverse_edges();
         let between = keys::reverse_range(first.as_str(), last.as_str());
-        let items = self.query_all(Range::between(&partition, between)).await?;
+        let items = self.table.query_all(KeyRange::between(&partition, between)).await?;
         let mut groups: HashMap<&str, Vec<String>> = HashMap::new();
         for item in &items {
             let (member, group) = reverse_edge(item)?;
             groups.entry(member).or_default().push(group.to_owned());
         }
-        Ok(users.map(|id| Extra::Groups(groups.remove(id.as_str()).unwrap_or_default())).collect())
+        Ok(users.map(|id| Memberships::Groups(groups.remove(id.as_str()).unwrap_or_default())).collect())
     }
 
     /// The groups or members of each resource, in their order.
-    async fn extras(&self, kind: Kind, stored: impl Iterator<Item = &Stored>) -> Result<Vec<Extra>, Error> {
+    async fn extras(
+        &self,
+        kind: Kind,
+        stored: impl Iterator<Item = &Stored>,
+    ) -> Result<Vec<Memberships>, Error> {
         let reads: Vec<_> = stored.map(|stored| self.extra(kind, &stored.id, MEMBERS_SHOWN)).collect();
         let mut reads = stream::iter(reads).buffered(CONCURRENCY);
         let mut extras = Vec::new();
         let mut members = 0;
         while let Some(extra) = reads.try_next().await? {
             let extra = extra.ok_or_else(too_many_members)?;
-            if let Extra::Members(shown) = &extra {
+            if let Memberships::Members(shown) = &extra {
                 members += shown.len();
             }
             if members > MEMBERS_SHOWN {
@@ -720,19 +716,21 @@ impl Directory {
     }
 
     /// The groups or members of a resource; `None` if they are more than so many.
-    async fn extra(&self, kind: Kind, id: &Id, at_most: usize) -> Result<Option<Extra>, Error> {
+    async fn extra(&self, kind: Kind, id: &Id, at_most: usize) -> Result<Option<Memberships>, Error> {
         match kind {
-            Kind::User => self.reverse_edges(id.as_str()).await.map(|groups| Some(Extra::Groups(groups))),
+            Kind::User => {
+                reverse_edges(self, id.as_str()).await.map(|groups| Some(Memberships::Groups(groups)))
+            }
             Kind::Group => {
                 let partition = self.keys.members(id.as_str());
-                let members = self.gather(Range::all(&partition), at_most, member).await?;
-                Ok(members.map(Extra::Members))
+                let members = self.gather(KeyRange::all(&partition), at_most, member).await?;
+                Ok(members.map(Memberships::Members))
             }
         }
     }
 
     /// Those groups or members of a resource that a filter asks for.
-    async fn extra_asked(&self, kind: Kind, id: &Id, asked: &Asked<'_>) -> Result<Extra, Error> {
+    async fn extra_asked(&self, kind: Kind, id: &Id, asked: &Asked<'_>) -> Result<Memberships, Error> {
         let own = id.as_str();
         let (partition, between) = match kind {
             Kind::User => (self.keys.reverse_edges(), Some(keys::reverse_range(own, own))),
@@ -744,16 +742,16 @@ impl Directory {
             Kind::User => self.keys.reverse_edge(own, id.as_str()),
             Kind::Group => self.keys.edge(own, id.as_str()),
         };
-        let mut items = self.get_all(&ids.iter().map(key).collect::<Vec<_>>()).await?;
+        let mut items = self.table.get_all(&ids.iter().map(key).collect::<Vec<_>>()).await?;
         if asked.any && items.is_empty() {
-            items = self.query(Range::within(&partition, between).limit(1)).await?.items;
+            items = self.table.query(KeyRange::within(&partition, between).limit(1)).await?.items;
         }
         match kind {
             Kind::User => {
                 let groups = items.iter().map(|item| Ok(reverse_edge(item)?.1.to_owned()));
-                groups.collect::<Result<_, Error>>().map(Extra::Groups)
+                groups.collect::<Result<_, Error>>().map(Memberships::Groups)
             }
-            Kind::Group => items.iter().map(member).collect::<Result<_, _>>().map(Extra::Members),
+            Kind::Group => items.iter().map(member).collect::<Result<_, _>>().map(Memberships::Members),
         }
     }
 }
@@ -764,7 +762,7 @@ impl ListRequest<'_> {
         self.filter.as_ref().map_or(everything, |filter| plan(self.kind, filter))
     }
 
-    fn shown(&self, stored: &Stored, extra: &Extra) -> Map<String, Value> {
+    fn shown(&self, stored: &Stored, extra: &Memberships) -> Map<String, Value> {
         (self.represent)(self.kind, stored, extra)
     }
 
@@ -773,7 +771,7 @@ impl ListRequest<'_> {
         let position = match (&self.sort, self.index_of_order()) {
             (_, Some(index)) => index.sort_key(&stored.id, &stored.document),
             (Some(sort), None) if !sort.is_creation() => {
-                let key = sort.key(&self.shown(&stored, &Extra::None));
+                let key = sort.key(&self.shown(&stored, &Memberships::None));
                 Some(keys::index_entry(&key, false, &stored.id))
             }
             _ => None,
@@ -800,8 +798,8 @@ impl ListRequest<'_> {
 }
 
 impl Walk {
-    fn range(&self, after: Option<Item>) -> Range<'_> {
-        Range::within(&self.partition, self.between.clone()).backward(self.backward).after(after)
+    fn range(&self, after: Option<Item>) -> KeyRange<'_> {
+        KeyRange::within(&self.partition, self.between.clone()).backward(self.backward).after(after)
     }
 
     fn start(&self, after: Option<String>) -> Option<Item> {

@@ -13,8 +13,9 @@
 use serde_json::{Map, Value};
 
 use super::{
-    Directory,
     bookmarks::{Bookmark, Place},
+    counts::counts,
+    directory::Directory,
     keys::Kind,
     list::{Begin, ListRequest, Listed},
 };
@@ -86,8 +87,8 @@ impl Directory {
         start_index: u64,
         count: usize,
     ) -> Result<IndexPage, Error> {
-        let counts = async {
-            if query.is_filtered() { Ok(None) } else { self.counts(&query.kinds()).await.map(Some) }
+        let counted = async {
+            if query.is_filtered() { Ok(None) } else { counts(self, &query.kinds()).await.map(Some) }
         };
         let found = async {
             if count == 0 && !query.is_filtered() {
@@ -111,15 +112,15 @@ impl Directory {
                 self.bookmark(&query.name, next_index).await
             }
         };
-        let (counts, next, (here, found)) = tokio::try_join!(counts, next, found)?;
+        let (counts, next, (here, found)) = tokio::try_join!(counted, next, found)?;
         let gone = here.and_then(|here| here.gone);
-        let is_right = gone.is_none() || gone == counts.map(|counts| counts.gone);
+        let is_right = gone.is_none() || gone == counts.map(|counts| counts.deleted);
         let found = match found.filter(|_| is_right) {
             Some(found) => found,
-            None if counts.is_some_and(|counts| start_index > counts.there_are) => Found::default(),
+            None if counts.is_some_and(|counts| start_index > counts.total) => Found::default(),
             None => self.find(query, None, start_index, count).await?,
         };
-        let mut total = counts.map_or(found.total, |counts| counts.there_are);
+        let mut total = counts.map_or(found.total, |counts| counts.total);
         let shown = found.resources.len() as u64;
         if shown > 0 {
             // Whoever goes by the total goes on to the end of the walk, also when those it has seen are deleted.
@@ -138,7 +139,7 @@ impl Directory {
             }
         }
         if let (Some(place), Some(counts), true) = (found.before, counts, query.is_in_order_of_creation()) {
-            bookmarks.push((start_index, Bookmark { place, total: None, gone: Some(counts.gone) }));
+            bookmarks.push((start_index, Bookmark { place, total: None, gone: Some(counts.deleted) }));
         }
         self.leave_bookmarks(&query.name, bookmarks).await?;
         Ok(IndexPage { total, resources: found.resources })
@@ -194,15 +195,15 @@ impl Directory {
             Some(cursor) => Some(self.follow_cursor(&query.name, cursor).await?),
             None => None,
         };
-        let counts = async {
-            if query.is_filtered() { Ok(None) } else { self.counts(&query.kinds()).await.map(Some) }
+        let counted = async {
+            if query.is_filtered() { Ok(None) } else { counts(self, &query.kinds()).await.map(Some) }
         };
-        let (counts, (listed, next)) = tokio::try_join!(counts, self.find_from(query, begin, count))?;
+        let (counts, (listed, next)) = tokio::try_join!(counted, self.find_from(query, begin, count))?;
         let next = match next {
             Some(place) => Some(self.leave_cursor(&query.name, place).await?),
             None => None,
         };
-        let total = counts.map(|counts| counts.there_are).or(listed.total);
+        let total = counts.map(|counts| counts.total).or(listed.total);
         Ok(CursorPage { total, resources: listed.resources, next })
     }
 
