@@ -138,9 +138,5 @@ fn from_item(item: &Item) -> Result<Bookmark, Error> {
         None => Ok(None),
         Some(number) => u64::try_from(number).map(Some).map_err(|_| damaged()),
     };
-    Ok(Bookmark {
-        position: ListPosition { kind, after },
-        total: count(TOTAL)?,
-        deleted: count(DELETED)?,
-    })
+    Ok(Bookmark { position: ListPosition { kind, after }, total: count(TOTAL)?, deleted: count(DELETED)? })
 }

@@ -120,7 +120,8 @@ impl Directory {
                 read_bookmark(self, &query.name, next_index).await
             }
         };
-        let (counts, next, (bookmark, result)) = tokio::try_join!(unfiltered_counts(self, query), next, result)?;
+        let (counts, next, (bookmark, result)) =
+            tokio::try_join!(unfiltered_counts(self, query), next, result)?;
         let deleted = bookmark.and_then(|bookmark| bookmark.deleted);
         let is_valid = deleted.is_none() || deleted == counts.map(|counts| counts.deleted);
         let result = match result.filter(|_| is_valid) {
@@ -147,7 +148,8 @@ impl Directory {
                 bookmarks.push((next_index, bookmark));
             }
         }
-        if let (Some(position), Some(counts), true) = (result.before, counts, query.is_in_order_of_creation()) {
+        if let (Some(position), Some(counts), true) = (result.before, counts, query.is_in_order_of_creation())
+        {
             let bookmark = Bookmark { position, total: None, deleted: Some(counts.deleted) };
             bookmarks.push((start_index, bookmark));
         }

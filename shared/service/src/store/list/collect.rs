@@ -158,8 +158,7 @@ async fn scan_range(
     let mut after = None;
     let mut read = 0;
     loop {
-        let page =
-            directory.table.query(KeyRange::within(partition, between.clone()).after(after)).await?;
+        let page = directory.table.query(KeyRange::within(partition, between.clone()).after(after)).await?;
         read += page.items.len();
         if read > limit {
             return Ok(None);

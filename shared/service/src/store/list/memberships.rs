@@ -35,7 +35,8 @@ pub(super) async fn keep_matching(
 ) -> Result<Vec<(String, Stored)>, Error> {
     let Some(filter) = filter else { return Ok(stored) };
     let matches = if filter.mentions(request.kind.membership_attribute()) {
-        read_after_pending(directory, || match_memberships(directory, request, filter, &stored, contiguous)).await?
+        read_after_pending(directory, || match_memberships(directory, request, filter, &stored, contiguous))
+            .await?
     } else {
         let matches = |stored| filter.matches(&request.render(stored, &Memberships::None));
         stored.iter().map(|(_, stored)| matches(stored)).collect()
@@ -54,9 +55,8 @@ async fn match_memberships(
     contiguous: bool,
 ) -> Result<Vec<bool>, Error> {
     let kind = request.kind;
-    let matches = |stored: &Stored, memberships: &Memberships| {
-        filter.matches(&request.render(stored, memberships))
-    };
+    let matches =
+        |stored: &Stored, memberships: &Memberships| filter.matches(&request.render(stored, memberships));
     if kind == Kind::User && contiguous {
         let groups = groups_of_range(directory, stored.iter().map(|(_, stored)| &stored.id)).await?;
         let with_groups = stored.iter().zip(&groups);
