@@ -24,7 +24,7 @@ use super::{
 use crate::{
     App, Error,
     limits::GROUP_BODY,
-    store::{Edited, Extra, Kind, MEMBERS_SHOWN},
+    store::{Kind, MEMBERS_SHOWN, Memberships},
 };
 
 const COLLECTION: &str = "/Groups";
@@ -54,7 +54,8 @@ async fn create(
     let document = Document::from_request(&GROUP_TYPE, &body)?;
     let members = members::from_body(&body)?;
     let (stored, members) = app.store.directory(&caller).create_group(document, &members).await?;
-    let members = if members.len() > MEMBERS_SHOWN { Extra::None } else { Extra::Members(members) };
+    let members =
+        if members.len() > MEMBERS_SHOWN { Memberships::None } else { Memberships::Members(members) };
     Ok(resource(StatusCode::CREATED, Kind::Group, &stored, &members, &base, &projection))
 }
 
@@ -90,7 +91,7 @@ async fn replace(
     let change = |_: &Document| Ok(document.clone());
     let stored = directory.update_group(&id, conditions.if_match.as_ref(), change, &members).await?;
     let shown = directory.written_group(&id, projection.wants("members")).await;
-    let (stored, members) = shown.unwrap_or((stored, Extra::None));
+    let (stored, members) = shown.unwrap_or((stored, Memberships::None));
     Ok(resource(StatusCode::OK, Kind::Group, &stored, &members, &base, &projection))
 }
 
@@ -108,19 +109,7 @@ async fn patch(
     let projection = parameters.projection(&GROUP_TYPE)?;
     let patch = Patch::parse(&GROUP_TYPE, &body)?;
     let directory = app.store.directory(&caller);
-    let members_alone = !patch.document_changes() && conditions.if_match.is_none();
-    let edited =
-        if members_alone { directory.edit_members(&id, patch.members()).await? } else { Edited::SeesMembers };
-    let version = match edited {
-        Edited::Changed(version) => Some(version),
-        Edited::Unchanged => None,
-        Edited::SeesMembers => {
-            let change = |document: &Document| patch.apply(document);
-            let expected = conditions.if_match.as_ref();
-            let stored = directory.update_group(&id, expected, change, patch.members()).await?;
-            Some(stored.version)
-        }
-    };
+    let version = directory.patch_group(&id, conditions.if_match.as_ref(), &patch).await?;
     if !projection.is_default()
         && let Some((stored, members)) = directory.written_group(&id, projection.wants("members")).await
     {

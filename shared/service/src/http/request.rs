@@ -20,7 +20,7 @@ use super::base_path::BASE_PATH;
 use crate::{
     App, Error,
     auth::{ApiKey, Caller, Scope},
-    store::{Expected, GROUPS_IN_VERSION},
+    store::{Expected, representation::GROUPS_IN_VERSION},
     telemetry::RequestRecord,
 };
 

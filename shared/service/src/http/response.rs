@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::{
     Error,
-    store::{Extra, Kind, Stored, render, version},
+    store::{Kind, Memberships, Stored, representation},
     telemetry,
 };
 
@@ -103,14 +103,14 @@ pub(super) fn resource(
     status: StatusCode,
     kind: Kind,
     stored: &Stored,
-    extra: &Extra,
+    memberships: &Memberships,
     base: &str,
     projection: &Projection,
 ) -> Response {
-    let rendered = render(kind, stored, extra, base);
+    let rendered = representation::render(kind, stored, memberships, base);
     let mut response = with_json(status, shortened(Value::Object(projection.apply(rendered))));
     let location = message::location(base, kind.resource_type(), stored.id.as_str());
-    set(&mut response, ETAG, &etag(&version(stored, extra)));
+    set(&mut response, ETAG, &etag(&representation::version(stored, memberships)));
     set(&mut response, if status == StatusCode::CREATED { LOCATION } else { CONTENT_LOCATION }, &location);
     response
 }

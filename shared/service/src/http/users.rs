@@ -18,7 +18,7 @@ use super::{
 use crate::{
     App, Error,
     limits::USER_BODY,
-    store::{Extra, Kind, version},
+    store::{Kind, Memberships, representation},
 };
 
 const COLLECTION: &str = "/Users";
@@ -47,7 +47,14 @@ async fn create(
     let projection = parameters.projection(&USER_TYPE)?;
     let document = Document::from_request(&USER_TYPE, &body)?;
     let stored = app.store.directory(&caller).create_user(document).await?;
-    Ok(resource(StatusCode::CREATED, Kind::User, &stored, &Extra::Groups(Vec::new()), &base, &projection))
+    Ok(resource(
+        StatusCode::CREATED,
+        Kind::User,
+        &stored,
+        &Memberships::Groups(Vec::new()),
+        &base,
+        &projection,
+    ))
 }
 
 async fn read(
@@ -60,8 +67,8 @@ async fn read(
 ) -> Result<Response, Error> {
     let projection = parameters.projection(&USER_TYPE)?;
     let (stored, groups) = app.store.directory(&caller).user(&id, projection.wants("groups")).await?;
-    let groups = Extra::Groups(groups);
-    let version = version(&stored, &groups);
+    let groups = Memberships::Groups(groups);
+    let version = representation::version(&stored, &groups);
     if conditions.has(&version) {
         return Ok(not_modified(&version));
     }
@@ -83,7 +90,7 @@ async fn replace(
     let change = |_: &Document| Ok(document.clone());
     let (stored, groups) =
         directory.update_user(&id, conditions.if_match.as_ref(), change, projection.wants("groups")).await?;
-    Ok(resource(StatusCode::OK, Kind::User, &stored, &Extra::Groups(groups), &base, &projection))
+    Ok(resource(StatusCode::OK, Kind::User, &stored, &Memberships::Groups(groups), &base, &projection))
 }
 
 async fn patch(
@@ -101,7 +108,7 @@ async fn patch(
     let change = |document: &Document| patch.apply(document);
     let (stored, groups) =
         directory.update_user(&id, conditions.if_match.as_ref(), change, projection.wants("groups")).await?;
-    Ok(resource(StatusCode::OK, Kind::User, &stored, &Extra::Groups(groups), &base, &projection))
+    Ok(resource(StatusCode::OK, Kind::User, &stored, &Memberships::Groups(groups), &base, &projection))
 }
 
 async fn delete(

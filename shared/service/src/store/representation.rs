@@ -7,27 +7,16 @@ use scim::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{items::Stored, keys::Kind};
+use super::{edges::Memberships, items::Stored, keys::Kind};
 
 /// Separates the version of a user from the checksum of the user's groups in an ETag.
 pub const GROUPS_IN_VERSION: char = '.';
 
-/// The memberships of a resource. They are rendered with the resource but are not part of its document.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Extra {
-    /// Memberships were not read.
-    None,
-    /// The ids of the groups of a user.
-    Groups(Vec<String>),
-    /// The members of a group.
-    Members(Vec<Member>),
-}
-
 /// Renders a resource with its memberships. `base` is the base URL of `meta.location` and of `$ref`.
 #[must_use]
-pub fn render(kind: Kind, stored: &Stored, extra: &Extra, base: &str) -> Map<String, Value> {
+pub fn render(kind: Kind, stored: &Stored, memberships: &Memberships, base: &str) -> Map<String, Value> {
     let resource_type = kind.resource_type();
-    let version = version(stored, extra);
+    let version = version(stored, memberships);
     let meta = Meta {
         id: &stored.id,
         version: &version,
@@ -35,22 +24,22 @@ pub fn render(kind: Kind, stored: &Stored, extra: &Extra, base: &str) -> Map<Str
         last_modified: &stored.modified,
         location: message::location(base, resource_type, stored.id.as_str()),
     };
-    let extra = match extra {
-        Extra::None => None,
-        Extra::Groups(ids) => Some(("groups", ids.iter().map(|id| group_of_user(base, id)).collect())),
-        Extra::Members(members) => {
+    let attribute = match memberships {
+        Memberships::None => None,
+        Memberships::Groups(ids) => Some(("groups", ids.iter().map(|id| group_of_user(base, id)).collect())),
+        Memberships::Members(members) => {
             Some(("members", members.iter().map(|member| member_of_group(base, member)).collect()))
         }
     };
-    resource::render(resource_type, &stored.document, &meta, extra)
+    resource::render(resource_type, &stored.document, &meta, attribute)
 }
 
 /// Returns the version of a representation. The version of a user includes the user's groups, because groups change
 /// without the user's item.
 #[must_use]
-pub fn version(stored: &Stored, extra: &Extra) -> String {
-    match extra {
-        Extra::Groups(groups) if !groups.is_empty() => {
+pub fn version(stored: &Stored, memberships: &Memberships) -> String {
+    match memberships {
+        Memberships::Groups(groups) if !groups.is_empty() => {
             let checksum = crc32fast::hash(groups.concat().as_bytes());
             format!("{}{GROUPS_IN_VERSION}{checksum:08x}", stored.version)
         }
