@@ -74,7 +74,7 @@ const BELOW: &str = "
 
 **Groups of a user: 2 read units instead of 1.** The service reads the pending changes at the same time, from a partition that is nearly always empty. This read costs one unit and no round trip. It prevents a reader from seeing half of a change.
 
-**List of users: 4 and 5 round trips, floor 3 and 4.** The first page waits for the users and the count (at the same time), for the groups of all users on the page (one query), and for the bookmark of the next page. The bookmark could be written at the same time as the groups are read. The service writes it after it knows that the page can be answered. The next page first reads the bookmark, which keeps the cost of every page the same.
+**List of users: 4 and 5 round trips, floor 3 and 4.** The first page reads the users and the count at the same time. It then reads the groups of all users on the page with one query, and writes the bookmark of the next page. The bookmark could be written at the same time as the groups are read. The service writes it after it knows that the page can be answered. The next page first reads the bookmark, which keeps the cost of every page the same.
 
 **List of groups: 6 round trips, floor 3.** The members of 50 groups take 50 queries, of which 16 run at one time. This limits the memory of the function. Requests that exclude `members`, as Entra's do, avoid these queries.
 
