@@ -23,7 +23,7 @@ pub struct Projection {
 }
 
 /// How many names a list may have: each is looked at for each attribute of each resource.
-const MAX_NAMES: usize = 200;
+pub const MAX_NAMES: usize = 200;
 
 #[derive(Debug, Clone, PartialEq)]
 enum Asked {

@@ -86,3 +86,125 @@ pub const OPERATION_TIMEOUT: Duration = Duration::from_secs(8);
 pub const OPERATOR_BUDGET: Duration = Duration::from_secs(280);
 /// The age from which a draft counts as abandoned. No request lives so long.
 pub const ABANDONED_AFTER: Duration = Duration::from_mins(2);
+
+#[cfg(test)]
+mod tests {
+    use scim::{json, parser, patch, projection, validate};
+
+    use super::*;
+
+    /// Formats a number as README does: `1,000`.
+    fn grouped(number: usize) -> String {
+        if number < 1_000 {
+            return number.to_string();
+        }
+        format!("{},{:03}", grouped(number / 1_000), number % 1_000)
+    }
+
+    /// Formats a size as README does: `5.5 MB`, `300 KB`.
+    fn size(bytes: usize) -> String {
+        match bytes / 1024 {
+            kilobytes if kilobytes < 1024 => format!("{kilobytes} KB"),
+            kilobytes if kilobytes % 1024 == 0 => format!("{} MB", kilobytes / 1024),
+            kilobytes => format!("{}.{} MB", kilobytes / 1024, kilobytes % 1024 * 10 / 1024),
+        }
+    }
+
+    fn seconds(time: Duration) -> String {
+        format!("{} s", time.as_secs())
+    }
+
+    /// The rows of README's table: the name of a limit and the beginning of its value.
+    fn published() -> Vec<(&'static str, String)> {
+        let bytes = |bytes: usize| format!("{} bytes", grouped(bytes));
+        let characters = |characters: usize| format!("{} characters", grouped(characters));
+        vec![
+            ("Body of a user or a search", size(USER_BODY)),
+            ("Body of a group", size(GROUP_BODY)),
+            ("Body of a bulk request", size(GROUP_BODY)),
+            ("Operations in a bulk request", grouped(MAX_BULK_OPERATIONS)),
+            ("Time to start a bulk operation", seconds(REQUEST_BUDGET - BULK_START_RESERVE)),
+            ("Time to finish a bulk operation", seconds(REQUEST_BUDGET - BULK_RUN_RESERVE)),
+            ("Depth of JSON", grouped(json::MAX_DEPTH)),
+            ("Length of a filter or PATCH path", characters(parser::MAX_LENGTH)),
+            ("Depth of a filter or PATCH path", grouped(parser::MAX_DEPTH)),
+            ("Terms in a filter or PATCH path", grouped(parser::MAX_NODES)),
+            ("Operations in a PATCH", grouped(patch::MAX_OPERATIONS)),
+            ("Comparisons in the paths of a PATCH", grouped(patch::MAX_OPERATIONS)),
+            (
+                "Comparisons in a PATCH that select members by anything but their ids",
+                grouped(patch::MAX_MEMBER_COMPARISONS),
+            ),
+            ("Names in `attributes` or `excludedAttributes`", grouped(projection::MAX_NAMES)),
+            ("Values of a multi-valued attribute", grouped(validate::MAX_VALUES)),
+            ("E-mail addresses of a user", grouped(validate::MAX_EMAILS)),
+            ("Length of `userName`", characters(validate::MAX_USER_NAME)),
+            ("Size of a `userName` or group name after case folding", bytes(validate::MAX_UNIQUE_BYTES)),
+            (
+                "Size of an `externalId`, or of an e-mail address after case folding",
+                bytes(validate::MAX_INDEXED_BYTES),
+            ),
+            ("Size of a resource, without members", size(validate::MAX_DOCUMENT)),
+            ("Members of a group", "No limit.".to_owned()),
+            ("Resources in a page by default", grouped(DEFAULT_COUNT)),
+            ("Resources in a page", grouped(MAX_COUNT)),
+            ("Matches of a filter on indexed attributes", grouped(SCAN_LIMIT)),
+            ("Resources read for any other filter or sort", grouped(SCAN_LIMIT)),
+            ("Resources before a `startIndex` that does not continue an earlier page", grouped(SCAN_LIMIT)),
+            ("Time for the reads of a query", seconds(REQUEST_BUDGET - ANSWER_RESERVE)),
+            ("Resources that a page by cursor reads", format!("About {}", grouped(MAX_ITEMS_PER_PAGE))),
+            ("Members in an answer", grouped(MEMBERS_SHOWN)),
+            ("Size of an answer", size(LAMBDA_PAYLOAD)),
+            ("Lifetime of a cursor", format!("{} hour", CURSOR_SECONDS / 3_600)),
+            ("Duration of a request", seconds(REQUEST_BUDGET)),
+        ]
+    }
+
+    /// Returns whether a value begins with the expected number and unit, and not with a longer one.
+    fn begins_with(value: &str, expected: &str) -> bool {
+        let rest = value.strip_prefix(expected);
+        rest.is_some_and(|rest| {
+            !rest.trim_start_matches([',', '.']).starts_with(|next: char| next.is_ascii_alphanumeric())
+        })
+    }
+
+    #[test]
+    fn readme_publishes_these_limits() {
+        let readme = include_str!("../../../README.md");
+        let (_, section) = readme.split_once("\n## Limits\n").expect("README has a section 'Limits'");
+        let section = section.split("\n## ").next().expect("a section");
+        let rows = section.lines().filter(|line| line.starts_with('|')).skip(2);
+        let rows: Vec<(&str, &str)> = rows
+            .map(|row| {
+                let mut cells = row.split('|').skip(1).map(str::trim);
+                (cells.next().expect("a name"), cells.next().expect("a value"))
+            })
+            .collect();
+        let expected = published();
+        let names = |rows: &mut dyn Iterator<Item = &str>| rows.map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(
+            names(&mut rows.iter().map(|(name, _)| *name)),
+            names(&mut expected.iter().map(|(name, _)| *name)),
+        );
+        for ((name, value), (_, expected)) in rows.iter().zip(&expected) {
+            assert!(begins_with(value, expected), "{name}: README has '{value}', the code has '{expected}'");
+        }
+    }
+
+    #[test]
+    fn stages_of_a_request_end_in_the_drawn_order() {
+        let ends = [
+            (OWN_WORK_RESERVE, 15),
+            (BULK_START_RESERVE, 15),
+            (ANSWER_RESERVE, 20),
+            (COMMIT_RESERVE, 23),
+            (BULK_RUN_RESERVE, 23),
+            (READ_BACK_RESERVE, 24),
+            (BULK_UNDO_RESERVE, 24),
+        ];
+        for (reserve, end) in ends {
+            assert_eq!((REQUEST_BUDGET - reserve).as_secs(), end);
+        }
+        assert!(ABANDONED_AFTER > REQUEST_BUDGET);
+    }
+}

@@ -31,6 +31,10 @@ pub const MAX_EMAILS: usize = 40;
 pub const MAX_USER_NAME: usize = 256;
 /// Most bytes of a document as JSON; an item of the store holds 400 KB.
 pub const MAX_DOCUMENT: usize = 300 * 1024;
+/// The size of the longest indexed value that only one resource can have, in bytes: the longest key of the store.
+pub const MAX_UNIQUE_BYTES: usize = 1024;
+/// The size of the longest indexed value that several resources can have, in bytes: their keys have 44 bytes for the id.
+pub const MAX_INDEXED_BYTES: usize = MAX_UNIQUE_BYTES - 44;
 
 /// Whether a document holds the attribute: the client may write it, and it is neither dropped (`password`) nor kept
 /// beside the document (`members`).
@@ -263,7 +267,7 @@ const KEYS: [Key; 4] = [
         schema: None,
         name: "externalId",
         sub: None,
-        max_bytes: 980,
+        max_bytes: MAX_INDEXED_BYTES,
         max_characters: None,
         forbidden: control_in,
     },
@@ -271,7 +275,7 @@ const KEYS: [Key; 4] = [
         schema: Some(USER_URN),
         name: "userName",
         sub: None,
-        max_bytes: 1024,
+        max_bytes: MAX_UNIQUE_BYTES,
         max_characters: Some(MAX_USER_NAME),
         forbidden: forbidden_in_name,
     },
@@ -279,7 +283,7 @@ const KEYS: [Key; 4] = [
         schema: Some(USER_URN),
         name: "emails",
         sub: Some("value"),
-        max_bytes: 980,
+        max_bytes: MAX_INDEXED_BYTES,
         max_characters: None,
         forbidden: control_in,
     },
@@ -287,7 +291,7 @@ const KEYS: [Key; 4] = [
         schema: Some(GROUP_URN),
         name: "displayName",
         sub: None,
-        max_bytes: 1024,
+        max_bytes: MAX_UNIQUE_BYTES,
         max_characters: None,
         forbidden: forbidden_in_title,
     },
