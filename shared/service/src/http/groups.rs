@@ -110,8 +110,8 @@ async fn replace(
     Ok(resource(StatusCode::OK, Kind::Group, &stored, &members, &base, &projection))
 }
 
-/// Answers 204, as Entra wants it of a group that may have very many members; with the group where the client asks for
-/// attributes of it (RFC 7644 §3.5.2).
+/// Answers 204, because Entra ID requires it and a group may have very many members. If the client requests attributes,
+/// answers 200 with the group (RFC 7644 §3.5.2).
 async fn patch(
     State(app): State<App>,
     Writer(caller): Writer,

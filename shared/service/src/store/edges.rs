@@ -187,7 +187,7 @@ pub(super) fn parse_members(members: &[Member]) -> Result<Vec<(Id, Option<Kind>)
         .collect()
 }
 
-/// The error for more than [`MEMBERS_SHOWN`] members.
+/// Returns the error for more than [`MEMBERS_SHOWN`] members.
 pub(super) fn too_many_members() -> Error {
     Error::Invalid(Invalid::new(
         ScimType::TooMany,
@@ -198,7 +198,7 @@ pub(super) fn too_many_members() -> Error {
     ))
 }
 
-/// The error for a member that does not exist.
+/// Returns the error for a member that does not exist.
 pub(super) fn unknown_member(id: &str) -> Error {
     Error::Invalid(Invalid::value(format!(
         "There is no user or group with the id {id}, so it cannot be added to 'members'. Assign it to the application \

@@ -149,8 +149,8 @@ impl Keys {
         self.members(group).key(member)
     }
 
-    /// All reverse edges of the organisation, in one partition and sorted by member: consecutive users have theirs in
-    /// one range.
+    /// Returns the partition of all reverse edges. They are sorted by member, so those of consecutive users are in one
+    /// range.
     pub(super) fn reverse_edges(&self) -> Partition {
         self.partition("MEMBER")
     }
@@ -175,23 +175,23 @@ impl Keys {
         self.partition("PAGE")
     }
 
-    /// The bookmark that an API key left in a query, at that index.
+    /// Returns the key of the bookmark that an API key left in a query, at that index.
     pub(super) fn bookmark(&self, key_id: &str, query: &str, index: u64) -> Key {
         self.bookmarks().key(format!("{key_id}#{query}#{index}"))
     }
 
-    /// The item of the count that includes the resource of this id.
+    /// Returns the key of the count item that includes the resource of this id.
     pub(super) fn count(&self, kind: Kind, id: &Id) -> Key {
         let shard = id.as_str().bytes().fold(0_u8, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte));
         self.counts().key(format!("{}#{:02}", stored_kind(kind), shard % COUNT_SHARDS))
     }
 
-    /// The prefix of every partition key of the organisation.
+    /// Returns the prefix of every partition key of the organisation.
     pub(super) fn prefix(&self) -> String {
         format!("{}#", self.prefix)
     }
 
-    /// The organisation's partition in the table of keys.
+    /// Returns the organisation's partition in the table of keys.
     pub(super) fn organisation(org: &Org) -> Partition {
         Partition(format!("{ORG_PREFIX}{org}"))
     }

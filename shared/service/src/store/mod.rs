@@ -9,7 +9,7 @@
 //! functions and types that they import, each only files that stand before it in this order:
 //!
 //! 1. `keys`, `items`, `index`: what an item is.
-//! 2. `table`, `transaction`, `write`: calls to DynamoDB, and what a failed condition means.
+//! 2. `sdk_error`, `table`, `transaction`, `write`: calls to DynamoDB, and what a failed condition means.
 //! 3. `directory`: [`Store`] and [`Directory`]. `counts`, `resources`, `edges`: the items of one resource.
 //! 4. `changes`: writes that do not fit into one transaction.
 //! 5. `users`, `member_edit`, `groups`, `deletion`: requests on one resource.
@@ -33,6 +33,7 @@ mod orgs;
 mod pages;
 mod plan;
 mod resources;
+mod sdk_error;
 mod table;
 mod tables;
 mod transaction;

@@ -116,13 +116,13 @@ pub(super) fn index_changes(
     }
 }
 
-/// The condition that the resource has not been written since it was read. Changes of members and pending changes give a
-/// group another version, so the condition covers them too.
+/// Returns the condition that the resource has not been written since it was read. Changes of members and pending changes
+/// give a group another version, so the condition covers them too.
 pub(super) fn is_unchanged(stored: &Stored) -> Condition {
     Condition::expression(format!("{} = :version", name::VERSION)).with(":version", &stored.version)
 }
 
-/// The update that gives a resource another version and sets `meta.lastModified`.
+/// Returns the update expression that gives a resource another version and sets `meta.lastModified`.
 pub(super) fn bump_version_expression() -> String {
     format!("SET {} = :new, {} = :now", name::VERSION, name::MODIFIED)
 }

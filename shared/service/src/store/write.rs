@@ -30,7 +30,8 @@ pub(super) enum Guard {
     Unconditional,
 }
 
-/// The error for a resource that does not exist, or belongs to another organisation: the two are answered alike.
+/// Returns the error for a resource that does not exist or belongs to another organisation. The answer does not tell the
+/// two apart.
 pub(super) fn not_found(kind: Kind) -> Error {
     let name = kind.resource_type().name;
     Error::NotFound(format!("There is no {name} with this id. Search for it with a filter, or create it."))
