@@ -191,12 +191,12 @@ pub(super) async fn page(
         let wanted = if filter.is_some() { PAGE } else { count - resources.len() };
         // One more item than wanted shows whether anything follows. If items lead to no resource, each query reads twice
         // as many as the one before.
-        let items = directory.table.query(walk.range(after.take()).limit(read.max(wanted + 1))).await?;
+        let query_page = directory.table.query(walk.range(after.take()).limit(read.max(wanted + 1))).await?;
         let mut references = Vec::new();
-        for item in &items.items {
+        for item in &query_page.items {
             references.extend(walk.resource(request.kind, item)?);
         }
-        read += items.items.len();
+        read += query_page.items.len();
         let stored = load(directory, request.kind, references).await?;
         let contiguous = walk.items == ItemType::Resources;
         for (position, stored) in keep_matching(directory, request, filter, stored, contiguous).await? {
@@ -206,7 +206,7 @@ pub(super) async fn page(
             resources.push(stored);
             last = Some(position);
         }
-        match items.next {
+        match query_page.next {
             None => break false,
             Some(next) if limit.is_some_and(|limit| read >= limit || is_late(directory)) => {
                 last = Some(sort_key(&next)?.to_owned());
