@@ -5,9 +5,10 @@ use tokio::time::{Duration, Instant};
 
 use super::{capacity::metered, keys::Keys, table::Table};
 use crate::{
-    ambient::{Clock, Entropy},
     auth::{Caller, Org},
+    clock::Clock,
     config::Tables,
+    entropy::Entropy,
 };
 
 /// The time that a request may take before the service answers 503. API Gateway gives up after 29 s.

@@ -13,7 +13,7 @@
 //! 3. `directory`: [`Store`] and [`Directory`]. `counts`, `resources`, `edges`: the items of one resource.
 //! 4. `changes`: writes that do not fit into one transaction.
 //! 5. `users`, `member_edit`, `groups`, `deletion`: requests on one resource.
-//! 6. `plan`, `list`, `bookmarks`, `pages`: requests on many.
+//! 6. `representation`: the JSON of one resource. `plan`, `list`, `bookmarks`, `pages`: requests on many.
 
 mod bookmarks;
 mod capacity;
@@ -32,6 +32,7 @@ mod member_edit;
 mod orgs;
 mod pages;
 mod plan;
+pub mod representation;
 mod resources;
 mod sdk_error;
 mod table;
@@ -47,7 +48,7 @@ pub use directory::{Directory, REQUEST_BUDGET, Store};
 pub use edges::{MEMBERS_SHOWN, Memberships};
 pub use items::Stored;
 pub use keys::Kind;
-pub use list::{ListRequest, Represent, SCAN_LIMIT};
+pub use list::{ListRequest, SCAN_LIMIT};
 pub use orgs::{KeyRecord, Organisation};
 pub use pages::{CursorPage, IndexPage, Query};
 pub use resources::Expected;

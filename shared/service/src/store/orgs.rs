@@ -21,7 +21,8 @@ use super::{
 };
 use crate::{
     Error,
-    auth::{ApiKey, Caller, KEY_ID_DIGITS, Org, Peppers, Scope},
+    auth::{ApiKey, Caller, KEY_ID_DIGITS, Org, Scope},
+    pepper::Peppers,
 };
 
 const ENABLED: &str = "enabled";

@@ -19,7 +19,7 @@ use super::{
     transaction::{Condition, Transaction},
     write::{Guard, not_found},
 };
-use crate::{Error, ambient::timestamp};
+use crate::{Error, clock::timestamp};
 
 /// The versions that `If-Match` accepts (RFC 7644 §3.14).
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,10 +15,7 @@ use super::{
     keys::{Key, PK, Partition, SK},
     sdk_error::{failed, malformed},
 };
-use crate::{
-    Error,
-    ambient::{Clock, Entropy},
-};
+use crate::{Error, clock::Clock, entropy::Entropy};
 
 /// The number of requests to DynamoDB that one request of a client has in flight at a time.
 pub(super) const CONCURRENCY: usize = 16;

@@ -8,7 +8,7 @@ use tokio::time::{Duration, timeout_at};
 
 use crate::{
     Error,
-    ambient::Clock,
+    clock::Clock,
     store::{
         directory::Directory,
         items::{Item, number, sort_key, string, text},
