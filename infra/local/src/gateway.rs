@@ -20,8 +20,9 @@ use service::{
     config::Tables,
     entropy::Entropy,
     http,
+    limits::REQUEST_BUDGET,
     pepper::{Pepper, Peppers, Secret},
-    store::{REQUEST_BUDGET, Store},
+    store::Store,
 };
 
 use tokio::time::Instant;

@@ -16,7 +16,7 @@ use std::{
 use clap::{Parser, Subcommand};
 use service::{
     auth::{Caller, Org, Scope},
-    store::REQUEST_BUDGET,
+    limits::REQUEST_BUDGET,
 };
 
 use output::{Format, Output};

@@ -13,8 +13,7 @@ use service::{
     config::Tables,
     entropy::Entropy,
     janitor::{self, Swept},
-    limits::ABANDONED_AFTER,
-    store::REQUEST_BUDGET,
+    limits::{ABANDONED_AFTER, REQUEST_BUDGET},
 };
 use tests::{NOW, ORG, Service, load::fill, observed};
 use tokio::time::{Duration, Instant, timeout};

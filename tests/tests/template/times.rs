@@ -1,7 +1,7 @@
 //! Who waits for whom, and how long: whoever is asked gives up before the one who asks.
 
 use saphyr::{LoadableYamlNode, Yaml};
-use service::store::REQUEST_BUDGET;
+use service::limits::REQUEST_BUDGET;
 use tokio::time::Duration;
 
 use super::{member, read};

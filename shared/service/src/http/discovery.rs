@@ -20,8 +20,8 @@ use super::{
 };
 use crate::{
     Error,
+    limits::CURSOR_SECONDS,
     limits::{DEFAULT_COUNT, GROUP_BODY, MAX_BULK_OPERATIONS, MAX_COUNT},
-    store::BOOKMARK_SECONDS,
 };
 
 pub(super) fn routes() -> Vec<Route> {
@@ -62,7 +62,7 @@ async fn service_provider_config(
     let limits = Limits {
         max_results: MAX_COUNT as u64,
         default_results: DEFAULT_COUNT as u64,
-        cursor_seconds: BOOKMARK_SECONDS,
+        cursor_seconds: CURSOR_SECONDS,
         bulk: Some(Bulk { max_operations: MAX_BULK_OPERATIONS as u64, max_payload_size: GROUP_BODY as u64 }),
     };
     Ok(answer(StatusCode::OK, &discovery::service_provider_config(&base, &limits)))

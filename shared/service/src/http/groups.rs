@@ -24,7 +24,8 @@ use super::{
 use crate::{
     App, Error,
     limits::GROUP_BODY,
-    store::{Kind, MEMBERS_SHOWN, Memberships},
+    limits::MEMBERS_SHOWN,
+    store::{Kind, Memberships},
 };
 
 const COLLECTION: &str = "/Groups";

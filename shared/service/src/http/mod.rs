@@ -34,7 +34,7 @@ use base_path::strip_base;
 use request::Deadline;
 use route::{panicked, plain_router};
 
-use crate::{App, Error, store::REQUEST_BUDGET, telemetry};
+use crate::{App, Error, limits::REQUEST_BUDGET, telemetry};
 
 /// Returns the routes of `/Users`, and the search over all resources.
 #[must_use]

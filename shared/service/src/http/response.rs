@@ -16,16 +16,13 @@ use serde_json::Value;
 
 use crate::{
     Error,
+    limits::ANSWER_BYTES,
     store::{Kind, Memberships, Stored, representation},
     telemetry,
 };
 
 /// The value of `Retry-After`, in seconds. Okta reads whole numbers only.
 const RETRY_SECONDS: &str = "2";
-
-/// The largest body of a response, in bytes of Lambda's envelope: Lambda's limit of 6 MB less 64 KB for headers and
-/// envelope.
-const ANSWER_BYTES: usize = 6 * 1024 * 1024 - 64 * 1024;
 
 /// Makes a response with a JSON body.
 pub(super) fn answer(status: StatusCode, body: &Value) -> Response {

@@ -14,10 +14,7 @@ use super::{
     keys::{Kind, kind_from_stored, stored_kind},
     table::put_request,
 };
-use crate::{Error, clock::unix_millis};
-
-/// The lifetime of a cursor, in seconds (`pagination.cursorTimeout` of ServiceProviderConfig).
-pub const BOOKMARK_SECONDS: u64 = 3_600;
+use crate::{Error, clock::unix_millis, limits::CURSOR_SECONDS};
 
 const QUERY: &str = "query";
 const KIND: &str = "kind";
@@ -74,7 +71,7 @@ pub(super) async fn resolve_cursor(
     };
     let id = Id::parse(cursor).ok_or_else(invalid)?;
     let age = unix_millis(directory.table.clock.now()).saturating_sub(id.made_at());
-    if age >= BOOKMARK_SECONDS * 1_000 {
+    if age >= CURSOR_SECONDS * 1_000 {
         let detail = "This cursor has expired. Start again without a cursor value.";
         return Err(Invalid::new(ScimType::ExpiredCursor, detail).into());
     }
@@ -107,7 +104,7 @@ pub(super) async fn read_bookmark(
     let Some(item) = directory.table.get(&key).await? else { return Ok(None) };
     // DynamoDB deletes expired items with a delay, so they may still be here.
     let left = number(&item, EXPIRES)? - unix_seconds(directory);
-    let is_young = left > 0 && left.unsigned_abs() > BOOKMARK_SECONDS / 2;
+    let is_young = left > 0 && left.unsigned_abs() > CURSOR_SECONDS / 2;
     Ok(if left > 0 { Some((from_item(&item)?, is_young)) } else { None })
 }
 
@@ -118,7 +115,7 @@ fn unix_seconds(directory: &Directory) -> i64 {
 fn to_item(directory: &Directory, query: &str, bookmark: Bookmark) -> Item {
     let count = |count: u64| AttributeValue::N(count.to_string());
     // The current second has begun, so that it does not count.
-    let expires = unix_seconds(directory).unsigned_abs() + BOOKMARK_SECONDS + 1;
+    let expires = unix_seconds(directory).unsigned_abs() + CURSOR_SECONDS + 1;
     let mut item = Item::from([
         (QUERY.to_owned(), string(query)),
         (KIND.to_owned(), string(stored_kind(bookmark.position.kind))),

@@ -1,7 +1,7 @@
 //! The store of all organisations, and the directory of one.
 
 use aws_sdk_dynamodb::Client;
-use tokio::time::{Duration, Instant};
+use tokio::time::Instant;
 
 use super::{capacity::metered, keys::Keys, table::Table};
 use crate::{
@@ -10,9 +10,6 @@ use crate::{
     config::Tables,
     entropy::Entropy,
 };
-
-/// The time that a request may take before the service answers 503. API Gateway gives up after 29 s.
-pub const REQUEST_BUDGET: Duration = Duration::from_secs(25);
 
 /// The two tables: resources, and organisations with their keys.
 #[derive(Clone)]

@@ -20,11 +20,7 @@ use super::{
     transaction::{Condition, Transaction},
     write::Guard,
 };
-use crate::Error;
-
-/// The largest number of members that an answer shows, of one group or of all groups on a page. More ids do not fit into
-/// the 6 MB of a Lambda answer.
-pub const MEMBERS_SHOWN: usize = 115_000;
+use crate::{Error, limits::MEMBERS_SHOWN};
 
 /// The memberships that are shown with a resource. They are stored apart from its document.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,12 +13,11 @@ use scim::{
     patch::Patch,
     resource::Document,
 };
-use tokio::time::Duration;
 
 use super::{
     changes::{read_after_pending, read_without_intent, write_members},
     directory::Directory,
-    edges::{Difference, Edge, MEMBERS_SHOWN, Memberships, edges, resolve, too_many_members, unknown_member},
+    edges::{Difference, Edge, Memberships, edges, resolve, too_many_members, unknown_member},
     items::Stored,
     keys::{Key, Kind},
     member_edit::{edit_members, named_members},
@@ -27,10 +26,10 @@ use super::{
     transaction::FailedCondition,
     write::{Guard, lost_race, not_found, taken},
 };
-use crate::Error;
-
-/// The time that a request which has written a group reserves to answer without reading the group again.
-const READ_BACK_RESERVE: Duration = Duration::from_secs(1);
+use crate::{
+    Error,
+    limits::{MEMBERS_SHOWN, READ_BACK_RESERVE},
+};
 
 impl Directory {
     /// Returns the group of that id and, if they are wanted, its members.

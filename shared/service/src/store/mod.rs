@@ -41,14 +41,13 @@ mod transaction;
 mod users;
 mod write;
 
-pub use bookmarks::BOOKMARK_SECONDS;
 pub(crate) use capacity::measured;
 pub use changes::Finished;
-pub use directory::{Directory, REQUEST_BUDGET, Store};
-pub use edges::{MEMBERS_SHOWN, Memberships};
+pub use directory::{Directory, Store};
+pub use edges::Memberships;
 pub use items::Stored;
 pub use keys::Kind;
-pub use list::{ListRequest, SCAN_LIMIT};
+pub use list::ListRequest;
 pub use orgs::{KeyRecord, Organisation};
 pub use pages::{CursorPage, IndexPage, Query};
 pub use resources::Expected;

@@ -13,7 +13,7 @@ use aws_sdk_dynamodb::{
 use tokio::time::Instant;
 
 use super::{
-    directory::{REQUEST_BUDGET, Store},
+    directory::Store,
     items::{Item, optional_text, sort_key, string, text},
     keys::{KEY_PREFIX, Key, Keys, ORG_PREFIX, PK, SETTINGS},
     sdk_error::failed,
@@ -22,6 +22,7 @@ use super::{
 use crate::{
     Error,
     auth::{ApiKey, Caller, KEY_ID_DIGITS, Org, Scope},
+    limits::REQUEST_BUDGET,
     pepper::Peppers,
 };
 

@@ -4,11 +4,12 @@ use std::{future::Future, str::FromStr};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use scim::id::Id;
-use tokio::time::{Duration, timeout_at};
+use tokio::time::timeout_at;
 
 use crate::{
     Error,
     clock::Clock,
+    limits::{ABANDONED_AFTER, COMMIT_RESERVE},
     store::{
         directory::Directory,
         items::{Item, number, sort_key, string, text},
@@ -16,11 +17,6 @@ use crate::{
         table::{Table, delete_request},
     },
 };
-
-/// The age from which a draft counts as abandoned: no request lives so long.
-const DRAFT_LIFETIME: Duration = Duration::from_mins(2);
-/// The time that a request with a committed change reserves for its answer, however much of the change is left to do.
-pub(super) const COMMIT_RESERVE: Duration = Duration::from_secs(2);
 
 /// The attribute with the step of a change.
 pub(super) const STEP: &str = "step";
@@ -111,7 +107,7 @@ impl Change {
 
     /// Returns whether the change is a draft that its request may still commit.
     pub(super) fn is_live_draft(&self, clock: &Clock) -> bool {
-        self.step == Step::Draft && u128::from(self.age(clock)) <= DRAFT_LIFETIME.as_millis()
+        self.step == Step::Draft && u128::from(self.age(clock)) <= ABANDONED_AFTER.as_millis()
     }
 }
 

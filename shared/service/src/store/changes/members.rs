@@ -5,9 +5,10 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use scim::id::Id;
 use tokio::time::Instant;
 
-use super::change::{COMMIT_RESERVE, Change, STEP, Step, finish_in_time, remove};
+use super::change::{Change, STEP, Step, finish_in_time, remove};
 use crate::{
     Error,
+    limits::COMMIT_RESERVE,
     store::{
         directory::Directory,
         edges::{Difference, Edge, IfSatisfied, edge_actions},

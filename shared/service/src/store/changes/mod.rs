@@ -31,7 +31,7 @@ use super::{
     table::{Backoff, KeyRange},
     transaction::Transaction,
 };
-use crate::Error;
+use crate::{Error, limits::OWN_WORK_RESERVE};
 pub(super) use change::live_draft;
 use change::{Change, Step};
 pub(super) use members::write_members;
@@ -39,10 +39,6 @@ use members::{abandon, clear_intent, finish_members};
 use tombstone::finish_deletion;
 pub(super) use tombstone::{finish_deletion_in_time, tombstone};
 
-/// The time that a request reserves for its own work if the unfinished changes of other requests take too long. It then
-/// answers with the memberships as they are: an example is an organisation that is adding hundreds of thousands of
-/// members to a group.
-const OWN_WORK_RESERVE: Duration = Duration::from_secs(10);
 /// The largest number of pending changes that a request reads, and then finishes, at a time.
 const PENDING_PAGE: usize = 20;
 

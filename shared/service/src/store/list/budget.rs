@@ -1,26 +1,13 @@
 //! The read budget of one page: a number of items and a time.
 
 use scim::{Invalid, ScimType};
-use tokio::time::{Duration, Instant};
+use tokio::time::Instant;
 
 use crate::{
     Error,
-    store::{
-        directory::{Directory, REQUEST_BUDGET},
-        index::INDEXED,
-        keys::Kind,
-    },
+    limits::{ANSWER_RESERVE, REQUEST_BUDGET, SCAN_LIMIT},
+    store::{directory::Directory, index::INDEXED, keys::Kind},
 };
-
-/// The largest number of resources that one page by index reads: resources to which a filter without an index is
-/// applied, matches of an index, and resources before a `startIndex` without a bookmark.
-pub const SCAN_LIMIT: usize = 100_000;
-
-/// The number of items after which a page by cursor ends early.
-pub(super) const MAX_ITEMS_PER_PAGE: usize = 10_000;
-
-/// The part of the request's time that is reserved for the answer. Reading ends when it begins.
-const ANSWER_RESERVE: Duration = Duration::from_secs(5);
 
 /// Returns whether the time for reading is over.
 pub(super) fn is_late(directory: &Directory) -> bool {

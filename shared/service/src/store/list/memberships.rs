@@ -6,17 +6,14 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use scim::{filter::Predicate, id::Id, members::Member};
 use serde_json::{Map, Value};
 
-use super::{
-    budget::{SCAN_LIMIT, too_many},
-    read::gather,
-    request::ListRequest,
-};
+use super::{budget::too_many, read::gather, request::ListRequest};
 use crate::{
     Error,
+    limits::{MEMBERS_SHOWN, SCAN_LIMIT},
     store::{
         changes::read_after_pending,
         directory::Directory,
-        edges::{Edge, MEMBERS_SHOWN, Memberships, reverse_edge, reverse_edges, too_many_members},
+        edges::{Edge, Memberships, reverse_edge, reverse_edges, too_many_members},
         items::{Item, Stored},
         keys::{self, Kind},
         plan::MembershipNeeds,

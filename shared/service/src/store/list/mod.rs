@@ -23,13 +23,15 @@ mod read;
 mod request;
 mod walk;
 
-pub use budget::SCAN_LIMIT;
 pub use request::ListRequest;
 pub(super) use request::{ListPart, Start};
 
 use super::{directory::Directory, plan::Access};
-use crate::Error;
-use budget::{MAX_ITEMS_PER_PAGE, too_many};
+use crate::{
+    Error,
+    limits::{MAX_ITEMS_PER_PAGE, SCAN_LIMIT},
+};
+use budget::too_many;
 use collect::{collect, slice};
 use walk::Walk;
 

@@ -3,13 +3,14 @@
 use scim::{filter::Predicate, id::Id};
 
 use super::{
-    budget::{SCAN_LIMIT, is_late, too_many},
+    budget::{is_late, too_many},
     memberships::{keep_matching, render_all},
     read::{entry_id, load},
     request::{ListPart, ListRequest, ResourceRef, Start},
 };
 use crate::{
     Error,
+    limits::SCAN_LIMIT,
     store::{
         changes::read_after_pending,
         directory::Directory,
