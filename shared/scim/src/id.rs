@@ -39,8 +39,8 @@ impl Id {
     /// When an id of version 7 was made, in milliseconds since 1970.
     #[must_use]
     pub fn made_at(&self) -> u64 {
-        let digits: String = self.0.chars().filter(|digit| *digit != '-').take(12).collect();
-        u64::from_str_radix(&digits, 16).unwrap_or_default()
+        let digits = self.0.chars().filter_map(|digit| digit.to_digit(16)).take(12);
+        digits.fold(0, |millis, digit| millis << 4 | u64::from(digit))
     }
 
     /// The id as text.

@@ -14,7 +14,7 @@ use crate::error::Invalid;
 use crate::id::Id;
 use crate::schema::{Attribute, COMMON, Mutability, ResourceType};
 use crate::validate;
-use crate::value::named;
+use crate::value::{json_text, named};
 
 /// What a client has written of a resource, in canonical form: names, order and types as in the schema table,
 /// nothing unassigned, attributes of an extension in an object under its URN.
@@ -78,7 +78,7 @@ impl Document {
     /// The text to store.
     #[must_use]
     pub fn to_stored(&self) -> String {
-        serde_json::to_string(&self.0).unwrap_or_default()
+        json_text(&self.0)
     }
 
     /// The attributes.
@@ -144,16 +144,15 @@ pub fn render(
     resource_type: &'static ResourceType,
     document: &Document,
     meta: &Meta<'_>,
-    extra: Option<(&'static str, Vec<Value>)>,
+    mut extra: Option<(&'static str, Vec<Value>)>,
 ) -> Map<String, Value> {
     let mut shown = Map::new();
     shown.insert("schemas".into(), json!(schemas_of(resource_type, document)));
     shown.insert("id".into(), meta.id.as_str().into());
-    let (extra_name, mut extra_values) = extra.unwrap_or_default();
     for attribute in COMMON.iter().chain(resource_type.schema.attributes) {
-        if attribute.name == extra_name {
-            if !extra_values.is_empty() || attribute.mutability != Mutability::ReadOnly {
-                shown.insert(extra_name.into(), std::mem::take(&mut extra_values).into());
+        if let Some((name, values)) = extra.take_if(|(name, _)| *name == attribute.name) {
+            if !values.is_empty() || attribute.mutability != Mutability::ReadOnly {
+                shown.insert(name.into(), values.into());
             }
         } else if let Some(value) = document.get(attribute.name) {
             shown.insert(attribute.name.into(), value.clone());

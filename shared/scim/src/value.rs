@@ -89,6 +89,15 @@ pub(crate) fn distinct_names(map: &Map<String, Value>) -> Result<(), Invalid> {
     }
 }
 
+/// The JSON text of an object.
+#[expect(
+    clippy::expect_used,
+    reason = "an object of JSON values has a JSON text: its keys are text, its numbers finite"
+)]
+pub(crate) fn json_text(object: &Map<String, Value>) -> String {
+    serde_json::to_string(object).expect("a JSON object has a JSON text")
+}
+
 /// Enough of a name the client made up to find it again.
 pub(crate) fn excerpt(name: &str) -> &str {
     match name.char_indices().nth(100) {

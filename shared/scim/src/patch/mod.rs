@@ -342,7 +342,7 @@ fn assignment(
 ) -> Result<Option<Edit>, Invalid> {
     let (attribute, label) = (located.attribute, located.label());
     if let Some(sub) = sub {
-        let part = read(sub, label.sub(sub.name), value)?.unwrap_or_default();
+        let part = read(sub, label.sub(sub.name), value)?.unwrap_or(Value::Null);
         return Ok(Some(merged(attribute, Map::from_iter([(sub.name.to_owned(), part)]))));
     }
     if filtered {
@@ -359,7 +359,7 @@ fn assignment(
         return Ok(match read(attribute, label, &values::as_list(value))? {
             Some(Value::Array(elements)) if add => Some(Edit::Append(elements)),
             None if add => None,
-            list => Some(Edit::Assign(list.unwrap_or_default())),
+            list => Some(Edit::Assign(list.unwrap_or(Value::Null))),
         });
     }
     if attribute.kind == Type::Complex
@@ -375,7 +375,7 @@ fn assignment(
         }
         // What a custom attribute holds is not known beforehand: a list given to it is added to a list.
         Some(Value::Array(elements)) if add => Edit::Append(elements),
-        value => Edit::Assign(value.unwrap_or_default()),
+        value => Edit::Assign(value.unwrap_or(Value::Null)),
     }))
 }
 

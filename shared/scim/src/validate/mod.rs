@@ -19,8 +19,8 @@ use crate::schema::{
 };
 use crate::syntax::is_attribute_name;
 use crate::value::{
-    Label, control_in, distinct_names, excerpt, is_base64, is_blank, is_unassigned, keep_distinct, mismatch,
-    named, parse_date_time,
+    Label, control_in, distinct_names, excerpt, is_base64, is_blank, is_unassigned, json_text, keep_distinct,
+    mismatch, named, parse_date_time,
 };
 
 /// Most values of a multi-valued attribute.
@@ -180,7 +180,7 @@ pub(crate) fn parts(
     for sub in attribute.sub_attributes.iter().filter(|sub| is_held(sub)) {
         if let Some(value) = named(map, sub.name) {
             let value = read(sub, label.sub(sub.name), value)?;
-            parts.insert(sub.name.to_owned(), value.unwrap_or_default());
+            parts.insert(sub.name.to_owned(), value.unwrap_or(Value::Null));
         }
     }
     Ok(parts)
@@ -212,11 +212,7 @@ pub(crate) fn check(
     for key in KEYS.iter().filter(|key| key.schema.is_none_or(|urn| urn == resource_type.schema.id)) {
         key.check(document)?;
     }
-    if serde_json::to_string(document).is_ok_and(|text| text.len() <= MAX_DOCUMENT) {
-        Ok(())
-    } else {
-        Err(too_large())
-    }
+    if json_text(document).len() > MAX_DOCUMENT { Err(too_large()) } else { Ok(()) }
 }
 
 pub(crate) fn too_large() -> Invalid {
