@@ -26,4 +26,4 @@ pub mod validate;
 mod value;
 
 pub use error::{Invalid, ScimType};
-pub use schema::ResourceType;
+pub use schema::{ResourceKind, ResourceType};

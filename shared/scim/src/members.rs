@@ -14,44 +14,9 @@ use serde_json::{Map, Value};
 use crate::error::Invalid;
 use crate::filter::{Operand, Predicate};
 use crate::fold::Folds;
-use crate::schema::{GROUP_TYPE, MEMBERS, USER_TYPE};
+use crate::schema::{MEMBERS, ResourceKind};
 use crate::syntax::Operator;
 use crate::value::{distinct_names, is_unassigned, mismatch, named};
-
-/// What a member is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MemberType {
-    /// A user.
-    User,
-    /// Another group.
-    Group,
-}
-
-impl MemberType {
-    /// The word on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::User => "User",
-            Self::Group => "Group",
-        }
-    }
-
-    fn parse(text: &str) -> Result<Self, Invalid> {
-        [Self::User, Self::Group]
-            .into_iter()
-            .find(|kind| kind.as_str().eq_ignore_ascii_case(text))
-            .ok_or_else(|| Invalid::value("Attribute 'members.type' must be \"User\" or \"Group\""))
-    }
-
-    /// What a member is by the URI of it: the last part but one says so.
-    fn of_reference(reference: &str) -> Option<Self> {
-        let collection = reference.rsplit('/').nth(1)?;
-        [(Self::User, &USER_TYPE), (Self::Group, &GROUP_TYPE)].into_iter().find_map(
-            |(kind, resource_type)| (resource_type.endpoint.strip_prefix('/')? == collection).then_some(kind),
-        )
-    }
-}
 
 /// A member as a client names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +24,7 @@ pub struct Member {
     /// The id, as sent: any text. Whether such a resource exists, the store decides.
     pub value: String,
     /// What the client says it is.
-    pub kind: Option<MemberType>,
+    pub member_type: Option<ResourceKind>,
 }
 
 /// One PATCH operation on `members`.
@@ -124,13 +89,29 @@ fn member(value: &Value) -> Result<Member, Invalid> {
         Some(Value::String(text)) => Ok(text.as_str()),
         Some(other) => Err(mismatch(&format!("Attribute 'members.{name}'"), "a string", other)),
     };
-    let (value, kind, reference) = (text("value")?, text("type")?, text("$ref")?);
+    let (value, type_text, reference) = (text("value")?, text("type")?, text("$ref")?);
     if value.is_empty() {
         return Err(Invalid::value("Attribute 'members.value' is required: the id of a User or Group"));
     }
-    let kind =
-        if kind.is_empty() { MemberType::of_reference(reference) } else { Some(MemberType::parse(kind)?) };
-    Ok(Member { value: value.to_owned(), kind })
+    let member_type =
+        if type_text.is_empty() { type_of_reference(reference) } else { Some(member_type(type_text)?) };
+    Ok(Member { value: value.to_owned(), member_type })
+}
+
+/// Reads the `type` of a member, in any case.
+fn member_type(text: &str) -> Result<ResourceKind, Invalid> {
+    ResourceKind::ALL
+        .into_iter()
+        .find(|kind| kind.as_str().eq_ignore_ascii_case(text))
+        .ok_or_else(|| Invalid::value("Attribute 'members.type' must be \"User\" or \"Group\""))
+}
+
+/// What a member is by the URI of it: the last part but one says so.
+fn type_of_reference(reference: &str) -> Option<ResourceKind> {
+    let collection = reference.rsplit('/').nth(1)?;
+    ResourceKind::ALL
+        .into_iter()
+        .find(|kind| kind.resource_type().endpoint.strip_prefix('/') == Some(collection))
 }
 
 /// What a PATCH path `members[filter]` removes.
@@ -249,8 +230,8 @@ impl Member {
     fn as_map(&self) -> Map<String, Value> {
         let mut map = Map::new();
         map.insert("value".into(), self.value.as_str().into());
-        if let Some(kind) = self.kind {
-            map.insert("type".into(), kind.as_str().into());
+        if let Some(member_type) = self.member_type {
+            map.insert("type".into(), member_type.as_str().into());
         }
         map
     }
@@ -263,10 +244,11 @@ mod tests {
 
     use super::*;
     use crate::path::Target;
+    use crate::schema::GROUP_TYPE;
     use crate::syntax::Path;
 
     fn user(value: &str) -> Member {
-        Member { value: value.into(), kind: None }
+        Member { value: value.into(), member_type: None }
     }
 
     fn predicate(path: &str) -> Predicate {
@@ -278,9 +260,9 @@ mod tests {
 
     #[test]
     fn members_are_removed_by_what_they_are() {
-        let of = |value: &str, kind| Member { value: value.into(), kind };
+        let of = |value: &str, member_type| Member { value: value.into(), member_type };
         let members =
-            [of("a", Some(MemberType::User)), of("b", Some(MemberType::Group)), of("c", None), user("d")];
+            [of("a", Some(ResourceKind::User)), of("b", Some(ResourceKind::Group)), of("c", None), user("d")];
         for (path, removed) in [
             (r#"members[type eq "Group"]"#, vec!["b"]),
             (r#"members[type eq "user" or value eq "d"]"#, vec!["a", "d"]),
@@ -304,14 +286,14 @@ mod tests {
             {"value": "e", "$ref": "https://x.example/Elsewhere/e"},
             {"value": "a", "type": "Group"},
         ]});
-        let of = |value: &str, kind| Member { value: value.into(), kind };
+        let of = |value: &str, member_type| Member { value: value.into(), member_type };
         assert_eq!(
             from_body(&body).unwrap(),
             [
                 of("a", None),
-                of("b", Some(MemberType::User)),
-                of("c", Some(MemberType::Group)),
-                of("d", Some(MemberType::User)),
+                of("b", Some(ResourceKind::User)),
+                of("c", Some(ResourceKind::Group)),
+                of("d", Some(ResourceKind::User)),
                 of("e", None),
             ]
         );
@@ -444,8 +426,8 @@ mod tests {
     prop_compose! {
         /// What a member is follows from its id, as it does in the store.
         fn some_members()(ids in proptest::collection::vec(0..6usize, 0..5)) -> Vec<Member> {
-            let kind = |id| Some(if id % 2 == 0 { MemberType::User } else { MemberType::Group });
-            ids.into_iter().map(|id| Member { value: ["a", "b", "c", "d", "e", "f"][id].into(), kind: kind(id) }).collect()
+            let kind = |id| Some(if id % 2 == 0 { ResourceKind::User } else { ResourceKind::Group });
+            ids.into_iter().map(|id| Member { value: ["a", "b", "c", "d", "e", "f"][id].into(), member_type: kind(id) }).collect()
         }
     }
 

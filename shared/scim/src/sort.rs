@@ -11,7 +11,7 @@ use crate::error::Invalid;
 use crate::fold::fold;
 use crate::path::Target;
 use crate::place::Located;
-use crate::schema::{Attribute, ResourceType, Returned, Type};
+use crate::schema::{Attribute, GROUPS, MEMBERS, ResourceType, Returned, Type};
 use crate::syntax::Path;
 
 /// How resources are to be ordered.
@@ -67,7 +67,7 @@ impl Sort {
         let sorted = sub.unwrap_or(place.attribute);
         let hidden = [place.attribute, sorted].iter().any(|attribute| attribute.returned == Returned::Never);
         // Kept beside the documents, and of no order that a client could mean.
-        let membership = place.extension.is_none() && matches!(place.name.as_str(), "groups" | "members");
+        let membership = place.extension.is_none() && matches!(place.name.as_str(), GROUPS | MEMBERS);
         let has_order = match sorted.kind {
             Type::String | Type::Reference | Type::Boolean | Type::DateTime => true,
             // Numbers have no key whose order as text is theirs. No schema has an attribute that is a number.

@@ -558,7 +558,7 @@ fn a_list_given_to_a_custom_attribute_is_added_to_a_list() {
 #[test]
 fn members_are_operations_of_their_own() {
     let parse = |operations: Value| Patch::parse(&GROUP_TYPE, &json!({ "Operations": operations }));
-    let member = |id: &str| crate::members::Member { value: id.into(), kind: None };
+    let member = |id: &str| crate::members::Member { value: id.into(), member_type: None };
     let patch = parse(json!([
         {"op": "remove", "path": "members[value eq \"a\"]"},
         {"op": "Add", "path": "MEMBERS", "value": [{"value": "b", "display": null, "$ref": null}]},

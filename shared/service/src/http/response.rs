@@ -129,8 +129,8 @@ fn group_of_user(base: &str, id: &str) -> Value {
 }
 
 fn member_of_group(base: &str, member: &Member) -> Value {
-    let kind = match member.kind {
-        Some(scim::members::MemberType::Group) => Kind::Group,
+    let kind = match member.member_type {
+        Some(scim::ResourceKind::Group) => Kind::Group,
         _ => Kind::User,
     };
     json!({

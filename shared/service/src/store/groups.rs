@@ -12,9 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use scim::{
-    Invalid, ScimType,
+    Invalid, ResourceKind, ScimType,
     id::Id,
-    members::{self, Member, MemberEdit, MemberOperation, MemberType},
+    members::{self, Member, MemberEdit, MemberOperation},
     resource::Document,
 };
 
@@ -68,17 +68,17 @@ pub(super) enum Edges {
 }
 
 impl Kind {
-    fn member_type(self) -> MemberType {
+    fn member_type(self) -> ResourceKind {
         match self {
-            Self::User => MemberType::User,
-            Self::Group => MemberType::Group,
+            Self::User => ResourceKind::User,
+            Self::Group => ResourceKind::Group,
         }
     }
 
-    fn of_member(kind: MemberType) -> Self {
+    fn of_member(kind: ResourceKind) -> Self {
         match kind {
-            MemberType::User => Self::User,
-            MemberType::Group => Self::Group,
+            ResourceKind::User => Self::User,
+            ResourceKind::Group => Self::Group,
         }
     }
 }
@@ -93,7 +93,7 @@ impl Edge {
     }
 
     pub(super) fn to_member(&self) -> Member {
-        Member { value: self.member.to_string(), kind: Some(self.kind.member_type()) }
+        Member { value: self.member.to_string(), member_type: Some(self.kind.member_type()) }
     }
 }
 
@@ -480,7 +480,7 @@ fn parse_members(members: &[Member]) -> Result<Vec<(Id, Option<Kind>)>, Error> {
     members
         .iter()
         .map(|member| match Id::parse(&member.value) {
-            Some(id) => Ok((id, member.kind.map(Kind::of_member))),
+            Some(id) => Ok((id, member.member_type.map(Kind::of_member))),
             // What is no id may be anything, a person's e-mail address too: it is not echoed.
             None => Err(unknown_member("(not an id this service gave)")),
         })
