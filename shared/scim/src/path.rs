@@ -46,7 +46,7 @@ impl Path {
         let attribute = located.attribute;
         let filter = match &self.filter {
             None => None,
-            Some(_) if !attribute.multi_valued || attribute.kind != Type::Complex => {
+            Some(_) if !attribute.multi_valued || attribute.data_type != Type::Complex => {
                 return Err(Invalid::path(format!(
                     "'{}' is not a list of complex values: write the path without brackets.",
                     self.name

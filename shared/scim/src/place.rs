@@ -94,7 +94,7 @@ impl Located {
     }
 
     fn get<'a>(&self, map: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
-        if self.attribute.kind == Type::Any {
+        if self.attribute.data_type == Type::Any {
             map.iter().find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value)
         } else {
             map.get(key)

@@ -73,7 +73,7 @@ pub struct Attribute {
     /// What it is for.
     pub description: &'static str,
     /// Its data type.
-    pub kind: Type,
+    pub data_type: Type,
     /// Whether it holds a list.
     pub multi_valued: bool,
     /// Whether a resource without it is refused.
@@ -95,11 +95,11 @@ pub struct Attribute {
 }
 
 impl Attribute {
-    const fn new(name: &'static str, kind: Type, description: &'static str) -> Self {
+    const fn new(name: &'static str, data_type: Type, description: &'static str) -> Self {
         Self {
             name,
             description,
-            kind,
+            data_type,
             multi_valued: false,
             required: false,
             case_exact: false,

@@ -68,7 +68,7 @@ impl Sort {
         let hidden = [place.attribute, sorted].iter().any(|attribute| attribute.returned == Returned::Never);
         // Kept beside the documents, and of no order that a client could mean.
         let membership = place.extension.is_none() && matches!(place.name.as_str(), GROUPS | MEMBERS);
-        let has_order = match sorted.kind {
+        let has_order = match sorted.data_type {
             Type::String | Type::Reference | Type::Boolean | Type::DateTime => true,
             // Numbers have no key whose order as text is theirs. No schema has an attribute that is a number.
             Type::Integer | Type::Decimal | Type::Complex | Type::Binary | Type::Any => false,
@@ -97,7 +97,7 @@ impl Sort {
     pub fn key(&self, document: &Map<String, Value>) -> String {
         let attribute = self.sub.unwrap_or(self.place.attribute);
         let text = self.value(document).and_then(|value| match value {
-            Value::String(text) if attribute.case_exact || attribute.kind == Type::DateTime => {
+            Value::String(text) if attribute.case_exact || attribute.data_type == Type::DateTime => {
                 Some(Cow::Borrowed(text.as_str()))
             }
             Value::String(text) => Some(Cow::Owned(fold(start(text, MAX_FOLDED)))),
@@ -204,7 +204,7 @@ mod tests {
     fn no_schema_has_a_number_to_sort_by() {
         let attributes = SCHEMAS.iter().flat_map(|schema| schema.attributes).chain(&COMMON);
         for attribute in attributes.flat_map(|attribute| attribute.sub_attributes.iter().chain([attribute])) {
-            let is_number = matches!(attribute.kind, Type::Integer | Type::Decimal);
+            let is_number = matches!(attribute.data_type, Type::Integer | Type::Decimal);
             assert!(!is_number, "'{}' is a number: give numbers a sort key", attribute.name);
         }
     }

@@ -33,7 +33,7 @@ pub(crate) fn rewritten<'v>(attribute: &Attribute, value: &'v Value) -> Cow<'v, 
 /// `tests/fixtures/entra/disable-with-text-boolean.json`, `tests/fixtures/entra/create-user-with-text-boolean.json`,
 /// `tests/fixtures/other/keycloak-text-boolean-without-path.json`
 fn boolean_as_text(attribute: &Attribute, value: &Value) -> Option<Value> {
-    match (attribute.kind, value) {
+    match (attribute.data_type, value) {
         (Type::Boolean, Value::String(text)) => boolean_text(text).map(Value::Bool),
         _ => None,
     }
@@ -41,7 +41,7 @@ fn boolean_as_text(attribute: &Attribute, value: &Value) -> Option<Value> {
 
 /// Whether it names another resource by its id: `manager`.
 pub(super) fn is_reference(attribute: &Attribute) -> bool {
-    attribute.kind == Type::Complex && !attribute.multi_valued && attribute.sub("value").is_some()
+    attribute.data_type == Type::Complex && !attribute.multi_valued && attribute.sub("value").is_some()
 }
 
 /// A manager may come as the bare id: `"manager": "<id>"`.

@@ -126,7 +126,7 @@ impl Filter {
             }
             Self::ValuePath { name, filter } => {
                 let (place, sub) = scope.locate(name)?;
-                if sub.is_some() || place.attribute.kind != Type::Complex {
+                if sub.is_some() || place.attribute.data_type != Type::Complex {
                     return Err(Invalid::filter(format!(
                         "'{name}' {} has no sub-attributes to put between brackets: write a comparison instead.",
                         at(name.position)
@@ -188,7 +188,7 @@ fn operand(
     position: usize,
 ) -> Result<Operand, Invalid> {
     let wrong = |what: &str| Err(Invalid::filter(format!("'{name}' {what} ({}).", at(position))));
-    let operand = match (attribute.kind, literal) {
+    let operand = match (attribute.data_type, literal) {
         (Type::Complex, _) => None,
         (_, Literal::Null) => Some(Operand::Null),
         (Type::Any | Type::String | Type::Reference | Type::Binary, Literal::String(text)) => {
@@ -203,7 +203,7 @@ fn operand(
         _ => None,
     };
     let Some(operand) = operand else {
-        return wrong(match attribute.kind {
+        return wrong(match attribute.data_type {
             Type::Complex => "is complex: name one of its sub-attributes, or use pr",
             Type::Boolean => "is a boolean: compare it with true or false",
             Type::Integer | Type::Decimal => "is a number: compare it with a number, without quotes",
@@ -216,10 +216,10 @@ fn operand(
     let applies = match operator {
         Operator::Eq | Operator::Ne => true,
         Operator::Co | Operator::Sw | Operator::Ew => {
-            matches!(operand, Operand::Text(_)) && attribute.kind != Type::Binary
+            matches!(operand, Operand::Text(_)) && attribute.data_type != Type::Binary
         }
         Operator::Gt | Operator::Lt | Operator::Ge | Operator::Le => {
-            !matches!(operand, Operand::Boolean(_) | Operand::Null) && attribute.kind != Type::Binary
+            !matches!(operand, Operand::Boolean(_) | Operand::Null) && attribute.data_type != Type::Binary
         }
     };
     if applies {

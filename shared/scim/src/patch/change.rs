@@ -188,7 +188,7 @@ impl Change {
     fn append(&self, elements: &mut Vec<Value>, new: &Value) -> usize {
         let is_same = |element: &Value| {
             let both = |name: &str| element[name] == new[name];
-            let is_complex = self.located.attribute.kind == Type::Complex;
+            let is_complex = self.located.attribute.data_type == Type::Complex;
             element == new || is_complex && !new["value"].is_null() && both("value") && both("type")
         };
         let Some(index) = elements.iter().position(is_same) else {

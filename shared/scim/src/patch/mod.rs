@@ -321,7 +321,7 @@ fn removal(
             )));
         }
         None => match dialect::values_to_remove(value) {
-            Some(value) if attribute.multi_valued || attribute.kind == Type::Any && value.is_array() => {
+            Some(value) if attribute.multi_valued || attribute.data_type == Type::Any && value.is_array() => {
                 match read(attribute, located.label(), &values::as_list(value))? {
                     Some(Value::Array(values)) => Edit::Without(values),
                     _ => return Ok(None),
@@ -362,7 +362,7 @@ fn assignment(
             list => Some(Edit::Assign(list.unwrap_or(Value::Null))),
         });
     }
-    if attribute.kind == Type::Complex
+    if attribute.data_type == Type::Complex
         && let Value::Object(object) = &*values::rewritten(attribute, value)
     {
         let mut parts = parts(attribute, label, object)?;

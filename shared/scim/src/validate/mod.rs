@@ -113,7 +113,8 @@ pub(crate) fn read(
     if is_unassigned(value) {
         return Ok(None);
     }
-    if let (true, Value::Array(values)) = (attribute.multi_valued || attribute.kind == Type::Any, value) {
+    if let (true, Value::Array(values)) = (attribute.multi_valued || attribute.data_type == Type::Any, value)
+    {
         at_most(limit(attribute), label, values.len())?;
     }
     if !attribute.multi_valued {
@@ -140,7 +141,7 @@ pub(crate) fn read_one(
         return Ok(None);
     }
     let value = &*values::rewritten(attribute, value);
-    let expected = match (attribute.kind, value) {
+    let expected = match (attribute.data_type, value) {
         (Type::Complex, Value::Object(object)) => {
             let mut object = parts(attribute, label, object)?;
             object.retain(|_, part| !part.is_null());
