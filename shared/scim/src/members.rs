@@ -128,8 +128,8 @@ pub(crate) fn removal(filter: Predicate) -> MemberOperation {
 fn collect_ids(filter: &Predicate, ids: &mut Vec<String>) -> bool {
     match filter {
         Predicate::Or(alternatives) => alternatives.iter().all(|filter| collect_ids(filter, ids)),
-        Predicate::Compare { place, sub: None, operator: Operator::Eq, operand: Operand::Text(id) }
-            if place.name == "value" =>
+        Predicate::Compare { attribute, sub: None, operator: Operator::Eq, operand: Operand::Text(id) }
+            if attribute.name == "value" =>
         {
             ids.push(id.clone());
             true

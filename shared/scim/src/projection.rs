@@ -10,8 +10,8 @@
 use serde_json::{Map, Value};
 
 use crate::error::Invalid;
+use crate::lookup::{AttributeRef, extension_key};
 use crate::path::Target;
-use crate::place::{Located, extension_key};
 use crate::schema::{Attribute, ResourceType, Returned};
 use crate::syntax::{Name, Path};
 
@@ -77,8 +77,8 @@ impl Projection {
 
     /// Whether anything of a core or common attribute would be shown: if not, it need not be read.
     #[must_use]
-    pub fn wants(&self, attribute: &str) -> bool {
-        self.located(None, attribute).is_some_and(|located| self.shows_any(&located))
+    pub fn wants(&self, name: &str) -> bool {
+        self.attribute(None, name).is_some_and(|attribute| self.shows_any(&attribute))
     }
 
     /// The document with what is to be shown.
@@ -98,34 +98,35 @@ impl Projection {
 
     /// One member of the document or of an extension's object, or what is left of it.
     fn member(&self, extension: Option<&str>, key: String, value: Value) -> Option<(String, Value)> {
-        let located = self.located(extension, &key)?;
-        if !self.shows_any(&located) {
+        let attribute = self.attribute(extension, &key)?;
+        if !self.shows_any(&attribute) {
             return None;
         }
-        if located.attribute.sub_attributes.is_empty() {
+        if attribute.definition.sub_attributes.is_empty() {
             return Some((key, value));
         }
-        let named = self.named(&located);
+        let named = self.named(&attribute);
         let value = match value {
             Value::Array(elements) if elements.is_empty() => Value::Array(elements),
             Value::Array(elements) => {
-                let parts = elements.into_iter().filter_map(|element| self.parts(&located, &named, element));
+                let parts =
+                    elements.into_iter().filter_map(|element| self.parts(&attribute, &named, element));
                 let parts: Vec<_> = parts.collect();
                 if parts.is_empty() {
                     return None;
                 }
                 Value::Array(parts)
             }
-            value => self.parts(&located, &named, value)?,
+            value => self.parts(&attribute, &named, value)?,
         };
         Some((key, value))
     }
 
     /// What is shown of one complex value.
-    fn parts(&self, located: &Located, named: &Named, value: Value) -> Option<Value> {
+    fn parts(&self, attribute: &AttributeRef, named: &Named, value: Value) -> Option<Value> {
         let Value::Object(members) = value else { return None };
         let shown = members.into_iter().filter(|(name, _)| {
-            located.attribute.sub(name).is_some_and(|sub| {
+            attribute.definition.sub(name).is_some_and(|sub| {
                 let named = match named {
                     Named::Not => false,
                     Named::Parts(parts) => parts.contains(&sub),
@@ -139,20 +140,20 @@ impl Projection {
     }
 
     /// A key of a document, looked up as any name is.
-    fn located(&self, extension: Option<&str>, key: &str) -> Option<Located> {
+    fn attribute(&self, extension: Option<&str>, key: &str) -> Option<AttributeRef> {
         let urn = extension.unwrap_or(self.resource_type.schema.id).to_owned();
         let name = Name { urn: Some(urn), attribute: key.to_owned(), sub: None, position: 0 };
-        name.locate(self.resource_type).map(|(located, _)| located)
+        name.lookup(self.resource_type).map(|(attribute, _)| attribute)
     }
 
-    fn shows_any(&self, located: &Located) -> bool {
-        let named = match (self.named(located), &self.asked) {
+    fn shows_any(&self, attribute: &AttributeRef) -> bool {
+        let named = match (self.named(attribute), &self.asked) {
             (Named::Not, _) => false,
             (Named::Whole, _) => true,
             // To exclude a part is not to exclude the whole.
             (Named::Parts(_), asked) => matches!(asked, Asked::Only(_)),
         };
-        self.shows(located.attribute, named)
+        self.shows(attribute.definition, named)
     }
 
     fn shows(&self, attribute: &Attribute, named: bool) -> bool {
@@ -165,17 +166,17 @@ impl Projection {
         }
     }
 
-    fn named(&self, located: &Located) -> Named {
+    fn named(&self, attribute: &AttributeRef) -> Named {
         let (Asked::Only(targets) | Asked::AllBut(targets)) = &self.asked else { return Named::Not };
         let mut parts = Vec::new();
         for target in targets {
             match target {
-                Target::Extension(urn) if same(located.extension.as_deref(), Some(urn)) => {
+                Target::Extension(urn) if same(attribute.extension.as_deref(), Some(urn)) => {
                     return Named::Whole;
                 }
-                Target::Attribute { located: asked, sub, .. }
-                    if same(located.extension.as_deref(), asked.extension.as_deref())
-                        && located.name.eq_ignore_ascii_case(&asked.name) =>
+                Target::Attribute { attribute: named, sub, .. }
+                    if same(attribute.extension.as_deref(), named.extension.as_deref())
+                        && attribute.name.eq_ignore_ascii_case(&named.name) =>
                 {
                     match sub {
                         None => return Named::Whole,

@@ -6,7 +6,7 @@ use crate::dialect::patch::is_hollow;
 use crate::error::Invalid;
 use crate::filter::Predicate;
 use crate::fold::Folds;
-use crate::place::Located;
+use crate::lookup::AttributeRef;
 use crate::schema::Type;
 use crate::validate::{MAX_DOCUMENT, at_most, limit, too_large};
 use crate::value::{is_unassigned, keep_distinct};
@@ -16,7 +16,7 @@ use crate::value::{is_unassigned, keep_distinct};
 pub(super) struct Change {
     /// Which operation asked for it.
     pub(super) operation: usize,
-    pub(super) located: Located,
+    pub(super) attribute: AttributeRef,
     /// Which elements of it are meant; all, where there is none.
     pub(super) filter: Option<Predicate>,
     /// The element to create where none is meant: what is known of it before it gets its value. `None` where the filter
@@ -44,7 +44,7 @@ pub(super) enum Edit {
 
 impl Change {
     pub(super) fn apply(&self, document: &mut Map<String, Value>, folds: &mut Folds) -> Result<(), Invalid> {
-        let Some(urn) = &self.located.extension else { return self.apply_in(document, folds) };
+        let Some(urn) = &self.attribute.extension else { return self.apply_in(document, folds) };
         let (key, extension) = take(document, urn);
         let mut extension = into_object(extension);
         let applied = self.apply_in(&mut extension, folds);
@@ -53,22 +53,22 @@ impl Change {
     }
 
     fn apply_in(&self, holder: &mut Map<String, Value>, folds: &mut Folds) -> Result<(), Invalid> {
-        let (key, mut value) = take(holder, &self.located.name);
+        let (key, mut value) = take(holder, &self.attribute.name);
         self.edit(&mut value, folds)?;
         put(holder, key, value);
         Ok(())
     }
 
     fn edit(&self, value: &mut Value, folds: &mut Folds) -> Result<(), Invalid> {
-        let attribute = self.located.attribute;
+        let definition = self.attribute.definition;
         match &self.edit {
             Edit::Assign(new) => value.clone_from(new),
-            Edit::Merge(parts) if !attribute.multi_valued => {
+            Edit::Merge(parts) if !definition.multi_valued => {
                 let mut object = into_object(value.take());
                 merge(&mut object, parts);
                 *value = object.into();
             }
-            // A custom attribute that holds one value.
+            // A custom definition that holds one value.
             Edit::Without(gone) if !value.is_array() => {
                 if gone.contains(value) {
                     *value = Value::Null;
@@ -81,15 +81,15 @@ impl Change {
                     single => vec![single],
                 };
                 self.edit_elements(&mut elements, folds)?;
-                if attribute.multi_valued {
+                if definition.multi_valued {
                     keep_distinct(&mut elements);
                 }
-                at_most(limit(attribute), self.located.label(), elements.len())?;
+                at_most(limit(definition), self.attribute.label(), elements.len())?;
                 *value = elements.into();
             }
         }
         match value {
-            Value::Array(elements) if attribute.multi_valued => fits(elements.iter().map(length).sum()),
+            Value::Array(elements) if definition.multi_valued => fits(elements.iter().map(length).sum()),
             _ => Ok(()),
         }
     }
@@ -133,7 +133,7 @@ impl Change {
     /// The element that a filter asks for where it selects none.
     fn create(&self, parts: &Map<String, Value>, folds: &mut Folds) -> Result<Value, Invalid> {
         let no_target = |reason: &str| {
-            let label = self.located.label();
+            let label = self.attribute.label();
             Invalid::no_target(format!(
                 "{label} has no value that the filter in the path selects, and {reason}"
             ))
@@ -164,7 +164,7 @@ impl Change {
 
     /// Takes out what the values to remove name: by their `value` (and `type`, if given), or else entirely.
     fn take_out(&self, gone: &[Value], elements: &mut Vec<Value>, folds: &mut Folds) {
-        let exact = self.located.attribute.sub("value").is_none_or(|sub| sub.case_exact);
+        let exact = self.attribute.definition.sub("value").is_none_or(|sub| sub.case_exact);
         let mut key = |value: &Value| {
             let text = value["value"].as_str()?;
             Some(if exact { text.to_owned() } else { folds.fold(text).into_owned() })
@@ -188,7 +188,7 @@ impl Change {
     fn append(&self, elements: &mut Vec<Value>, new: &Value) -> usize {
         let is_same = |element: &Value| {
             let both = |name: &str| element[name] == new[name];
-            let is_complex = self.located.attribute.data_type == Type::Complex;
+            let is_complex = self.attribute.definition.data_type == Type::Complex;
             element == new || is_complex && !new["value"].is_null() && both("value") && both("type")
         };
         let Some(index) = elements.iter().position(is_same) else {
@@ -205,7 +205,7 @@ impl Change {
 
     /// Who writes `"primary": true` takes it from the element that had it (RFC 7644 §3.5.2).
     fn keep_one_primary(&self, elements: &mut [Value], written: &[usize]) {
-        let has_primary = self.located.attribute.sub("primary").is_some();
+        let has_primary = self.attribute.definition.sub("primary").is_some();
         if has_primary && written.iter().any(|index| elements[*index]["primary"] == true) {
             for (index, element) in elements.iter_mut().enumerate() {
                 if element["primary"] == true && !written.contains(&index) {

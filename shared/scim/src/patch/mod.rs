@@ -15,10 +15,10 @@ use crate::dialect::{patch as dialect, values};
 use crate::error::Invalid;
 use crate::filter::Predicate;
 use crate::fold::Folds;
+use crate::lookup::AttributeRef;
 use crate::members::{self, MemberOperation};
 use crate::message::{Op, PATCH_OP_URN};
 use crate::path::Target;
-use crate::place::Located;
 use crate::resource::Document;
 use crate::schema::{Attribute, CUSTOM, MEMBERS, Mutability, ResourceType, Type};
 use crate::syntax::{Filter, Path};
@@ -206,23 +206,25 @@ impl Reader<'_> {
         }
         match target {
             Target::Extension(urn) => self.extension(urn, value),
-            Target::Attribute { located, filter, sub } if located.attribute.name == MEMBERS => {
+            Target::Attribute { attribute, filter, sub } if attribute.definition.name == MEMBERS => {
                 self.members(filter, sub, value)
             }
             // A password is accepted and dropped: Okta sends one with every user.
-            Target::Attribute { located, .. } if located.attribute.mutability == Mutability::WriteOnly => {
+            Target::Attribute { attribute, .. }
+                if attribute.definition.mutability == Mutability::WriteOnly =>
+            {
                 Ok(())
             }
-            Target::Attribute { located, filter, sub } => {
+            Target::Attribute { attribute, filter, sub } => {
                 let edit = match self.op {
-                    Op::Remove => removal(&located, filter.is_some(), sub, value)?,
+                    Op::Remove => removal(&attribute, filter.is_some(), sub, value)?,
                     Op::Add | Op::Replace => {
                         let value = value.ok_or_else(no_value)?;
-                        assignment(self.op == Op::Add, &located, filter.is_some(), sub, value)?
+                        assignment(self.op == Op::Add, &attribute, filter.is_some(), sub, value)?
                     }
                 };
                 match edit {
-                    Some(edit) => self.push(located, filter, path.filter.as_ref(), edit),
+                    Some(edit) => self.push(attribute, filter, path.filter.as_ref(), edit),
                     None => Ok(()),
                 }
             }
@@ -238,8 +240,8 @@ impl Reader<'_> {
         if let Some(object) = object {
             return self.each(&format!("{urn}:"), object);
         }
-        let located = Located { extension: None, name: urn, attribute: &CUSTOM };
-        self.push(located, None, None, Edit::Assign(Value::Null))
+        let attribute = AttributeRef { extension: None, name: urn, definition: &CUSTOM };
+        self.push(attribute, None, None, Edit::Assign(Value::Null))
     }
 
     fn members(
@@ -271,7 +273,7 @@ impl Reader<'_> {
 
     fn push(
         &mut self,
-        located: Located,
+        attribute: AttributeRef,
         filter: Option<Predicate>,
         written: Option<&Filter>,
         edit: Edit,
@@ -283,9 +285,9 @@ impl Reader<'_> {
         }
         let template = match written {
             None => Some(Map::new()),
-            Some(filter) => dialect::element_of_filter(located.attribute, filter),
+            Some(filter) => dialect::element_of_filter(attribute.definition, filter),
         };
-        self.patch.changes.push(Change { operation: self.index, located, filter, template, edit });
+        self.patch.changes.push(Change { operation: self.index, attribute, filter, template, edit });
         Ok(())
     }
 }
@@ -293,9 +295,9 @@ impl Reader<'_> {
 fn is_read_only(target: &Target) -> bool {
     match target {
         Target::Extension(_) => false,
-        Target::Attribute { located, sub, .. } => {
+        Target::Attribute { attribute, sub, .. } => {
             let read_only = |attribute: &Attribute| attribute.mutability == Mutability::ReadOnly;
-            read_only(located.attribute) || sub.is_some_and(read_only)
+            read_only(attribute.definition) || sub.is_some_and(read_only)
         }
     }
 }
@@ -305,24 +307,26 @@ fn no_value() -> Invalid {
 }
 
 fn removal(
-    located: &Located,
+    attribute: &AttributeRef,
     filtered: bool,
     sub: Option<&'static Attribute>,
     value: Option<&Value>,
 ) -> Result<Option<Edit>, Invalid> {
-    let attribute = located.attribute;
+    let definition = attribute.definition;
     Ok(Some(match sub {
-        Some(sub) => merged(attribute, Map::from_iter([(sub.name.to_owned(), Value::Null)])),
+        Some(sub) => merged(definition, Map::from_iter([(sub.name.to_owned(), Value::Null)])),
         None if filtered => Edit::Drop,
-        None if attribute.required => {
+        None if definition.required => {
             return Err(Invalid::mutability(format!(
                 "{} is required: it cannot be removed",
-                located.label()
+                attribute.label()
             )));
         }
         None => match dialect::values_to_remove(value) {
-            Some(value) if attribute.multi_valued || attribute.data_type == Type::Any && value.is_array() => {
-                match read(attribute, located.label(), &values::as_list(value))? {
+            Some(value)
+                if definition.multi_valued || definition.data_type == Type::Any && value.is_array() =>
+            {
+                match read(definition, attribute.label(), &values::as_list(value))? {
                     Some(Value::Array(values)) => Edit::Without(values),
                     _ => return Ok(None),
                 }
@@ -335,45 +339,45 @@ fn removal(
 /// What `add` or `replace` does; `None` is nothing, for adding no values to many changes nothing.
 fn assignment(
     add: bool,
-    located: &Located,
+    attribute: &AttributeRef,
     filtered: bool,
     sub: Option<&'static Attribute>,
     value: &Value,
 ) -> Result<Option<Edit>, Invalid> {
-    let (attribute, label) = (located.attribute, located.label());
+    let (definition, label) = (attribute.definition, attribute.label());
     if let Some(sub) = sub {
         let part = read(sub, label.sub(sub.name), value)?.unwrap_or(Value::Null);
-        return Ok(Some(merged(attribute, Map::from_iter([(sub.name.to_owned(), part)]))));
+        return Ok(Some(merged(definition, Map::from_iter([(sub.name.to_owned(), part)]))));
     }
     if filtered {
         return Ok(match value {
             value if is_unassigned(value) => (!add).then_some(Edit::Drop),
             Value::Object(object) => {
-                let parts = parts(attribute, label, object)?;
+                let parts = parts(definition, label, object)?;
                 (!parts.is_empty()).then_some(if add { Edit::Merge(parts) } else { Edit::Become(parts) })
             }
             other => return Err(mismatch(&label, "an object", other)),
         });
     }
-    if attribute.multi_valued {
-        return Ok(match read(attribute, label, &values::as_list(value))? {
+    if definition.multi_valued {
+        return Ok(match read(definition, label, &values::as_list(value))? {
             Some(Value::Array(elements)) if add => Some(Edit::Append(elements)),
             None if add => None,
             list => Some(Edit::Assign(list.unwrap_or(Value::Null))),
         });
     }
-    if attribute.data_type == Type::Complex
-        && let Value::Object(object) = &*values::rewritten(attribute, value)
+    if definition.data_type == Type::Complex
+        && let Value::Object(object) = &*values::rewritten(definition, value)
     {
-        let mut parts = parts(attribute, label, object)?;
-        dialect::forget_old_reference(attribute, &mut parts);
-        return Ok(Some(merged(attribute, parts)));
+        let mut parts = parts(definition, label, object)?;
+        dialect::forget_old_reference(definition, &mut parts);
+        return Ok(Some(merged(definition, parts)));
     }
-    Ok(Some(match read(attribute, label, value)? {
-        None if attribute.required => {
+    Ok(Some(match read(definition, label, value)? {
+        None if definition.required => {
             return Err(Invalid::value(format!("{label} is required: it cannot be unassigned")));
         }
-        // What a custom attribute holds is not known beforehand: a list given to it is added to a list.
+        // What a custom definition holds is not known beforehand: a list given to it is added to a list.
         Some(Value::Array(elements)) if add => Edit::Append(elements),
         value => Edit::Assign(value.unwrap_or(Value::Null)),
     }))

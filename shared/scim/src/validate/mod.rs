@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use crate::dialect::values;
 use crate::error::Invalid;
 use crate::fold::{fold, forbidden_in_name, forbidden_in_title};
-use crate::place::extension_key;
+use crate::lookup::extension_key;
 use crate::schema::{
     Attribute, COMMON, CUSTOM, GROUP_URN, MEMBERS, Mutability, ResourceType, Type, USER_URN,
 };
