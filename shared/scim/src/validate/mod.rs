@@ -210,8 +210,10 @@ pub(crate) fn check(
             check_attributes(Some(schema.id), schema.attributes, extension)?;
         }
     }
-    for key in KEYS.iter().filter(|key| key.schema.is_none_or(|urn| urn == resource_type.schema.id)) {
-        key.check(document)?;
+    for text in
+        INDEXED_TEXTS.iter().filter(|text| text.schema.is_none_or(|urn| urn == resource_type.schema.id))
+    {
+        text.check(document)?;
     }
     if json_text(document).len() > MAX_DOCUMENT { Err(too_large()) } else { Ok(()) }
 }
@@ -242,7 +244,7 @@ fn check_attributes(
 
 /// An attribute whose values become keys of the store, which hold so many bytes and no more, and which people have to
 /// tell apart by sight.
-struct Key {
+struct IndexedText {
     /// The core schema; `None` for common attributes.
     schema: Option<&'static str>,
     name: &'static str,
@@ -255,8 +257,8 @@ struct Key {
 }
 
 /// A key of the store has 1,024 bytes; where several resources may have the value, 44 of them are for the id.
-const KEYS: [Key; 4] = [
-    Key {
+const INDEXED_TEXTS: [IndexedText; 4] = [
+    IndexedText {
         schema: None,
         name: "externalId",
         sub: None,
@@ -264,7 +266,7 @@ const KEYS: [Key; 4] = [
         max_characters: None,
         forbidden: control_in,
     },
-    Key {
+    IndexedText {
         schema: Some(USER_URN),
         name: "userName",
         sub: None,
@@ -272,7 +274,7 @@ const KEYS: [Key; 4] = [
         max_characters: Some(MAX_USER_NAME),
         forbidden: forbidden_in_name,
     },
-    Key {
+    IndexedText {
         schema: Some(USER_URN),
         name: "emails",
         sub: Some("value"),
@@ -280,7 +282,7 @@ const KEYS: [Key; 4] = [
         max_characters: None,
         forbidden: control_in,
     },
-    Key {
+    IndexedText {
         schema: Some(GROUP_URN),
         name: "displayName",
         sub: None,
@@ -290,7 +292,7 @@ const KEYS: [Key; 4] = [
     },
 ];
 
-impl Key {
+impl IndexedText {
     fn check(&self, document: &Map<String, Value>) -> Result<(), Invalid> {
         match (document.get(self.name), self.sub) {
             (Some(Value::String(text)), None) => self.check_text(text),
