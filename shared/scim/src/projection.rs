@@ -19,23 +19,23 @@ use crate::syntax::{Name, Path};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Projection {
     resource_type: &'static ResourceType,
-    asked: Asked,
+    requested: Requested,
 }
 
 /// How many names a list may have: each is looked at for each attribute of each resource.
 const MAX_NAMES: usize = 200;
 
 #[derive(Debug, Clone, PartialEq)]
-enum Asked {
-    Nothing,
+enum Requested {
+    Default,
     Only(Vec<Target>),
-    AllBut(Vec<Target>),
+    Except(Vec<Target>),
 }
 
 /// How a request names an attribute.
-enum Named {
-    Not,
-    Parts(Vec<&'static Attribute>),
+enum Selection {
+    None,
+    SubAttributes(Vec<&'static Attribute>),
     Whole,
 }
 
@@ -50,29 +50,29 @@ impl Projection {
         excluded: Option<&str>,
     ) -> Result<Self, Invalid> {
         let given = |list: &&str| !list.trim().is_empty();
-        let asked = match (attributes.filter(given), excluded.filter(given)) {
-            (None, None) => Asked::Nothing,
-            (Some(attributes), None) => Asked::Only(targets(resource_type, attributes)?),
-            (None, Some(excluded)) => Asked::AllBut(targets(resource_type, excluded)?),
+        let requested = match (attributes.filter(given), excluded.filter(given)) {
+            (None, None) => Requested::Default,
+            (Some(attributes), None) => Requested::Only(targets(resource_type, attributes)?),
+            (None, Some(excluded)) => Requested::Except(targets(resource_type, excluded)?),
             (Some(_), Some(_)) => {
                 return Err(Invalid::value(
                     "'attributes' and 'excludedAttributes' cannot be given together: choose one.",
                 ));
             }
         };
-        Ok(Self { resource_type, asked })
+        Ok(Self { resource_type, requested })
     }
 
     /// What is shown when nothing is asked.
     #[must_use]
     pub const fn everything(resource_type: &'static ResourceType) -> Self {
-        Self { resource_type, asked: Asked::Nothing }
+        Self { resource_type, requested: Requested::Default }
     }
 
     /// Whether nothing was asked.
     #[must_use]
     pub const fn is_default(&self) -> bool {
-        matches!(self.asked, Asked::Nothing)
+        matches!(self.requested, Requested::Default)
     }
 
     /// Whether anything of a core or common attribute would be shown: if not, it need not be read.
@@ -105,32 +105,33 @@ impl Projection {
         if attribute.definition.sub_attributes.is_empty() {
             return Some((key, value));
         }
-        let named = self.named(&attribute);
+        let selection = self.selection(&attribute);
         let value = match value {
             Value::Array(elements) if elements.is_empty() => Value::Array(elements),
             Value::Array(elements) => {
-                let parts =
-                    elements.into_iter().filter_map(|element| self.parts(&attribute, &named, element));
-                let parts: Vec<_> = parts.collect();
-                if parts.is_empty() {
+                let shown = elements
+                    .into_iter()
+                    .filter_map(|element| self.sub_attributes(&attribute, &selection, element));
+                let shown: Vec<_> = shown.collect();
+                if shown.is_empty() {
                     return None;
                 }
-                Value::Array(parts)
+                Value::Array(shown)
             }
-            value => self.parts(&attribute, &named, value)?,
+            value => self.sub_attributes(&attribute, &selection, value)?,
         };
         Some((key, value))
     }
 
     /// What is shown of one complex value.
-    fn parts(&self, attribute: &AttributeRef, named: &Named, value: Value) -> Option<Value> {
+    fn sub_attributes(&self, attribute: &AttributeRef, selection: &Selection, value: Value) -> Option<Value> {
         let Value::Object(members) = value else { return None };
         let shown = members.into_iter().filter(|(name, _)| {
             attribute.definition.sub(name).is_some_and(|sub| {
-                let named = match named {
-                    Named::Not => false,
-                    Named::Parts(parts) => parts.contains(&sub),
-                    Named::Whole => true,
+                let named = match selection {
+                    Selection::None => false,
+                    Selection::SubAttributes(sub_attributes) => sub_attributes.contains(&sub),
+                    Selection::Whole => true,
                 };
                 self.shows(sub, named)
             })
@@ -147,46 +148,48 @@ impl Projection {
     }
 
     fn shows_any(&self, attribute: &AttributeRef) -> bool {
-        let named = match (self.named(attribute), &self.asked) {
-            (Named::Not, _) => false,
-            (Named::Whole, _) => true,
+        let named = match (self.selection(attribute), &self.requested) {
+            (Selection::None, _) => false,
+            (Selection::Whole, _) => true,
             // To exclude a part is not to exclude the whole.
-            (Named::Parts(_), asked) => matches!(asked, Asked::Only(_)),
+            (Selection::SubAttributes(_), requested) => matches!(requested, Requested::Only(_)),
         };
         self.shows(attribute.definition, named)
     }
 
     fn shows(&self, attribute: &Attribute, named: bool) -> bool {
-        match (attribute.returned, &self.asked) {
-            (Returned::Always, _) | (Returned::Default, Asked::Nothing) => true,
+        match (attribute.returned, &self.requested) {
+            (Returned::Always, _) | (Returned::Default, Requested::Default) => true,
             (Returned::Never, _) => false,
-            (Returned::Request, asked) => named && matches!(asked, Asked::Only(_)),
-            (Returned::Default, Asked::Only(_)) => named,
-            (Returned::Default, Asked::AllBut(_)) => !named,
+            (Returned::Request, requested) => named && matches!(requested, Requested::Only(_)),
+            (Returned::Default, Requested::Only(_)) => named,
+            (Returned::Default, Requested::Except(_)) => !named,
         }
     }
 
-    fn named(&self, attribute: &AttributeRef) -> Named {
-        let (Asked::Only(targets) | Asked::AllBut(targets)) = &self.asked else { return Named::Not };
-        let mut parts = Vec::new();
+    fn selection(&self, attribute: &AttributeRef) -> Selection {
+        let (Requested::Only(targets) | Requested::Except(targets)) = &self.requested else {
+            return Selection::None;
+        };
+        let mut sub_attributes = Vec::new();
         for target in targets {
             match target {
                 Target::Extension(urn) if same(attribute.extension.as_deref(), Some(urn)) => {
-                    return Named::Whole;
+                    return Selection::Whole;
                 }
                 Target::Attribute { attribute: named, sub, .. }
                     if same(attribute.extension.as_deref(), named.extension.as_deref())
                         && attribute.name.eq_ignore_ascii_case(&named.name) =>
                 {
                     match sub {
-                        None => return Named::Whole,
-                        Some(sub) => parts.push(*sub),
+                        None => return Selection::Whole,
+                        Some(sub) => sub_attributes.push(*sub),
                     }
                 }
                 _ => {}
             }
         }
-        if parts.is_empty() { Named::Not } else { Named::Parts(parts) }
+        if sub_attributes.is_empty() { Selection::None } else { Selection::SubAttributes(sub_attributes) }
     }
 }
 
