@@ -16,16 +16,16 @@ use crate::value::{Label, mismatch};
 
 /// A manager is cleared by an empty id (`{"value": ""}`), whatever else is known of it.
 /// `tests/fixtures/entra/manager-cleared-with-empty-text.json`
-pub(crate) fn clears_reference(attribute: &Attribute, parts: &Map<String, Value>) -> bool {
-    is_reference(attribute) && parts.get("value").is_some_and(Value::is_null)
+pub(crate) fn clears_reference(attribute: &Attribute, values: &Map<String, Value>) -> bool {
+    is_reference(attribute) && values.get("value").is_some_and(Value::is_null)
 }
 
 /// Who gets another manager keeps nothing of the one before, though §3.5.2.3 would leave a `$ref` that is not sent.
 /// `tests/fixtures/entra/manager-as-object.json`
-pub(crate) fn forget_old_reference(attribute: &Attribute, parts: &mut Map<String, Value>) {
-    if is_reference(attribute) && parts.contains_key("value") {
+pub(crate) fn forget_old_reference(attribute: &Attribute, values: &mut Map<String, Value>) {
+    if is_reference(attribute) && values.contains_key("value") {
         for sub in attribute.sub_attributes {
-            parts.entry(sub.name).or_insert(Value::Null);
+            values.entry(sub.name).or_insert(Value::Null);
         }
     }
 }

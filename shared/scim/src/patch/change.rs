@@ -36,9 +36,9 @@ pub(super) enum Edit {
     Without(Vec<Value>),
     /// The elements meant go.
     Drop,
-    /// The elements meant, or the one complex value, get these parts; null unassigns a part.
+    /// The elements meant, or the one complex value, get these values; null unassigns a part.
     Merge(Map<String, Value>),
-    /// The elements meant become the template with these parts.
+    /// The elements meant become the template with these values.
     Become(Map<String, Value>),
 }
 
@@ -63,9 +63,9 @@ impl Change {
         let definition = self.attribute.definition;
         match &self.edit {
             Edit::Assign(new) => value.clone_from(new),
-            Edit::Merge(parts) if !definition.multi_valued => {
+            Edit::Merge(values) if !definition.multi_valued => {
                 let mut object = into_object(value.take());
-                merge(&mut object, parts);
+                merge(&mut object, values);
                 *value = object.into();
             }
             // A custom definition that holds one value.
@@ -104,24 +104,24 @@ impl Change {
             }
             Edit::Without(gone) => self.take_out(gone, elements, folds),
             Edit::Drop => elements.retain(|element| !self.means(element, folds)),
-            Edit::Merge(parts) | Edit::Become(parts) => {
+            Edit::Merge(values) | Edit::Become(values) => {
                 let mut written: Vec<_> =
                     (0..elements.len()).filter(|index| self.means(&elements[*index], folds)).collect();
-                fits(written.len() * parts.values().map(length).sum::<usize>())?;
+                fits(written.len() * values.values().map(length).sum::<usize>())?;
                 for index in &written {
                     let mut element = into_object(elements[*index].take());
-                    let removes = parts.values().all(Value::is_null) && !is_hollow(&element);
+                    let removes = values.values().all(Value::is_null) && !is_hollow(&element);
                     if let Edit::Become(_) = self.edit {
                         element = self.template.clone().unwrap_or_default();
                     }
-                    merge(&mut element, parts);
+                    merge(&mut element, values);
                     if !(removes && is_hollow(&element)) {
                         elements[*index] = element.into();
                     }
                 }
-                if written.is_empty() && parts.values().any(|part| !part.is_null()) {
+                if written.is_empty() && values.values().any(|part| !part.is_null()) {
                     written.push(elements.len());
-                    elements.push(self.create(parts, folds)?);
+                    elements.push(self.create(values, folds)?);
                 }
                 self.keep_one_primary(elements, &written);
                 elements.retain(|element| !element.is_null());
@@ -131,7 +131,7 @@ impl Change {
     }
 
     /// The element that a filter asks for where it selects none.
-    fn create(&self, parts: &Map<String, Value>, folds: &mut Folds) -> Result<Value, Invalid> {
+    fn create(&self, values: &Map<String, Value>, folds: &mut Folds) -> Result<Value, Invalid> {
         let no_target = |reason: &str| {
             let label = self.attribute.label();
             Invalid::no_target(format!(
@@ -143,7 +143,7 @@ impl Change {
                 "the filter does not say what to create: it would have to be of the form [type eq \"…\"]",
             )
         })?;
-        merge(&mut element, parts);
+        merge(&mut element, values);
         let element = Value::Object(element);
         if self.means(&element, folds) {
             Ok(element)
@@ -220,7 +220,7 @@ impl Change {
 fn length(value: &Value) -> usize {
     match value {
         Value::String(text) => text.len(),
-        Value::Object(parts) => parts.values().map(length).sum(),
+        Value::Object(values) => values.values().map(length).sum(),
         _ => 0,
     }
 }
@@ -255,8 +255,8 @@ fn into_object(value: Value) -> Map<String, Value> {
     }
 }
 
-fn merge(object: &mut Map<String, Value>, parts: &Map<String, Value>) {
-    for (name, part) in parts {
+fn merge(object: &mut Map<String, Value>, values: &Map<String, Value>) {
+    for (name, part) in values {
         if part.is_null() {
             object.shift_remove(name);
         } else {

@@ -5,7 +5,7 @@
 //! [`Patch::apply`] carries the changes out in order on a copy and has the result checked as any other document:
 //! all or nothing, and nothing at all when there is nothing new.
 //!
-//! `replace` of a complex attribute leaves the parts that are not sent (§3.5.2.3), so for anything single `add` and
+//! `replace` of a complex attribute leaves the values that are not sent (§3.5.2.3), so for anything single `add` and
 //! `replace` are the same. A `value` of null unassigns (RFC 7643 §2.5).
 
 use serde_json::{Map, Value};
@@ -22,7 +22,7 @@ use crate::path::Target;
 use crate::resource::Document;
 use crate::schema::{Attribute, CUSTOM, MEMBERS, Mutability, ResourceType, Type};
 use crate::syntax::{Filter, Path};
-use crate::validate::{extension_object, parts, read};
+use crate::validate::{extension_object, read, sub_attributes};
 use crate::value::{distinct_names, is_unassigned, mismatch, named};
 
 mod change;
@@ -263,7 +263,7 @@ impl Reader<'_> {
             (Op::Replace, None, None) => MemberOperation::Replace(given(value.ok_or_else(no_value)?)?),
             _ => {
                 return Err(Invalid::mutability(
-                    "the parts of a member are immutable: add and remove members with path \"members\"",
+                    "the values of a member are immutable: add and remove members with path \"members\"",
                 ));
             }
         };
@@ -353,8 +353,8 @@ fn assignment(
         return Ok(match value {
             value if is_unassigned(value) => (!add).then_some(Edit::Drop),
             Value::Object(object) => {
-                let parts = parts(definition, label, object)?;
-                (!parts.is_empty()).then_some(if add { Edit::Merge(parts) } else { Edit::Become(parts) })
+                let values = sub_attributes(definition, label, object)?;
+                (!values.is_empty()).then_some(if add { Edit::Merge(values) } else { Edit::Become(values) })
             }
             other => return Err(mismatch(&label, "an object", other)),
         });
@@ -369,9 +369,9 @@ fn assignment(
     if definition.data_type == Type::Complex
         && let Value::Object(object) = &*values::rewritten(definition, value)
     {
-        let mut parts = parts(definition, label, object)?;
-        dialect::forget_old_reference(definition, &mut parts);
-        return Ok(Some(merged(definition, parts)));
+        let mut values = sub_attributes(definition, label, object)?;
+        dialect::forget_old_reference(definition, &mut values);
+        return Ok(Some(merged(definition, values)));
     }
     Ok(Some(match read(definition, label, value)? {
         None if definition.required => {
@@ -383,6 +383,10 @@ fn assignment(
     }))
 }
 
-fn merged(attribute: &Attribute, parts: Map<String, Value>) -> Edit {
-    if dialect::clears_reference(attribute, &parts) { Edit::Assign(Value::Null) } else { Edit::Merge(parts) }
+fn merged(attribute: &Attribute, values: Map<String, Value>) -> Edit {
+    if dialect::clears_reference(attribute, &values) {
+        Edit::Assign(Value::Null)
+    } else {
+        Edit::Merge(values)
+    }
 }

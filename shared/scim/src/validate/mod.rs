@@ -1,6 +1,6 @@
 //! What a value may be: client JSON → canonical JSON, by the schema table (RFC 7643 §2, §7).
 //!
-//! `canonical` reads a whole body, `read` and `parts` read one value for PATCH, and `check` says what must hold
+//! `canonical` reads a whole body, `read` and `sub_attributes` read one value for PATCH, and `check` says what must hold
 //! of a document as a whole. Canonical means: names and order as in the table, types strict, nothing unassigned kept
 //! (null, `""`, `[]` and `{}` all mean unassigned, §2.5), nothing the client may not write, no element twice.
 //! Reading what is canonical already changes nothing.
@@ -143,7 +143,7 @@ pub(crate) fn read_one(
     let value = &*values::rewritten(attribute, value);
     let expected = match (attribute.data_type, value) {
         (Type::Complex, Value::Object(object)) => {
-            let mut object = parts(attribute, label, object)?;
+            let mut object = sub_attributes(attribute, label, object)?;
             object.retain(|_, part| !part.is_null());
             return Ok((!object.is_empty()).then_some(Value::Object(object)));
         }
@@ -171,20 +171,20 @@ pub(crate) fn read_one(
 }
 
 /// The parts of a complex value that the client gave and may write, in the order of the table; null is "unassign it".
-pub(crate) fn parts(
+pub(crate) fn sub_attributes(
     attribute: &'static Attribute,
     label: Label<'_>,
     map: &Map<String, Value>,
 ) -> Result<Map<String, Value>, Invalid> {
     distinct_names(map)?;
-    let mut parts = Map::new();
+    let mut given = Map::new();
     for sub in attribute.sub_attributes.iter().filter(|sub| is_held(sub)) {
         if let Some(value) = named(map, sub.name) {
             let value = read(sub, label.sub(sub.name), value)?;
-            parts.insert(sub.name.to_owned(), value.unwrap_or(Value::Null));
+            given.insert(sub.name.to_owned(), value.unwrap_or(Value::Null));
         }
     }
-    Ok(parts)
+    Ok(given)
 }
 
 /// The most values an attribute may have.
