@@ -33,12 +33,7 @@ pub(crate) fn forget_old_reference(attribute: &Attribute, values: &mut Map<Strin
 /// The operation, in any case: Microsoft Entra writes `Add`, `Replace`, `Remove` without the flag.
 /// `tests/fixtures/entra/operations-and-names-in-any-case.json`
 pub(crate) fn operation(text: &str) -> Option<Op> {
-    match text.to_ascii_lowercase().as_str() {
-        "add" => Some(Op::Add),
-        "replace" => Some(Op::Replace),
-        "remove" => Some(Op::Remove),
-        _ => None,
-    }
+    text.to_ascii_lowercase().parse().ok()
 }
 
 /// The value of an operation without a path may be the JSON text of an object (scim-for-keycloak).

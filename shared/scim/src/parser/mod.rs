@@ -177,7 +177,7 @@ impl Parser {
             return Ok(Filter::Present(name));
         }
         let operator = match self.peek() {
-            Some(Token::Word(word)) => Operator::from_word(word),
+            Some(Token::Word(word)) => word.parse::<Operator>().ok(),
             _ => None,
         };
         let operator = operator
@@ -186,7 +186,7 @@ impl Parser {
         let position = self.position();
         let literal = match self.peek() {
             Some(Token::Text(text)) => Some(Literal::String(text.clone())),
-            Some(Token::Word(word)) => bare_literal(word),
+            Some(Token::Word(word)) => literal_from_word(word),
             _ => None,
         };
         let literal = literal.ok_or_else(|| {
@@ -199,7 +199,7 @@ impl Parser {
     fn name(&mut self) -> Result<Name, Invalid> {
         let position = self.position();
         let name = match self.peek() {
-            Some(Token::Word(word)) => Name::from_word(word, position),
+            Some(Token::Word(word)) => Name::parse(word, position),
             _ => None,
         };
         let name = name.ok_or_else(|| self.expected("the name of an attribute"))?;
@@ -349,7 +349,7 @@ fn ends_word(c: char) -> bool {
 }
 
 /// A value that is not text; `None` for any other word.
-fn bare_literal(word: &str) -> Option<Literal> {
+fn literal_from_word(word: &str) -> Option<Literal> {
     if word.eq_ignore_ascii_case("null") {
         return Some(Literal::Null);
     }
