@@ -33,13 +33,13 @@ pub(super) enum Edit {
     /// Elements that are not there yet are appended.
     Append(Vec<Value>),
     /// Elements equal to these go.
-    Without(Vec<Value>),
+    RemoveValues(Vec<Value>),
     /// The elements meant go.
-    Drop,
+    RemoveSelected,
     /// The elements meant, or the one complex value, get these values; null unassigns a part.
     Merge(Map<String, Value>),
     /// The elements meant become the template with these values.
-    Become(Map<String, Value>),
+    ReplaceSelected(Map<String, Value>),
 }
 
 impl Change {
@@ -69,7 +69,7 @@ impl Change {
                 *value = object.into();
             }
             // A custom definition that holds one value.
-            Edit::Without(gone) if !value.is_array() => {
+            Edit::RemoveValues(gone) if !value.is_array() => {
                 if gone.contains(value) {
                     *value = Value::Null;
                 }
@@ -102,16 +102,16 @@ impl Change {
                 let written: Vec<_> = new.iter().map(|new| self.append(elements, new)).collect();
                 self.keep_one_primary(elements, &written);
             }
-            Edit::Without(gone) => self.take_out(gone, elements, folds),
-            Edit::Drop => elements.retain(|element| !self.means(element, folds)),
-            Edit::Merge(values) | Edit::Become(values) => {
+            Edit::RemoveValues(gone) => self.remove_values(gone, elements, folds),
+            Edit::RemoveSelected => elements.retain(|element| !self.is_selected(element, folds)),
+            Edit::Merge(values) | Edit::ReplaceSelected(values) => {
                 let mut written: Vec<_> =
-                    (0..elements.len()).filter(|index| self.means(&elements[*index], folds)).collect();
+                    (0..elements.len()).filter(|index| self.is_selected(&elements[*index], folds)).collect();
                 fits(written.len() * values.values().map(length).sum::<usize>())?;
                 for index in &written {
                     let mut element = into_object(elements[*index].take());
                     let removes = values.values().all(Value::is_null) && !is_hollow(&element);
-                    if let Edit::Become(_) = self.edit {
+                    if let Edit::ReplaceSelected(_) = self.edit {
                         element = self.template.clone().unwrap_or_default();
                     }
                     merge(&mut element, values);
@@ -145,7 +145,7 @@ impl Change {
         })?;
         merge(&mut element, values);
         let element = Value::Object(element);
-        if self.means(&element, folds) {
+        if self.is_selected(&element, folds) {
             Ok(element)
         } else {
             Err(no_target(
@@ -155,7 +155,7 @@ impl Change {
     }
 
     /// Whether the element is among those the path selects.
-    fn means(&self, element: &Value, folds: &mut Folds) -> bool {
+    fn is_selected(&self, element: &Value, folds: &mut Folds) -> bool {
         match &self.filter {
             None => true,
             Some(filter) => element.as_object().is_some_and(|element| filter.meets(element, folds)),
@@ -163,7 +163,7 @@ impl Change {
     }
 
     /// Takes out what the values to remove name: by their `value` (and `type`, if given), or else entirely.
-    fn take_out(&self, gone: &[Value], elements: &mut Vec<Value>, folds: &mut Folds) {
+    fn remove_values(&self, gone: &[Value], elements: &mut Vec<Value>, folds: &mut Folds) {
         let exact = self.attribute.definition.sub("value").is_none_or(|sub| sub.case_exact);
         let mut key = |value: &Value| {
             let text = value["value"].as_str()?;

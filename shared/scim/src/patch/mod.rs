@@ -315,7 +315,7 @@ fn removal(
     let definition = attribute.definition;
     Ok(Some(match sub {
         Some(sub) => merged(definition, Map::from_iter([(sub.name.to_owned(), Value::Null)])),
-        None if filtered => Edit::Drop,
+        None if filtered => Edit::RemoveSelected,
         None if definition.required => {
             return Err(Invalid::mutability(format!(
                 "{} is required: it cannot be removed",
@@ -327,7 +327,7 @@ fn removal(
                 if definition.multi_valued || definition.data_type == Type::Any && value.is_array() =>
             {
                 match read(definition, attribute.label(), &values::as_list(value))? {
-                    Some(Value::Array(values)) => Edit::Without(values),
+                    Some(Value::Array(values)) => Edit::RemoveValues(values),
                     _ => return Ok(None),
                 }
             }
@@ -351,10 +351,14 @@ fn assignment(
     }
     if filtered {
         return Ok(match value {
-            value if is_unassigned(value) => (!add).then_some(Edit::Drop),
+            value if is_unassigned(value) => (!add).then_some(Edit::RemoveSelected),
             Value::Object(object) => {
                 let values = sub_attributes(definition, label, object)?;
-                (!values.is_empty()).then_some(if add { Edit::Merge(values) } else { Edit::Become(values) })
+                (!values.is_empty()).then_some(if add {
+                    Edit::Merge(values)
+                } else {
+                    Edit::ReplaceSelected(values)
+                })
             }
             other => return Err(mismatch(&label, "an object", other)),
         });
