@@ -151,32 +151,32 @@ pub fn fold(operations: &[MemberOperation]) -> Option<MemberEdit> {
 pub fn fold_on(operations: &[MemberOperation], current: &[Member]) -> MemberEdit {
     let (clear, operations) = after_last_replace(operations);
     let current = if clear { &[] } else { current };
-    let mut fates = Fates::default();
+    let mut outcomes = Outcomes::default();
     let mut folds = Folds::default();
     for operation in operations {
         match operation {
             MemberOperation::Add(members) | MemberOperation::Replace(members) => {
                 for member in members {
-                    fates.add(member);
+                    outcomes.add(member);
                 }
             }
             MemberOperation::Remove(ids) => {
                 for id in ids {
-                    fates.remove(id);
+                    outcomes.remove(id);
                 }
             }
             MemberOperation::RemoveWhere(filter) => {
-                let gone: Vec<_> = fates
+                let gone: Vec<_> = outcomes
                     .members(current)
                     .filter(|member| filter.meets(&member.as_map(), &mut folds))
                     .collect();
                 for member in gone {
-                    fates.remove(&member.value);
+                    outcomes.remove(&member.value);
                 }
             }
         }
     }
-    fates.into_edit(clear)
+    outcomes.into_edit(clear)
 }
 
 /// What happened before a replacement of all members does not matter.
@@ -187,40 +187,56 @@ fn after_last_replace(operations: &[MemberOperation]) -> (bool, &[MemberOperatio
     }
 }
 
-/// What the operations so far made of each member they named: in it (and since when, for the order), or not.
-#[derive(Default)]
-struct Fates<'a> {
-    of: BTreeMap<&'a str, Option<(usize, &'a Member)>>,
-    clock: usize,
+/// What the operations so far do to one member.
+enum Outcome<'a> {
+    /// It is a member. `order` is when it was added.
+    Added { order: usize, member: &'a Member },
+    /// It is not a member.
+    Removed,
 }
 
-impl<'a> Fates<'a> {
+/// The outcome for each member that an operation names, by id.
+#[derive(Default)]
+struct Outcomes<'a> {
+    by_id: BTreeMap<&'a str, Outcome<'a>>,
+    additions: usize,
+}
+
+impl<'a> Outcomes<'a> {
+    /// Adds a member. A member that was added before keeps its order and its type.
     fn add(&mut self, member: &'a Member) {
-        self.clock += 1;
-        self.of.entry(&member.value).or_default().get_or_insert((self.clock, member));
+        self.additions += 1;
+        let added = Outcome::Added { order: self.additions, member };
+        let outcome = self.by_id.entry(&member.value).or_insert(Outcome::Removed);
+        if matches!(outcome, Outcome::Removed) {
+            *outcome = added;
+        }
     }
 
     fn remove(&mut self, id: &'a str) {
-        self.of.insert(id, None);
+        self.by_id.insert(id, Outcome::Removed);
     }
 
-    /// Who may be a member at this point: some of the current ones are gone already.
+    /// Returns who may be a member at this point. Some of the current members may have been removed already.
     fn members(&self, current: &'a [Member]) -> impl Iterator<Item = &'a Member> {
-        current.iter().chain(self.of.values().flatten().map(|(_, member)| *member))
+        current.iter().chain(self.by_id.values().filter_map(|outcome| match outcome {
+            Outcome::Added { member, .. } => Some(*member),
+            Outcome::Removed => None,
+        }))
     }
 
     fn into_edit(self, clear: bool) -> MemberEdit {
         let mut edit = MemberEdit { clear, ..MemberEdit::default() };
-        let mut add = Vec::new();
-        for (id, fate) in self.of {
-            match fate {
-                Some(added) => add.push(added),
-                None if clear => {}
-                None => edit.remove.push(id.to_owned()),
+        let mut added = Vec::new();
+        for (id, outcome) in self.by_id {
+            match outcome {
+                Outcome::Added { order, member } => added.push((order, member)),
+                Outcome::Removed if clear => {}
+                Outcome::Removed => edit.remove.push(id.to_owned()),
             }
         }
-        add.sort_unstable_by_key(|(since, _)| *since);
-        edit.add = add.into_iter().map(|(_, member)| member.clone()).collect();
+        added.sort_unstable_by_key(|(order, _)| *order);
+        edit.add = added.into_iter().map(|(_, member)| member.clone()).collect();
         edit
     }
 }
