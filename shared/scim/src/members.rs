@@ -13,10 +13,10 @@ use serde_json::{Map, Value};
 
 use crate::error::Invalid;
 use crate::filter::{Operand, Predicate};
-use crate::fold::Folds;
+use crate::fold::FoldCache;
 use crate::schema::{MEMBERS, ResourceKind};
 use crate::syntax::Operator;
-use crate::value::{distinct_names, is_unassigned, mismatch, named};
+use crate::value::{check_distinct_names, get_ignore_case, is_unassigned, type_mismatch};
 
 /// A member as a client names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,8 +59,8 @@ pub fn from_body(body: &Value) -> Result<Vec<Member>, Invalid> {
     let Value::Object(body) = body else {
         return Err(Invalid::syntax("The body must be a JSON object: the attributes of a Group"));
     };
-    distinct_names(body)?;
-    named(body, MEMBERS).map_or(Ok(Vec::new()), from_value)
+    check_distinct_names(body)?;
+    get_ignore_case(body, MEMBERS).map_or(Ok(Vec::new()), from_value)
 }
 
 /// The members in the value of the attribute, no id twice.
@@ -69,7 +69,7 @@ pub(crate) fn from_value(value: &Value) -> Result<Vec<Member>, Invalid> {
         return Ok(Vec::new());
     }
     let Value::Array(values) = value else {
-        return Err(mismatch(&"Attribute 'members'", "a list", value));
+        return Err(type_mismatch(&"Attribute 'members'", "a list", value));
     };
     let members: Vec<_> = values
         .iter()
@@ -81,13 +81,13 @@ pub(crate) fn from_value(value: &Value) -> Result<Vec<Member>, Invalid> {
 
 fn member(value: &Value) -> Result<Member, Invalid> {
     let Value::Object(member) = value else {
-        return Err(mismatch(&"a member", "an object such as {\"value\": \"<id>\"}", value));
+        return Err(type_mismatch(&"a member", "an object such as {\"value\": \"<id>\"}", value));
     };
-    distinct_names(member)?;
-    let text = |name: &str| match named(member, name) {
+    check_distinct_names(member)?;
+    let text = |name: &str| match get_ignore_case(member, name) {
         None | Some(Value::Null) => Ok(""),
         Some(Value::String(text)) => Ok(text.as_str()),
-        Some(other) => Err(mismatch(&format!("Attribute 'members.{name}'"), "a string", other)),
+        Some(other) => Err(type_mismatch(&format!("Attribute 'members.{name}'"), "a string", other)),
     };
     let (value, type_text, reference) = (text("value")?, text("type")?, text("$ref")?);
     if value.is_empty() {
@@ -152,7 +152,7 @@ pub fn fold_on(operations: &[MemberOperation], current: &[Member]) -> MemberEdit
     let (clear, operations) = after_last_replace(operations);
     let current = if clear { &[] } else { current };
     let mut outcomes = Outcomes::default();
-    let mut folds = Folds::default();
+    let mut folds = FoldCache::default();
     for operation in operations {
         match operation {
             MemberOperation::Add(members) | MemberOperation::Replace(members) => {
@@ -168,7 +168,7 @@ pub fn fold_on(operations: &[MemberOperation], current: &[Member]) -> MemberEdit
             MemberOperation::RemoveWhere(filter) => {
                 let gone: Vec<_> = outcomes
                     .members(current)
-                    .filter(|member| filter.meets(&member.as_map(), &mut folds))
+                    .filter(|member| filter.matches_with(&member.as_map(), &mut folds))
                     .collect();
                 for member in gone {
                     outcomes.remove(&member.value);

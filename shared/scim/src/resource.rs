@@ -14,7 +14,7 @@ use crate::error::Invalid;
 use crate::id::Id;
 use crate::schema::{Attribute, COMMON, Mutability, ResourceType};
 use crate::validate;
-use crate::value::{json_text, named};
+use crate::value::{get_ignore_case, json_text};
 
 /// What a client has written of a resource, in canonical form: names, order and types as in the schema table,
 /// nothing unassigned, attributes of an extension in an object under its URN.
@@ -49,7 +49,7 @@ impl Document {
                 resource_type.name
             )));
         };
-        let document = validate::canonical(resource_type, body)?;
+        let document = validate::canonical_document(resource_type, body)?;
         check_schemas(body)?;
         Self::checked(resource_type, document)
     }
@@ -59,11 +59,11 @@ impl Document {
         resource_type: &'static ResourceType,
         patched: &Map<String, Value>,
     ) -> Result<Self, Invalid> {
-        Self::checked(resource_type, validate::canonical(resource_type, patched)?)
+        Self::checked(resource_type, validate::canonical_document(resource_type, patched)?)
     }
 
     fn checked(resource_type: &'static ResourceType, document: Map<String, Value>) -> Result<Self, Invalid> {
-        validate::check(resource_type, &document)?;
+        validate::check_document(resource_type, &document)?;
         Ok(Self(document))
     }
 
@@ -128,7 +128,7 @@ impl Document {
 /// The `schemas` of a body says nothing the attributes do not say: it may be absent (authentik), name a schema
 /// of SCIM 1 (`OneLogin`) or one nobody knows (Microsoft Entra). It only has to be a list of URNs.
 fn check_schemas(body: &Map<String, Value>) -> Result<(), Invalid> {
-    match named(body, "schemas") {
+    match get_ignore_case(body, "schemas") {
         None | Some(Value::Null) => Ok(()),
         Some(Value::Array(urns)) if urns.iter().all(Value::is_string) => Ok(()),
         Some(_) => Err(Invalid::syntax("Attribute 'schemas' must be a list of strings")),
@@ -187,7 +187,7 @@ pub fn schemas_of<'a>(resource_type: &'static ResourceType, document: &'a Docume
     std::iter::once(resource_type.schema.id).chain(extensions).collect()
 }
 
-/// Whatever is not a core attribute is an extension: [`validate::canonical`] lets nothing else in.
+/// Whatever is not a core attribute is an extension: [`validate::canonical_document`] lets nothing else in.
 fn extensions_of<'a>(
     resource_type: &'static ResourceType,
     document: &'a Document,

@@ -14,9 +14,9 @@ use std::cmp::Ordering;
 use serde_json::{Map, Number, Value};
 use time::OffsetDateTime;
 
-use crate::dialect::values::boolean_text;
+use crate::dialect::values::parse_boolean;
 use crate::error::Invalid;
-use crate::fold::{Folds, fold};
+use crate::fold::{FoldCache, fold};
 use crate::lookup::AttributeRef;
 use crate::schema::{Attribute, ResourceType, Returned, Type};
 use crate::syntax::{Filter, Literal, Name, Operator, at};
@@ -199,7 +199,7 @@ fn operand(
             Some(Operand::Text(if attribute.case_exact { text.clone() } else { fold(text) }))
         }
         (Type::Any | Type::Boolean, Literal::Boolean(value)) => Some(Operand::Boolean(*value)),
-        (Type::Boolean, Literal::String(text)) => boolean_text(text).map(Operand::Boolean),
+        (Type::Boolean, Literal::String(text)) => parse_boolean(text).map(Operand::Boolean),
         (Type::Any | Type::Integer | Type::Decimal, Literal::Number(number)) => {
             Some(Operand::Number(number.clone()))
         }
@@ -240,15 +240,15 @@ impl Predicate {
     /// Whether it holds for a document (of [`Filter::resolve_in`]: for an element).
     #[must_use]
     pub fn matches(&self, document: &Map<String, Value>) -> bool {
-        self.meets(document, &mut Folds::default())
+        self.matches_with(document, &mut FoldCache::default())
     }
 
     /// The same where more is compared, before it or after it, with the same values.
-    pub(crate) fn meets(&self, document: &Map<String, Value>, folds: &mut Folds) -> bool {
+    pub(crate) fn matches_with(&self, document: &Map<String, Value>, folds: &mut FoldCache) -> bool {
         match self {
-            Self::And(all) => all.iter().all(|predicate| predicate.meets(document, folds)),
-            Self::Or(any) => any.iter().any(|predicate| predicate.meets(document, folds)),
-            Self::Not(predicate) => !predicate.meets(document, folds),
+            Self::And(all) => all.iter().all(|predicate| predicate.matches_with(document, folds)),
+            Self::Or(any) => any.iter().any(|predicate| predicate.matches_with(document, folds)),
+            Self::Not(predicate) => !predicate.matches_with(document, folds),
             Self::Present { attribute, sub } => values(document, attribute, *sub).any(is_present),
             Self::Compare { attribute, sub, operator, operand: Operand::Null } => {
                 values(document, attribute, *sub).any(is_present) == (*operator == Operator::Ne)
@@ -257,13 +257,13 @@ impl Predicate {
                 let definition = sub.unwrap_or(attribute.definition);
                 let mut any = |operator| {
                     values(document, attribute, *sub)
-                        .any(|value| compares(definition, value, operator, operand, folds))
+                        .any(|value| matches_operand(definition, value, operator, operand, folds))
                 };
                 if *operator == Operator::Ne { !any(Operator::Eq) } else { any(*operator) }
             }
             Self::ValuePath { attribute, filter } => values(document, attribute, None)
                 .filter_map(Value::as_object)
-                .any(|element| filter.meets(element, folds)),
+                .any(|element| filter.matches_with(element, folds)),
         }
     }
 
@@ -300,12 +300,12 @@ fn values<'a>(
 }
 
 /// Whether one value compares so with the operand. Values of different types never do.
-fn compares(
+fn matches_operand(
     attribute: &Attribute,
     value: &Value,
     operator: Operator,
     operand: &Operand,
-    folds: &mut Folds,
+    folds: &mut FoldCache,
 ) -> bool {
     match (value, operand) {
         (Value::String(text), Operand::Text(operand)) => {
@@ -314,21 +314,21 @@ fn compares(
                 Operator::Co => text.contains(operand),
                 Operator::Sw => text.starts_with(operand),
                 Operator::Ew => text.ends_with(operand),
-                _ => orders(text.as_ref().cmp(operand), operator),
+                _ => satisfies(text.as_ref().cmp(operand), operator),
             }
         }
         (Value::String(text), Operand::Time(operand)) => {
-            parse_date_time(text).is_some_and(|time| orders(time.cmp(operand), operator))
+            parse_date_time(text).is_some_and(|time| satisfies(time.cmp(operand), operator))
         }
         (Value::Number(number), Operand::Number(operand)) => {
-            compare_numbers(number, operand).is_some_and(|ordering| orders(ordering, operator))
+            compare_numbers(number, operand).is_some_and(|ordering| satisfies(ordering, operator))
         }
-        (Value::Bool(value), Operand::Boolean(operand)) => orders(value.cmp(operand), operator),
+        (Value::Bool(value), Operand::Boolean(operand)) => satisfies(value.cmp(operand), operator),
         _ => false,
     }
 }
 
-fn orders(ordering: Ordering, operator: Operator) -> bool {
+fn satisfies(ordering: Ordering, operator: Operator) -> bool {
     match operator {
         Operator::Eq => ordering.is_eq(),
         Operator::Ne => ordering.is_ne(),

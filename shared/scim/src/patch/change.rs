@@ -2,14 +2,14 @@
 
 use serde_json::{Map, Value};
 
-use crate::dialect::patch::is_hollow;
+use crate::dialect::patch::has_no_value;
 use crate::error::Invalid;
 use crate::filter::Predicate;
-use crate::fold::Folds;
+use crate::fold::FoldCache;
 use crate::lookup::AttributeRef;
 use crate::schema::Type;
-use crate::validate::{MAX_DOCUMENT, at_most, limit, too_large};
-use crate::value::{is_unassigned, keep_distinct};
+use crate::validate::{MAX_DOCUMENT, check_count, max_values, too_large};
+use crate::value::{is_unassigned, remove_duplicates};
 
 /// A change of one attribute.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,7 +43,11 @@ pub(super) enum Edit {
 }
 
 impl Change {
-    pub(super) fn apply(&self, document: &mut Map<String, Value>, folds: &mut Folds) -> Result<(), Invalid> {
+    pub(super) fn apply(
+        &self,
+        document: &mut Map<String, Value>,
+        folds: &mut FoldCache,
+    ) -> Result<(), Invalid> {
         let Some(urn) = &self.attribute.extension else { return self.apply_in(document, folds) };
         let (key, extension) = take(document, urn);
         let mut extension = into_object(extension);
@@ -52,14 +56,14 @@ impl Change {
         applied
     }
 
-    fn apply_in(&self, holder: &mut Map<String, Value>, folds: &mut Folds) -> Result<(), Invalid> {
+    fn apply_in(&self, holder: &mut Map<String, Value>, folds: &mut FoldCache) -> Result<(), Invalid> {
         let (key, mut value) = take(holder, &self.attribute.name);
         self.edit(&mut value, folds)?;
         put(holder, key, value);
         Ok(())
     }
 
-    fn edit(&self, value: &mut Value, folds: &mut Folds) -> Result<(), Invalid> {
+    fn edit(&self, value: &mut Value, folds: &mut FoldCache) -> Result<(), Invalid> {
         let definition = self.attribute.definition;
         match &self.edit {
             Edit::Assign(new) => value.clone_from(new),
@@ -82,19 +86,21 @@ impl Change {
                 };
                 self.edit_elements(&mut elements, folds)?;
                 if definition.multi_valued {
-                    keep_distinct(&mut elements);
+                    remove_duplicates(&mut elements);
                 }
-                at_most(limit(definition), self.attribute.label(), elements.len())?;
+                check_count(max_values(definition), self.attribute.label(), elements.len())?;
                 *value = elements.into();
             }
         }
         match value {
-            Value::Array(elements) if definition.multi_valued => fits(elements.iter().map(length).sum()),
+            Value::Array(elements) if definition.multi_valued => {
+                check_size(elements.iter().map(text_bytes).sum())
+            }
             _ => Ok(()),
         }
     }
 
-    fn edit_elements(&self, elements: &mut Vec<Value>, folds: &mut Folds) -> Result<(), Invalid> {
+    fn edit_elements(&self, elements: &mut Vec<Value>, folds: &mut FoldCache) -> Result<(), Invalid> {
         match &self.edit {
             // No matter of elements: `edit` has done it.
             Edit::Assign(_) => {}
@@ -107,15 +113,15 @@ impl Change {
             Edit::Merge(values) | Edit::ReplaceSelected(values) => {
                 let mut written: Vec<_> =
                     (0..elements.len()).filter(|index| self.is_selected(&elements[*index], folds)).collect();
-                fits(written.len() * values.values().map(length).sum::<usize>())?;
+                check_size(written.len() * values.values().map(text_bytes).sum::<usize>())?;
                 for index in &written {
                     let mut element = into_object(elements[*index].take());
-                    let removes = values.values().all(Value::is_null) && !is_hollow(&element);
+                    let removes = values.values().all(Value::is_null) && !has_no_value(&element);
                     if let Edit::ReplaceSelected(_) = self.edit {
                         element = self.template.clone().unwrap_or_default();
                     }
                     merge(&mut element, values);
-                    if !(removes && is_hollow(&element)) {
+                    if !(removes && has_no_value(&element)) {
                         elements[*index] = element.into();
                     }
                 }
@@ -131,7 +137,7 @@ impl Change {
     }
 
     /// The element that a filter asks for where it selects none.
-    fn create(&self, values: &Map<String, Value>, folds: &mut Folds) -> Result<Value, Invalid> {
+    fn create(&self, values: &Map<String, Value>, folds: &mut FoldCache) -> Result<Value, Invalid> {
         let no_target = |reason: &str| {
             let label = self.attribute.label();
             Invalid::no_target(format!(
@@ -155,15 +161,15 @@ impl Change {
     }
 
     /// Whether the element is among those the path selects.
-    fn is_selected(&self, element: &Value, folds: &mut Folds) -> bool {
+    fn is_selected(&self, element: &Value, folds: &mut FoldCache) -> bool {
         match &self.filter {
             None => true,
-            Some(filter) => element.as_object().is_some_and(|element| filter.meets(element, folds)),
+            Some(filter) => element.as_object().is_some_and(|element| filter.matches_with(element, folds)),
         }
     }
 
     /// Takes out what the values to remove name: by their `value` (and `type`, if given), or else entirely.
-    fn remove_values(&self, gone: &[Value], elements: &mut Vec<Value>, folds: &mut Folds) {
+    fn remove_values(&self, gone: &[Value], elements: &mut Vec<Value>, folds: &mut FoldCache) {
         let exact = self.attribute.definition.sub("value").is_none_or(|sub| sub.case_exact);
         let mut key = |value: &Value| {
             let text = value["value"].as_str()?;
@@ -217,18 +223,18 @@ impl Change {
 }
 
 /// How many bytes of text are in an element, or a part of one.
-fn length(value: &Value) -> usize {
+fn text_bytes(value: &Value) -> usize {
     match value {
         Value::String(text) => text.len(),
-        Value::Object(values) => values.values().map(length).sum(),
+        Value::Object(values) => values.values().map(text_bytes).sum(),
         _ => 0,
     }
 }
 
 /// A document is measured when all is done; but a thousand operations look at each value before, and one operation may
 /// write a long text a hundred times.
-fn fits(length: usize) -> Result<(), Invalid> {
-    if length > MAX_DOCUMENT { Err(too_large()) } else { Ok(()) }
+fn check_size(bytes: usize) -> Result<(), Invalid> {
+    if bytes > MAX_DOCUMENT { Err(too_large()) } else { Ok(()) }
 }
 
 /// The value of that name, null if there is none, and its key, in whatever case it was first written: names of custom

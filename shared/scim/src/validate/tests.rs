@@ -254,7 +254,7 @@ fn types_the_table_does_not_use_yet_are_read_too() {
     let read = |data_type, value: Value| {
         // Leaked because the table is static.
         let attribute: &'static Attribute = Box::leak(Box::new(Attribute { data_type, name: "x", ..CUSTOM }));
-        read_one(attribute, Label::new(None, "x"), &value).map_err(|invalid| invalid.detail)
+        read_single(attribute, Label::new(None, "x"), &value).map_err(|invalid| invalid.detail)
     };
     assert_eq!(read(Type::Integer, json!(7)), Ok(Some(json!(7))));
     assert_eq!(
