@@ -14,7 +14,7 @@ use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use crate::error::Invalid;
-use crate::fold::forbidden_in_name;
+use crate::fold::find_forbidden_in_user_name;
 
 /// How deep arrays and objects may nest; the outermost is the first level.
 pub const MAX_DEPTH: usize = 32;
@@ -134,7 +134,7 @@ impl<'de> Visitor<'de> for ValueAtDepth {
 }
 
 fn duplicate<E: de::Error>(name: &str) -> E {
-    if name.chars().count() <= MAX_QUOTED && forbidden_in_name(name).is_none() {
+    if name.chars().count() <= MAX_QUOTED && find_forbidden_in_user_name(name).is_none() {
         E::custom(format_args!("the member '{name}' occurs twice in one object"))
     } else {
         E::custom("a member occurs twice in one object")

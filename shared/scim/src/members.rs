@@ -76,7 +76,7 @@ pub(crate) fn from_value(value: &Value) -> Result<Vec<Member>, Invalid> {
         .enumerate()
         .map(|(index, value)| member(value).map_err(|invalid| invalid.within(&format!("members[{index}]"))))
         .collect::<Result<_, _>>()?;
-    Ok(fold_on(&[MemberOperation::Add(members)], &[]).add)
+    Ok(combine_on(&[MemberOperation::Add(members)], &[]).add)
 }
 
 fn member(value: &Value) -> Result<Member, Invalid> {
@@ -140,15 +140,15 @@ fn collect_ids(filter: &Predicate, ids: &mut Vec<String>) -> bool {
 
 /// The operations as one edit; `None` where a [`MemberOperation::RemoveWhere`] needs to see the members.
 #[must_use]
-pub fn fold(operations: &[MemberOperation]) -> Option<MemberEdit> {
+pub fn combine(operations: &[MemberOperation]) -> Option<MemberEdit> {
     let (_, rest) = after_last_replace(operations);
     let sees_members = rest.iter().any(|operation| matches!(operation, MemberOperation::RemoveWhere(_)));
-    (!sees_members).then(|| fold_on(operations, &[]))
+    (!sees_members).then(|| combine_on(operations, &[]))
 }
 
 /// The operations as one edit of these members.
 #[must_use]
-pub fn fold_on(operations: &[MemberOperation], current: &[Member]) -> MemberEdit {
+pub fn combine_on(operations: &[MemberOperation], current: &[Member]) -> MemberEdit {
     let (clear, operations) = after_last_replace(operations);
     let current = if clear { &[] } else { current };
     let mut outcomes = Outcomes::default();
@@ -284,7 +284,7 @@ mod tests {
             (r#"members[type eq "user" or value eq "d"]"#, vec!["a", "d"]),
             ("members[not (type pr)]", vec!["c", "d"]),
         ] {
-            let edit = fold_on(&[MemberOperation::RemoveWhere(predicate(path))], &members);
+            let edit = combine_on(&[MemberOperation::RemoveWhere(predicate(path))], &members);
             assert_eq!(
                 (edit.add, edit.remove),
                 (Vec::new(), removed.iter().map(ToString::to_string).collect())
@@ -375,9 +375,9 @@ mod tests {
     #[test]
     fn only_a_filter_that_no_replacement_follows_has_to_see_the_members() {
         let filter = || removal(predicate(r#"members[type eq "User"]"#));
-        assert_eq!(fold(&[filter()]), None);
-        assert_eq!(fold(&[MemberOperation::Replace(vec![user("a")]), filter()]), None);
-        let replaced = fold(&[filter(), MemberOperation::Replace(vec![user("a")])]);
+        assert_eq!(combine(&[filter()]), None);
+        assert_eq!(combine(&[MemberOperation::Replace(vec![user("a")]), filter()]), None);
+        let replaced = combine(&[filter(), MemberOperation::Replace(vec![user("a")])]);
         assert_eq!(replaced, Some(MemberEdit { clear: true, add: vec![user("a")], remove: vec![] }));
     }
 
@@ -388,7 +388,7 @@ mod tests {
             MemberOperation::Remove(vec!["c".into()]),
             MemberOperation::Add(vec![user("a"), user("c")]),
         ];
-        let added: Vec<_> = fold(&operations).unwrap().add.into_iter().map(|member| member.value).collect();
+        let added: Vec<_> = combine(&operations).unwrap().add.into_iter().map(|member| member.value).collect();
         assert_eq!(added, ["b", "a", "c"]);
     }
 
@@ -396,7 +396,7 @@ mod tests {
     fn a_hundred_thousand_members_fold_at_once() {
         let many: Vec<_> = (0..100_000).map(|index| user(&format!("{index:08}"))).collect();
         let ids = many.iter().map(|member| member.value.clone()).collect();
-        let edit = fold(&[
+        let edit = combine(&[
             MemberOperation::Add(many.clone()),
             MemberOperation::Remove(ids),
             MemberOperation::Add(many),
@@ -470,10 +470,10 @@ mod tests {
         ) {
             let current = from_distinct(&current);
             let expected = one_by_one(&operations, &current);
-            let edit = fold_on(&operations, &current);
+            let edit = combine_on(&operations, &current);
             let after = carried_out(&edit, &current);
             prop_assert_eq!(values(&after), values(&expected));
-            if let Some(blind) = fold(&operations) {
+            if let Some(blind) = combine(&operations) {
                 let after = carried_out(&blind, &current);
                 prop_assert_eq!(values(&after), values(&expected));
             }
@@ -489,7 +489,7 @@ mod tests {
             current in some_members(),
         ) {
             let current = from_distinct(&current);
-            if let Some(edit) = fold(&operations) {
+            if let Some(edit) = combine(&operations) {
                 let once = carried_out(&edit, &current);
                 prop_assert_eq!(&carried_out(&edit, &once), &once);
             }

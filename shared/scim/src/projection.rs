@@ -65,7 +65,7 @@ impl Projection {
 
     /// What is shown when nothing is asked.
     #[must_use]
-    pub const fn everything(resource_type: &'static ResourceType) -> Self {
+    pub const fn default_for(resource_type: &'static ResourceType) -> Self {
         Self { resource_type, requested: Requested::Default }
     }
 
@@ -77,7 +77,7 @@ impl Projection {
 
     /// Whether anything of a core or common attribute would be shown: if not, it need not be read.
     #[must_use]
-    pub fn wants(&self, name: &str) -> bool {
+    pub fn includes(&self, name: &str) -> bool {
         self.attribute(None, name).is_some_and(|attribute| self.shows_any(&attribute))
     }
 
@@ -274,7 +274,7 @@ mod tests {
         let mut expected = document();
         expected.shift_remove("password");
         expected.shift_remove("unknown");
-        let everything = Projection::everything(&USER_TYPE);
+        let everything = Projection::default_for(&USER_TYPE);
         assert_eq!(everything.apply(document()), expected);
         assert_eq!(Projection::parse(&USER_TYPE, None, None), Ok(everything.clone()));
         assert_eq!(Projection::parse(&USER_TYPE, Some(""), Some(" ")), Ok(everything));
@@ -338,17 +338,17 @@ mod tests {
 
     #[test]
     fn it_tells_whether_an_attribute_need_be_read() {
-        let wants = |attributes, excluded| {
-            Projection::parse(&GROUP_TYPE, attributes, excluded).unwrap().wants("members")
+        let includes = |attributes, excluded| {
+            Projection::parse(&GROUP_TYPE, attributes, excluded).unwrap().includes("members")
         };
-        assert!(wants(None, None));
-        assert!(wants(Some("displayName,members.value"), None));
-        assert!(!wants(Some("displayName"), None));
-        assert!(!wants(Some("foo"), None));
-        assert!(!wants(None, Some("Members")));
-        assert!(wants(None, Some("members.type")));
-        let everything = Projection::everything(&USER_TYPE);
-        assert!(everything.wants("groups") && !everything.wants("password") && !everything.wants("members"));
+        assert!(includes(None, None));
+        assert!(includes(Some("displayName,members.value"), None));
+        assert!(!includes(Some("displayName"), None));
+        assert!(!includes(Some("foo"), None));
+        assert!(!includes(None, Some("Members")));
+        assert!(includes(None, Some("members.type")));
+        let everything = Projection::default_for(&USER_TYPE);
+        assert!(everything.includes("groups") && !everything.includes("password") && !everything.includes("members"));
     }
 
     #[test]
@@ -362,7 +362,7 @@ mod tests {
     #[test]
     fn an_empty_list_of_the_document_stays() {
         let group = json!({"schemas": [], "id": "g", "members": []});
-        let shown = Projection::everything(&GROUP_TYPE).apply(group.as_object().unwrap().clone());
+        let shown = Projection::default_for(&GROUP_TYPE).apply(group.as_object().unwrap().clone());
         assert_eq!(Value::Object(shown), group);
     }
 
@@ -425,7 +425,7 @@ mod tests {
             let projection = Projection::parse(&USER_TYPE, attributes, excluded).unwrap();
             let shown = projection.apply(document());
             for key in ["schemas", "id", "userName", "password", "name", "meta"] {
-                prop_assert_eq!(projection.wants(key), shown.contains_key(key), "{}", key);
+                prop_assert_eq!(projection.includes(key), shown.contains_key(key), "{}", key);
             }
         }
     }

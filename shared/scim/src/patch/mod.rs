@@ -71,7 +71,7 @@ impl Patch {
 
     /// Whether it changes anything besides members.
     #[must_use]
-    pub fn document_changes(&self) -> bool {
+    pub fn changes_document(&self) -> bool {
         !self.changes.is_empty()
     }
 

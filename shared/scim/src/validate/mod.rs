@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::dialect::values;
 use crate::error::Invalid;
-use crate::fold::{fold, forbidden_in_name, forbidden_in_title};
+use crate::fold::{fold, find_forbidden_in_user_name, find_forbidden_in_display_name};
 use crate::lookup::extension_key;
 use crate::schema::{
     Attribute, COMMON, CUSTOM, GROUP_URN, MEMBERS, Mutability, ResourceType, Type, USER_URN,
@@ -274,7 +274,7 @@ const INDEXED_TEXTS: [IndexedText; 4] = [
         sub: None,
         max_bytes: 1024,
         max_characters: Some(MAX_USER_NAME),
-        forbidden: forbidden_in_name,
+        forbidden: find_forbidden_in_user_name,
     },
     IndexedText {
         schema: Some(USER_URN),
@@ -290,7 +290,7 @@ const INDEXED_TEXTS: [IndexedText; 4] = [
         sub: None,
         max_bytes: 1024,
         max_characters: None,
-        forbidden: forbidden_in_title,
+        forbidden: find_forbidden_in_display_name,
     },
 ];
 

@@ -82,7 +82,7 @@ async fn read(
     conditions: Conditions,
 ) -> Result<Response, Error> {
     let projection = parameters.projection(&GROUP_TYPE)?;
-    let (stored, members) = app.store.directory(&caller).group(&id, projection.wants("members")).await?;
+    let (stored, members) = app.store.directory(&caller).group(&id, projection.includes("members")).await?;
     if conditions.has(&stored.version) {
         return Ok(not_modified(&stored.version));
     }
@@ -104,7 +104,7 @@ async fn replace(
     let directory = app.store.directory(&caller);
     let change = |_: &Document| Ok(document.clone());
     let stored = directory.update_group(&id, conditions.if_match.as_ref(), change, &members).await?;
-    let shown = directory.written_group(&id, projection.wants("members")).await;
+    let shown = directory.written_group(&id, projection.includes("members")).await;
     let (stored, members) = shown.unwrap_or((stored, Extra::None));
     Ok(resource(StatusCode::OK, Kind::Group, &stored, &members, &base, &projection))
 }
@@ -123,7 +123,7 @@ async fn patch(
     let projection = parameters.projection(&GROUP_TYPE)?;
     let patch = Patch::parse(&GROUP_TYPE, &body)?;
     let directory = app.store.directory(&caller);
-    let members_alone = !patch.document_changes() && conditions.if_match.is_none();
+    let members_alone = !patch.changes_document() && conditions.if_match.is_none();
     let edited =
         if members_alone { directory.edit_members(&id, patch.members()).await? } else { Edited::SeesMembers };
     let version = match edited {
@@ -137,7 +137,7 @@ async fn patch(
         }
     };
     if !projection.is_default()
-        && let Some((stored, members)) = directory.written_group(&id, projection.wants("members")).await
+        && let Some((stored, members)) = directory.written_group(&id, projection.includes("members")).await
     {
         return Ok(resource(StatusCode::OK, Kind::Group, &stored, &members, &base, &projection));
     }

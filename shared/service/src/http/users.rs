@@ -75,7 +75,7 @@ async fn read(
     conditions: Conditions,
 ) -> Result<Response, Error> {
     let projection = parameters.projection(&USER_TYPE)?;
-    let (stored, groups) = app.store.directory(&caller).user(&id, projection.wants("groups")).await?;
+    let (stored, groups) = app.store.directory(&caller).user(&id, projection.includes("groups")).await?;
     let groups = Extra::Groups(groups);
     let version = version(&stored, &groups);
     if conditions.has(&version) {
@@ -98,7 +98,7 @@ async fn replace(
     let directory = app.store.directory(&caller);
     let change = |_: &Document| Ok(document.clone());
     let (stored, groups) =
-        directory.update_user(&id, conditions.if_match.as_ref(), change, projection.wants("groups")).await?;
+        directory.update_user(&id, conditions.if_match.as_ref(), change, projection.includes("groups")).await?;
     Ok(resource(StatusCode::OK, Kind::User, &stored, &Extra::Groups(groups), &base, &projection))
 }
 
@@ -116,7 +116,7 @@ async fn patch(
     let directory = app.store.directory(&caller);
     let change = |document: &Document| patch.apply(document);
     let (stored, groups) =
-        directory.update_user(&id, conditions.if_match.as_ref(), change, projection.wants("groups")).await?;
+        directory.update_user(&id, conditions.if_match.as_ref(), change, projection.includes("groups")).await?;
     Ok(resource(StatusCode::OK, Kind::User, &stored, &Extra::Groups(groups), &base, &projection))
 }
 

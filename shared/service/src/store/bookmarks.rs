@@ -64,7 +64,7 @@ impl Directory {
             )
         };
         let id = Id::parse(cursor).ok_or_else(invalid)?;
-        let age = unix_millis(self.store.clock.now()).saturating_sub(id.made_at());
+        let age = unix_millis(self.store.clock.now()).saturating_sub(id.created_at());
         if age >= BOOKMARK_SECONDS * 1_000 {
             let expired = "this cursor is older than the service keeps them; begin again with an empty one";
             return Err(Invalid::new(ScimType::ExpiredCursor, expired).into());

@@ -202,7 +202,7 @@ impl Directory {
     /// [`Error::NotFound`], `invalidValue` if a member to be added does not exist.
     pub async fn edit_members(&self, id: &str, operations: &[MemberOperation]) -> Result<Edited, Error> {
         let id = Id::parse(id).ok_or_else(|| not_found(Kind::Group))?;
-        let Some(MemberEdit { clear: false, add, remove }) = members::fold(operations) else {
+        let Some(MemberEdit { clear: false, add, remove }) = members::combine(operations) else {
             return Ok(Edited::SeesMembers);
         };
         // A member whose type the client does not say is a user until that proves wrong: identity providers say
@@ -346,7 +346,7 @@ impl Directory {
         if operations.is_empty() {
             return Ok(Difference::default());
         }
-        let blind = members::fold(operations).filter(|edit| !edit.clear);
+        let blind = members::combine(operations).filter(|edit| !edit.clear);
         let current: BTreeSet<Edge> = match &blind {
             Some(edit) => {
                 let named = edit.add.iter().map(|member| &member.value).chain(&edit.remove);
@@ -361,7 +361,7 @@ impl Directory {
         };
         let edit = blind.unwrap_or_else(|| {
             let members: Vec<Member> = current.iter().map(Edge::to_member).collect();
-            members::fold_on(operations, &members)
+            members::combine_on(operations, &members)
         });
         let kept: BTreeMap<&str, &Edge> = current.iter().map(|edge| (edge.member.as_str(), edge)).collect();
         let new: Vec<Member> =

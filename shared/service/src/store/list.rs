@@ -213,7 +213,7 @@ impl Directory {
             match access {
                 Access::Partition => (self.keys.resources(kind), None, RowsOf::Resources),
                 Access::Created(from, to) => {
-                    (self.keys.resources(kind), Some(Id::made_between(*from, *to)), RowsOf::Resources)
+                    (self.keys.resources(kind), Some(Id::range_created_between(*from, *to)), RowsOf::Resources)
                 }
                 Access::Lookups(_) => {
                     (self.keys.members(Id::parse(access.members_of()?)?.as_str()), None, RowsOf::Edges)
@@ -373,7 +373,7 @@ impl Directory {
         let found = match plan.access {
             Access::Partition => self.scan(request, filter, None, at_most).await?,
             Access::Created(from, to) => {
-                self.scan(request, filter, Some(Id::made_between(from, to)), at_most).await?
+                self.scan(request, filter, Some(Id::range_created_between(from, to)), at_most).await?
             }
             Access::Lookups(lookups) => match self.look_up_all(request.kind, lookups, at_most).await? {
                 Some(ids) => self.sift(request, filter, ids).await?,
@@ -481,15 +481,15 @@ impl Directory {
     async fn ranges(&self, partition: &Partition) -> Result<Vec<Option<(String, String)>>, Error> {
         let end = |backward| self.query(Range::all(partition).limit(1).backward(backward));
         let (first, last) = tokio::try_join!(end(false), end(true))?;
-        let made_at = |rows: &[Item]| {
+        let created_at = |rows: &[Item]| {
             let id = rows.first().and_then(|item| sort_key(item).ok()).and_then(Id::parse);
-            id.map(|id| id.made_at()).unwrap_or_default()
+            id.map(|id| id.created_at()).unwrap_or_default()
         };
-        let (from, to) = (made_at(&first.items), made_at(&last.items));
+        let (from, to) = (created_at(&first.items), created_at(&last.items));
         let step = (to - from) / PARALLEL_RANGES + 1;
         let range = |number| {
             let begin = from + number * step;
-            Some(Id::made_between(begin, begin + step - 1))
+            Some(Id::range_created_between(begin, begin + step - 1))
         };
         Ok((0..PARALLEL_RANGES).map(range).collect())
     }
@@ -667,7 +667,7 @@ impl Directory {
     ) -> Result<Vec<Map<String, Value>>, Error> {
         let answered =
             |(stored, extra): (&Stored, &Extra)| request.projection.apply(request.shown(stored, extra));
-        if stored.is_empty() || !request.projection.wants(request.kind.extra()) {
+        if stored.is_empty() || !request.projection.includes(request.kind.extra()) {
             return Ok(stored.iter().map(|stored| answered((stored, &Extra::None))).collect());
         }
         // Users who follow one another have their reverse edges in one range.
