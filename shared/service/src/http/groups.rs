@@ -69,7 +69,7 @@ async fn read(
     conditions: Conditions,
 ) -> Result<Response, Error> {
     let projection = parameters.projection(&GROUP_TYPE)?;
-    let (stored, members) = app.store.directory(&caller).group(&id, projection.wants("members")).await?;
+    let (stored, members) = app.store.directory(&caller).group(&id, projection.includes("members")).await?;
     if conditions.has(&stored.version) {
         return Ok(not_modified(&stored.version));
     }
@@ -91,7 +91,7 @@ async fn replace(
     let directory = app.store.directory(&caller);
     let change = |_: &Document| Ok(document.clone());
     let stored = directory.update_group(&id, conditions.if_match.as_ref(), change, &members).await?;
-    let shown = directory.written_group(&id, projection.wants("members")).await;
+    let shown = directory.written_group(&id, projection.includes("members")).await;
     let (stored, members) = shown.unwrap_or((stored, Memberships::None));
     Ok(resource(StatusCode::OK, Kind::Group, &stored, &members, &base, &projection))
 }
@@ -112,7 +112,7 @@ async fn patch(
     let directory = app.store.directory(&caller);
     let version = directory.patch_group(&id, conditions.if_match.as_ref(), &patch).await?;
     if !projection.is_default()
-        && let Some((stored, members)) = directory.written_group(&id, projection.wants("members")).await
+        && let Some((stored, members)) = directory.written_group(&id, projection.includes("members")).await
     {
         return Ok(resource(StatusCode::OK, Kind::Group, &stored, &members, &base, &projection));
     }

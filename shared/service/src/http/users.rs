@@ -66,7 +66,7 @@ async fn read(
     conditions: Conditions,
 ) -> Result<Response, Error> {
     let projection = parameters.projection(&USER_TYPE)?;
-    let (stored, groups) = app.store.directory(&caller).user(&id, projection.wants("groups")).await?;
+    let (stored, groups) = app.store.directory(&caller).user(&id, projection.includes("groups")).await?;
     let groups = Memberships::Groups(groups);
     let version = representation::version(&stored, &groups);
     if conditions.has(&version) {
@@ -88,8 +88,9 @@ async fn replace(
     let document = Document::from_request(&USER_TYPE, &body)?;
     let directory = app.store.directory(&caller);
     let change = |_: &Document| Ok(document.clone());
-    let (stored, groups) =
-        directory.update_user(&id, conditions.if_match.as_ref(), change, projection.wants("groups")).await?;
+    let (stored, groups) = directory
+        .update_user(&id, conditions.if_match.as_ref(), change, projection.includes("groups"))
+        .await?;
     Ok(resource(StatusCode::OK, Kind::User, &stored, &Memberships::Groups(groups), &base, &projection))
 }
 
@@ -106,8 +107,9 @@ async fn patch(
     let patch = Patch::parse(&USER_TYPE, &body)?;
     let directory = app.store.directory(&caller);
     let change = |document: &Document| patch.apply(document);
-    let (stored, groups) =
-        directory.update_user(&id, conditions.if_match.as_ref(), change, projection.wants("groups")).await?;
+    let (stored, groups) = directory
+        .update_user(&id, conditions.if_match.as_ref(), change, projection.includes("groups"))
+        .await?;
     Ok(resource(StatusCode::OK, Kind::User, &stored, &Memberships::Groups(groups), &base, &projection))
 }
 

@@ -70,7 +70,7 @@ pub(super) async fn resolve_cursor(
         Invalid::new(ScimType::InvalidCursor, detail)
     };
     let id = Id::parse(cursor).ok_or_else(invalid)?;
-    let age = unix_millis(directory.table.clock.now()).saturating_sub(id.made_at());
+    let age = unix_millis(directory.table.clock.now()).saturating_sub(id.created_at());
     if age >= CURSOR_SECONDS * 1_000 {
         let detail = "This cursor has expired. Start again without a cursor value.";
         return Err(Invalid::new(ScimType::ExpiredCursor, detail).into());

@@ -6,11 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use scim::{
-    Invalid, ScimType,
-    id::Id,
-    members::{Member, MemberType},
-};
+use scim::{Invalid, ResourceKind, ScimType, id::Id, members::Member};
 
 use super::{
     directory::Directory,
@@ -78,10 +74,10 @@ impl Edge {
 
     pub(super) fn to_member(&self) -> Member {
         let kind = match self.kind {
-            Kind::User => MemberType::User,
-            Kind::Group => MemberType::Group,
+            Kind::User => ResourceKind::User,
+            Kind::Group => ResourceKind::Group,
         };
-        Member { value: self.member.to_string(), kind: Some(kind) }
+        Member { value: self.member.to_string(), member_type: Some(kind) }
     }
 }
 
@@ -170,13 +166,13 @@ pub(super) async fn resolve(directory: &Directory, members: &[Member]) -> Result
 /// Returns the id of each member, and its kind if the client stated it.
 pub(super) fn parse_members(members: &[Member]) -> Result<Vec<(Id, Option<Kind>)>, Error> {
     let kind = |member_type| match member_type {
-        MemberType::User => Kind::User,
-        MemberType::Group => Kind::Group,
+        ResourceKind::User => Kind::User,
+        ResourceKind::Group => Kind::Group,
     };
     members
         .iter()
         .map(|member| match Id::parse(&member.value) {
-            Some(id) => Ok((id, member.kind.map(kind))),
+            Some(id) => Ok((id, member.member_type.map(kind))),
             // Text that is not an id may be personal data, such as an e-mail address: it is not echoed.
             None => Err(unknown_member("(not an id of this service)")),
         })

@@ -140,7 +140,7 @@ impl Directory {
         expected: Option<&Expected>,
         patch: &Patch,
     ) -> Result<Option<String>, Error> {
-        if expected.is_none() && !patch.document_changes() {
+        if expected.is_none() && !patch.changes_document() {
             let id = Id::parse(id).ok_or_else(|| not_found(Kind::Group))?;
             if let Some(requested) = named_members(patch.members())? {
                 return edit_members(self, &id, requested).await;
@@ -182,7 +182,7 @@ async fn difference(
     if operations.is_empty() {
         return Ok(Difference::default());
     }
-    let named = members::fold(operations).filter(|edit| !edit.clear);
+    let named = members::combine(operations).filter(|edit| !edit.clear);
     let current: BTreeSet<Edge> = match &named {
         Some(edit) => {
             let ids = edit.add.iter().map(|member| &member.value).chain(&edit.remove);
@@ -197,7 +197,7 @@ async fn difference(
     };
     let edit = named.unwrap_or_else(|| {
         let members: Vec<Member> = current.iter().map(Edge::to_member).collect();
-        members::fold_on(operations, &members)
+        members::combine_on(operations, &members)
     });
     let kept: BTreeMap<&str, &Edge> = current.iter().map(|edge| (edge.member.as_str(), edge)).collect();
     let new: Vec<Member> =

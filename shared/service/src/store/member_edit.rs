@@ -26,7 +26,7 @@ use crate::Error;
 /// Returns the members that the operations name. Returns `None` if the operations depend on the current members, or do
 /// not fit into one transaction.
 pub(super) fn named_members(operations: &[MemberOperation]) -> Result<Option<Difference>, Error> {
-    let Some(MemberEdit { clear: false, add, remove }) = members::fold(operations) else {
+    let Some(MemberEdit { clear: false, add, remove }) = members::combine(operations) else {
         return Ok(None);
     };
     // A member without a type is taken for a user, until that proves wrong: identity providers send users, without

@@ -157,11 +157,11 @@ fn access(kind: Kind, filter: &Predicate) -> Access<'_> {
     match filter {
         Predicate::And(parts) => all_of(parts.iter().map(|part| access(kind, part))),
         Predicate::Or(parts) => any_of(parts.iter().map(|part| access(kind, part))),
-        Predicate::Compare { place, sub, operator, operand } if place.extension.is_none() => {
-            comparison(kind, &place.name, sub.map_or("value", |sub| sub.name), *operator, operand)
+        Predicate::Compare { attribute, sub, operator, operand } if attribute.extension.is_none() => {
+            comparison(kind, &attribute.name, sub.map_or("value", |sub| sub.name), *operator, operand)
         }
-        Predicate::ValuePath { place, filter } if place.extension.is_none() => {
-            element(kind, &place.name, filter)
+        Predicate::ValuePath { attribute, filter } if attribute.extension.is_none() => {
+            element(kind, &attribute.name, filter)
         }
         _ => Access::Partition,
     }
@@ -172,8 +172,8 @@ fn element<'a>(kind: Kind, attribute: &str, filter: &'a Predicate) -> Access<'a>
     match filter {
         Predicate::And(parts) => all_of(parts.iter().map(|part| element(kind, attribute, part))),
         Predicate::Or(parts) => any_of(parts.iter().map(|part| element(kind, attribute, part))),
-        Predicate::Compare { place, operator, operand, .. } => {
-            comparison(kind, attribute, &place.name, *operator, operand)
+        Predicate::Compare { attribute: sub, operator, operand, .. } => {
+            comparison(kind, attribute, &sub.name, *operator, operand)
         }
         _ => Access::Partition,
     }
@@ -280,9 +280,9 @@ impl<'a> MembershipNeeds<'a> {
                 true
             }
             Predicate::ValuePath { filter, .. } => match filter.as_ref() {
-                Predicate::Compare { place, operator: Operator::Eq, operand: Operand::Text(id), .. }
-                    if place.name == "value" =>
-                {
+                Predicate::Compare {
+                    attribute, operator: Operator::Eq, operand: Operand::Text(id), ..
+                } if attribute.name == "value" => {
                     self.ids.push(id);
                     true
                 }

@@ -1,7 +1,7 @@
 //! The SCIM representation of a stored resource: the JSON object that clients and filters see (RFC 7643 §3).
 
 use scim::{
-    members::{Member, MemberType},
+    members::Member,
     message,
     resource::{self, Meta},
 };
@@ -56,8 +56,8 @@ fn group_of_user(base: &str, id: &str) -> Value {
 }
 
 fn member_of_group(base: &str, member: &Member) -> Value {
-    let kind = match member.kind {
-        Some(MemberType::Group) => Kind::Group,
+    let kind = match member.member_type {
+        Some(scim::ResourceKind::Group) => Kind::Group,
         _ => Kind::User,
     };
     json!({

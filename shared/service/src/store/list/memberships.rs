@@ -82,7 +82,7 @@ pub(super) async fn render_all(
     let render = |(stored, memberships): (&Stored, &Memberships)| {
         request.projection.apply(request.render(stored, memberships))
     };
-    if stored.is_empty() || !request.projection.wants(request.kind.membership_attribute()) {
+    if stored.is_empty() || !request.projection.includes(request.kind.membership_attribute()) {
         return Ok(stored.iter().map(|stored| render((stored, &Memberships::None))).collect());
     }
     let contiguous =

@@ -46,7 +46,7 @@ impl Walk {
             match access {
                 Access::Partition => (keys.resources(kind), None, ItemType::Resources),
                 Access::Created(from, to) => {
-                    (keys.resources(kind), Some(Id::made_between(*from, *to)), ItemType::Resources)
+                    (keys.resources(kind), Some(Id::range_created_between(*from, *to)), ItemType::Resources)
                 }
                 Access::Lookups(_) => {
                     (keys.members(Id::parse(access.members_of()?)?.as_str()), None, ItemType::Edges)
