@@ -6,7 +6,7 @@ use axum::{
     response::Response,
     routing,
 };
-use scim::{patch::Patch, resource::Document, schema::USER_TYPE};
+use scim::{ResourceKind, patch::Patch, resource::Document, schema::USER_TYPE};
 
 use super::{
     parameters::Parameters,
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     App, Error,
     limits::USER_BODY,
-    store::{Kind, Memberships, representation},
+    store::{Memberships, representation},
 };
 
 const COLLECTION: &str = "/Users";
@@ -26,7 +26,7 @@ const SEARCH: &str = "/Users/.search";
 const ITEM: &str = "/Users/{id}";
 
 pub(super) fn routes() -> Vec<Route> {
-    let mut routes = search::routes(Kind::User, COLLECTION, SEARCH);
+    let mut routes = search::routes(ResourceKind::User, COLLECTION, SEARCH);
     routes.extend([
         Route::new(Method::POST, COLLECTION, routing::post(create)),
         Route::new(Method::GET, ITEM, routing::get(read)),
@@ -49,7 +49,7 @@ async fn create(
     let stored = app.store.directory(&caller).create_user(document).await?;
     Ok(resource(
         StatusCode::CREATED,
-        Kind::User,
+        ResourceKind::User,
         &stored,
         &Memberships::Groups(Vec::new()),
         &base,
@@ -72,7 +72,7 @@ async fn read(
     if conditions.has(&version) {
         return Ok(not_modified(&version));
     }
-    Ok(resource(StatusCode::OK, Kind::User, &stored, &groups, &base, &projection))
+    Ok(resource(StatusCode::OK, ResourceKind::User, &stored, &groups, &base, &projection))
 }
 
 async fn replace(
@@ -91,7 +91,14 @@ async fn replace(
     let (stored, groups) = directory
         .update_user(&id, conditions.if_match.as_ref(), change, projection.includes("groups"))
         .await?;
-    Ok(resource(StatusCode::OK, Kind::User, &stored, &Memberships::Groups(groups), &base, &projection))
+    Ok(resource(
+        StatusCode::OK,
+        ResourceKind::User,
+        &stored,
+        &Memberships::Groups(groups),
+        &base,
+        &projection,
+    ))
 }
 
 async fn patch(
@@ -110,7 +117,14 @@ async fn patch(
     let (stored, groups) = directory
         .update_user(&id, conditions.if_match.as_ref(), change, projection.includes("groups"))
         .await?;
-    Ok(resource(StatusCode::OK, Kind::User, &stored, &Memberships::Groups(groups), &base, &projection))
+    Ok(resource(
+        StatusCode::OK,
+        ResourceKind::User,
+        &stored,
+        &Memberships::Groups(groups),
+        &base,
+        &projection,
+    ))
 }
 
 async fn delete(
@@ -119,6 +133,6 @@ async fn delete(
     PathSegment(id): PathSegment,
     conditions: Conditions,
 ) -> Result<Response, Error> {
-    app.store.directory(&caller).delete(Kind::User, &id, conditions.if_match.as_ref()).await?;
+    app.store.directory(&caller).delete(ResourceKind::User, &id, conditions.if_match.as_ref()).await?;
     Ok(no_content())
 }

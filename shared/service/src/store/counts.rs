@@ -4,12 +4,12 @@
 //! resource says which of them includes it.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use scim::id::Id;
+use scim::{ResourceKind, id::Id};
 
 use super::{
     directory::Directory,
     items::{name, number, sort_key},
-    keys::{Keys, Kind, stored_kind},
+    keys::{Keys, stored_kind},
     table::KeyRange,
     transaction::Transaction,
     write::Guard,
@@ -26,16 +26,23 @@ pub(super) struct Counts {
 }
 
 /// Counts a new resource.
-pub(super) fn count_created(keys: &Keys, transaction: &mut Transaction<Guard>, kind: Kind, id: &Id) {
+pub(super) fn count_created(keys: &Keys, transaction: &mut Transaction<Guard>, kind: ResourceKind, id: &Id) {
     count(keys, transaction, kind, id, 1, 0);
 }
 
 /// Counts a deleted resource.
-pub(super) fn count_deleted(keys: &Keys, transaction: &mut Transaction<Guard>, kind: Kind, id: &Id) {
+pub(super) fn count_deleted(keys: &Keys, transaction: &mut Transaction<Guard>, kind: ResourceKind, id: &Id) {
     count(keys, transaction, kind, id, -1, 1);
 }
 
-fn count(keys: &Keys, transaction: &mut Transaction<Guard>, kind: Kind, id: &Id, total: i64, deleted: i64) {
+fn count(
+    keys: &Keys,
+    transaction: &mut Transaction<Guard>,
+    kind: ResourceKind,
+    id: &Id,
+    total: i64,
+    deleted: i64,
+) {
     let number = |number: i64| AttributeValue::N(number.to_string());
     transaction.update(
         keys.count(kind, id),
@@ -47,7 +54,7 @@ fn count(keys: &Keys, transaction: &mut Transaction<Guard>, kind: Kind, id: &Id,
 }
 
 /// Reads the number of resources of these kinds, with one query.
-pub(super) async fn counts(directory: &Directory, kinds: &[Kind]) -> Result<Counts, Error> {
+pub(super) async fn counts(directory: &Directory, kinds: &[ResourceKind]) -> Result<Counts, Error> {
     let items = directory.table.query_all(KeyRange::all(&directory.keys.counts())).await?;
     let mut counts = Counts::default();
     for item in &items {

@@ -8,14 +8,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use scim::id::Id;
+use scim::{ResourceKind, id::Id};
 
 use super::{
     changes::live_draft,
     directory::Directory,
     index::entries,
     items::{Item, Stored, name, number, partition_key, sort_key, text},
-    keys::{self, Key, Kind, kind_from_stored, stored_kind},
+    keys::{self, Key, kind_from_stored, stored_kind},
 };
 use crate::Error;
 
@@ -77,9 +77,9 @@ impl Examination<'_> {
         self.left.get_mut(&key.pk)?.remove(&key.sk)
     }
 
-    fn resources(&mut self) -> BTreeMap<Kind, BTreeMap<String, Stored>> {
+    fn resources(&mut self) -> BTreeMap<ResourceKind, BTreeMap<String, Stored>> {
         let mut all = BTreeMap::new();
-        for kind in Kind::ALL {
+        for kind in ResourceKind::ALL {
             let partition = self.directory.keys.resources(kind);
             let mut of_kind = BTreeMap::new();
             for (id, item) in self.left.remove(partition.as_str()).unwrap_or_default() {
@@ -95,12 +95,12 @@ impl Examination<'_> {
             }
             all.insert(kind, of_kind);
         }
-        self.report.users = all.get(&Kind::User).map_or(0, BTreeMap::len);
-        self.report.groups = all.get(&Kind::Group).map_or(0, BTreeMap::len);
+        self.report.users = all.get(&ResourceKind::User).map_or(0, BTreeMap::len);
+        self.report.groups = all.get(&ResourceKind::Group).map_or(0, BTreeMap::len);
         all
     }
 
-    fn resource(&mut self, kind: Kind, stored: &Stored) {
+    fn resource(&mut self, kind: ResourceKind, stored: &Stored) {
         for entry in entries(kind, &stored.id, &stored.document) {
             let key = self.directory.keys.index(kind, entry.attribute).key(entry.sk);
             let owner = self.take(&key).and_then(|item| text(&item, name::ID).ok().map(str::to_owned));
@@ -129,16 +129,17 @@ impl Examination<'_> {
         }
     }
 
-    fn edges(&mut self, resources: &BTreeMap<Kind, BTreeMap<String, Stored>>) {
-        let exists =
-            |kind: Kind, id: &str| resources.get(&kind).is_some_and(|of_kind| of_kind.contains_key(id));
+    fn edges(&mut self, resources: &BTreeMap<ResourceKind, BTreeMap<String, Stored>>) {
+        let exists = |kind: ResourceKind, id: &str| {
+            resources.get(&kind).is_some_and(|of_kind| of_kind.contains_key(id))
+        };
         let groups: BTreeSet<String> =
             self.partitions("GROUP#").into_iter().filter(|rest| Id::parse(rest).is_some()).collect();
         for group in groups {
             let partition = self.directory.keys.members(&group);
             for (member, item) in self.left.remove(partition.as_str()).unwrap_or_default() {
                 self.report.memberships += 1;
-                if !exists(Kind::Group, &group) {
+                if !exists(ResourceKind::Group, &group) {
                     self.finding(format!("the group {group} of member {member} does not exist"));
                 }
                 let kind = text(&item, name::KIND).ok().and_then(kind_from_stored);
@@ -163,8 +164,8 @@ impl Examination<'_> {
         }
     }
 
-    fn counts(&mut self, resources: &BTreeMap<Kind, BTreeMap<String, Stored>>) {
-        for kind in Kind::ALL {
+    fn counts(&mut self, resources: &BTreeMap<ResourceKind, BTreeMap<String, Stored>>) {
+        for kind in ResourceKind::ALL {
             let mut expected: BTreeMap<String, (Key, i64)> = BTreeMap::new();
             for stored in resources.get(&kind).into_iter().flat_map(BTreeMap::values) {
                 let key = self.directory.keys.count(kind, &stored.id);

@@ -46,7 +46,6 @@ pub use changes::Finished;
 pub use directory::{Directory, Store};
 pub use edges::Memberships;
 pub use items::Stored;
-pub use keys::Kind;
 pub use list::ListRequest;
 pub use orgs::{KeyRecord, Organisation};
 pub use pages::{CursorPage, IndexPage, Query};

@@ -1,7 +1,7 @@
 //! Collections: all resources that match a filter, sorted, of which a page is a slice.
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use scim::{filter::Predicate, id::Id};
+use scim::{ResourceKind, filter::Predicate, id::Id};
 
 use super::{
     budget::is_late,
@@ -18,7 +18,7 @@ use crate::{
         edges::{Edge, reverse_edges},
         index::Indexed,
         items::{Item, Stored, sort_key},
-        keys::{self, Kind, Partition},
+        keys::{self, Partition},
         plan::{Access, Lookup, Plan},
         table::{CONCURRENCY, KeyRange, PAGE},
     },
@@ -203,7 +203,7 @@ async fn parallel_ranges(
 /// Returns the ids that the lookups lead to. `None` if there are more than `limit`.
 async fn look_up_all(
     directory: &Directory,
-    kind: Kind,
+    kind: ResourceKind,
     lookups: Vec<Lookup<'_>>,
     limit: usize,
 ) -> Result<Option<Vec<Id>>, Error> {
@@ -221,7 +221,7 @@ async fn look_up_all(
 
 async fn look_up(
     directory: &Directory,
-    kind: Kind,
+    kind: ResourceKind,
     lookup: Lookup<'_>,
     limit: usize,
 ) -> Result<Option<Vec<Id>>, Error> {
@@ -258,7 +258,7 @@ async fn look_up(
 
 async fn entry_ids(
     directory: &Directory,
-    kind: Kind,
+    kind: ResourceKind,
     indexed: &Indexed,
     between: (String, String),
     limit: usize,

@@ -1,6 +1,6 @@
 //! Walks: pages of a partition that is in the requested order already.
 
-use scim::{filter::Predicate, id::Id};
+use scim::{ResourceKind, filter::Predicate, id::Id};
 
 use super::{
     budget::{is_late, too_many},
@@ -16,7 +16,7 @@ use crate::{
         directory::Directory,
         edges::Edge,
         items::{Item, Stored, sort_key},
-        keys::{Keys, Kind, Partition},
+        keys::{Keys, Partition},
         plan::Access,
         table::{KeyRange, PAGE},
     },
@@ -74,7 +74,7 @@ impl Walk {
     }
 
     /// Returns the resource that an item stands for. `None` for a member of another kind.
-    fn resource(&self, kind: Kind, item: &Item) -> Result<Option<ResourceRef>, Error> {
+    fn resource(&self, kind: ResourceKind, item: &Item) -> Result<Option<ResourceRef>, Error> {
         let position = sort_key(item)?.to_owned();
         Ok(match self.items {
             ItemType::Resources => {
@@ -91,7 +91,7 @@ impl Walk {
 }
 
 /// Counts the resources of a walk.
-pub(super) async fn count(directory: &Directory, kind: Kind, walk: &Walk) -> Result<u64, Error> {
+pub(super) async fn count(directory: &Directory, kind: ResourceKind, walk: &Walk) -> Result<u64, Error> {
     let skip_all = || skip(directory, kind, walk, None, u64::MAX);
     let (total, _) = match walk.items {
         ItemType::Edges => read_after_pending(directory, skip_all).await?,
@@ -131,7 +131,7 @@ pub(super) async fn page_by_index(
 /// walk ends there.
 async fn skip(
     directory: &Directory,
-    kind: Kind,
+    kind: ResourceKind,
     walk: &Walk,
     after: Option<String>,
     number: u64,
