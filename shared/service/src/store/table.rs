@@ -257,8 +257,9 @@ impl Table {
             query = query.select(Select::Count);
         }
         let answer = query.send().await.map_err(|error| failed(&error))?;
+        let negative = |_| Error::Internal("DynamoDB answered a negative count".to_owned());
         Ok(QueryPage {
-            count: usize::try_from(answer.count).unwrap_or_default(),
+            count: usize::try_from(answer.count).map_err(negative)?,
             items: answer.items.unwrap_or_default(),
             next: answer.last_evaluated_key,
         })
