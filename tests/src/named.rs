@@ -4,7 +4,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use scim::id::Id;
-use service::ambient::Clock;
+use service::clock::Clock;
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::NOW;

@@ -35,7 +35,7 @@ use std::{
 
 use axum::http::Method;
 use serde_json::{Map, Value};
-use service::ambient::Clock;
+use service::clock::Clock;
 use tests::{Answer, Service};
 use time::Duration;
 

@@ -220,6 +220,6 @@ async fn doctor(stack: &Stack, org: Org, finish: bool, format: Format) -> Result
     Ok(if report.is_healthy() { ExitCode::SUCCESS } else { ExitCode::from(3) })
 }
 
-async fn found(stack: &Stack, org: &Org) -> Result<service::store::OrgInfo, Failure> {
+async fn found(stack: &Stack, org: &Org) -> Result<service::store::Organisation, Failure> {
     stack.done(stack.store.org(org).await)?.ok_or_else(|| Failure::NoOrg(org.clone()))
 }

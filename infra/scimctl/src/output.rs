@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 use service::{
     auth::{ApiKey, Org},
-    store::{KeyInfo, OrgInfo, doctor::Report},
+    store::{KeyRecord, Organisation, doctor::Report},
 };
 
 /// How to print.
@@ -34,18 +34,18 @@ impl Output {
         }
     }
 
-    pub(crate) fn org(info: &OrgInfo) -> Self {
+    pub(crate) fn org(info: &Organisation) -> Self {
         Self { text: org_text(info), json: Value::Object(org_json(info)) }
     }
 
-    pub(crate) fn orgs(infos: &[OrgInfo]) -> Self {
+    pub(crate) fn orgs(infos: &[Organisation]) -> Self {
         Self {
             text: lines(infos.iter().map(org_text), "no organisations"),
             json: json!({ "organisations": infos.iter().map(org_json).collect::<Vec<_>>() }),
         }
     }
 
-    pub(crate) fn with_keys(mut self, keys: &[KeyInfo]) -> Self {
+    pub(crate) fn with_keys(mut self, keys: &[KeyRecord]) -> Self {
         let Self { text, json } = Self::keys(keys);
         self.text = format!("{}\n{text}", self.text);
         if let (Value::Object(own), Value::Object(keys)) = (&mut self.json, json) {
@@ -54,14 +54,14 @@ impl Output {
         self
     }
 
-    pub(crate) fn keys(keys: &[KeyInfo]) -> Self {
+    pub(crate) fn keys(keys: &[KeyRecord]) -> Self {
         Self {
             text: lines(keys.iter().map(key_text), "no keys"),
             json: json!({ "keys": keys.iter().map(key_json).collect::<Vec<_>>() }),
         }
     }
 
-    pub(crate) fn new_key(key: &ApiKey, info: &KeyInfo) -> Self {
+    pub(crate) fn new_key(key: &ApiKey, info: &KeyRecord) -> Self {
         let mut json = key_json(info);
         json.insert("org".to_owned(), key.org().as_str().into());
         json.insert("key".to_owned(), key.reveal().into());
@@ -103,11 +103,11 @@ fn lines(texts: impl Iterator<Item = String>, none: &str) -> String {
     if text.is_empty() { none.to_owned() } else { text.join("\n") }
 }
 
-fn org_text(info: &OrgInfo) -> String {
+fn org_text(info: &Organisation) -> String {
     format!("{}  SCIM {}  created {}", info.org, if info.enabled { "on" } else { "off" }, info.created)
 }
 
-fn org_json(info: &OrgInfo) -> Map<String, Value> {
+fn org_json(info: &Organisation) -> Map<String, Value> {
     fields([
         ("org", info.org.as_str().into()),
         ("enabled", info.enabled.into()),
@@ -115,13 +115,13 @@ fn org_json(info: &OrgInfo) -> Map<String, Value> {
     ])
 }
 
-fn key_text(info: &KeyInfo) -> String {
+fn key_text(info: &KeyRecord) -> String {
     let scopes: Vec<&str> = info.scopes.iter().map(|scope| scope.as_str()).collect();
     let state = info.revoked.as_ref().map_or_else(|| "active".to_owned(), |when| format!("revoked {when}"));
     format!("{}  {}  created {}  {state}", info.id, scopes.join(","), info.created)
 }
 
-fn key_json(info: &KeyInfo) -> Map<String, Value> {
+fn key_json(info: &KeyRecord) -> Map<String, Value> {
     fields([
         ("id", info.id.as_str().into()),
         ("scopes", info.scopes.iter().map(|scope| scope.as_str()).collect()),

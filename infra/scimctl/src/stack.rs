@@ -8,10 +8,11 @@ use std::{
 use aws_config::Region;
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use service::{
-    ambient::{Clock, Entropy},
-    auth::{Pepper, Peppers, Secret},
-    cloud::{self, PepperSecret},
+    clock::Clock,
+    cloud,
     config::{self, Tables},
+    entropy::Entropy,
+    pepper::{Pepper, PepperSecret, Peppers, Secret},
     store::Store,
 };
 

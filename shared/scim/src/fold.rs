@@ -155,7 +155,7 @@ pub(crate) mod tests {
     }
 
     /// Characters that fold, decompose, compose or reorder, close together.
-    fn awkward() -> impl Strategy<Value = String> {
+    pub(crate) fn awkward() -> impl Strategy<Value = String> {
         let c = prop_oneof![
             any::<char>(),
             prop::char::range('\u{300}', '\u{345}'),

@@ -13,14 +13,17 @@ pub mod id;
 pub mod json;
 pub mod members;
 pub mod message;
-mod parser;
+pub mod parser;
 pub mod patch;
 pub mod path;
+pub mod place;
 pub mod projection;
 pub mod resource;
 pub mod schema;
 pub mod sort;
+pub mod syntax;
 pub mod validate;
+mod value;
 
 pub use error::{Invalid, ScimType};
 pub use schema::ResourceType;

@@ -12,13 +12,11 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::error::Invalid;
-use crate::filter::{Operand, Operator, Predicate};
+use crate::filter::{Operand, Predicate};
 use crate::fold::Folds;
-use crate::schema::{GROUP_TYPE, USER_TYPE};
-use crate::validate::{distinct_names, is_unassigned, mismatch, named};
-
-/// The attribute.
-pub const MEMBERS: &str = "members";
+use crate::schema::{GROUP_TYPE, MEMBERS, USER_TYPE};
+use crate::syntax::Operator;
+use crate::value::{distinct_names, is_unassigned, mismatch, named};
 
 /// What a member is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -264,7 +262,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::path::{Path, Target};
+    use crate::path::Target;
+    use crate::syntax::Path;
 
     fn user(value: &str) -> Member {
         Member { value: value.into(), kind: None }

@@ -21,6 +21,14 @@ pub const BULK_RESPONSE_URN: &str = "urn:ietf:params:scim:api:messages:2.0:BulkR
 /// URN of an error (RFC 7644 §3.12).
 pub const ERROR_URN: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
 
+/// What an operation does (RFC 7644 §3.5.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Op {
+    Add,
+    Replace,
+    Remove,
+}
+
 /// An error message. `status` is a string, as §3.12 shows it and Okta's test suite compares it.
 #[must_use]
 pub fn error_body(status: u16, scim_type: Option<ScimType>, detail: &str) -> Value {

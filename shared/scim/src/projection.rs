@@ -10,8 +10,10 @@
 use serde_json::{Map, Value};
 
 use crate::error::Invalid;
-use crate::path::{Located, Name, Path, Target, extension_key};
+use crate::path::Target;
+use crate::place::{Located, extension_key};
 use crate::schema::{Attribute, ResourceType, Returned};
+use crate::syntax::{Name, Path};
 
 /// What a request asked to be shown.
 #[derive(Debug, Clone, PartialEq)]

@@ -14,6 +14,7 @@ use crate::error::Invalid;
 use crate::id::Id;
 use crate::schema::{Attribute, COMMON, Mutability, ResourceType};
 use crate::validate;
+use crate::value::named;
 
 /// What a client has written of a resource, in canonical form: names, order and types as in the schema table,
 /// nothing unassigned, attributes of an extension in an object under its URN.
@@ -127,7 +128,7 @@ impl Document {
 /// The `schemas` of a body says nothing the attributes do not say: it may be absent (authentik), name a schema
 /// of SCIM 1 (`OneLogin`) or one nobody knows (Microsoft Entra). It only has to be a list of URNs.
 fn check_schemas(body: &Map<String, Value>) -> Result<(), Invalid> {
-    match validate::named(body, "schemas") {
+    match named(body, "schemas") {
         None | Some(Value::Null) => Ok(()),
         Some(Value::Array(urns)) if urns.iter().all(Value::is_string) => Ok(()),
         Some(_) => Err(Invalid::syntax("Attribute 'schemas' must be a list of strings")),

@@ -223,6 +223,9 @@ pub const ENTERPRISE_USER_URN: &str = "urn:ietf:params:scim:schemas:extension:en
 /// URN of the core Group schema.
 pub const GROUP_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
 
+/// The attribute of a group that lists its members, who are kept beside its document.
+pub const MEMBERS: &str = "members";
+
 /// `/Users`.
 pub static USER_TYPE: ResourceType = ResourceType {
     name: "User",
@@ -454,7 +457,7 @@ pub static GROUP: Schema = Schema {
             .required()
             .unique(),
         Attribute::complex(
-            "members",
+            MEMBERS,
             &[
                 Attribute::string("value", "The id of the member")
                     .case_exact()

@@ -2,8 +2,10 @@
 
 use scim::{
     ScimType,
-    filter::{Filter, MAX_LENGTH, Operator, Predicate},
+    filter::Predicate,
+    parser::MAX_LENGTH,
     schema::RESOURCE_TYPES,
+    syntax::{Filter, Operator},
 };
 
 use super::{document, first_line, object, refused};

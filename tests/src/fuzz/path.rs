@@ -1,11 +1,6 @@
 //! A PATCH path.
 
-use scim::{
-    ScimType,
-    filter::MAX_LENGTH,
-    path::{Path, Target},
-    schema::RESOURCE_TYPES,
-};
+use scim::{ScimType, parser::MAX_LENGTH, path::Target, schema::RESOURCE_TYPES, syntax::Path};
 
 use super::refused;
 

@@ -13,8 +13,8 @@ use scim::{
 };
 use serde_json::{Value, json};
 use service::{
-    ambient::Entropy,
     auth::{ApiKey, Scope},
+    entropy::Entropy,
     http::{self, BASE_PATH, Route},
 };
 use tests::{ORG, Service};
@@ -390,7 +390,7 @@ async fn the_scheme_is_taken_in_any_case_and_may_be_left_out() {
 
 #[tokio::test]
 async fn the_pepper_before_is_honoured_until_it_is_gone() {
-    use service::auth::{Pepper, Peppers, Secret};
+    use service::pepper::{Pepper, Peppers, Secret};
     let service = Service::new().await;
     let [old, new] = [Secret::new(*b"a pepper for tests"), Secret::new(*b"another pepper")];
     for (previous, status) in [(Some(old), 200), (None, 401)] {

@@ -13,7 +13,7 @@ use expect_test::{Expect, expect};
 use http_body_util::BodyExt;
 use scim::schema::{Attribute, RESOURCE_TYPES, SCHEMAS, USER_URN};
 use serde_json::{Value, json};
-use service::{App, ambient::Clock};
+use service::{App, clock::Clock};
 use tests::{Answer, BASE, NOW, Service};
 use time::{Duration, macros::datetime};
 use tower::ServiceExt;

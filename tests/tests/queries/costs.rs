@@ -14,12 +14,7 @@ use dynoxide::Database;
 use expect_test::{Expect, expect};
 use scim::{resource::Document, schema::USER_TYPE};
 use serde_json::{Value, json};
-use service::{
-    ambient::{Clock, Entropy},
-    auth::Caller,
-    config::Tables,
-    store::Store,
-};
+use service::{auth::Caller, clock::Clock, config::Tables, entropy::Entropy, store::Store};
 use tests::{
     Answer, NOW, ORG, Service,
     counting::{Cost, Counter},

@@ -461,3 +461,21 @@ async fn a_page_of_groups_shows_their_members_and_a_page_of_users_their_groups()
         assert_eq!(user["groups"][0]["value"], group);
     }
 }
+
+/// U+FDFA folds to 18 characters, so each of these titles folds to more bytes than an item of DynamoDB may have.
+#[tokio::test]
+async fn sorting_by_long_titles_pages_through_all_users() {
+    let (service, hands) = with_hands().await;
+    let mut ids = Vec::new();
+    for name in ["u0", "u1"] {
+        hands.advance(Duration::milliseconds(1));
+        let user = json!({ "userName": name, "title": "\u{FDFA}".repeat(40_000) });
+        let answer = service.post(USERS, user).await;
+        assert_eq!(answer.status, 201, "{:#}", answer.body);
+        ids.push(answer.id());
+    }
+    for way in [Way::Index, Way::Cursor] {
+        let pages = walk(&service, &Query::of(USERS).with("sortBy", "title"), way, 1, async || ()).await;
+        assert_eq!(each(&all_of(&pages), "id"), ids, "{way:?}");
+    }
+}

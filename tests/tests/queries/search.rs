@@ -282,7 +282,7 @@ async fn no_key_is_a_user() {
             "urn:ietf:params:scim:api:messages:2.0:Error"
           ],
           "status": "501",
-          "detail": "a key stands for no user, so there is no /Me; users are at /Users"
+          "detail": "/Me is not supported: API keys do not belong to a user. Users are at /Users."
         }
     "#]]
     .assert_eq(&service.get("/Me").await.snapshot());

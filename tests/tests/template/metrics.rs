@@ -10,7 +10,7 @@ use std::{
 
 use saphyr::{LoadableYamlNode, Yaml};
 use serde_json::Value;
-use service::{ambient::Clock, janitor, telemetry};
+use service::{clock::Clock, janitor, telemetry};
 use tests::{NOW, Service};
 use tracing::Level;
 

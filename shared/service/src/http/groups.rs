@@ -1,4 +1,5 @@
-//! `/Groups` (RFC 7644 §3.3–§3.6). Members are kept apart from the group, and are read only where they are shown.
+//! `/Groups`: create, read, replace, modify and delete groups (RFC 7644 §3.3–§3.6). Members are stored apart from their
+//! group, and are read only for responses that show them.
 
 use axum::{
     extract::State,
@@ -14,14 +15,16 @@ use scim::{
 };
 
 use super::{
-    Route,
-    request::{Base, Conditions, GROUP_BODY, Json, Parameters, Reader, Segment, USER_BODY, Writer},
+    parameters::Parameters,
+    request::{BaseUrl, Conditions, Json, PathSegment, ReadCaller, WriteCaller},
     response::{no_content, not_modified, resource, set},
+    route::Route,
     search,
 };
 use crate::{
     App, Error,
-    store::{Edited, Extra, Kind, MEMBERS_SHOWN},
+    limits::GROUP_BODY,
+    store::{Kind, MEMBERS_SHOWN, Memberships},
 };
 
 const COLLECTION: &str = "/Groups";
@@ -29,39 +32,21 @@ const SEARCH: &str = "/Groups/.search";
 const ITEM: &str = "/Groups/{id}";
 
 pub(super) fn routes() -> Vec<Route> {
-    vec![
-        Route::new(Method::GET, COLLECTION, routing::get(list)),
+    let mut routes = search::routes(Kind::Group, COLLECTION, SEARCH);
+    routes.extend([
         Route::new(Method::POST, COLLECTION, routing::post(create)),
-        Route::new(Method::POST, SEARCH, routing::post(search)),
         Route::new(Method::GET, ITEM, routing::get(read)),
         Route::new(Method::PUT, ITEM, routing::put(replace)),
         Route::new(Method::PATCH, ITEM, routing::patch(patch)),
         Route::new(Method::DELETE, ITEM, routing::delete(delete)),
-    ]
-}
-
-async fn list(
-    app: State<App>,
-    caller: Reader,
-    base: Base,
-    parameters: Parameters,
-) -> Result<Response, Error> {
-    search::list(Kind::Group, app, caller, base, parameters).await
-}
-
-async fn search(
-    app: State<App>,
-    caller: Reader,
-    base: Base,
-    body: Json<USER_BODY>,
-) -> Result<Response, Error> {
-    search::search(Kind::Group, app, caller, base, body).await
+    ]);
+    routes
 }
 
 async fn create(
     State(app): State<App>,
-    Writer(caller): Writer,
-    Base(base): Base,
+    WriteCaller(caller): WriteCaller,
+    BaseUrl(base): BaseUrl,
     parameters: Parameters,
     Json(body): Json<GROUP_BODY>,
 ) -> Result<Response, Error> {
@@ -69,15 +54,16 @@ async fn create(
     let document = Document::from_request(&GROUP_TYPE, &body)?;
     let members = members::from_body(&body)?;
     let (stored, members) = app.store.directory(&caller).create_group(document, &members).await?;
-    let members = if members.len() > MEMBERS_SHOWN { Extra::None } else { Extra::Members(members) };
+    let members =
+        if members.len() > MEMBERS_SHOWN { Memberships::None } else { Memberships::Members(members) };
     Ok(resource(StatusCode::CREATED, Kind::Group, &stored, &members, &base, &projection))
 }
 
 async fn read(
     State(app): State<App>,
-    Reader(caller): Reader,
-    Base(base): Base,
-    Segment(id): Segment,
+    ReadCaller(caller): ReadCaller,
+    BaseUrl(base): BaseUrl,
+    PathSegment(id): PathSegment,
     parameters: Parameters,
     conditions: Conditions,
 ) -> Result<Response, Error> {
@@ -91,9 +77,9 @@ async fn read(
 
 async fn replace(
     State(app): State<App>,
-    Writer(caller): Writer,
-    Base(base): Base,
-    Segment(id): Segment,
+    WriteCaller(caller): WriteCaller,
+    BaseUrl(base): BaseUrl,
+    PathSegment(id): PathSegment,
     parameters: Parameters,
     conditions: Conditions,
     Json(body): Json<GROUP_BODY>,
@@ -105,17 +91,17 @@ async fn replace(
     let change = |_: &Document| Ok(document.clone());
     let stored = directory.update_group(&id, conditions.if_match.as_ref(), change, &members).await?;
     let shown = directory.written_group(&id, projection.wants("members")).await;
-    let (stored, members) = shown.unwrap_or((stored, Extra::None));
+    let (stored, members) = shown.unwrap_or((stored, Memberships::None));
     Ok(resource(StatusCode::OK, Kind::Group, &stored, &members, &base, &projection))
 }
 
-/// Answers 204, as Entra wants it of a group that may have very many members; with the group where the client asks for
-/// attributes of it (RFC 7644 §3.5.2).
+/// Answers 204, which Entra expects for groups with many members. Answers 200 with the group if the client requests
+/// attributes (RFC 7644 §3.5.2).
 async fn patch(
     State(app): State<App>,
-    Writer(caller): Writer,
-    Base(base): Base,
-    Segment(id): Segment,
+    WriteCaller(caller): WriteCaller,
+    BaseUrl(base): BaseUrl,
+    PathSegment(id): PathSegment,
     parameters: Parameters,
     conditions: Conditions,
     Json(body): Json<GROUP_BODY>,
@@ -123,19 +109,7 @@ async fn patch(
     let projection = parameters.projection(&GROUP_TYPE)?;
     let patch = Patch::parse(&GROUP_TYPE, &body)?;
     let directory = app.store.directory(&caller);
-    let members_alone = !patch.document_changes() && conditions.if_match.is_none();
-    let edited =
-        if members_alone { directory.edit_members(&id, patch.members()).await? } else { Edited::SeesMembers };
-    let version = match edited {
-        Edited::Changed(version) => Some(version),
-        Edited::Unchanged => None,
-        Edited::SeesMembers => {
-            let change = |document: &Document| patch.apply(document);
-            let expected = conditions.if_match.as_ref();
-            let stored = directory.update_group(&id, expected, change, patch.members()).await?;
-            Some(stored.version)
-        }
-    };
+    let version = directory.patch_group(&id, conditions.if_match.as_ref(), &patch).await?;
     if !projection.is_default()
         && let Some((stored, members)) = directory.written_group(&id, projection.wants("members")).await
     {
@@ -150,8 +124,8 @@ async fn patch(
 
 async fn delete(
     State(app): State<App>,
-    Writer(caller): Writer,
-    Segment(id): Segment,
+    WriteCaller(caller): WriteCaller,
+    PathSegment(id): PathSegment,
     conditions: Conditions,
 ) -> Result<Response, Error> {
     app.store.directory(&caller).delete(Kind::Group, &id, conditions.if_match.as_ref()).await?;

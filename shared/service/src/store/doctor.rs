@@ -9,10 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use scim::id::Id;
 
 use super::{
-    Directory,
+    changes::live_draft,
+    directory::Directory,
     index::entries,
     items::{Item, Stored, name, number, partition_key, sort_key, text},
-    keys::{self, Key, Kind},
+    keys::{self, Key, Kind, kind_from_stored, stored_kind},
 };
 use crate::Error;
 
@@ -43,7 +44,7 @@ impl Directory {
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Throttled`].
     pub async fn examine(&self) -> Result<Report, Error> {
-        let items = self.store.scan_prefix(&self.store.tables.resources, &self.keys.prefix()).await?;
+        let items = self.table.scan_prefix(&self.keys.prefix()).await?;
         let mut by_partition: BTreeMap<String, BTreeMap<String, Item>> = BTreeMap::new();
         for item in items {
             let (pk, sk) = (partition_key(&item)?.to_owned(), sort_key(&item)?.to_owned());
@@ -84,7 +85,7 @@ impl Examination<'_> {
                     Ok(stored) => {
                         of_kind.insert(id, stored);
                     }
-                    Err(_) => self.finding(format!("{} {id} cannot be read", kind.word())),
+                    Err(_) => self.finding(format!("{} {id} cannot be read", stored_kind(kind))),
                 }
             }
             for stored in of_kind.values() {
@@ -103,13 +104,18 @@ impl Examination<'_> {
             let owner = self.take(&key).and_then(|item| text(&item, name::ID).ok().map(str::to_owned));
             match owner {
                 None => {
-                    self.finding(format!("{} {} has no {} entry", kind.word(), stored.id, entry.attribute));
+                    self.finding(format!(
+                        "{} {} has no {} entry",
+                        stored_kind(kind),
+                        stored.id,
+                        entry.attribute
+                    ));
                 }
                 Some(owner) if owner != stored.id.as_str() => {
                     self.finding(format!(
                         "the {} entry of {} {} is {owner}'s",
                         entry.attribute,
-                        kind.word(),
+                        stored_kind(kind),
                         stored.id
                     ));
                 }
@@ -117,7 +123,7 @@ impl Examination<'_> {
             }
         }
         if let Some(intent) = &stored.intent {
-            self.finding(format!("{} {} has the unfinished change {intent}", kind.word(), stored.id));
+            self.finding(format!("{} {} has the unfinished change {intent}", stored_kind(kind), stored.id));
         }
     }
 
@@ -133,7 +139,7 @@ impl Examination<'_> {
                 if !exists(Kind::Group, &group) {
                     self.finding(format!("the group {group} of member {member} does not exist"));
                 }
-                let kind = text(&item, name::KIND).ok().and_then(Kind::from_word);
+                let kind = text(&item, name::KIND).ok().and_then(kind_from_stored);
                 if !kind.is_some_and(|kind| exists(kind, &member)) {
                     self.finding(format!("the member {member} of group {group} does not exist"));
                 }
@@ -163,7 +169,8 @@ impl Examination<'_> {
                 expected.entry(key.sk.clone()).or_insert((key, 0)).1 += 1;
             }
             for (key, expected) in expected.into_values() {
-                let counted = self.take(&key).and_then(|item| number(&item, name::COUNT)).unwrap_or_default();
+                let counted =
+                    self.take(&key).and_then(|item| number(&item, name::COUNT).ok()).unwrap_or_default();
                 if counted != expected {
                     self.finding(format!("count {} is {counted}, but {expected} are there", key.sk));
                 }
@@ -171,7 +178,7 @@ impl Examination<'_> {
         }
         let counts = self.directory.keys.counts();
         for (shard, item) in self.left.remove(counts.as_str()).unwrap_or_default() {
-            if number(&item, name::COUNT) != Some(0) {
+            if number(&item, name::COUNT).ok() != Some(0) {
                 self.finding(format!("count {shard} is not 0, but nothing is there"));
             }
         }
@@ -182,7 +189,7 @@ impl Examination<'_> {
         let pending = self.directory.keys.pending();
         let Some(changes) = self.left.get_mut(pending.as_str()) else { return };
         let mut live = Vec::new();
-        changes.retain(|_, item| match self.directory.live_draft(item) {
+        changes.retain(|_, item| match live_draft(&self.directory.table.clock, item) {
             Ok(Some(draft)) => {
                 live.push(draft);
                 false
@@ -190,7 +197,7 @@ impl Examination<'_> {
             _ => true,
         });
         for draft in live {
-            self.left.remove(self.directory.keys.parts(draft.as_str()).as_str());
+            self.left.remove(self.directory.keys.chunks(draft.as_str()).as_str());
         }
     }
 

@@ -13,15 +13,15 @@ use aws_sdk_dynamodb::{
 use tokio::time::Instant;
 
 use super::{
-    Store,
-    items::{Item, sort_key, text},
+    directory::{REQUEST_BUDGET, Store},
+    items::{Item, optional_text, sort_key, string, text},
     keys::{KEY_PREFIX, Key, Keys, ORG_PREFIX, PK, SETTINGS},
-    resources::string,
-    wire::{Range, failed},
+    table::{KeyRange, Table, failed},
 };
 use crate::{
     Error,
-    auth::{ApiKey, Caller, KEY_ID_DIGITS, Org, Peppers, Scope},
+    auth::{ApiKey, Caller, KEY_ID_DIGITS, Org, Scope},
+    pepper::Peppers,
 };
 
 const ENABLED: &str = "enabled";
@@ -31,7 +31,7 @@ const SCOPES: &str = "scopes";
 
 /// An organisation as the operator sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OrgInfo {
+pub struct Organisation {
     /// Its name.
     pub org: Org,
     /// Whether SCIM is switched on.
@@ -42,7 +42,7 @@ pub struct OrgInfo {
 
 /// A key as the operator sees it: everything but the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyInfo {
+pub struct KeyRecord {
     /// Its id.
     pub id: String,
     /// What it may do.
@@ -75,11 +75,11 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Throttled`].
-    pub async fn orgs(&self) -> Result<Vec<OrgInfo>, Error> {
+    pub async fn orgs(&self) -> Result<Vec<Organisation>, Error> {
         let mut orgs = Vec::new();
-        for item in self.scan_prefix(&self.tables.keys, ORG_PREFIX).await? {
+        for item in operator_table(self).scan_prefix(ORG_PREFIX).await? {
             if sort_key(&item)? == SETTINGS {
-                orgs.push(OrgInfo::from_item(&item)?);
+                orgs.push(Organisation::from_item(&item)?);
             }
         }
         orgs.sort_unstable_by(|a, b| a.org.cmp(&b.org));
@@ -90,8 +90,13 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Throttled`].
-    pub async fn org(&self, org: &Org) -> Result<Option<OrgInfo>, Error> {
-        self.get(&self.tables.keys, &Keys::settings(org)).await?.as_ref().map(OrgInfo::from_item).transpose()
+    pub async fn org(&self, org: &Org) -> Result<Option<Organisation>, Error> {
+        operator_table(self)
+            .get(&Keys::settings(org))
+            .await?
+            .as_ref()
+            .map(Organisation::from_item)
+            .transpose()
     }
 
     /// Switches SCIM on or off for an organisation. `false` if there is none of that name.
@@ -119,7 +124,7 @@ impl Store {
         org: &Org,
         scopes: &BTreeSet<Scope>,
         peppers: &Peppers,
-    ) -> Result<(ApiKey, KeyInfo), Error> {
+    ) -> Result<(ApiKey, KeyRecord), Error> {
         if self.org(org).await?.is_none() {
             return Err(Error::NotFound(format!("there is no organisation {org}")));
         }
@@ -131,19 +136,19 @@ impl Store {
         item.insert(CREATED.to_owned(), string(&created));
         let put = self.db.put_item().table_name(&self.tables.keys).set_item(Some(item));
         put.send().await.map_err(|error| failed(&error))?;
-        Ok((key, KeyInfo { id: key_id(&digest), scopes: scopes.clone(), created, revoked: None }))
+        Ok((key, KeyRecord { id: key_id(&digest), scopes: scopes.clone(), created, revoked: None }))
     }
 
     /// The organisation's keys, oldest first.
     ///
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Throttled`].
-    pub async fn keys(&self, org: &Org) -> Result<Vec<KeyInfo>, Error> {
-        let items = self.query_all(&self.tables.keys, Range::all(&Keys::organisation(org))).await?;
+    pub async fn keys(&self, org: &Org) -> Result<Vec<KeyRecord>, Error> {
+        let items = operator_table(self).query_all(KeyRange::all(&Keys::organisation(org))).await?;
         let mut keys = Vec::new();
         for item in &items {
             if let Some(digest) = sort_key(item)?.strip_prefix(KEY_PREFIX) {
-                keys.push(KeyInfo::from_item(digest, item)?);
+                keys.push(KeyRecord::from_item(digest, item)?);
             }
         }
         keys.sort_unstable_by(|a, b| (&a.created, &a.id).cmp(&(&b.created, &b.id)));
@@ -155,7 +160,7 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Throttled`].
     pub async fn revoke_key(&self, org: &Org, id: &str) -> Result<bool, Error> {
-        let items = self.query_all(&self.tables.keys, Range::all(&Keys::organisation(org))).await?;
+        let items = operator_table(self).query_all(KeyRange::all(&Keys::organisation(org))).await?;
         let of_id = |item: &&Item| {
             sort_key(item)
                 .ok()
@@ -190,20 +195,20 @@ impl Store {
         let mut wanted: Vec<Key> =
             candidates.into_iter().flatten().map(|pepper| Keys::api_key(org, &key.digest(pepper))).collect();
         wanted.push(Keys::settings(org));
-        let items = self.get_all(&self.tables.keys, &wanted, None, deadline).await?;
+        let items = self.key_table(deadline).get_all(&wanted).await?;
         let mut info = None;
         let mut settings = None;
         for item in &items {
             match sort_key(item)?.strip_prefix(KEY_PREFIX) {
-                Some(digest) => info = Some(KeyInfo::from_item(digest, item)?),
-                None => settings = Some(OrgInfo::from_item(item)?),
+                Some(digest) => info = Some(KeyRecord::from_item(digest, item)?),
+                None => settings = Some(Organisation::from_item(item)?),
             }
         }
         match (info, settings) {
-            (Some(KeyInfo { revoked: Some(_), .. }), _) => {
+            (Some(KeyRecord { revoked: Some(_), .. }), _) => {
                 Err(Error::Unauthorized("this key was revoked; ask for a new one".to_owned()))
             }
-            (Some(_), Some(OrgInfo { enabled: false, .. })) => {
+            (Some(_), Some(Organisation { enabled: false, .. })) => {
                 Err(Error::Forbidden(format!("SCIM is switched off for the organisation {org}")))
             }
             (Some(info), Some(_)) => Ok(Caller::new(org.clone(), info.id, info.scopes, deadline)),
@@ -215,7 +220,7 @@ impl Store {
     }
 }
 
-impl OrgInfo {
+impl Organisation {
     fn from_item(item: &Item) -> Result<Self, Error> {
         let damaged = || Error::Internal("an organisation's settings that cannot be read".to_owned());
         let name = text(item, PK)?.strip_prefix(ORG_PREFIX).ok_or_else(damaged)?;
@@ -227,7 +232,7 @@ impl OrgInfo {
     }
 }
 
-impl KeyInfo {
+impl KeyRecord {
     fn from_item(digest: &str, item: &Item) -> Result<Self, Error> {
         let damaged = || Error::Internal("a key that cannot be read".to_owned());
         let scopes = item.get(SCOPES).and_then(|value| value.as_ss().ok()).ok_or_else(damaged)?;
@@ -239,9 +244,14 @@ impl KeyInfo {
                 .collect::<Result<_, _>>()
                 .map_err(|_| damaged())?,
             created: text(item, CREATED)?.to_owned(),
-            revoked: text(item, REVOKED).ok().map(str::to_owned),
+            revoked: optional_text(item, REVOKED)?.map(str::to_owned),
         })
     }
+}
+
+/// Returns the table of keys for an operator, whose commands have no deadline of their own.
+fn operator_table(store: &Store) -> Table {
+    store.key_table(Instant::now() + REQUEST_BUDGET)
 }
 
 fn key_id(digest: &str) -> String {

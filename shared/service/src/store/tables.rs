@@ -9,10 +9,10 @@ use aws_sdk_dynamodb::{
 };
 
 use super::{
-    Store,
     bookmarks::EXPIRES,
+    directory::Store,
     keys::{PK, SK},
-    wire::{failed, malformed},
+    table::{failed, malformed},
 };
 use crate::Error;
 

@@ -6,9 +6,9 @@
 //! [`MAX_NODES`]. Errors say at which character (from 1), what was expected there, and quote nothing: what stands in
 //! the wrong place may well be somebody's name.
 
-use crate::error::Invalid;
-use crate::filter::{Filter, Literal, Operator};
-use crate::path::{Name, is_attribute_name};
+use crate::dialect::values::boolean_text;
+use crate::error::{Invalid, ScimType};
+use crate::syntax::{Filter, Literal, Name, Operator, Path, at, is_attribute_name};
 
 /// How many characters a filter or path may have.
 pub const MAX_LENGTH: usize = 4096;
@@ -17,9 +17,48 @@ pub const MAX_DEPTH: usize = 32;
 /// How many nodes a filter may have: comparisons, and the `and`, `or`, `not` and brackets that join them.
 pub const MAX_NODES: usize = 200;
 
+impl Filter {
+    /// Reads a filter.
+    ///
+    /// # Errors
+    /// `invalidFilter`, with the position and what was expected there.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        Parser::new("filter", text)?.whole()
+    }
+}
+
+impl Path {
+    /// Reads a path.
+    ///
+    /// # Errors
+    /// `invalidPath` for whatever does not follow figure 7, between the brackets too, with the position and what was
+    /// expected there.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        Self::read(text).map_err(|invalid| Invalid { scim_type: ScimType::InvalidPath, ..invalid })
+    }
+
+    fn read(text: &str) -> Result<Self, Invalid> {
+        let mut parser = Parser::new("path", text)?;
+        let name = parser.name()?;
+        let mut path = Self { name, filter: None, sub: None };
+        if parser.take(&Token::OpenBracket) {
+            if path.name.sub.is_some() {
+                return Err(Invalid::path(format!(
+                    "The path cannot be read: the brackets belong after '{}', not after '{}'.",
+                    path.name.attribute, path.name
+                )));
+            }
+            path.filter = Some(parser.bracketed(1)?);
+            path.sub = parser.sub()?;
+        }
+        parser.end()?;
+        Ok(path)
+    }
+}
+
 /// A piece of the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Token {
+enum Token {
     /// What is between blanks, brackets and quotes: names, operators, numbers.
     Word(String),
     /// A JSON string, decoded.
@@ -31,7 +70,7 @@ pub(crate) enum Token {
 }
 
 /// Recursive descent over the tokens of a filter or a path, never deeper than [`MAX_DEPTH`].
-pub(crate) struct Parser {
+struct Parser {
     /// What errors call the text.
     what: &'static str,
     /// Each with where it begins, in characters from 0.
@@ -43,7 +82,7 @@ pub(crate) struct Parser {
 }
 
 impl Parser {
-    pub(crate) fn new(what: &'static str, text: &str) -> Result<Self, Invalid> {
+    fn new(what: &'static str, text: &str) -> Result<Self, Invalid> {
         let chars: Vec<char> = text.chars().take(MAX_LENGTH + 1).collect();
         if chars.len() > MAX_LENGTH {
             return Err(Invalid::filter(format!(
@@ -54,7 +93,7 @@ impl Parser {
     }
 
     /// A filter and nothing after it.
-    pub(crate) fn whole(mut self) -> Result<Filter, Invalid> {
+    fn whole(mut self) -> Result<Filter, Invalid> {
         let filter = self.filter(0)?;
         self.end()?;
         Ok(filter)
@@ -115,7 +154,7 @@ impl Parser {
     }
 
     /// What follows an opened bracket.
-    pub(crate) fn bracketed(&mut self, depth: usize) -> Result<Filter, Invalid> {
+    fn bracketed(&mut self, depth: usize) -> Result<Filter, Invalid> {
         self.nest(depth, &Token::CloseBracket, "'and', 'or' or ']'")
     }
 
@@ -147,7 +186,7 @@ impl Parser {
         let position = self.position();
         let literal = match self.peek() {
             Some(Token::Text(text)) => Some(Literal::String(text.clone())),
-            Some(Token::Word(word)) => Literal::from_word(word),
+            Some(Token::Word(word)) => bare_literal(word),
             _ => None,
         };
         let literal = literal.ok_or_else(|| {
@@ -157,7 +196,7 @@ impl Parser {
         Ok(Filter::Compare { name, operator, literal, position })
     }
 
-    pub(crate) fn name(&mut self) -> Result<Name, Invalid> {
+    fn name(&mut self) -> Result<Name, Invalid> {
         let position = self.position();
         let name = match self.peek() {
             Some(Token::Word(word)) => Name::from_word(word, position),
@@ -169,7 +208,7 @@ impl Parser {
     }
 
     /// `.sub` after a bracket, if it is there.
-    pub(crate) fn sub(&mut self) -> Result<Option<String>, Invalid> {
+    fn sub(&mut self) -> Result<Option<String>, Invalid> {
         let Some(Token::Word(word)) = self.peek() else { return Ok(None) };
         let Some(sub) = word.strip_prefix('.') else { return Ok(None) };
         if !is_attribute_name(sub) {
@@ -180,7 +219,7 @@ impl Parser {
         Ok(Some(sub))
     }
 
-    pub(crate) fn end(&self) -> Result<(), Invalid> {
+    fn end(&self) -> Result<(), Invalid> {
         match self.peek() {
             None => Ok(()),
             Some(_) if self.what == "path" => Err(self.expected("the end of the path")),
@@ -197,7 +236,7 @@ impl Parser {
         self.tokens.get(self.next).map_or(self.length, |(_, position)| *position)
     }
 
-    pub(crate) fn take(&mut self, token: &Token) -> bool {
+    fn take(&mut self, token: &Token) -> bool {
         let found = self.peek() == Some(token);
         self.next += usize::from(found);
         found
@@ -309,7 +348,13 @@ fn ends_word(c: char) -> bool {
     c.is_ascii_whitespace() || matches!(c, '(' | ')' | '[' | ']' | '"')
 }
 
-/// A position as errors have it.
-pub(crate) fn at(position: usize) -> String {
-    format!("at position {}", position + 1)
+/// A value that is not text; `None` for any other word.
+fn bare_literal(word: &str) -> Option<Literal> {
+    if word.eq_ignore_ascii_case("null") {
+        return Some(Literal::Null);
+    }
+    boolean_text(word).map(Literal::Boolean).or_else(|| serde_json::from_str(word).ok().map(Literal::Number))
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

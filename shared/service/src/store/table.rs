@@ -1,12 +1,11 @@
-//! The calls to DynamoDB: one method for each shape of call that the store makes.
+//! A DynamoDB table: one method for each shape of call that the store makes.
 //!
-//! Reads are strongly consistent, queries carry a `Limit` (the embedded engine reads the whole partition otherwise),
-//! and what DynamoDB leaves unprocessed is asked for again. SDK errors become [`Error`] here and nowhere else: their
-//! messages echo items, so only their codes are kept.
-
-use std::collections::HashMap;
+//! Reads are strongly consistent. Queries carry a `Limit`, because the embedded engine reads the whole partition
+//! without one. Unprocessed keys and items of a batch are sent again. SDK errors become [`Error`] here and in no other
+//! file: their messages echo items, so only their codes are kept.
 
 use aws_sdk_dynamodb::{
+    Client,
     config::http::HttpResponse,
     error::{ProvideErrorMetadata, SdkError},
     types::{AttributeValue, DeleteRequest, KeysAndAttributes, PutRequest, Select, WriteRequest},
@@ -15,55 +14,53 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::{Duration, Instant};
 
 use super::{
-    CONCURRENCY, Directory, Store,
     items::{Item, sort_key},
     keys::{Key, PK, Partition, SK},
 };
-use crate::Error;
+use crate::{Error, clock::Clock, entropy::Entropy};
 
-/// Items a page of a query reads at most.
+/// The number of requests to DynamoDB that one request of a client has in flight at a time.
+pub(super) const CONCURRENCY: usize = 16;
+/// The largest number of items that one page of a query reads.
 pub(super) const PAGE: usize = 1_000;
-/// What BatchGetItem takes.
+/// The largest number of keys in a BatchGetItem.
 const BATCH_GET: usize = 100;
-/// What BatchWriteItem takes.
+/// The largest number of items in a BatchWriteItem.
 const BATCH_WRITE: usize = 25;
+/// The first pause of a [`Backoff`], before jitter.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+/// The longest pause of a [`Backoff`], before jitter.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Waits between repeats: doubled each time, jittered, ended by the request's budget.
-pub(super) struct Backoff {
-    next: Duration,
-    deadline: Instant,
+/// A table, for the length of one request.
+#[derive(Clone)]
+pub(super) struct Table {
+    pub(super) db: Client,
+    pub(super) name: String,
+    pub(super) clock: Clock,
+    pub(super) entropy: Entropy,
+    /// When the client of the request stops waiting: no call is repeated after it.
+    pub(super) deadline: Instant,
 }
 
-impl Backoff {
-    pub(super) fn until(deadline: Instant) -> Self {
-        Self { next: Duration::from_millis(10), deadline }
-    }
-
-    /// Waits, or says that there is no time left.
-    pub(super) async fn wait(&mut self, store: &Store) -> Result<(), Error> {
-        let millis = u64::try_from(self.next.as_millis()).unwrap_or(u64::MAX);
-        let pause = Duration::from_millis(millis / 2 + store.entropy.below(millis));
-        if Instant::now() + pause >= self.deadline {
-            return Err(Error::Unavailable);
-        }
-        tokio::time::sleep(pause).await;
-        self.next = (self.next * 2).min(Duration::from_secs(1));
-        Ok(())
-    }
+/// The pauses between repeats of a call: doubled each time, jittered, ended by the deadline of the table.
+pub(super) struct Backoff<'a> {
+    table: &'a Table,
+    next: Duration,
 }
 
 /// A page of a query.
-pub(super) struct Rows {
+pub(super) struct QueryPage {
     pub(super) items: Vec<Item>,
-    /// How many items there were, also where only the count was asked for.
+    /// The number of items, also if only their count was requested.
     pub(super) count: usize,
-    /// Where the next page begins. There may be one even where nothing follows.
+    /// The key after which the next page begins. It may be present although no item follows.
     pub(super) next: Option<Item>,
 }
 
-/// A query: a partition, a range of it, and where to begin.
+/// The sort keys of a partition that a query reads, and the order and amount in which it reads them.
 #[derive(Clone)]
-pub(super) struct Range<'a> {
+pub(super) struct KeyRange<'a> {
     partition: &'a Partition,
     between: Option<(String, String)>,
     after: Option<Item>,
@@ -72,45 +69,71 @@ pub(super) struct Range<'a> {
     backward: bool,
 }
 
-impl<'a> Range<'a> {
+impl<'a> KeyRange<'a> {
+    /// The whole partition.
     pub(super) fn all(partition: &'a Partition) -> Self {
         Self { partition, between: None, after: None, limit: PAGE, count_only: false, backward: false }
     }
 
+    /// The items between these sort keys, both included.
     pub(super) fn between(partition: &'a Partition, ends: (String, String)) -> Self {
         Self::within(partition, Some(ends))
     }
 
-    /// The items between these sort keys, both included, or all.
+    /// The items between these sort keys, both included; the whole partition if there are none.
     pub(super) fn within(partition: &'a Partition, between: Option<(String, String)>) -> Self {
         Self { between, ..Self::all(partition) }
     }
 
+    /// Begins after this key.
     pub(super) fn after(self, after: Option<Item>) -> Self {
         Self { after, ..self }
     }
 
+    /// Limits the items of one page.
     pub(super) fn limit(self, limit: usize) -> Self {
         Self { limit: limit.clamp(1, PAGE), ..self }
     }
 
-    /// The last first.
+    /// Reads in descending order of the sort key.
     pub(super) fn backward(self, backward: bool) -> Self {
         Self { backward, ..self }
     }
 
+    /// Requests the number of items only.
     pub(super) fn count_only(self) -> Self {
         Self { count_only: true, ..self }
     }
 }
 
-impl Store {
-    /// The item of that key.
-    pub(super) async fn get(&self, table: &str, key: &Key) -> Result<Option<Item>, Error> {
+impl<'a> Backoff<'a> {
+    pub(super) fn new(table: &'a Table) -> Self {
+        Self { table, next: FIRST_PAUSE }
+    }
+
+    /// Waits before the next repeat.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the deadline is nearer than the pause is long.
+    pub(super) async fn wait(&mut self) -> Result<(), Error> {
+        let millis = u64::try_from(self.next.as_millis()).unwrap_or(u64::MAX);
+        let pause = Duration::from_millis(millis / 2 + self.table.entropy.below(millis));
+        if Instant::now() + pause >= self.table.deadline {
+            return Err(Error::Unavailable);
+        }
+        tokio::time::sleep(pause).await;
+        self.next = (self.next * 2).min(LONGEST_PAUSE);
+        Ok(())
+    }
+}
+
+impl Table {
+    /// Returns the item of that key.
+    pub(super) async fn get(&self, key: &Key) -> Result<Option<Item>, Error> {
         let answer = self
             .db
             .get_item()
-            .table_name(table)
+            .table_name(&self.name)
             .set_key(Some(key.attributes()))
             .consistent_read(true)
             .send()
@@ -119,35 +142,35 @@ impl Store {
         Ok(answer.item)
     }
 
-    /// The items of those keys that exist, in no order; of each, the attributes named, or all.
-    pub(super) async fn get_all(
-        &self,
-        table: &str,
-        keys: &[Key],
-        attributes: Option<&str>,
-        deadline: Instant,
-    ) -> Result<Vec<Item>, Error> {
+    /// Returns the items of those keys that exist, in no order.
+    pub(super) async fn get_all(&self, keys: &[Key]) -> Result<Vec<Item>, Error> {
+        if let [key] = keys {
+            return Ok(self.get(key).await?.into_iter().collect());
+        }
+        self.get_batches(keys, None).await
+    }
+
+    /// Returns the sort keys of those items that exist.
+    pub(super) async fn existing(&self, keys: &[Key]) -> Result<Vec<String>, Error> {
+        let items = self.get_batches(keys, Some(SK)).await?;
+        items.iter().map(|item| sort_key(item).map(str::to_owned)).collect()
+    }
+
+    /// Returns the named attributes of the items that exist, or all attributes.
+    async fn get_batches(&self, keys: &[Key], attributes: Option<&str>) -> Result<Vec<Item>, Error> {
         let batches: Vec<_> = keys
             .chunks(BATCH_GET)
-            .map(|chunk| {
-                self.get_batch(table, chunk.iter().map(Key::attributes).collect(), attributes, deadline)
-            })
+            .map(|chunk| self.get_batch(chunk.iter().map(Key::attributes).collect(), attributes))
             .collect();
         let found: Vec<Vec<Item>> = stream::iter(batches).buffered(CONCURRENCY).try_collect().await?;
         Ok(found.into_iter().flatten().collect())
     }
 
-    async fn get_batch(
-        &self,
-        table: &str,
-        keys: Vec<Item>,
-        attributes: Option<&str>,
-        deadline: Instant,
-    ) -> Result<Vec<Item>, Error> {
+    async fn get_batch(&self, keys: Vec<Item>, attributes: Option<&str>) -> Result<Vec<Item>, Error> {
         let mut found = Vec::with_capacity(keys.len());
-        let mut wanted = Some(keys);
-        let mut backoff = Backoff::until(deadline);
-        while let Some(keys) = wanted {
+        let mut unread = Some(keys);
+        let mut backoff = Backoff::new(self);
+        while let Some(keys) = unread {
             let request = KeysAndAttributes::builder()
                 .set_keys(Some(keys))
                 .consistent_read(true)
@@ -157,79 +180,67 @@ impl Store {
             let answer = self
                 .db
                 .batch_get_item()
-                .request_items(table, request)
+                .request_items(&self.name, request)
                 .send()
                 .await
                 .map_err(|error| failed(&error))?;
             found.extend(answer.responses.unwrap_or_default().into_values().flatten());
-            wanted = answer
+            unread = answer
                 .unprocessed_keys
-                .and_then(|mut left| left.remove(table))
+                .and_then(|mut left| left.remove(&self.name))
                 .map(|left| left.keys)
                 .filter(|keys| !keys.is_empty());
-            if wanted.is_some() {
-                backoff.wait(self).await?;
+            if unread.is_some() {
+                backoff.wait().await?;
             }
         }
         Ok(found)
     }
 
-    /// Puts and deletes, in no order and not as one: for what no reader can see yet, or any more.
-    pub(super) async fn write_all(
-        &self,
-        table: &str,
-        writes: Vec<WriteRequest>,
-        deadline: Instant,
-    ) -> Result<(), Error> {
-        let batches: Vec<_> = writes
-            .chunks(BATCH_WRITE)
-            .map(|chunk| self.write_batch(table, chunk.to_vec(), deadline))
-            .collect();
+    /// Puts and deletes items, in no order and not as one: for items that no reader sees yet, or sees any more.
+    pub(super) async fn write_all(&self, writes: Vec<WriteRequest>) -> Result<(), Error> {
+        let batches: Vec<_> =
+            writes.chunks(BATCH_WRITE).map(|chunk| self.write_batch(chunk.to_vec())).collect();
         stream::iter(batches).buffer_unordered(CONCURRENCY).try_collect::<Vec<()>>().await?;
         Ok(())
     }
 
-    async fn write_batch(
-        &self,
-        table: &str,
-        writes: Vec<WriteRequest>,
-        deadline: Instant,
-    ) -> Result<(), Error> {
-        let mut wanted = Some(writes);
-        let mut backoff = Backoff::until(deadline);
-        while let Some(writes) = wanted {
+    async fn write_batch(&self, writes: Vec<WriteRequest>) -> Result<(), Error> {
+        let mut unwritten = Some(writes);
+        let mut backoff = Backoff::new(self);
+        while let Some(writes) = unwritten {
             let answer = self
                 .db
                 .batch_write_item()
-                .request_items(table, writes)
+                .request_items(&self.name, writes)
                 .send()
                 .await
                 .map_err(|error| failed(&error))?;
-            wanted = answer
+            unwritten = answer
                 .unprocessed_items
-                .and_then(|mut left| left.remove(table))
+                .and_then(|mut left| left.remove(&self.name))
                 .filter(|left| !left.is_empty());
-            if wanted.is_some() {
-                backoff.wait(self).await?;
+            if unwritten.is_some() {
+                backoff.wait().await?;
             }
         }
         Ok(())
     }
 
-    /// Puts one item, whatever was there.
-    pub(super) async fn put(&self, table: &str, key: &Key, mut item: Item) -> Result<(), Error> {
+    /// Puts one item without a condition.
+    pub(super) async fn put(&self, key: &Key, mut item: Item) -> Result<(), Error> {
         item.extend(key.attributes());
-        let put = self.db.put_item().table_name(table).set_item(Some(item));
+        let put = self.db.put_item().table_name(&self.name).set_item(Some(item));
         put.send().await.map(|_| ()).map_err(|error| failed(&error))
     }
 
-    /// One page of a query.
-    pub(super) async fn query(&self, table: &str, range: Range<'_>) -> Result<Rows, Error> {
+    /// Reads one page of a query.
+    pub(super) async fn query(&self, range: KeyRange<'_>) -> Result<QueryPage, Error> {
         let limit = i32::try_from(range.limit).unwrap_or(i32::MAX);
         let mut query = self
             .db
             .query()
-            .table_name(table)
+            .table_name(&self.name)
             .consistent_read(true)
             .limit(limit)
             .scan_index_forward(!range.backward)
@@ -248,36 +259,36 @@ impl Store {
             query = query.select(Select::Count);
         }
         let answer = query.send().await.map_err(|error| failed(&error))?;
-        Ok(Rows {
+        Ok(QueryPage {
             count: usize::try_from(answer.count).unwrap_or_default(),
             items: answer.items.unwrap_or_default(),
             next: answer.last_evaluated_key,
         })
     }
 
-    /// Every item of a range.
-    pub(super) async fn query_all(&self, table: &str, range: Range<'_>) -> Result<Vec<Item>, Error> {
+    /// Reads every item of a range.
+    pub(super) async fn query_all(&self, range: KeyRange<'_>) -> Result<Vec<Item>, Error> {
         let mut items = Vec::new();
         let mut after = None;
         loop {
-            let rows = self.query(table, range.clone().after(after)).await?;
-            items.extend(rows.items);
-            match rows.next {
+            let page = self.query(range.clone().after(after)).await?;
+            items.extend(page.items);
+            match page.next {
                 Some(next) => after = Some(next),
                 None => return Ok(items),
             }
         }
     }
 
-    /// Every item whose partition key begins with the prefix. Reads the whole table: for the operator only.
-    pub(super) async fn scan_prefix(&self, table: &str, prefix: &str) -> Result<Vec<Item>, Error> {
+    /// Reads every item whose partition key begins with the prefix. Scans the whole table: for operators only.
+    pub(super) async fn scan_prefix(&self, prefix: &str) -> Result<Vec<Item>, Error> {
         let mut items = Vec::new();
-        let mut after: Option<HashMap<String, AttributeValue>> = None;
+        let mut after: Option<Item> = None;
         loop {
             let answer = self
                 .db
                 .scan()
-                .table_name(table)
+                .table_name(&self.name)
                 .consistent_read(true)
                 .limit(i32::try_from(PAGE).unwrap_or(i32::MAX))
                 .filter_expression("begins_with(#pk, :prefix)")
@@ -296,60 +307,25 @@ impl Store {
     }
 }
 
-impl Directory {
-    pub(super) async fn get(&self, key: &Key) -> Result<Option<Item>, Error> {
-        self.store.get(&self.store.tables.resources, key).await
-    }
-
-    pub(super) async fn get_all(&self, keys: &[Key]) -> Result<Vec<Item>, Error> {
-        if let [key] = keys {
-            return Ok(self.get(key).await?.into_iter().collect());
-        }
-        self.store.get_all(&self.store.tables.resources, keys, None, self.deadline).await
-    }
-
-    /// The sort keys of those items that exist.
-    pub(super) async fn existing(&self, keys: &[Key]) -> Result<Vec<String>, Error> {
-        let items = self.store.get_all(&self.store.tables.resources, keys, Some(SK), self.deadline).await?;
-        items.iter().map(|item| sort_key(item).map(str::to_owned)).collect()
-    }
-
-    pub(super) async fn put(&self, key: &Key, item: Item) -> Result<(), Error> {
-        self.store.put(&self.store.tables.resources, key, item).await
-    }
-
-    pub(super) async fn query(&self, range: Range<'_>) -> Result<Rows, Error> {
-        self.store.query(&self.store.tables.resources, range).await
-    }
-
-    pub(super) async fn query_all(&self, range: Range<'_>) -> Result<Vec<Item>, Error> {
-        self.store.query_all(&self.store.tables.resources, range).await
-    }
-
-    pub(super) async fn write_all(&self, writes: Vec<WriteRequest>) -> Result<(), Error> {
-        self.store.write_all(&self.store.tables.resources, writes, self.deadline).await
-    }
-}
-
-/// A put of the batch.
-pub(super) fn put(key: &Key, mut item: Item) -> Result<WriteRequest, Error> {
+/// A put in a batch.
+pub(super) fn put_request(key: &Key, mut item: Item) -> Result<WriteRequest, Error> {
     item.extend(key.attributes());
     let put = PutRequest::builder().set_item(Some(item)).build().map_err(|_| malformed())?;
     Ok(WriteRequest::builder().put_request(put).build())
 }
 
-/// A deletion of the batch.
-pub(super) fn delete(key: &Key) -> Result<WriteRequest, Error> {
+/// A deletion in a batch.
+pub(super) fn delete_request(key: &Key) -> Result<WriteRequest, Error> {
     let delete = DeleteRequest::builder().set_key(Some(key.attributes())).build().map_err(|_| malformed())?;
     Ok(WriteRequest::builder().delete_request(delete).build())
 }
 
-/// A request of ours that the SDK's builders refuse: a defect.
+/// The error for a request that the SDK's builders refuse: a defect of this service.
 pub(super) fn malformed() -> Error {
-    Error::Internal("a DynamoDB request without a required part".to_owned())
+    Error::Internal("a DynamoDB request lacks a required field".to_owned())
 }
 
-/// What a failed call means for the client. The SDK has repeated by then what it repeats.
+/// Translates a failed call. The SDK has made its own repeats by then.
 pub(super) fn failed<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Error {
     let code = match error {
         SdkError::ServiceError(service) if service.raw().status().is_server_error() => None,
