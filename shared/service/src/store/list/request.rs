@@ -1,4 +1,4 @@
-//! What a list is made of: the request, a page's start, its resources and their positions in the order.
+//! The types of a list: the request, the start of a page, and resources with their positions in the order.
 
 use scim::{ResourceKind, filter::Predicate, id::Id, projection::Projection, sort::Sort};
 use serde_json::{Map, Value};
