@@ -1,6 +1,6 @@
 //! Attribute names and PATCH paths (RFC 7644 §3.10, §3.5.2 figure 7): text → syntax → place in the schema table.
 //!
-//! A name is looked up once, here; what comes out ([`Located`], [`Target`]) is all that later steps use.
+//! A name is looked up once, here; what comes out ([`AttributeRef`], [`Target`]) is all that later steps use.
 //! Where a URN ends and the attribute begins needs no table: an attribute name holds no colon, so the last colon
 //! divides them. A whole extension, `urn:…:2.0:User`, therefore reads as an attribute `User` of `urn:…:2.0` first, and
 //! [`Path::resolve`] puts the two together again.
@@ -9,19 +9,19 @@
 
 use crate::error::Invalid;
 use crate::filter::Predicate;
-use crate::place::{Located, extension_key};
+use crate::lookup::{AttributeRef, extension_key};
 use crate::schema::{Attribute, ResourceType, Type};
 use crate::syntax::{Name, Path};
 
 /// What a PATCH path selects.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Target {
-    /// An extension as a whole: the key of its object in a document, as in [`Located::extension`].
+    /// An extension as a whole: the key of its object in a document, as in [`AttributeRef::extension`].
     Extension(String),
     /// An attribute, or part of one.
     Attribute {
         /// The attribute.
-        located: Located,
+        attribute: AttributeRef,
         /// Which elements of it. Only where it is complex and multi-valued.
         filter: Option<Predicate>,
         /// Which part of it, or of each element.
@@ -35,7 +35,7 @@ impl Path {
     /// # Errors
     /// `invalidPath` for an unknown attribute; `invalidFilter` for a filter that makes no sense (RFC 7644 §3.12 table 9).
     pub fn resolve(&self, resource_type: &'static ResourceType) -> Result<Target, Invalid> {
-        let Some((located, mut sub)) = self.name.locate(resource_type) else {
+        let Some((attribute, mut sub)) = self.name.lookup(resource_type) else {
             return self.resolve_extension(resource_type).ok_or_else(|| {
                 Invalid::path(format!(
                     "{} has no attribute '{}', which the path names.",
@@ -43,23 +43,23 @@ impl Path {
                 ))
             });
         };
-        let attribute = located.attribute;
+        let definition = attribute.definition;
         let filter = match &self.filter {
             None => None,
-            Some(_) if !attribute.multi_valued || attribute.kind != Type::Complex => {
+            Some(_) if !definition.multi_valued || definition.data_type != Type::Complex => {
                 return Err(Invalid::path(format!(
                     "'{}' is not a list of complex values: write the path without brackets.",
                     self.name
                 )));
             }
-            Some(filter) => Some(filter.resolve_in(attribute)?),
+            Some(filter) => Some(filter.resolve_in(definition)?),
         };
         if let Some(name) = &self.sub {
-            sub = Some(attribute.sub(name).ok_or_else(|| {
+            sub = Some(definition.sub(name).ok_or_else(|| {
                 Invalid::path(format!("'{}' has no sub-attribute '{name}', which the path names.", self.name))
             })?);
         }
-        Ok(Target::Attribute { located, filter, sub })
+        Ok(Target::Attribute { attribute, filter, sub })
     }
 
     fn resolve_extension(&self, resource_type: &'static ResourceType) -> Option<Target> {
@@ -84,11 +84,11 @@ mod tests {
     fn target(path: &str) -> String {
         match Path::parse(path).unwrap().resolve(&USER_TYPE).unwrap() {
             Target::Extension(urn) => urn,
-            Target::Attribute { located, filter, sub } => {
-                let extension = located.extension.map(|urn| format!("{urn}|")).unwrap_or_default();
+            Target::Attribute { attribute, filter, sub } => {
+                let extension = attribute.extension.map(|urn| format!("{urn}|")).unwrap_or_default();
                 let filter = if filter.is_some() { "[]" } else { "" };
                 let sub = sub.map(|sub| format!(".{}", sub.name)).unwrap_or_default();
-                format!("{extension}{}{filter}{sub}", located.name)
+                format!("{extension}{}{filter}{sub}", attribute.name)
             }
         }
     }

@@ -9,15 +9,15 @@ use serde_json::{Map, Value};
 
 use crate::error::Invalid;
 use crate::fold::fold;
+use crate::lookup::AttributeRef;
 use crate::path::Target;
-use crate::place::Located;
-use crate::schema::{Attribute, ResourceType, Returned, Type};
+use crate::schema::{Attribute, GROUPS, MEMBERS, ResourceType, Returned, Type};
 use crate::syntax::Path;
 
 /// How resources are to be ordered.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sort {
-    place: Located,
+    attribute: AttributeRef,
     sub: Option<&'static Attribute>,
     /// Whether the largest comes first.
     pub descending: bool,
@@ -60,15 +60,16 @@ impl Sort {
         let path = Path::parse(by).map_err(|_| unsortable())?;
         let mut types = std::iter::once(&resource_type).chain(all);
         let target = types.find_map(|resource_type| path.resolve(resource_type).ok());
-        let Some(Target::Attribute { located: place, filter: None, sub }) = target else {
+        let Some(Target::Attribute { attribute, filter: None, sub }) = target else {
             return Err(unsortable());
         };
-        let sub = sub.or_else(|| place.attribute.sub("value"));
-        let sorted = sub.unwrap_or(place.attribute);
-        let hidden = [place.attribute, sorted].iter().any(|attribute| attribute.returned == Returned::Never);
+        let sub = sub.or_else(|| attribute.definition.sub("value"));
+        let sorted = sub.unwrap_or(attribute.definition);
+        let hidden =
+            [attribute.definition, sorted].iter().any(|definition| definition.returned == Returned::Never);
         // Kept beside the documents, and of no order that a client could mean.
-        let membership = place.extension.is_none() && matches!(place.name.as_str(), "groups" | "members");
-        let has_order = match sorted.kind {
+        let membership = attribute.extension.is_none() && matches!(attribute.name.as_str(), GROUPS | MEMBERS);
+        let has_order = match sorted.data_type {
             Type::String | Type::Reference | Type::Boolean | Type::DateTime => true,
             // Numbers have no key whose order as text is theirs. No schema has an attribute that is a number.
             Type::Integer | Type::Decimal | Type::Complex | Type::Binary | Type::Any => false,
@@ -76,28 +77,28 @@ impl Sort {
         if hidden || membership || !has_order {
             return Err(unsortable());
         }
-        Ok(Some(Self { place, sub, descending }))
+        Ok(Some(Self { attribute, sub, descending }))
     }
 
     /// The core attribute sorted by, if it is one without sub-attributes.
     #[must_use]
     pub fn attribute(&self) -> Option<&str> {
-        (self.place.extension.is_none() && self.sub.is_none()).then_some(self.place.name.as_str())
+        (self.attribute.extension.is_none() && self.sub.is_none()).then_some(self.attribute.name.as_str())
     }
 
     /// Whether it is the order of creation: `meta.created`, and `id`, which sorts alike.
     #[must_use]
     pub fn is_creation(&self) -> bool {
         self.attribute() == Some("id")
-            || (self.place.name == "meta" && self.sub.is_some_and(|sub| sub.name == "created"))
+            || (self.attribute.name == "meta" && self.sub.is_some_and(|sub| sub.name == "created"))
     }
 
     /// Returns the sort key of a rendered resource: at most [`MAX_KEY`] bytes.
     #[must_use]
     pub fn key(&self, document: &Map<String, Value>) -> String {
-        let attribute = self.sub.unwrap_or(self.place.attribute);
+        let definition = self.sub.unwrap_or(self.attribute.definition);
         let text = self.value(document).and_then(|value| match value {
-            Value::String(text) if attribute.case_exact || attribute.kind == Type::DateTime => {
+            Value::String(text) if definition.case_exact || definition.data_type == Type::DateTime => {
                 Some(Cow::Borrowed(text.as_str()))
             }
             Value::String(text) => Some(Cow::Owned(fold(start(text, MAX_FOLDED)))),
@@ -111,7 +112,7 @@ impl Sort {
     }
 
     fn value<'a>(&self, document: &'a Map<String, Value>) -> Option<&'a Value> {
-        let value = match self.place.value_in(document)? {
+        let value = match self.attribute.value_in(document)? {
             Value::Array(elements) => elements
                 .iter()
                 .find(|element| element.get("primary") == Some(&Value::Bool(true)))
@@ -204,7 +205,7 @@ mod tests {
     fn no_schema_has_a_number_to_sort_by() {
         let attributes = SCHEMAS.iter().flat_map(|schema| schema.attributes).chain(&COMMON);
         for attribute in attributes.flat_map(|attribute| attribute.sub_attributes.iter().chain([attribute])) {
-            let is_number = matches!(attribute.kind, Type::Integer | Type::Decimal);
+            let is_number = matches!(attribute.data_type, Type::Integer | Type::Decimal);
             assert!(!is_number, "'{}' is a number: give numbers a sort key", attribute.name);
         }
     }

@@ -1,6 +1,7 @@
 //! Filters and PATCH paths as written (RFC 7644 figures 1 and 7): the syntax, before any name is looked up.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde_json::{Number, Value};
 
@@ -95,6 +96,11 @@ pub enum Operator {
     Le,
 }
 
+/// The error for a text that is not an [`Operator`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a comparison operator")]
+pub struct UnknownOperator;
+
 impl Operator {
     pub(crate) const ALL: [Self; 9] =
         [Self::Eq, Self::Ne, Self::Co, Self::Sw, Self::Ew, Self::Gt, Self::Lt, Self::Ge, Self::Le];
@@ -114,19 +120,26 @@ impl Operator {
             Self::Le => "le",
         }
     }
+}
 
-    /// The operator of that name, in any case.
-    pub(crate) fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|operator| operator.as_str().eq_ignore_ascii_case(word))
+impl FromStr for Operator {
+    type Err = UnknownOperator;
+
+    /// Reads an operator, in any case.
+    fn from_str(text: &str) -> Result<Self, UnknownOperator> {
+        Self::ALL
+            .into_iter()
+            .find(|operator| operator.as_str().eq_ignore_ascii_case(text))
+            .ok_or(UnknownOperator)
     }
 }
 
 impl Name {
     /// Reads one word; `None` if it is not `[urn:]attribute[.sub]`.
-    pub(crate) fn from_word(word: &str, position: usize) -> Option<Self> {
-        let (urn, rest) = match word.rsplit_once(':') {
+    pub(crate) fn parse(text: &str, position: usize) -> Option<Self> {
+        let (urn, rest) = match text.rsplit_once(':') {
             Some((urn, rest)) => (Some(urn), rest),
-            None => (None, word),
+            None => (None, text),
         };
         let (attribute, sub) = match rest.split_once('.') {
             Some((attribute, sub)) => (attribute, Some(sub)),

@@ -69,14 +69,14 @@ pub(crate) fn is_blank(value: &Value) -> bool {
     value.as_str().is_some_and(|text| text.trim().is_empty())
 }
 
-/// The member of that name, in any case. Of an object that [`distinct_names`] has passed there is one at most.
-pub(crate) fn named<'a>(map: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+/// The member of that name, in any case. Of an object that [`check_distinct_names`] has passed there is one at most.
+pub(crate) fn get_ignore_case<'a>(map: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     map.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
 /// Attribute names are case-insensitive, so `userName` beside `USERNAME` is one attribute with two values, and which of
 /// them counts would be anybody's guess.
-pub(crate) fn distinct_names(map: &Map<String, Value>) -> Result<(), Invalid> {
+pub(crate) fn check_distinct_names(map: &Map<String, Value>) -> Result<(), Invalid> {
     let mut names: Vec<_> = map.keys().map(|name| (name.to_ascii_lowercase(), name)).collect();
     names.sort_unstable();
     match names.windows(2).find(|pair| pair[0].0 == pair[1].0) {
@@ -89,6 +89,15 @@ pub(crate) fn distinct_names(map: &Map<String, Value>) -> Result<(), Invalid> {
     }
 }
 
+/// The JSON text of an object.
+#[expect(
+    clippy::expect_used,
+    reason = "an object of JSON values has a JSON text: its keys are text, its numbers finite"
+)]
+pub(crate) fn json_text(object: &Map<String, Value>) -> String {
+    serde_json::to_string(object).expect("a JSON object has a JSON text")
+}
+
 /// Enough of a name the client made up to find it again.
 pub(crate) fn excerpt(name: &str) -> &str {
     match name.char_indices().nth(100) {
@@ -98,7 +107,7 @@ pub(crate) fn excerpt(name: &str) -> &str {
 }
 
 /// What the value should be and what it is. The value itself is never quoted: it may be personal.
-pub(crate) fn mismatch(what: &dyn fmt::Display, expected: &str, value: &Value) -> Invalid {
+pub(crate) fn type_mismatch(what: &dyn fmt::Display, expected: &str, value: &Value) -> Invalid {
     let found = match value {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",
@@ -115,7 +124,7 @@ pub(crate) fn mismatch(what: &dyn fmt::Display, expected: &str, value: &Value) -
 }
 
 /// Of equal elements the first stays; the order of their parts does not matter.
-pub(crate) fn keep_distinct(elements: &mut Vec<Value>) {
+pub(crate) fn remove_duplicates(elements: &mut Vec<Value>) {
     let mut distinct: Vec<Value> = Vec::with_capacity(elements.len());
     for element in elements.drain(..) {
         if !distinct.contains(&element) {
@@ -131,7 +140,7 @@ pub(crate) fn is_base64(text: &str) -> bool {
 }
 
 /// The first control character and where it is, in characters from 0.
-pub(crate) fn control_in(text: &str) -> Option<(usize, char)> {
+pub(crate) fn find_control_character(text: &str) -> Option<(usize, char)> {
     text.chars().enumerate().find(|(_, character)| character.is_control())
 }
 

@@ -40,9 +40,9 @@ fn on(resource_type: &'static ResourceType, message: &Value, before: &Document, 
             assert_eq!(&stored, after, "it can be stored");
         }
     }
-    let edit = members::fold_on(patch.members(), current);
+    let edit = members::combine_on(patch.members(), current);
     let left = edited(&edit, current);
-    if let Some(blind) = members::fold(patch.members()) {
+    if let Some(blind) = members::combine(patch.members()) {
         assert_eq!(edited(&blind, current), left, "an edit needs not see the members");
     }
     let operations = operations_of(message);
@@ -52,7 +52,7 @@ fn on(resource_type: &'static ResourceType, message: &Value, before: &Document, 
         && let Ok(once) = &after
     {
         assert_eq!(patch.apply(once).as_ref(), Ok(once), "said twice is said once");
-        assert_eq!(edited(&members::fold_on(patch.members(), current), current), left);
+        assert_eq!(edited(&members::combine_on(patch.members(), current), current), left);
     }
 }
 

@@ -24,8 +24,8 @@ pub(super) fn run(input: &[u8]) {
                 assert_eq!(same.resolve(resource_type).as_ref(), Ok(&target), "{printed}");
                 match target {
                     Target::Extension(urn) => assert!(urn.contains(':'), "{urn}"),
-                    Target::Attribute { located, filter, .. } => {
-                        assert!(filter.is_none() || located.attribute.multi_valued, "{printed}");
+                    Target::Attribute { attribute, filter, .. } => {
+                        assert!(filter.is_none() || attribute.definition.multi_valued, "{printed}");
                     }
                 }
             }

@@ -11,46 +11,41 @@ use crate::message::Op;
 use crate::path::Target;
 use crate::schema::{Attribute, ResourceType};
 use crate::syntax::{Filter, Literal, Operator, Path};
-use crate::validate::read_one;
-use crate::value::{Label, mismatch};
+use crate::validate::read_single;
+use crate::value::{Label, type_mismatch};
 
 /// A manager is cleared by an empty id (`{"value": ""}`), whatever else is known of it.
 /// `tests/fixtures/entra/manager-cleared-with-empty-text.json`
-pub(crate) fn clears_reference(attribute: &Attribute, parts: &Map<String, Value>) -> bool {
-    is_reference(attribute) && parts.get("value").is_some_and(Value::is_null)
+pub(crate) fn clears_reference(attribute: &Attribute, values: &Map<String, Value>) -> bool {
+    is_reference(attribute) && values.get("value").is_some_and(Value::is_null)
 }
 
 /// Who gets another manager keeps nothing of the one before, though §3.5.2.3 would leave a `$ref` that is not sent.
 /// `tests/fixtures/entra/manager-as-object.json`
-pub(crate) fn forget_old_reference(attribute: &Attribute, parts: &mut Map<String, Value>) {
-    if is_reference(attribute) && parts.contains_key("value") {
+pub(crate) fn clear_old_reference(attribute: &Attribute, values: &mut Map<String, Value>) {
+    if is_reference(attribute) && values.contains_key("value") {
         for sub in attribute.sub_attributes {
-            parts.entry(sub.name).or_insert(Value::Null);
+            values.entry(sub.name).or_insert(Value::Null);
         }
     }
 }
 
 /// The operation, in any case: Microsoft Entra writes `Add`, `Replace`, `Remove` without the flag.
 /// `tests/fixtures/entra/operations-and-names-in-any-case.json`
-pub(crate) fn operation(text: &str) -> Option<Op> {
-    match text.to_ascii_lowercase().as_str() {
-        "add" => Some(Op::Add),
-        "replace" => Some(Op::Replace),
-        "remove" => Some(Op::Remove),
-        _ => None,
-    }
+pub(crate) fn parse_op(text: &str) -> Option<Op> {
+    text.to_ascii_lowercase().parse().ok()
 }
 
 /// The value of an operation without a path may be the JSON text of an object (scim-for-keycloak).
 /// `tests/fixtures/other/keycloak-value-as-json-text.json`
-pub(crate) fn object_in_text(value: &Value) -> Result<Cow<'_, Map<String, Value>>, Invalid> {
+pub(crate) fn object_from_text(value: &Value) -> Result<Cow<'_, Map<String, Value>>, Invalid> {
     match value {
         Value::Object(object) => Ok(Cow::Borrowed(object)),
         Value::String(text) if text.trim_start().starts_with('{') => match json::parse(text.as_bytes())? {
             Value::Object(object) => Ok(Cow::Owned(object)),
-            other => Err(mismatch(&"The JSON text in \"value\"", "an object of attributes", &other)),
+            other => Err(type_mismatch(&"The JSON text in \"value\"", "an object of attributes", &other)),
         },
-        other => Err(mismatch(&"Without a \"path\", \"value\"", "an object of attributes", other)),
+        other => Err(type_mismatch(&"Without a \"path\", \"value\"", "an object of attributes", other)),
     }
 }
 
@@ -75,7 +70,7 @@ pub(crate) fn key_as_path(
 /// filter is more than `eq`s joined by `and`.
 /// `tests/fixtures/entra/add-by-filter-on-absent-elements.json`,
 /// `tests/fixtures/entra/role-by-primary-with-text-true.json`
-pub(crate) fn element_of_filter(
+pub(crate) fn element_from_filter(
     attribute: &'static Attribute,
     filter: &Filter,
 ) -> Option<Map<String, Value>> {
@@ -94,7 +89,7 @@ fn fill(attribute: &'static Attribute, filter: &Filter, element: &mut Map<String
                 Literal::Boolean(boolean) => Value::Bool(*boolean),
                 Literal::Null => return true,
             };
-            let Ok(Some(value)) = read_one(sub, Label::new(None, sub.name), &value) else { return false };
+            let Ok(Some(value)) = read_single(sub, Label::new(None, sub.name), &value) else { return false };
             element.get(sub.name).is_none_or(|other| *other == value) && {
                 element.insert(sub.name.to_owned(), value);
                 true
@@ -115,6 +110,6 @@ pub(crate) fn values_to_remove(value: Option<&Value>) -> Option<&Value> {
 /// Whether an element of which something was removed is nothing any more: it says what it was for, and holds no value.
 /// Microsoft Entra removes `emails[type eq "work"].value` when it means the e-mail address.
 /// `tests/fixtures/entra/remove-the-value-of-a-filtered-element.json`
-pub(crate) fn is_hollow(element: &Map<String, Value>) -> bool {
+pub(crate) fn has_no_value(element: &Map<String, Value>) -> bool {
     element.keys().all(|name| name == "type" || name == "primary")
 }

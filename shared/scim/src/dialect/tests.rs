@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
-use super::patch::{element_of_filter, operation};
-use super::values::boolean_text;
+use super::patch::{element_from_filter, parse_op};
+use super::values::parse_boolean;
 use crate::members::MemberOperation;
 use crate::message::Op;
 use crate::patch::Patch;
@@ -34,7 +34,7 @@ fn booleans_may_be_text_in_any_case_and_nothing_else() {
         ("", None),
         (" true", None),
     ] {
-        assert_eq!(boolean_text(text), boolean);
+        assert_eq!(parse_boolean(text), boolean);
     }
     for (text, boolean) in [("True", true), ("False", false), ("false", false)] {
         makes(
@@ -60,10 +60,10 @@ fn booleans_may_be_text_in_any_case_and_nothing_else() {
 #[test]
 fn operations_may_be_in_any_case() {
     for text in ["add", "Add", "ADD"] {
-        assert_eq!(operation(text), Some(Op::Add));
+        assert_eq!(parse_op(text), Some(Op::Add));
     }
     assert_eq!(
-        (operation("Replace"), operation("REMOVE"), operation("move")),
+        (parse_op("Replace"), parse_op("REMOVE"), parse_op("move")),
         (Some(Op::Replace), Some(Op::Remove), None)
     );
 }
@@ -138,7 +138,7 @@ fn several_operations_on_one_absent_element_make_one_element() {
 #[test]
 fn an_element_is_made_of_eqs_joined_by_and_and_of_nothing_else() {
     let roles = USER_TYPE.schema.attribute("roles").unwrap();
-    let of = |filter: &str| element_of_filter(roles, &Filter::parse(filter).unwrap()).map(Value::Object);
+    let of = |filter: &str| element_from_filter(roles, &Filter::parse(filter).unwrap()).map(Value::Object);
     assert_eq!(of("type eq \"Work\""), Some(json!({"type": "Work"})));
     assert_eq!(
         of("TYPE eq \"w\" and (primary eq \"True\" and value eq \"v\")"),

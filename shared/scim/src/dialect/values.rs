@@ -10,7 +10,7 @@ use crate::schema::{Attribute, Type};
 /// (`roles[primary eq "True"]`).
 /// `tests/fixtures/entra/disable-with-text-boolean.json`, `tests/fixtures/entra/role-by-primary-with-text-true.json`
 #[must_use]
-pub fn boolean_text(text: &str) -> Option<bool> {
+pub fn parse_boolean(text: &str) -> Option<bool> {
     if text.eq_ignore_ascii_case("true") {
         Some(true)
     } else if text.eq_ignore_ascii_case("false") {
@@ -21,10 +21,10 @@ pub fn boolean_text(text: &str) -> Option<bool> {
 }
 
 /// A single value in the form its attribute has in the schema table.
-pub(crate) fn rewritten<'v>(attribute: &Attribute, value: &'v Value) -> Cow<'v, Value> {
-    let value = reference_in_list(attribute, value);
-    boolean_as_text(attribute, value)
-        .or_else(|| reference_as_text(attribute, value))
+pub(crate) fn normalized<'v>(attribute: &Attribute, value: &'v Value) -> Cow<'v, Value> {
+    let value = reference_from_list(attribute, value);
+    boolean_from_text(attribute, value)
+        .or_else(|| reference_from_text(attribute, value))
         .map_or(Cow::Borrowed(value), Cow::Owned)
 }
 
@@ -32,21 +32,21 @@ pub(crate) fn rewritten<'v>(attribute: &Attribute, value: &'v Value) -> Cow<'v, 
 /// that passes over it never disables anybody, and Microsoft Entra does not try again.
 /// `tests/fixtures/entra/disable-with-text-boolean.json`, `tests/fixtures/entra/create-user-with-text-boolean.json`,
 /// `tests/fixtures/other/keycloak-text-boolean-without-path.json`
-fn boolean_as_text(attribute: &Attribute, value: &Value) -> Option<Value> {
-    match (attribute.kind, value) {
-        (Type::Boolean, Value::String(text)) => boolean_text(text).map(Value::Bool),
+fn boolean_from_text(attribute: &Attribute, value: &Value) -> Option<Value> {
+    match (attribute.data_type, value) {
+        (Type::Boolean, Value::String(text)) => parse_boolean(text).map(Value::Bool),
         _ => None,
     }
 }
 
 /// Whether it names another resource by its id: `manager`.
 pub(super) fn is_reference(attribute: &Attribute) -> bool {
-    attribute.kind == Type::Complex && !attribute.multi_valued && attribute.sub("value").is_some()
+    attribute.data_type == Type::Complex && !attribute.multi_valued && attribute.sub("value").is_some()
 }
 
 /// A manager may come as the bare id: `"manager": "<id>"`.
 /// `tests/fixtures/entra/manager-as-text.json`
-fn reference_as_text(attribute: &Attribute, value: &Value) -> Option<Value> {
+fn reference_from_text(attribute: &Attribute, value: &Value) -> Option<Value> {
     match value {
         Value::String(id) if is_reference(attribute) => {
             Some(Map::from_iter([("value".to_owned(), id.as_str().into())]).into())
@@ -57,7 +57,7 @@ fn reference_as_text(attribute: &Attribute, value: &Value) -> Option<Value> {
 
 /// A manager may come as a list of one: `[{"$ref": "…", "value": "<id>"}]`.
 /// `tests/fixtures/entra/manager-as-array.json`
-fn reference_in_list<'v>(attribute: &Attribute, value: &'v Value) -> &'v Value {
+fn reference_from_list<'v>(attribute: &Attribute, value: &'v Value) -> &'v Value {
     match value {
         Value::Array(values) if is_reference(attribute) && values.len() == 1 => &values[0],
         _ => value,

@@ -14,10 +14,10 @@ use std::cmp::Ordering;
 use serde_json::{Map, Number, Value};
 use time::OffsetDateTime;
 
-use crate::dialect::values::boolean_text;
+use crate::dialect::values::parse_boolean;
 use crate::error::Invalid;
-use crate::fold::{Folds, fold};
-use crate::place::Located;
+use crate::fold::{FoldCache, fold};
+use crate::lookup::AttributeRef;
 use crate::schema::{Attribute, ResourceType, Returned, Type};
 use crate::syntax::{Filter, Literal, Name, Operator, at};
 use crate::value::{compare_numbers, is_present, parse_date_time};
@@ -34,7 +34,7 @@ pub enum Predicate {
     /// Any value there compares so with the operand.
     Compare {
         /// The attribute; inside [`Predicate::ValuePath`], the sub-attribute.
-        place: Located,
+        attribute: AttributeRef,
         /// Its sub-attribute.
         sub: Option<&'static Attribute>,
         /// How it compares.
@@ -45,14 +45,14 @@ pub enum Predicate {
     /// Any value there is not empty.
     Present {
         /// The attribute; inside [`Predicate::ValuePath`], the sub-attribute.
-        place: Located,
+        attribute: AttributeRef,
         /// Its sub-attribute.
         sub: Option<&'static Attribute>,
     },
     /// Any element there meets the filter.
     ValuePath {
         /// The complex attribute.
-        place: Located,
+        attribute: AttributeRef,
         /// Over its sub-attributes.
         filter: Box<Predicate>,
     },
@@ -96,7 +96,7 @@ impl Filter {
     }
 
     /// Looks up every name among the sub-attributes of a complex attribute: what stands between brackets. The predicate
-    /// is for one element: its [`Located`] are the sub-attributes.
+    /// is for one element: its [`AttributeRef`] are the sub-attributes.
     ///
     /// # Errors
     /// As [`Filter::resolve`].
@@ -114,26 +114,26 @@ impl Filter {
             Self::Or(filters) => Predicate::Or(all(filters)?),
             Self::Not(filter) => Predicate::Not(Box::new(filter.resolve_for(scope)?)),
             Self::Present(name) => {
-                let (place, sub) = scope.locate(name)?;
-                Predicate::Present { place, sub }
+                let (attribute, sub) = scope.lookup(name)?;
+                Predicate::Present { attribute, sub }
             }
             Self::Compare { name, operator, literal, position } => {
-                let (place, sub) = scope.locate(name)?;
-                let sub = sub.or_else(|| place.attribute.sub("value"));
-                let attribute = sub.unwrap_or(place.attribute);
-                let operand = operand(name, attribute, *operator, literal, *position)?;
-                Predicate::Compare { place, sub, operator: *operator, operand }
+                let (attribute, sub) = scope.lookup(name)?;
+                let sub = sub.or_else(|| attribute.definition.sub("value"));
+                let definition = sub.unwrap_or(attribute.definition);
+                let operand = operand(name, definition, *operator, literal, *position)?;
+                Predicate::Compare { attribute, sub, operator: *operator, operand }
             }
             Self::ValuePath { name, filter } => {
-                let (place, sub) = scope.locate(name)?;
-                if sub.is_some() || place.attribute.kind != Type::Complex {
+                let (attribute, sub) = scope.lookup(name)?;
+                if sub.is_some() || attribute.definition.data_type != Type::Complex {
                     return Err(Invalid::filter(format!(
                         "'{name}' {} has no sub-attributes to put between brackets: write a comparison instead.",
                         at(name.position)
                     )));
                 }
-                let filter = Box::new(filter.resolve_in(place.attribute)?);
-                Predicate::ValuePath { place, filter }
+                let filter = Box::new(filter.resolve_in(attribute.definition)?);
+                Predicate::ValuePath { attribute, filter }
             }
         })
     }
@@ -148,23 +148,27 @@ enum Scope {
 }
 
 impl Scope {
-    fn locate(self, name: &Name) -> Result<(Located, Option<&'static Attribute>), Invalid> {
+    fn lookup(self, name: &Name) -> Result<(AttributeRef, Option<&'static Attribute>), Invalid> {
         let found = match self {
             Self::Resource(resource_type, others) => std::iter::once(&resource_type)
                 .chain(others)
-                .find_map(|resource_type| name.locate(resource_type)),
-            Self::Element(attribute) => name.locate_in(attribute).map(|place| (place, None)),
+                .find_map(|resource_type| name.lookup(resource_type)),
+            Self::Element(attribute) => name.lookup_in(attribute).map(|found| (found, None)),
         };
-        let Some((place, sub)) = found else {
+        let Some((attribute, sub)) = found else {
             return Err(Invalid::filter(format!("{} {}.", self.unknown(name), at(name.position))));
         };
-        if [Some(place.attribute), sub].into_iter().flatten().any(|found| found.returned == Returned::Never) {
+        if [Some(attribute.definition), sub]
+            .into_iter()
+            .flatten()
+            .any(|found| found.returned == Returned::Never)
+        {
             return Err(Invalid::filter(format!(
                 "'{name}' {} cannot be used in a filter.",
                 at(name.position)
             )));
         }
-        Ok((place, sub))
+        Ok((attribute, sub))
     }
 
     fn unknown(self, name: &Name) -> String {
@@ -188,14 +192,14 @@ fn operand(
     position: usize,
 ) -> Result<Operand, Invalid> {
     let wrong = |what: &str| Err(Invalid::filter(format!("'{name}' {what} ({}).", at(position))));
-    let operand = match (attribute.kind, literal) {
+    let operand = match (attribute.data_type, literal) {
         (Type::Complex, _) => None,
         (_, Literal::Null) => Some(Operand::Null),
         (Type::Any | Type::String | Type::Reference | Type::Binary, Literal::String(text)) => {
             Some(Operand::Text(if attribute.case_exact { text.clone() } else { fold(text) }))
         }
         (Type::Any | Type::Boolean, Literal::Boolean(value)) => Some(Operand::Boolean(*value)),
-        (Type::Boolean, Literal::String(text)) => boolean_text(text).map(Operand::Boolean),
+        (Type::Boolean, Literal::String(text)) => parse_boolean(text).map(Operand::Boolean),
         (Type::Any | Type::Integer | Type::Decimal, Literal::Number(number)) => {
             Some(Operand::Number(number.clone()))
         }
@@ -203,7 +207,7 @@ fn operand(
         _ => None,
     };
     let Some(operand) = operand else {
-        return wrong(match attribute.kind {
+        return wrong(match attribute.data_type {
             Type::Complex => "is complex: name one of its sub-attributes, or use pr",
             Type::Boolean => "is a boolean: compare it with true or false",
             Type::Integer | Type::Decimal => "is a number: compare it with a number, without quotes",
@@ -216,10 +220,10 @@ fn operand(
     let applies = match operator {
         Operator::Eq | Operator::Ne => true,
         Operator::Co | Operator::Sw | Operator::Ew => {
-            matches!(operand, Operand::Text(_)) && attribute.kind != Type::Binary
+            matches!(operand, Operand::Text(_)) && attribute.data_type != Type::Binary
         }
         Operator::Gt | Operator::Lt | Operator::Ge | Operator::Le => {
-            !matches!(operand, Operand::Boolean(_) | Operand::Null) && attribute.kind != Type::Binary
+            !matches!(operand, Operand::Boolean(_) | Operand::Null) && attribute.data_type != Type::Binary
         }
     };
     if applies {
@@ -236,44 +240,44 @@ impl Predicate {
     /// Whether it holds for a document (of [`Filter::resolve_in`]: for an element).
     #[must_use]
     pub fn matches(&self, document: &Map<String, Value>) -> bool {
-        self.meets(document, &mut Folds::default())
+        self.matches_with(document, &mut FoldCache::default())
     }
 
     /// The same where more is compared, before it or after it, with the same values.
-    pub(crate) fn meets(&self, document: &Map<String, Value>, folds: &mut Folds) -> bool {
+    pub(crate) fn matches_with(&self, document: &Map<String, Value>, folds: &mut FoldCache) -> bool {
         match self {
-            Self::And(all) => all.iter().all(|predicate| predicate.meets(document, folds)),
-            Self::Or(any) => any.iter().any(|predicate| predicate.meets(document, folds)),
-            Self::Not(predicate) => !predicate.meets(document, folds),
-            Self::Present { place, sub } => values(document, place, *sub).any(is_present),
-            Self::Compare { place, sub, operator, operand: Operand::Null } => {
-                values(document, place, *sub).any(is_present) == (*operator == Operator::Ne)
+            Self::And(all) => all.iter().all(|predicate| predicate.matches_with(document, folds)),
+            Self::Or(any) => any.iter().any(|predicate| predicate.matches_with(document, folds)),
+            Self::Not(predicate) => !predicate.matches_with(document, folds),
+            Self::Present { attribute, sub } => values(document, attribute, *sub).any(is_present),
+            Self::Compare { attribute, sub, operator, operand: Operand::Null } => {
+                values(document, attribute, *sub).any(is_present) == (*operator == Operator::Ne)
             }
-            Self::Compare { place, sub, operator, operand } => {
-                let attribute = sub.unwrap_or(place.attribute);
+            Self::Compare { attribute, sub, operator, operand } => {
+                let definition = sub.unwrap_or(attribute.definition);
                 let mut any = |operator| {
-                    values(document, place, *sub)
-                        .any(|value| compares(attribute, value, operator, operand, folds))
+                    values(document, attribute, *sub)
+                        .any(|value| matches_operand(definition, value, operator, operand, folds))
                 };
                 if *operator == Operator::Ne { !any(Operator::Eq) } else { any(*operator) }
             }
-            Self::ValuePath { place, filter } => values(document, place, None)
+            Self::ValuePath { attribute, filter } => values(document, attribute, None)
                 .filter_map(Value::as_object)
-                .any(|element| filter.meets(element, folds)),
+                .any(|element| filter.matches_with(element, folds)),
         }
     }
 
     /// Whether the answer depends on the core or common attribute of that canonical name.
     #[must_use]
-    pub fn mentions(&self, attribute: &str) -> bool {
+    pub fn mentions(&self, name: &str) -> bool {
         match self {
             Self::And(predicates) | Self::Or(predicates) => {
-                predicates.iter().any(|predicate| predicate.mentions(attribute))
+                predicates.iter().any(|predicate| predicate.mentions(name))
             }
-            Self::Not(predicate) => predicate.mentions(attribute),
-            Self::Compare { place, .. } | Self::Present { place, .. } | Self::ValuePath { place, .. } => {
-                place.extension.is_none() && place.name == attribute
-            }
+            Self::Not(predicate) => predicate.mentions(name),
+            Self::Compare { attribute, .. }
+            | Self::Present { attribute, .. }
+            | Self::ValuePath { attribute, .. } => attribute.extension.is_none() && attribute.name == name,
         }
     }
 }
@@ -281,10 +285,10 @@ impl Predicate {
 /// The values at a place: the elements of a list, or the one value; of each the sub-attribute, where one is named.
 fn values<'a>(
     document: &'a Map<String, Value>,
-    place: &Located,
+    attribute: &AttributeRef,
     sub: Option<&'static Attribute>,
 ) -> impl Iterator<Item = &'a Value> + use<'a> {
-    let elements = match place.value_in(document) {
+    let elements = match attribute.value_in(document) {
         None => &[],
         Some(Value::Array(elements)) => elements.as_slice(),
         Some(value) => std::slice::from_ref(value),
@@ -296,12 +300,12 @@ fn values<'a>(
 }
 
 /// Whether one value compares so with the operand. Values of different types never do.
-fn compares(
+fn matches_operand(
     attribute: &Attribute,
     value: &Value,
     operator: Operator,
     operand: &Operand,
-    folds: &mut Folds,
+    folds: &mut FoldCache,
 ) -> bool {
     match (value, operand) {
         (Value::String(text), Operand::Text(operand)) => {
@@ -310,21 +314,21 @@ fn compares(
                 Operator::Co => text.contains(operand),
                 Operator::Sw => text.starts_with(operand),
                 Operator::Ew => text.ends_with(operand),
-                _ => orders(text.as_ref().cmp(operand), operator),
+                _ => satisfies(text.as_ref().cmp(operand), operator),
             }
         }
         (Value::String(text), Operand::Time(operand)) => {
-            parse_date_time(text).is_some_and(|time| orders(time.cmp(operand), operator))
+            parse_date_time(text).is_some_and(|time| satisfies(time.cmp(operand), operator))
         }
         (Value::Number(number), Operand::Number(operand)) => {
-            compare_numbers(number, operand).is_some_and(|ordering| orders(ordering, operator))
+            compare_numbers(number, operand).is_some_and(|ordering| satisfies(ordering, operator))
         }
-        (Value::Bool(value), Operand::Boolean(operand)) => orders(value.cmp(operand), operator),
+        (Value::Bool(value), Operand::Boolean(operand)) => satisfies(value.cmp(operand), operator),
         _ => false,
     }
 }
 
-fn orders(ordering: Ordering, operator: Operator) -> bool {
+fn satisfies(ordering: Ordering, operator: Operator) -> bool {
     match operator {
         Operator::Eq => ordering.is_eq(),
         Operator::Ne => ordering.is_ne(),

@@ -307,7 +307,7 @@ fn a_predicate_knows_which_attributes_it_depends_on() {
 fn known_name() -> impl Strategy<Value = Name> {
     let names =
         ["userName", "externalId", "active", "emails", "emails.primary", "meta.created", "manager", "name"];
-    prop::sample::select(names.to_vec()).prop_filter_map("a name", |name| Name::from_word(name, 0))
+    prop::sample::select(names.to_vec()).prop_filter_map("a name", |name| Name::parse(name, 0))
 }
 
 proptest! {

@@ -6,7 +6,7 @@
 //! [`MAX_NODES`]. Errors say at which character (from 1), what was expected there, and quote nothing: what stands in
 //! the wrong place may well be somebody's name.
 
-use crate::dialect::values::boolean_text;
+use crate::dialect::values::parse_boolean;
 use crate::error::{Invalid, ScimType};
 use crate::syntax::{Filter, Literal, Name, Operator, Path, at, is_attribute_name};
 
@@ -23,7 +23,7 @@ impl Filter {
     /// # Errors
     /// `invalidFilter`, with the position and what was expected there.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        Parser::new("filter", text)?.whole()
+        Parser::new("filter", text)?.filter_to_end()
     }
 }
 
@@ -62,7 +62,7 @@ enum Token {
     /// What is between blanks, brackets and quotes: names, operators, numbers.
     Word(String),
     /// A JSON string, decoded.
-    Text(String),
+    String(String),
     Open,
     Close,
     OpenBracket,
@@ -89,11 +89,11 @@ impl Parser {
                 "The {what} is longer than {MAX_LENGTH} characters: split it into several requests."
             )));
         }
-        Ok(Self { what, tokens: tokens(what, &chars)?, next: 0, length: chars.len(), nodes: 0 })
+        Ok(Self { what, tokens: tokenize(what, &chars)?, next: 0, length: chars.len(), nodes: 0 })
     }
 
     /// A filter and nothing after it.
-    fn whole(mut self) -> Result<Filter, Invalid> {
+    fn filter_to_end(mut self) -> Result<Filter, Invalid> {
         let filter = self.filter(0)?;
         self.end()?;
         Ok(filter)
@@ -105,7 +105,7 @@ impl Parser {
         while self.take_keyword("or") {
             filters.push(self.conjunction(depth)?);
         }
-        self.joined(filters, Filter::Or)
+        self.join(filters, Filter::Or)
     }
 
     fn conjunction(&mut self, depth: usize) -> Result<Filter, Invalid> {
@@ -113,10 +113,10 @@ impl Parser {
         while self.take_keyword("and") {
             filters.push(self.term(depth)?);
         }
-        self.joined(filters, Filter::And)
+        self.join(filters, Filter::And)
     }
 
-    fn joined(&mut self, filters: Vec<Filter>, join: fn(Vec<Filter>) -> Filter) -> Result<Filter, Invalid> {
+    fn join(&mut self, filters: Vec<Filter>, join: fn(Vec<Filter>) -> Filter) -> Result<Filter, Invalid> {
         match <[Filter; 1]>::try_from(filters) {
             Ok([only]) => Ok(only),
             Err(filters) => self.count().map(|()| join(filters)),
@@ -177,7 +177,7 @@ impl Parser {
             return Ok(Filter::Present(name));
         }
         let operator = match self.peek() {
-            Some(Token::Word(word)) => Operator::from_word(word),
+            Some(Token::Word(word)) => word.parse::<Operator>().ok(),
             _ => None,
         };
         let operator = operator
@@ -185,8 +185,8 @@ impl Parser {
         self.next += 1;
         let position = self.position();
         let literal = match self.peek() {
-            Some(Token::Text(text)) => Some(Literal::String(text.clone())),
-            Some(Token::Word(word)) => bare_literal(word),
+            Some(Token::String(text)) => Some(Literal::String(text.clone())),
+            Some(Token::Word(word)) => literal_from_word(word),
             _ => None,
         };
         let literal = literal.ok_or_else(|| {
@@ -199,7 +199,7 @@ impl Parser {
     fn name(&mut self) -> Result<Name, Invalid> {
         let position = self.position();
         let name = match self.peek() {
-            Some(Token::Word(word)) => Name::from_word(word, position),
+            Some(Token::Word(word)) => Name::parse(word, position),
             _ => None,
         };
         let name = name.ok_or_else(|| self.expected("the name of an attribute"))?;
@@ -299,7 +299,7 @@ fn condition_of_element(name: Name, filter: Filter, condition: Filter) -> Filter
     if negated { Filter::Not(Box::new(element)) } else { element }
 }
 
-fn tokens(what: &str, chars: &[char]) -> Result<Vec<(Token, usize)>, Invalid> {
+fn tokenize(what: &str, chars: &[char]) -> Result<Vec<(Token, usize)>, Invalid> {
     let mut tokens = Vec::new();
     let mut next = 0;
     while let Some(first) = chars.get(next) {
@@ -312,11 +312,11 @@ fn tokens(what: &str, chars: &[char]) -> Result<Vec<(Token, usize)>, Invalid> {
             '[' => Token::OpenBracket,
             ']' => Token::CloseBracket,
             '"' => {
-                next = end_of_text(chars, next).ok_or_else(|| {
+                next = end_of_string(chars, next).ok_or_else(|| {
                     Invalid::filter(format!("The {what} has a text {} without a closing '\"'.", at(start)))
                 })?;
                 let json: String = chars[start..next].iter().collect();
-                Token::Text(serde_json::from_str(&json).map_err(|_| {
+                Token::String(serde_json::from_str(&json).map_err(|_| {
                     Invalid::filter(format!(
                         "The {what} has a text {} that is not a JSON string: check its backslashes (\\\\, \\\", \\u0041).",
                         at(start)
@@ -334,7 +334,7 @@ fn tokens(what: &str, chars: &[char]) -> Result<Vec<(Token, usize)>, Invalid> {
 }
 
 /// Behind the quote that closes a text. A backslash takes the next character with it, so there is one way to read it.
-fn end_of_text(chars: &[char], mut next: usize) -> Option<usize> {
+fn end_of_string(chars: &[char], mut next: usize) -> Option<usize> {
     loop {
         match chars.get(next)? {
             '"' => return Some(next + 1),
@@ -349,11 +349,11 @@ fn ends_word(c: char) -> bool {
 }
 
 /// A value that is not text; `None` for any other word.
-fn bare_literal(word: &str) -> Option<Literal> {
+fn literal_from_word(word: &str) -> Option<Literal> {
     if word.eq_ignore_ascii_case("null") {
         return Some(Literal::Null);
     }
-    boolean_text(word).map(Literal::Boolean).or_else(|| serde_json::from_str(word).ok().map(Literal::Number))
+    parse_boolean(word).map(Literal::Boolean).or_else(|| serde_json::from_str(word).ok().map(Literal::Number))
 }
 
 #[cfg(test)]

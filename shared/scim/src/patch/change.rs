@@ -2,21 +2,21 @@
 
 use serde_json::{Map, Value};
 
-use crate::dialect::patch::is_hollow;
+use crate::dialect::patch::has_no_value;
 use crate::error::Invalid;
 use crate::filter::Predicate;
-use crate::fold::Folds;
-use crate::place::Located;
+use crate::fold::FoldCache;
+use crate::lookup::AttributeRef;
 use crate::schema::Type;
-use crate::validate::{MAX_DOCUMENT, at_most, limit, too_large};
-use crate::value::{is_unassigned, keep_distinct};
+use crate::validate::{MAX_DOCUMENT, check_count, max_values, too_large};
+use crate::value::{is_unassigned, remove_duplicates};
 
 /// A change of one attribute.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Change {
     /// Which operation asked for it.
     pub(super) operation: usize,
-    pub(super) located: Located,
+    pub(super) attribute: AttributeRef,
     /// Which elements of it are meant; all, where there is none.
     pub(super) filter: Option<Predicate>,
     /// The element to create where none is meant: what is known of it before it gets its value. `None` where the filter
@@ -33,18 +33,22 @@ pub(super) enum Edit {
     /// Elements that are not there yet are appended.
     Append(Vec<Value>),
     /// Elements equal to these go.
-    Without(Vec<Value>),
+    RemoveValues(Vec<Value>),
     /// The elements meant go.
-    Drop,
-    /// The elements meant, or the one complex value, get these parts; null unassigns a part.
+    RemoveSelected,
+    /// The elements meant, or the one complex value, get these values; null unassigns a part.
     Merge(Map<String, Value>),
-    /// The elements meant become the template with these parts.
-    Become(Map<String, Value>),
+    /// The elements meant become the template with these values.
+    ReplaceSelected(Map<String, Value>),
 }
 
 impl Change {
-    pub(super) fn apply(&self, document: &mut Map<String, Value>, folds: &mut Folds) -> Result<(), Invalid> {
-        let Some(urn) = &self.located.extension else { return self.apply_in(document, folds) };
+    pub(super) fn apply(
+        &self,
+        document: &mut Map<String, Value>,
+        folds: &mut FoldCache,
+    ) -> Result<(), Invalid> {
+        let Some(urn) = &self.attribute.extension else { return self.apply_in(document, folds) };
         let (key, extension) = take(document, urn);
         let mut extension = into_object(extension);
         let applied = self.apply_in(&mut extension, folds);
@@ -52,24 +56,24 @@ impl Change {
         applied
     }
 
-    fn apply_in(&self, holder: &mut Map<String, Value>, folds: &mut Folds) -> Result<(), Invalid> {
-        let (key, mut value) = take(holder, &self.located.name);
+    fn apply_in(&self, holder: &mut Map<String, Value>, folds: &mut FoldCache) -> Result<(), Invalid> {
+        let (key, mut value) = take(holder, &self.attribute.name);
         self.edit(&mut value, folds)?;
         put(holder, key, value);
         Ok(())
     }
 
-    fn edit(&self, value: &mut Value, folds: &mut Folds) -> Result<(), Invalid> {
-        let attribute = self.located.attribute;
+    fn edit(&self, value: &mut Value, folds: &mut FoldCache) -> Result<(), Invalid> {
+        let definition = self.attribute.definition;
         match &self.edit {
             Edit::Assign(new) => value.clone_from(new),
-            Edit::Merge(parts) if !attribute.multi_valued => {
+            Edit::Merge(values) if !definition.multi_valued => {
                 let mut object = into_object(value.take());
-                merge(&mut object, parts);
+                merge(&mut object, values);
                 *value = object.into();
             }
-            // A custom attribute that holds one value.
-            Edit::Without(gone) if !value.is_array() => {
+            // A custom definition that holds one value.
+            Edit::RemoveValues(gone) if !value.is_array() => {
                 if gone.contains(value) {
                     *value = Value::Null;
                 }
@@ -81,20 +85,22 @@ impl Change {
                     single => vec![single],
                 };
                 self.edit_elements(&mut elements, folds)?;
-                if attribute.multi_valued {
-                    keep_distinct(&mut elements);
+                if definition.multi_valued {
+                    remove_duplicates(&mut elements);
                 }
-                at_most(limit(attribute), self.located.label(), elements.len())?;
+                check_count(max_values(definition), self.attribute.label(), elements.len())?;
                 *value = elements.into();
             }
         }
         match value {
-            Value::Array(elements) if attribute.multi_valued => fits(elements.iter().map(length).sum()),
+            Value::Array(elements) if definition.multi_valued => {
+                check_size(elements.iter().map(text_bytes).sum())
+            }
             _ => Ok(()),
         }
     }
 
-    fn edit_elements(&self, elements: &mut Vec<Value>, folds: &mut Folds) -> Result<(), Invalid> {
+    fn edit_elements(&self, elements: &mut Vec<Value>, folds: &mut FoldCache) -> Result<(), Invalid> {
         match &self.edit {
             // No matter of elements: `edit` has done it.
             Edit::Assign(_) => {}
@@ -102,26 +108,26 @@ impl Change {
                 let written: Vec<_> = new.iter().map(|new| self.append(elements, new)).collect();
                 self.keep_one_primary(elements, &written);
             }
-            Edit::Without(gone) => self.take_out(gone, elements, folds),
-            Edit::Drop => elements.retain(|element| !self.means(element, folds)),
-            Edit::Merge(parts) | Edit::Become(parts) => {
+            Edit::RemoveValues(gone) => self.remove_values(gone, elements, folds),
+            Edit::RemoveSelected => elements.retain(|element| !self.is_selected(element, folds)),
+            Edit::Merge(values) | Edit::ReplaceSelected(values) => {
                 let mut written: Vec<_> =
-                    (0..elements.len()).filter(|index| self.means(&elements[*index], folds)).collect();
-                fits(written.len() * parts.values().map(length).sum::<usize>())?;
+                    (0..elements.len()).filter(|index| self.is_selected(&elements[*index], folds)).collect();
+                check_size(written.len() * values.values().map(text_bytes).sum::<usize>())?;
                 for index in &written {
                     let mut element = into_object(elements[*index].take());
-                    let removes = parts.values().all(Value::is_null) && !is_hollow(&element);
-                    if let Edit::Become(_) = self.edit {
+                    let removes = values.values().all(Value::is_null) && !has_no_value(&element);
+                    if let Edit::ReplaceSelected(_) = self.edit {
                         element = self.template.clone().unwrap_or_default();
                     }
-                    merge(&mut element, parts);
-                    if !(removes && is_hollow(&element)) {
+                    merge(&mut element, values);
+                    if !(removes && has_no_value(&element)) {
                         elements[*index] = element.into();
                     }
                 }
-                if written.is_empty() && parts.values().any(|part| !part.is_null()) {
+                if written.is_empty() && values.values().any(|part| !part.is_null()) {
                     written.push(elements.len());
-                    elements.push(self.create(parts, folds)?);
+                    elements.push(self.create(values, folds)?);
                 }
                 self.keep_one_primary(elements, &written);
                 elements.retain(|element| !element.is_null());
@@ -131,9 +137,9 @@ impl Change {
     }
 
     /// The element that a filter asks for where it selects none.
-    fn create(&self, parts: &Map<String, Value>, folds: &mut Folds) -> Result<Value, Invalid> {
+    fn create(&self, values: &Map<String, Value>, folds: &mut FoldCache) -> Result<Value, Invalid> {
         let no_target = |reason: &str| {
-            let label = self.located.label();
+            let label = self.attribute.label();
             Invalid::no_target(format!(
                 "{label} has no value that the filter in the path selects, and {reason}"
             ))
@@ -143,9 +149,9 @@ impl Change {
                 "the filter does not say what to create: it would have to be of the form [type eq \"…\"]",
             )
         })?;
-        merge(&mut element, parts);
+        merge(&mut element, values);
         let element = Value::Object(element);
-        if self.means(&element, folds) {
+        if self.is_selected(&element, folds) {
             Ok(element)
         } else {
             Err(no_target(
@@ -155,16 +161,16 @@ impl Change {
     }
 
     /// Whether the element is among those the path selects.
-    fn means(&self, element: &Value, folds: &mut Folds) -> bool {
+    fn is_selected(&self, element: &Value, folds: &mut FoldCache) -> bool {
         match &self.filter {
             None => true,
-            Some(filter) => element.as_object().is_some_and(|element| filter.meets(element, folds)),
+            Some(filter) => element.as_object().is_some_and(|element| filter.matches_with(element, folds)),
         }
     }
 
     /// Takes out what the values to remove name: by their `value` (and `type`, if given), or else entirely.
-    fn take_out(&self, gone: &[Value], elements: &mut Vec<Value>, folds: &mut Folds) {
-        let exact = self.located.attribute.sub("value").is_none_or(|sub| sub.case_exact);
+    fn remove_values(&self, gone: &[Value], elements: &mut Vec<Value>, folds: &mut FoldCache) {
+        let exact = self.attribute.definition.sub("value").is_none_or(|sub| sub.case_exact);
         let mut key = |value: &Value| {
             let text = value["value"].as_str()?;
             Some(if exact { text.to_owned() } else { folds.fold(text).into_owned() })
@@ -188,7 +194,7 @@ impl Change {
     fn append(&self, elements: &mut Vec<Value>, new: &Value) -> usize {
         let is_same = |element: &Value| {
             let both = |name: &str| element[name] == new[name];
-            let is_complex = self.located.attribute.kind == Type::Complex;
+            let is_complex = self.attribute.definition.data_type == Type::Complex;
             element == new || is_complex && !new["value"].is_null() && both("value") && both("type")
         };
         let Some(index) = elements.iter().position(is_same) else {
@@ -205,7 +211,7 @@ impl Change {
 
     /// Who writes `"primary": true` takes it from the element that had it (RFC 7644 §3.5.2).
     fn keep_one_primary(&self, elements: &mut [Value], written: &[usize]) {
-        let has_primary = self.located.attribute.sub("primary").is_some();
+        let has_primary = self.attribute.definition.sub("primary").is_some();
         if has_primary && written.iter().any(|index| elements[*index]["primary"] == true) {
             for (index, element) in elements.iter_mut().enumerate() {
                 if element["primary"] == true && !written.contains(&index) {
@@ -217,18 +223,18 @@ impl Change {
 }
 
 /// How many bytes of text are in an element, or a part of one.
-fn length(value: &Value) -> usize {
+fn text_bytes(value: &Value) -> usize {
     match value {
         Value::String(text) => text.len(),
-        Value::Object(parts) => parts.values().map(length).sum(),
+        Value::Object(values) => values.values().map(text_bytes).sum(),
         _ => 0,
     }
 }
 
 /// A document is measured when all is done; but a thousand operations look at each value before, and one operation may
 /// write a long text a hundred times.
-fn fits(length: usize) -> Result<(), Invalid> {
-    if length > MAX_DOCUMENT { Err(too_large()) } else { Ok(()) }
+fn check_size(bytes: usize) -> Result<(), Invalid> {
+    if bytes > MAX_DOCUMENT { Err(too_large()) } else { Ok(()) }
 }
 
 /// The value of that name, null if there is none, and its key, in whatever case it was first written: names of custom
@@ -255,8 +261,8 @@ fn into_object(value: Value) -> Map<String, Value> {
     }
 }
 
-fn merge(object: &mut Map<String, Value>, parts: &Map<String, Value>) {
-    for (name, part) in parts {
+fn merge(object: &mut Map<String, Value>, values: &Map<String, Value>) {
+    for (name, part) in values {
         if part.is_null() {
             object.shift_remove(name);
         } else {

@@ -307,7 +307,7 @@ fn an_object_without_a_path_is_a_change_for_each_attribute() {
 fn what_only_the_service_writes_is_ignored_in_values_and_refused_in_paths() {
     let ignored = json!({"id": "x", "schemas": [], "meta": {"version": "1"}, "groups": [{"value": "g"}], "password": "p"});
     makes(json!({}), json!([{"op": "replace", "value": ignored}]), &json!({}));
-    assert!(!patch(&json!([{"op": "replace", "value": ignored}])).unwrap().document_changes());
+    assert!(!patch(&json!([{"op": "replace", "value": ignored}])).unwrap().changes_document());
     for path in [
         "id",
         "ID",
@@ -558,7 +558,7 @@ fn a_list_given_to_a_custom_attribute_is_added_to_a_list() {
 #[test]
 fn members_are_operations_of_their_own() {
     let parse = |operations: Value| Patch::parse(&GROUP_TYPE, &json!({ "Operations": operations }));
-    let member = |id: &str| crate::members::Member { value: id.into(), kind: None };
+    let member = |id: &str| crate::members::Member { value: id.into(), member_type: None };
     let patch = parse(json!([
         {"op": "remove", "path": "members[value eq \"a\"]"},
         {"op": "Add", "path": "MEMBERS", "value": [{"value": "b", "display": null, "$ref": null}]},
@@ -570,7 +570,7 @@ fn members_are_operations_of_their_own() {
         {"op": "add", "path": "urn:ietf:params:scim:schemas:core:2.0:Group:members", "value": null},
     ]))
     .unwrap();
-    assert!(patch.document_changes());
+    assert!(patch.changes_document());
     assert_eq!(
         patch.members(),
         [
@@ -585,7 +585,7 @@ fn members_are_operations_of_their_own() {
         ]
     );
     let only_members = parse(json!([{"op": "add", "path": "members", "value": [{"value": "a"}]}])).unwrap();
-    assert!(!only_members.document_changes());
+    assert!(!only_members.changes_document());
     for operation in [
         json!({"op": "replace", "path": "members[value eq \"a\"].value", "value": "b"}),
         json!({"op": "add", "path": "members[value eq \"a\"]", "value": {"value": "b"}}),

@@ -1,6 +1,6 @@
 //! What a value may be: client JSON → canonical JSON, by the schema table (RFC 7643 §2, §7).
 //!
-//! `canonical` reads a whole body, `read` and `parts` read one value for PATCH, and `check` says what must hold
+//! `canonical` reads a whole body, `read` and `sub_attributes` read one value for PATCH, and `check` says what must hold
 //! of a document as a whole. Canonical means: names and order as in the table, types strict, nothing unassigned kept
 //! (null, `""`, `[]` and `{}` all mean unassigned, §2.5), nothing the client may not write, no element twice.
 //! Reading what is canonical already changes nothing.
@@ -12,15 +12,15 @@ use serde_json::{Map, Value};
 
 use crate::dialect::values;
 use crate::error::Invalid;
-use crate::fold::{fold, forbidden_in_name, forbidden_in_title};
-use crate::place::extension_key;
+use crate::fold::{find_forbidden_in_display_name, find_forbidden_in_user_name, fold};
+use crate::lookup::extension_key;
 use crate::schema::{
     Attribute, COMMON, CUSTOM, GROUP_URN, MEMBERS, Mutability, ResourceType, Type, USER_URN,
 };
 use crate::syntax::is_attribute_name;
 use crate::value::{
-    Label, control_in, distinct_names, excerpt, is_base64, is_blank, is_unassigned, keep_distinct, mismatch,
-    named, parse_date_time,
+    Label, check_distinct_names, excerpt, find_control_character, get_ignore_case, is_base64, is_blank,
+    is_unassigned, json_text, parse_date_time, remove_duplicates, type_mismatch,
 };
 
 /// Most values of a multi-valued attribute.
@@ -38,23 +38,23 @@ pub const MAX_INDEXED_BYTES: usize = MAX_UNIQUE_BYTES - 44;
 
 /// Whether a document holds the attribute: the client may write it, and it is neither dropped (`password`) nor kept
 /// beside the document (`members`).
-pub(crate) fn is_held(attribute: &Attribute) -> bool {
+pub(crate) fn is_stored(attribute: &Attribute) -> bool {
     matches!(attribute.mutability, Mutability::ReadWrite | Mutability::Immutable) && attribute.name != MEMBERS
 }
 
 /// The document in a body: what the client may write, in canonical form.
-pub(crate) fn canonical(
+pub(crate) fn canonical_document(
     resource_type: &'static ResourceType,
     body: &Map<String, Value>,
 ) -> Result<Map<String, Value>, Invalid> {
-    distinct_names(body)?;
+    check_distinct_names(body)?;
     let core = COMMON.iter().chain(resource_type.schema.attributes);
-    let mut document = attributes_of(None, core, body)?;
+    let mut document = read_attributes(None, core, body)?;
     for schema in resource_type.extensions {
-        if let Some(value) = named(body, schema.id)
+        if let Some(value) = get_ignore_case(body, schema.id)
             && let Some(extension) = extension_object(schema.id, value)?
         {
-            let held = attributes_of(Some(schema.id), schema.attributes.iter(), extension)?;
+            let held = read_attributes(Some(schema.id), schema.attributes.iter(), extension)?;
             if !held.is_empty() {
                 document.insert(schema.id.to_owned(), held.into());
             }
@@ -68,7 +68,9 @@ pub(crate) fn canonical(
         {
             let mut held = Map::new();
             for (name, value) in extension.iter().filter(|(name, _)| is_attribute_name(name)) {
-                if let Some(value) = read(&CUSTOM, Label::new(Some(excerpt(&urn)), excerpt(name)), value)? {
+                if let Some(value) =
+                    read_value(&CUSTOM, Label::new(Some(excerpt(&urn)), excerpt(name)), value)?
+                {
                     held.insert(name.clone(), value);
                 }
             }
@@ -86,21 +88,21 @@ pub(crate) fn extension_object<'a>(
     value: &'a Value,
 ) -> Result<Option<&'a Map<String, Value>>, Invalid> {
     match value {
-        Value::Object(extension) => distinct_names(extension).map(|()| Some(extension)),
+        Value::Object(extension) => check_distinct_names(extension).map(|()| Some(extension)),
         value if is_unassigned(value) => Ok(None),
-        value => Err(mismatch(&format!("Extension '{}'", excerpt(urn)), "an object", value)),
+        value => Err(type_mismatch(&format!("Extension '{}'", excerpt(urn)), "an object", value)),
     }
 }
 
-fn attributes_of(
+fn read_attributes(
     urn: Option<&str>,
     attributes: impl Iterator<Item = &'static Attribute>,
     object: &Map<String, Value>,
 ) -> Result<Map<String, Value>, Invalid> {
     let mut held = Map::new();
-    for attribute in attributes.filter(|attribute| is_held(attribute)) {
-        if let Some(value) = named(object, attribute.name)
-            && let Some(value) = read(attribute, Label::new(urn, attribute.name), value)?
+    for attribute in attributes.filter(|attribute| is_stored(attribute)) {
+        if let Some(value) = get_ignore_case(object, attribute.name)
+            && let Some(value) = read_value(attribute, Label::new(urn, attribute.name), value)?
         {
             held.insert(attribute.name.to_owned(), value);
         }
@@ -109,7 +111,7 @@ fn attributes_of(
 }
 
 /// The canonical value of an attribute; `None` is unassigned.
-pub(crate) fn read(
+pub(crate) fn read_value(
     attribute: &'static Attribute,
     label: Label<'_>,
     value: &Value,
@@ -117,25 +119,26 @@ pub(crate) fn read(
     if is_unassigned(value) {
         return Ok(None);
     }
-    if let (true, Value::Array(values)) = (attribute.multi_valued || attribute.kind == Type::Any, value) {
-        at_most(limit(attribute), label, values.len())?;
+    if let (true, Value::Array(values)) = (attribute.multi_valued || attribute.data_type == Type::Any, value)
+    {
+        check_count(max_values(attribute), label, values.len())?;
     }
     if !attribute.multi_valued {
-        return read_one(attribute, label, value);
+        return read_single(attribute, label, value);
     }
     let Value::Array(values) = value else {
-        return Err(mismatch(&label, "a list", value));
+        return Err(type_mismatch(&label, "a list", value));
     };
     let mut elements = Vec::new();
     for value in values {
-        elements.extend(read_one(attribute, label, value)?);
+        elements.extend(read_single(attribute, label, value)?);
     }
-    keep_distinct(&mut elements);
+    remove_duplicates(&mut elements);
     Ok((!elements.is_empty()).then_some(Value::Array(elements)))
 }
 
 /// The canonical form of a single value, or of one of many; `None` is unassigned.
-pub(crate) fn read_one(
+pub(crate) fn read_single(
     attribute: &'static Attribute,
     label: Label<'_>,
     value: &Value,
@@ -143,10 +146,10 @@ pub(crate) fn read_one(
     if is_unassigned(value) {
         return Ok(None);
     }
-    let value = &*values::rewritten(attribute, value);
-    let expected = match (attribute.kind, value) {
+    let value = &*values::normalized(attribute, value);
+    let expected = match (attribute.data_type, value) {
         (Type::Complex, Value::Object(object)) => {
-            let mut object = parts(attribute, label, object)?;
+            let mut object = sub_attributes(attribute, label, object)?;
             object.retain(|_, part| !part.is_null());
             return Ok((!object.is_empty()).then_some(Value::Object(object)));
         }
@@ -160,7 +163,7 @@ pub(crate) fn read_one(
             return Ok(Some(value.clone()));
         }
         (Type::Complex, _) if attribute.multi_valued => {
-            return Err(mismatch(&format!("{label}: each value"), "an object", value));
+            return Err(type_mismatch(&format!("{label}: each value"), "an object", value));
         }
         (Type::Complex, _) => "an object",
         (Type::String | Type::Reference, _) => "a string",
@@ -170,32 +173,32 @@ pub(crate) fn read_one(
         (Type::Binary, _) => "a string of base64",
         (Type::DateTime, _) => "a string such as \"2026-01-31T12:00:00Z\"",
     };
-    Err(mismatch(&label, expected, value))
+    Err(type_mismatch(&label, expected, value))
 }
 
 /// The parts of a complex value that the client gave and may write, in the order of the table; null is "unassign it".
-pub(crate) fn parts(
+pub(crate) fn sub_attributes(
     attribute: &'static Attribute,
     label: Label<'_>,
     map: &Map<String, Value>,
 ) -> Result<Map<String, Value>, Invalid> {
-    distinct_names(map)?;
-    let mut parts = Map::new();
-    for sub in attribute.sub_attributes.iter().filter(|sub| is_held(sub)) {
-        if let Some(value) = named(map, sub.name) {
-            let value = read(sub, label.sub(sub.name), value)?;
-            parts.insert(sub.name.to_owned(), value.unwrap_or_default());
+    check_distinct_names(map)?;
+    let mut given = Map::new();
+    for sub in attribute.sub_attributes.iter().filter(|sub| is_stored(sub)) {
+        if let Some(value) = get_ignore_case(map, sub.name) {
+            let value = read_value(sub, label.sub(sub.name), value)?;
+            given.insert(sub.name.to_owned(), value.unwrap_or(Value::Null));
         }
     }
-    Ok(parts)
+    Ok(given)
 }
 
 /// The most values an attribute may have.
-pub(crate) fn limit(attribute: &Attribute) -> usize {
+pub(crate) fn max_values(attribute: &Attribute) -> usize {
     if attribute.name == "emails" { MAX_EMAILS } else { MAX_VALUES }
 }
 
-pub(crate) fn at_most(most: usize, label: Label<'_>, found: usize) -> Result<(), Invalid> {
+pub(crate) fn check_count(most: usize, label: Label<'_>, found: usize) -> Result<(), Invalid> {
     if found > most {
         return Err(Invalid::value(format!("{label} has {found} values: at most {most} are possible")));
     }
@@ -203,7 +206,7 @@ pub(crate) fn at_most(most: usize, label: Label<'_>, found: usize) -> Result<(),
 }
 
 /// What must hold of a canonical document as a whole.
-pub(crate) fn check(
+pub(crate) fn check_document(
     resource_type: &'static ResourceType,
     document: &Map<String, Value>,
 ) -> Result<(), Invalid> {
@@ -213,14 +216,12 @@ pub(crate) fn check(
             check_attributes(Some(schema.id), schema.attributes, extension)?;
         }
     }
-    for key in KEYS.iter().filter(|key| key.schema.is_none_or(|urn| urn == resource_type.schema.id)) {
-        key.check(document)?;
+    for text in
+        INDEXED_TEXTS.iter().filter(|text| text.schema.is_none_or(|urn| urn == resource_type.schema.id))
+    {
+        text.check(document)?;
     }
-    if serde_json::to_string(document).is_ok_and(|text| text.len() <= MAX_DOCUMENT) {
-        Ok(())
-    } else {
-        Err(too_large())
-    }
+    if json_text(document).len() > MAX_DOCUMENT { Err(too_large()) } else { Ok(()) }
 }
 
 pub(crate) fn too_large() -> Invalid {
@@ -249,7 +250,7 @@ fn check_attributes(
 
 /// An attribute whose values become keys of the store, which hold so many bytes and no more, and which people have to
 /// tell apart by sight.
-struct Key {
+struct IndexedText {
     /// The core schema; `None` for common attributes.
     schema: Option<&'static str>,
     name: &'static str,
@@ -262,42 +263,42 @@ struct Key {
 }
 
 /// A key of the store has 1,024 bytes; where several resources may have the value, 44 of them are for the id.
-const KEYS: [Key; 4] = [
-    Key {
+const INDEXED_TEXTS: [IndexedText; 4] = [
+    IndexedText {
         schema: None,
         name: "externalId",
         sub: None,
         max_bytes: MAX_INDEXED_BYTES,
         max_characters: None,
-        forbidden: control_in,
+        forbidden: find_control_character,
     },
-    Key {
+    IndexedText {
         schema: Some(USER_URN),
         name: "userName",
         sub: None,
         max_bytes: MAX_UNIQUE_BYTES,
         max_characters: Some(MAX_USER_NAME),
-        forbidden: forbidden_in_name,
+        forbidden: find_forbidden_in_user_name,
     },
-    Key {
+    IndexedText {
         schema: Some(USER_URN),
         name: "emails",
         sub: Some("value"),
         max_bytes: MAX_INDEXED_BYTES,
         max_characters: None,
-        forbidden: control_in,
+        forbidden: find_control_character,
     },
-    Key {
+    IndexedText {
         schema: Some(GROUP_URN),
         name: "displayName",
         sub: None,
         max_bytes: MAX_UNIQUE_BYTES,
         max_characters: None,
-        forbidden: forbidden_in_title,
+        forbidden: find_forbidden_in_display_name,
     },
 ];
 
-impl Key {
+impl IndexedText {
     fn check(&self, document: &Map<String, Value>) -> Result<(), Invalid> {
         match (document.get(self.name), self.sub) {
             (Some(Value::String(text)), None) => self.check_text(text),

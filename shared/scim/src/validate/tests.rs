@@ -251,10 +251,10 @@ fn a_resource_larger_than_the_store_holds_is_refused() {
 
 #[test]
 fn types_the_table_does_not_use_yet_are_read_too() {
-    let read = |kind, value: Value| {
+    let read = |data_type, value: Value| {
         // Leaked because the table is static.
-        let attribute: &'static Attribute = Box::leak(Box::new(Attribute { kind, name: "x", ..CUSTOM }));
-        read_one(attribute, Label::new(None, "x"), &value).map_err(|invalid| invalid.detail)
+        let attribute: &'static Attribute = Box::leak(Box::new(Attribute { data_type, name: "x", ..CUSTOM }));
+        read_single(attribute, Label::new(None, "x"), &value).map_err(|invalid| invalid.detail)
     };
     assert_eq!(read(Type::Integer, json!(7)), Ok(Some(json!(7))));
     assert_eq!(

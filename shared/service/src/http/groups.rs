@@ -8,6 +8,7 @@ use axum::{
     routing,
 };
 use scim::{
+    ResourceKind,
     members::{self, MemberOperation},
     patch::Patch,
     resource::{Document, etag},
@@ -21,19 +22,14 @@ use super::{
     route::Route,
     search,
 };
-use crate::{
-    App, Error,
-    limits::GROUP_BODY,
-    limits::MEMBERS_SHOWN,
-    store::{Kind, Memberships},
-};
+use crate::{App, Error, limits::GROUP_BODY, limits::MEMBERS_SHOWN, store::Memberships};
 
 const COLLECTION: &str = "/Groups";
 const SEARCH: &str = "/Groups/.search";
 const ITEM: &str = "/Groups/{id}";
 
 pub(super) fn routes() -> Vec<Route> {
-    let mut routes = search::routes(Kind::Group, COLLECTION, SEARCH);
+    let mut routes = search::routes(ResourceKind::Group, COLLECTION, SEARCH);
     routes.extend([
         Route::new(Method::POST, COLLECTION, routing::post(create)),
         Route::new(Method::GET, ITEM, routing::get(read)),
@@ -57,7 +53,7 @@ async fn create(
     let (stored, members) = app.store.directory(&caller).create_group(document, &members).await?;
     let members =
         if members.len() > MEMBERS_SHOWN { Memberships::None } else { Memberships::Members(members) };
-    Ok(resource(StatusCode::CREATED, Kind::Group, &stored, &members, &base, &projection))
+    Ok(resource(StatusCode::CREATED, ResourceKind::Group, &stored, &members, &base, &projection))
 }
 
 async fn read(
@@ -69,11 +65,11 @@ async fn read(
     conditions: Conditions,
 ) -> Result<Response, Error> {
     let projection = parameters.projection(&GROUP_TYPE)?;
-    let (stored, members) = app.store.directory(&caller).group(&id, projection.wants("members")).await?;
+    let (stored, members) = app.store.directory(&caller).group(&id, projection.includes("members")).await?;
     if conditions.has(&stored.version) {
         return Ok(not_modified(&stored.version));
     }
-    Ok(resource(StatusCode::OK, Kind::Group, &stored, &members, &base, &projection))
+    Ok(resource(StatusCode::OK, ResourceKind::Group, &stored, &members, &base, &projection))
 }
 
 async fn replace(
@@ -91,9 +87,9 @@ async fn replace(
     let directory = app.store.directory(&caller);
     let change = |_: &Document| Ok(document.clone());
     let stored = directory.update_group(&id, conditions.if_match.as_ref(), change, &members).await?;
-    let shown = directory.written_group(&id, projection.wants("members")).await;
+    let shown = directory.written_group(&id, projection.includes("members")).await;
     let (stored, members) = shown.unwrap_or((stored, Memberships::None));
-    Ok(resource(StatusCode::OK, Kind::Group, &stored, &members, &base, &projection))
+    Ok(resource(StatusCode::OK, ResourceKind::Group, &stored, &members, &base, &projection))
 }
 
 /// Answers 204, which Entra expects for groups with many members. Answers 200 with the group if the client requests
@@ -112,9 +108,9 @@ async fn patch(
     let directory = app.store.directory(&caller);
     let version = directory.patch_group(&id, conditions.if_match.as_ref(), &patch).await?;
     if !projection.is_default()
-        && let Some((stored, members)) = directory.written_group(&id, projection.wants("members")).await
+        && let Some((stored, members)) = directory.written_group(&id, projection.includes("members")).await
     {
-        return Ok(resource(StatusCode::OK, Kind::Group, &stored, &members, &base, &projection));
+        return Ok(resource(StatusCode::OK, ResourceKind::Group, &stored, &members, &base, &projection));
     }
     let mut response = no_content();
     if let Some(version) = version {
@@ -129,6 +125,6 @@ async fn delete(
     PathSegment(id): PathSegment,
     conditions: Conditions,
 ) -> Result<Response, Error> {
-    app.store.directory(&caller).delete(Kind::Group, &id, conditions.if_match.as_ref()).await?;
+    app.store.directory(&caller).delete(ResourceKind::Group, &id, conditions.if_match.as_ref()).await?;
     Ok(no_content())
 }

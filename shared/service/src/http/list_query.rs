@@ -6,8 +6,8 @@ use axum::{
     http::Method,
 };
 use scim::{
-    Invalid, ResourceType, ScimType, projection::Projection, schema::RESOURCE_TYPES, sort::Sort,
-    syntax::Filter,
+    Invalid, ResourceKind, ResourceType, ScimType, projection::Projection, schema::RESOURCE_TYPES,
+    sort::Sort, syntax::Filter,
 };
 use sha2::{Digest, Sha256};
 
@@ -15,7 +15,7 @@ use super::{parameters::Parameters, request::Json};
 use crate::{
     App, Error,
     limits::{DEFAULT_COUNT, MAX_COUNT, USER_BODY},
-    store::{Kind, ListRequest, Query},
+    store::{ListRequest, Query},
 };
 
 /// The page that a client requests.
@@ -67,11 +67,11 @@ impl ListQuery {
     ///
     /// # Errors
     /// `invalidFilter` and `invalidValue` if a parameter cannot be parsed or names an unknown attribute.
-    pub(super) fn resolve<'a>(&self, kinds: &[Kind], base: &'a str) -> Result<Query<'a>, Invalid> {
+    pub(super) fn resolve<'a>(&self, kinds: &[ResourceKind], base: &'a str) -> Result<Query<'a>, Invalid> {
         let filter = self.filter.as_deref().map(Filter::parse).transpose()?;
         // Among several kinds, an attribute may belong to another kind than the one it is resolved for.
         let others: &'static [&'static ResourceType] = if kinds.len() == 1 { &[] } else { &RESOURCE_TYPES };
-        let request = |kind: Kind| {
+        let request = |kind: ResourceKind| {
             let resource_type = kind.resource_type();
             let filter = filter.as_ref().map(|filter| filter.resolve_among(resource_type, others));
             let (sort_by, sort_order) = (self.sort_by.as_deref(), self.sort_order.as_deref());
@@ -90,8 +90,8 @@ impl ListQuery {
 
     /// Returns a digest of everything that decides the order and the selection. It is the same for each page of the
     /// query.
-    fn name(&self, kinds: &[Kind]) -> String {
-        let kinds: Vec<&str> = kinds.iter().map(|kind| kind.resource_type().name).collect();
+    fn name(&self, kinds: &[ResourceKind]) -> String {
+        let kinds: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
         let kinds = Some(kinds.join(","));
         let mut hash = Sha256::new();
         for part in [&kinds, &self.filter, &self.sort_by, &self.sort_order] {

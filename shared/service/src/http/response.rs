@@ -11,13 +11,13 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
-use scim::{Invalid, ScimType, message, projection::Projection, resource::etag};
+use scim::{Invalid, ResourceKind, ScimType, message, projection::Projection, resource::etag};
 use serde_json::Value;
 
 use crate::{
     Error,
     limits::ANSWER_BYTES,
-    store::{Kind, Memberships, Stored, representation},
+    store::{Memberships, Stored, representation},
     telemetry,
 };
 
@@ -98,7 +98,7 @@ pub(super) fn no_content() -> Response {
 /// Makes a response with one resource, its ETag and its location (RFC 7644 §3.3, §3.14).
 pub(super) fn resource(
     status: StatusCode,
-    kind: Kind,
+    kind: ResourceKind,
     stored: &Stored,
     memberships: &Memberships,
     base: &str,

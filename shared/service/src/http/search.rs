@@ -6,7 +6,7 @@ use axum::{
     response::Response,
     routing,
 };
-use scim::message;
+use scim::{ResourceKind, message};
 
 use super::{
     list_query::{ListQuery, Paging},
@@ -14,10 +14,10 @@ use super::{
     response::bounded_answer,
     route::Route,
 };
-use crate::{App, Error, store::Kind};
+use crate::{App, Error};
 
 /// Returns the list route and the search route of one kind of resource.
-pub(super) fn routes(kind: Kind, collection: &'static str, search: &'static str) -> Vec<Route> {
+pub(super) fn routes(kind: ResourceKind, collection: &'static str, search: &'static str) -> Vec<Route> {
     let handler = move |app: State<App>, caller: ReadCaller, base: BaseUrl, query: ListQuery| async move {
         list(&[kind], app, caller, base, query).await
     };
@@ -30,14 +30,14 @@ pub(super) fn routes(kind: Kind, collection: &'static str, search: &'static str)
 /// Returns the route of the search over all kinds of resource.
 pub(super) fn root_routes() -> Vec<Route> {
     let handler = |app: State<App>, caller: ReadCaller, base: BaseUrl, query: ListQuery| async move {
-        list(&Kind::ALL, app, caller, base, query).await
+        list(&ResourceKind::ALL, app, caller, base, query).await
     };
     vec![Route::new(Method::POST, "/.search", routing::post(handler))]
 }
 
 /// Answers one page of the resources of these kinds, one kind after the other.
 async fn list(
-    kinds: &[Kind],
+    kinds: &[ResourceKind],
     State(app): State<App>,
     ReadCaller(caller): ReadCaller,
     BaseUrl(base): BaseUrl,

@@ -6,7 +6,7 @@ use axum::{
     response::Response,
     routing,
 };
-use scim::{patch::Patch, resource::Document, schema::USER_TYPE};
+use scim::{ResourceKind, patch::Patch, resource::Document, schema::USER_TYPE};
 
 use super::{
     parameters::Parameters,
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     App, Error,
     limits::USER_BODY,
-    store::{Kind, Memberships, representation},
+    store::{Memberships, representation},
 };
 
 const COLLECTION: &str = "/Users";
@@ -26,7 +26,7 @@ const SEARCH: &str = "/Users/.search";
 const ITEM: &str = "/Users/{id}";
 
 pub(super) fn routes() -> Vec<Route> {
-    let mut routes = search::routes(Kind::User, COLLECTION, SEARCH);
+    let mut routes = search::routes(ResourceKind::User, COLLECTION, SEARCH);
     routes.extend([
         Route::new(Method::POST, COLLECTION, routing::post(create)),
         Route::new(Method::GET, ITEM, routing::get(read)),
@@ -49,7 +49,7 @@ async fn create(
     let stored = app.store.directory(&caller).create_user(document).await?;
     Ok(resource(
         StatusCode::CREATED,
-        Kind::User,
+        ResourceKind::User,
         &stored,
         &Memberships::Groups(Vec::new()),
         &base,
@@ -66,13 +66,13 @@ async fn read(
     conditions: Conditions,
 ) -> Result<Response, Error> {
     let projection = parameters.projection(&USER_TYPE)?;
-    let (stored, groups) = app.store.directory(&caller).user(&id, projection.wants("groups")).await?;
+    let (stored, groups) = app.store.directory(&caller).user(&id, projection.includes("groups")).await?;
     let groups = Memberships::Groups(groups);
     let version = representation::version(&stored, &groups);
     if conditions.has(&version) {
         return Ok(not_modified(&version));
     }
-    Ok(resource(StatusCode::OK, Kind::User, &stored, &groups, &base, &projection))
+    Ok(resource(StatusCode::OK, ResourceKind::User, &stored, &groups, &base, &projection))
 }
 
 async fn replace(
@@ -88,9 +88,17 @@ async fn replace(
     let document = Document::from_request(&USER_TYPE, &body)?;
     let directory = app.store.directory(&caller);
     let change = |_: &Document| Ok(document.clone());
-    let (stored, groups) =
-        directory.update_user(&id, conditions.if_match.as_ref(), change, projection.wants("groups")).await?;
-    Ok(resource(StatusCode::OK, Kind::User, &stored, &Memberships::Groups(groups), &base, &projection))
+    let (stored, groups) = directory
+        .update_user(&id, conditions.if_match.as_ref(), change, projection.includes("groups"))
+        .await?;
+    Ok(resource(
+        StatusCode::OK,
+        ResourceKind::User,
+        &stored,
+        &Memberships::Groups(groups),
+        &base,
+        &projection,
+    ))
 }
 
 async fn patch(
@@ -106,9 +114,17 @@ async fn patch(
     let patch = Patch::parse(&USER_TYPE, &body)?;
     let directory = app.store.directory(&caller);
     let change = |document: &Document| patch.apply(document);
-    let (stored, groups) =
-        directory.update_user(&id, conditions.if_match.as_ref(), change, projection.wants("groups")).await?;
-    Ok(resource(StatusCode::OK, Kind::User, &stored, &Memberships::Groups(groups), &base, &projection))
+    let (stored, groups) = directory
+        .update_user(&id, conditions.if_match.as_ref(), change, projection.includes("groups"))
+        .await?;
+    Ok(resource(
+        StatusCode::OK,
+        ResourceKind::User,
+        &stored,
+        &Memberships::Groups(groups),
+        &base,
+        &projection,
+    ))
 }
 
 async fn delete(
@@ -117,6 +133,6 @@ async fn delete(
     PathSegment(id): PathSegment,
     conditions: Conditions,
 ) -> Result<Response, Error> {
-    app.store.directory(&caller).delete(Kind::User, &id, conditions.if_match.as_ref()).await?;
+    app.store.directory(&caller).delete(ResourceKind::User, &id, conditions.if_match.as_ref()).await?;
     Ok(no_content())
 }

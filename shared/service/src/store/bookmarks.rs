@@ -6,12 +6,12 @@
 //! to the API key that saved it.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use scim::{Invalid, ScimType, id::Id};
+use scim::{Invalid, ResourceKind, ScimType, id::Id};
 
 use super::{
     directory::Directory,
     items::{Item, number, optional_number, optional_text, string, text},
-    keys::{Kind, kind_from_stored, stored_kind},
+    keys::{kind_from_stored, stored_kind},
     table::put_request,
 };
 use crate::{Error, clock::unix_millis, limits::CURSOR_SECONDS};
@@ -27,7 +27,7 @@ pub(super) const EXPIRES: &str = "expires";
 /// A position in a list: after a resource of one kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ListPosition {
-    pub(super) kind: Kind,
+    pub(super) kind: ResourceKind,
     /// The position of the resource. `None` at the start of the kind.
     pub(super) after: Option<String>,
 }
@@ -70,7 +70,7 @@ pub(super) async fn resolve_cursor(
         Invalid::new(ScimType::InvalidCursor, detail)
     };
     let id = Id::parse(cursor).ok_or_else(invalid)?;
-    let age = unix_millis(directory.table.clock.now()).saturating_sub(id.made_at());
+    let age = unix_millis(directory.table.clock.now()).saturating_sub(id.created_at());
     if age >= CURSOR_SECONDS * 1_000 {
         let detail = "This cursor has expired. Start again without a cursor value.";
         return Err(Invalid::new(ScimType::ExpiredCursor, detail).into());

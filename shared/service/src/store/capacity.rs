@@ -1,9 +1,9 @@
-//! What a request takes of DynamoDB: an interceptor of the SDK that counts each call and adds up the capacity that its
-//! answer says it consumed.
+//! Calls to DynamoDB and the capacity that they consume, measured by an interceptor of the SDK.
 //!
-//! It sits in the client of every [`super::Store`], so no call is missed and none has to mention it. A call is a request
-//! sent: what the SDK sends again by itself counts again. A call that fails consumes capacity too, a cancelled
-//! transaction all of it, but DynamoDB does not say how much: of failures the calls are counted alone.
+//! Every [`super::Store`] has the interceptor in its client, so it counts each call without the caller's help. Each
+//! request that is sent counts as a call, so a repeat by the SDK counts again. A call that fails consumes capacity too,
+//! and a cancelled transaction all of it, but DynamoDB does not report how much: of a failed call only the call is
+//! counted.
 
 use std::{cell::Cell, future::Future};
 
@@ -42,7 +42,7 @@ tokio::task_local! {
     static CONSUMED: Cell<Consumed>;
 }
 
-/// Does the work; says what it took of DynamoDB.
+/// Runs the work, and returns its result and the calls and capacity that it consumed.
 pub(crate) async fn measured<T>(work: impl Future<Output = T>) -> (T, Consumed) {
     let measured = async {
         let value = work.await;
@@ -51,14 +51,14 @@ pub(crate) async fn measured<T>(work: impl Future<Output = T>) -> (T, Consumed) 
     CONSUMED.scope(Cell::default(), measured).await
 }
 
-/// The client with a meter in it.
+/// Returns the client with the interceptor.
 pub(super) fn metered(client: &Client) -> Client {
     let mut config = client.config().to_builder();
     config.push_interceptor(SharedInterceptor::permanent(Meter));
     Client::from_conf(config.build())
 }
 
-/// Adds to what the work around this has taken. Of other work nobody asks.
+/// Adds to the totals of the enclosing [`measured`] call. Does nothing outside one.
 fn add(calls: u64, read: f64, write: f64) {
     let _ = CONSUMED.try_with(|consumed| {
         let sum = consumed.get();
@@ -72,7 +72,7 @@ fn add_read<'a>(answered: impl IntoIterator<Item = &'a ConsumedCapacity>) {
     }
 }
 
-/// A transaction that is sent again under its token only reads, and says so.
+/// Adds the capacity of writes. A transaction that is repeated with its token only reads, and reports read capacity.
 fn add_write<'a>(answered: impl IntoIterator<Item = &'a ConsumedCapacity>) {
     for capacity in answered {
         let read = capacity.read_capacity_units.unwrap_or_default();
@@ -83,7 +83,7 @@ fn add_write<'a>(answered: impl IntoIterator<Item = &'a ConsumedCapacity>) {
 #[derive(Debug)]
 struct Meter;
 
-macro_rules! ask {
+macro_rules! request_capacity {
     ($input:ident, $($of:ty),+ $(,)?) => {
         $(if let Some(input) = $input.downcast_mut::<$of>() {
             input.return_consumed_capacity = Some(ReturnConsumedCapacity::Total);
@@ -91,7 +91,7 @@ macro_rules! ask {
     };
 }
 
-macro_rules! add_up {
+macro_rules! add_capacity {
     ($output:ident, $add:ident, $($of:ty),+ $(,)?) => {
         $(if let Some(output) = $output.downcast_ref::<$of>() {
             $add(output.consumed_capacity());
@@ -111,8 +111,8 @@ impl Intercept for Meter {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let input = context.input_mut();
-        ask!(input, BatchGetItemInput, GetItemInput, QueryInput, ScanInput);
-        ask!(input, BatchWriteItemInput, PutItemInput, TransactWriteItemsInput, UpdateItemInput);
+        request_capacity!(input, BatchGetItemInput, GetItemInput, QueryInput, ScanInput);
+        request_capacity!(input, BatchWriteItemInput, PutItemInput, TransactWriteItemsInput, UpdateItemInput);
         Ok(())
     }
 
@@ -133,8 +133,8 @@ impl Intercept for Meter {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         if let Ok(output) = context.output_or_error() {
-            add_up!(output, add_read, BatchGetItemOutput, GetItemOutput, QueryOutput, ScanOutput);
-            add_up!(
+            add_capacity!(output, add_read, BatchGetItemOutput, GetItemOutput, QueryOutput, ScanOutput);
+            add_capacity!(
                 output,
                 add_write,
                 BatchWriteItemOutput,

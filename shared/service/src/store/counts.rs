@@ -4,12 +4,12 @@
 //! resource says which of them includes it.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use scim::id::Id;
+use scim::{ResourceKind, id::Id};
 
 use super::{
     directory::Directory,
-    items::{name, number, sort_key},
-    keys::{Keys, Kind, stored_kind},
+    items::{Item, name, optional_number, sort_key},
+    keys::{Keys, stored_kind},
     table::KeyRange,
     transaction::Transaction,
     write::Guard,
@@ -26,16 +26,23 @@ pub(super) struct Counts {
 }
 
 /// Counts a new resource.
-pub(super) fn count_created(keys: &Keys, transaction: &mut Transaction<Guard>, kind: Kind, id: &Id) {
+pub(super) fn count_created(keys: &Keys, transaction: &mut Transaction<Guard>, kind: ResourceKind, id: &Id) {
     count(keys, transaction, kind, id, 1, 0);
 }
 
 /// Counts a deleted resource.
-pub(super) fn count_deleted(keys: &Keys, transaction: &mut Transaction<Guard>, kind: Kind, id: &Id) {
+pub(super) fn count_deleted(keys: &Keys, transaction: &mut Transaction<Guard>, kind: ResourceKind, id: &Id) {
     count(keys, transaction, kind, id, -1, 1);
 }
 
-fn count(keys: &Keys, transaction: &mut Transaction<Guard>, kind: Kind, id: &Id, total: i64, deleted: i64) {
+fn count(
+    keys: &Keys,
+    transaction: &mut Transaction<Guard>,
+    kind: ResourceKind,
+    id: &Id,
+    total: i64,
+    deleted: i64,
+) {
     let number = |number: i64| AttributeValue::N(number.to_string());
     transaction.update(
         keys.count(kind, id),
@@ -47,19 +54,21 @@ fn count(keys: &Keys, transaction: &mut Transaction<Guard>, kind: Kind, id: &Id,
 }
 
 /// Reads the number of resources of these kinds, with one query.
-pub(super) async fn counts(directory: &Directory, kinds: &[Kind]) -> Result<Counts, Error> {
+pub(super) async fn counts(directory: &Directory, kinds: &[ResourceKind]) -> Result<Counts, Error> {
     let items = directory.table.query_all(KeyRange::all(&directory.keys.counts())).await?;
     let mut counts = Counts::default();
     for item in &items {
         let sort_key = sort_key(item)?;
         if kinds.iter().any(|kind| sort_key.starts_with(stored_kind(*kind))) {
-            counts.total += whole(number(item, name::COUNT)?)?;
-            counts.deleted += whole(number(item, name::DELETED)?)?;
+            counts.total += counter(item, name::COUNT)?;
+            counts.deleted += counter(item, name::DELETED)?;
         }
     }
     Ok(counts)
 }
 
-fn whole(count: i64) -> Result<u64, Error> {
-    u64::try_from(count).map_err(|_| Error::Internal("a count of resources is negative".to_owned()))
+/// Returns a counter. As in DynamoDB's `ADD`, an absent counter is 0.
+fn counter(item: &Item, name: &str) -> Result<u64, Error> {
+    let negative = |_| Error::Internal("a count of resources is negative".to_owned());
+    u64::try_from(optional_number(item, name)?.unwrap_or(0)).map_err(negative)
 }

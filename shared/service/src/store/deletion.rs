@@ -2,14 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use scim::id::Id;
+use scim::{ResourceKind, id::Id};
 
 use super::{
     changes::{finish_deletion_in_time, read_without_intent, tombstone},
     counts::count_deleted,
     directory::Directory,
     index::entries,
-    keys::Kind,
     resources::{Expected, check_expected, index_changes, is_unchanged},
     table::Backoff,
     transaction::Transaction,
@@ -23,7 +22,12 @@ impl Directory {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::PreconditionFailed`].
-    pub async fn delete(&self, kind: Kind, id: &str, expected: Option<&Expected>) -> Result<(), Error> {
+    pub async fn delete(
+        &self,
+        kind: ResourceKind,
+        id: &str,
+        expected: Option<&Expected>,
+    ) -> Result<(), Error> {
         let id = Id::parse(id).ok_or_else(|| not_found(kind))?;
         let mut backoff = Backoff::new(&self.table);
         loop {

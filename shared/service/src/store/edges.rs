@@ -6,16 +6,12 @@
 
 use std::collections::BTreeMap;
 
-use scim::{
-    Invalid, ScimType,
-    id::Id,
-    members::{Member, MemberType},
-};
+use scim::{Invalid, ResourceKind, ScimType, id::Id, members::Member};
 
 use super::{
     directory::Directory,
     items::{Item, name, sort_key, string, text},
-    keys::{self, Key, Keys, Kind, kind_from_stored, stored_kind},
+    keys::{self, Key, Keys, kind_from_stored, stored_kind},
     table::KeyRange,
     transaction::{Condition, Transaction},
     write::Guard,
@@ -37,7 +33,7 @@ pub enum Memberships {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Edge {
     pub(super) member: Id,
-    pub(super) kind: Kind,
+    pub(super) kind: ResourceKind,
 }
 
 /// The members that a write adds to a group and removes from it.
@@ -77,11 +73,7 @@ impl Edge {
     }
 
     pub(super) fn to_member(&self) -> Member {
-        let kind = match self.kind {
-            Kind::User => MemberType::User,
-            Kind::Group => MemberType::Group,
-        };
-        Member { value: self.member.to_string(), kind: Some(kind) }
+        Member { value: self.member.to_string(), member_type: Some(self.kind) }
     }
 }
 
@@ -110,7 +102,7 @@ pub(super) fn edge_actions(
         let member = member.as_str();
         // A group that is its own member needs no check: the caller's transaction names the group already, and may name
         // an item once only.
-        if (*kind, member) != (Kind::Group, group) {
+        if (*kind, member) != (ResourceKind::Group, group) {
             let resource = keys.resource(*kind, member);
             transaction.check(resource, Condition::exists(), Guard::MemberExists(index));
         }
@@ -149,7 +141,7 @@ pub(super) async fn reverse_edges(directory: &Directory, member: &str) -> Result
 pub(super) async fn resolve(directory: &Directory, members: &[Member]) -> Result<Vec<Edge>, Error> {
     let mut unresolved = parse_members(members)?;
     let mut found = BTreeMap::new();
-    for kind in Kind::ALL {
+    for kind in ResourceKind::ALL {
         let (candidates, rest): (Vec<_>, Vec<_>) =
             unresolved.into_iter().partition(|(_, stated)| stated.is_none_or(|stated| stated == kind));
         let keys: Vec<Key> =
@@ -168,22 +160,18 @@ pub(super) async fn resolve(directory: &Directory, members: &[Member]) -> Result
 }
 
 /// Returns the id of each member, and its kind if the client stated it.
-pub(super) fn parse_members(members: &[Member]) -> Result<Vec<(Id, Option<Kind>)>, Error> {
-    let kind = |member_type| match member_type {
-        MemberType::User => Kind::User,
-        MemberType::Group => Kind::Group,
-    };
+pub(super) fn parse_members(members: &[Member]) -> Result<Vec<(Id, Option<ResourceKind>)>, Error> {
     members
         .iter()
         .map(|member| match Id::parse(&member.value) {
-            Some(id) => Ok((id, member.kind.map(kind))),
+            Some(id) => Ok((id, member.member_type)),
             // Text that is not an id may be personal data, such as an e-mail address: it is not echoed.
             None => Err(unknown_member("(not an id of this service)")),
         })
         .collect()
 }
 
-/// The error for more than [`MEMBERS_SHOWN`] members.
+/// Returns the error for more than [`MEMBERS_SHOWN`] members.
 pub(super) fn too_many_members() -> Error {
     Error::Invalid(Invalid::new(
         ScimType::TooMany,
@@ -194,7 +182,7 @@ pub(super) fn too_many_members() -> Error {
     ))
 }
 
-/// The error for a member that does not exist.
+/// Returns the error for a member that does not exist.
 pub(super) fn unknown_member(id: &str) -> Error {
     Error::Invalid(Invalid::value(format!(
         "There is no user or group with the id {id}, so it cannot be added to 'members'. Assign it to the application \

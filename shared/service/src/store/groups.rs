@@ -4,10 +4,10 @@
 //! depends on the document or on the current members: it reads first, and writes under the version that it read. A write
 //! that does not fit into one transaction becomes a pending change ([`super::changes`]).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use scim::{
-    Invalid, ScimType,
+    Invalid, ResourceKind, ScimType,
     id::Id,
     members::{self, Member, MemberOperation},
     patch::Patch,
@@ -19,7 +19,7 @@ use super::{
     directory::Directory,
     edges::{Difference, Edge, Memberships, edges, resolve, too_many_members, unknown_member},
     items::Stored,
-    keys::{Key, Kind},
+    keys::Key,
     member_edit::{edit_members, named_members},
     resources::{Expected, check_expected, creation, fresh, read, replacement, successor},
     table::{Backoff, KeyRange},
@@ -38,18 +38,19 @@ impl Directory {
     /// [`Error::NotFound`] if there is none in this organisation, `tooMany` if it has more than [`MEMBERS_SHOWN`]
     /// members.
     pub async fn group(&self, id: &str, with_members: bool) -> Result<(Stored, Memberships), Error> {
-        let id = Id::parse(id).ok_or_else(|| not_found(Kind::Group))?;
+        let id = Id::parse(id).ok_or_else(|| not_found(ResourceKind::Group))?;
         if !with_members {
-            return Ok((read(self, Kind::Group, &id).await?, Memberships::None));
+            return Ok((read(self, ResourceKind::Group, &id).await?, Memberships::None));
         }
         let mut backoff = Backoff::new(&self.table);
         loop {
             // The group is read first, so its version is never newer than the members that are shown with it: a client
             // that writes under the version undoes nothing that it has not seen. The group is read again to find out
             // whether a deletion, or a change in several transactions, was under way in between.
-            let before = read_after_pending(self, || read_without_intent(self, Kind::Group, &id)).await?;
+            let before =
+                read_after_pending(self, || read_without_intent(self, ResourceKind::Group, &id)).await?;
             let members = read_members(self, &id).await?;
-            let after = read(self, Kind::Group, &id).await?;
+            let after = read(self, ResourceKind::Group, &id).await?;
             if after.intent.is_none() && after.finished == before.finished {
                 return Ok((before, Memberships::Members(members)));
             }
@@ -85,7 +86,7 @@ impl Directory {
         let difference = Difference { add: resolve(self, members).await?, remove: Vec::new() };
         let group_write = |intent: Option<&str>| {
             let intent = intent.map(str::to_owned);
-            creation(&self.keys, Kind::Group, &Stored { intent, ..stored.clone() })
+            creation(&self.keys, ResourceKind::Group, &Stored { intent, ..stored.clone() })
         };
         match write_members(self, &stored.id, &difference, group_write).await? {
             Ok(()) => Ok((stored, difference.add.iter().map(Edge::to_member).collect())),
@@ -106,10 +107,10 @@ impl Directory {
         change: impl Fn(&Document) -> Result<Document, Invalid>,
         operations: &[MemberOperation],
     ) -> Result<Stored, Error> {
-        let id = Id::parse(id).ok_or_else(|| not_found(Kind::Group))?;
+        let id = Id::parse(id).ok_or_else(|| not_found(ResourceKind::Group))?;
         let mut backoff = Backoff::new(&self.table);
         loop {
-            let stored = read_without_intent(self, Kind::Group, &id).await?;
+            let stored = read_without_intent(self, ResourceKind::Group, &id).await?;
             check_expected(expected, &stored)?;
             let document = change(&stored.document)?;
             let difference = difference(self, &id, operations).await?;
@@ -119,7 +120,7 @@ impl Directory {
             let next = successor(&self.table, &stored, document)?;
             let group_write = |intent: Option<&str>| {
                 let intent = intent.map(str::to_owned);
-                replacement(&self.keys, Kind::Group, &stored, &Stored { intent, ..next.clone() })
+                replacement(&self.keys, ResourceKind::Group, &stored, &Stored { intent, ..next.clone() })
             };
             match write_members(self, &id, &difference, group_write).await? {
                 Ok(()) => return Ok(next),
@@ -140,8 +141,8 @@ impl Directory {
         expected: Option<&Expected>,
         patch: &Patch,
     ) -> Result<Option<String>, Error> {
-        if expected.is_none() && !patch.document_changes() {
-            let id = Id::parse(id).ok_or_else(|| not_found(Kind::Group))?;
+        if expected.is_none() && !patch.changes_document() {
+            let id = Id::parse(id).ok_or_else(|| not_found(ResourceKind::Group))?;
             if let Some(requested) = named_members(patch.members())? {
                 return edit_members(self, &id, requested).await;
             }
@@ -182,7 +183,7 @@ async fn difference(
     if operations.is_empty() {
         return Ok(Difference::default());
     }
-    let named = members::fold(operations).filter(|edit| !edit.clear);
+    let named = members::combine(operations).filter(|edit| !edit.clear);
     let current: BTreeSet<Edge> = match &named {
         Some(edit) => {
             let ids = edit.add.iter().map(|member| &member.value).chain(&edit.remove);
@@ -197,19 +198,16 @@ async fn difference(
     };
     let edit = named.unwrap_or_else(|| {
         let members: Vec<Member> = current.iter().map(Edge::to_member).collect();
-        members::fold_on(operations, &members)
+        members::combine_on(operations, &members)
     });
-    let kept: BTreeMap<&str, &Edge> = current.iter().map(|edge| (edge.member.as_str(), edge)).collect();
+    let members: BTreeSet<&str> = current.iter().map(|edge| edge.member.as_str()).collect();
     let new: Vec<Member> =
-        edit.add.iter().filter(|member| !kept.contains_key(member.value.as_str())).cloned().collect();
-    let wanted: BTreeSet<&str> = edit.add.iter().map(|member| member.value.as_str()).collect();
-    let unwanted: BTreeSet<&str> = edit.remove.iter().map(String::as_str).collect();
-    let remove = current
-        .iter()
-        .map(|edge| &edge.member)
-        .filter(|id| if edit.clear { !wanted.contains(id.as_str()) } else { unwanted.contains(id.as_str()) })
-        .cloned()
-        .collect();
+        edit.add.iter().filter(|member| !members.contains(member.value.as_str())).cloned().collect();
+    let added: BTreeSet<&str> = edit.add.iter().map(|member| member.value.as_str()).collect();
+    let removed: BTreeSet<&str> = edit.remove.iter().map(String::as_str).collect();
+    let is_removed = |id: &str| if edit.clear { !added.contains(id) } else { removed.contains(id) };
+    let remove =
+        current.iter().map(|edge| &edge.member).filter(|id| is_removed(id.as_str())).cloned().collect();
     Ok(Difference { add: resolve(directory, &new).await?, remove })
 }
 
@@ -219,7 +217,7 @@ fn write_error(difference: &Difference, failed: &[FailedCondition<Guard>]) -> Er
         Guard::MemberExists(index) => difference.add.get(index),
         _ => None,
     });
-    taken(Kind::Group, failed)
+    taken(ResourceKind::Group, failed)
         .or_else(|| unknown.map(|edge| unknown_member(edge.member.as_str())))
         .unwrap_or(Error::Unavailable)
 }

@@ -6,14 +6,14 @@
 
 use std::collections::BTreeSet;
 
-use scim::{fold::fold, id::Id, resource::Document};
+use scim::{ResourceKind, fold::fold, id::Id, resource::Document};
 
-use super::keys::{self, Kind};
+use super::keys;
 
 /// An attribute that has an index.
 #[derive(Debug)]
 pub(super) struct Indexed {
-    pub(super) kind: Kind,
+    pub(super) kind: ResourceKind,
     /// The path of the attribute.
     pub(super) name: &'static str,
     pub(super) unique: bool,
@@ -26,7 +26,7 @@ pub(super) struct Indexed {
 /// Every index.
 pub(super) static INDEXED: [Indexed; 5] = [
     Indexed {
-        kind: Kind::User,
+        kind: ResourceKind::User,
         name: "userName",
         unique: true,
         single_valued: true,
@@ -34,7 +34,7 @@ pub(super) static INDEXED: [Indexed; 5] = [
         values: |document| document.user_name().into_iter().collect(),
     },
     Indexed {
-        kind: Kind::User,
+        kind: ResourceKind::User,
         name: "externalId",
         unique: false,
         single_valued: true,
@@ -42,7 +42,7 @@ pub(super) static INDEXED: [Indexed; 5] = [
         values: |document| document.external_id().into_iter().collect(),
     },
     Indexed {
-        kind: Kind::User,
+        kind: ResourceKind::User,
         name: "emails.value",
         unique: false,
         single_valued: false,
@@ -50,7 +50,7 @@ pub(super) static INDEXED: [Indexed; 5] = [
         values: |document| document.emails().collect(),
     },
     Indexed {
-        kind: Kind::Group,
+        kind: ResourceKind::Group,
         name: "displayName",
         unique: true,
         single_valued: true,
@@ -58,7 +58,7 @@ pub(super) static INDEXED: [Indexed; 5] = [
         values: |document| document.display_name().into_iter().collect(),
     },
     Indexed {
-        kind: Kind::Group,
+        kind: ResourceKind::Group,
         name: "externalId",
         unique: false,
         single_valued: true,
@@ -97,12 +97,12 @@ impl Indexed {
 }
 
 /// Returns the index of that attribute, if it has one.
-pub(super) fn indexed(kind: Kind, name: &str) -> Option<&'static Indexed> {
+pub(super) fn indexed(kind: ResourceKind, name: &str) -> Option<&'static Indexed> {
     INDEXED.iter().find(|indexed| indexed.kind == kind && indexed.name == name)
 }
 
 /// Returns the entries of a document. No two have the same key.
-pub(super) fn entries(kind: Kind, id: &Id, document: &Document) -> BTreeSet<Entry> {
+pub(super) fn entries(kind: ResourceKind, id: &Id, document: &Document) -> BTreeSet<Entry> {
     INDEXED
         .iter()
         .filter(|indexed| indexed.kind == kind)

@@ -140,3 +140,36 @@ pub(super) fn string(text: &str) -> AttributeValue {
 fn damaged(attribute: &str) -> Error {
     Error::Internal(format!("the attribute '{attribute}' of an item is absent or of the wrong type"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(name: &str, value: AttributeValue) -> Item {
+        Item::from([(name.to_owned(), value)])
+    }
+
+    fn is_damaged<T>(outcome: &Result<T, Error>) -> bool {
+        matches!(outcome, Err(Error::Internal(_)))
+    }
+
+    #[test]
+    fn optional_number_tells_absent_from_damaged() {
+        let whole = item("n", AttributeValue::N("-3".to_owned()));
+        assert_eq!(optional_number(&whole, "n"), Ok(Some(-3)));
+        assert_eq!(optional_number(&whole, "absent"), Ok(None));
+        assert!(is_damaged(&number(&whole, "absent")));
+        for value in [string("3"), AttributeValue::N("3.5".to_owned()), AttributeValue::Null(true)] {
+            assert!(is_damaged(&optional_number(&item("n", value), "n")));
+        }
+    }
+
+    #[test]
+    fn optional_text_tells_absent_from_damaged() {
+        let present = item("intent", string("id"));
+        assert_eq!(optional_text(&present, "intent"), Ok(Some("id")));
+        assert_eq!(optional_text(&present, "absent"), Ok(None));
+        assert!(is_damaged(&text(&present, "absent")));
+        assert!(is_damaged(&optional_text(&item("intent", AttributeValue::Null(true)), "intent")));
+    }
+}

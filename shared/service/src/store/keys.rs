@@ -20,7 +20,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use scim::{ResourceType, id::Id, schema};
+use scim::{ResourceKind, id::Id};
 
 use crate::auth::Org;
 
@@ -38,49 +38,17 @@ const PAST_SEPARATOR: char = '\u{2}';
 /// The number of items that each count is divided into, so that concurrent creations do not conflict.
 pub(super) const COUNT_SHARDS: u8 = 16;
 
-/// A kind of resource.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
-    /// A person.
-    User,
-    /// A group of users and groups.
-    Group,
-}
-
-impl Kind {
-    /// Both kinds.
-    pub const ALL: [Self; 2] = [Self::User, Self::Group];
-
-    /// Returns its resource type.
-    #[must_use]
-    pub fn resource_type(self) -> &'static ResourceType {
-        match self {
-            Self::User => &schema::USER_TYPE,
-            Self::Group => &schema::GROUP_TYPE,
-        }
-    }
-
-    /// Returns the name of the attribute that shows memberships, which are stored apart from the document.
-    #[must_use]
-    pub const fn membership_attribute(self) -> &'static str {
-        match self {
-            Self::User => "groups",
-            Self::Group => "members",
-        }
-    }
-}
-
 /// Returns the word that stands for a kind in keys and items.
-pub(super) const fn stored_kind(kind: Kind) -> &'static str {
+pub(super) const fn stored_kind(kind: ResourceKind) -> &'static str {
     match kind {
-        Kind::User => "USER",
-        Kind::Group => "GROUP",
+        ResourceKind::User => "USER",
+        ResourceKind::Group => "GROUP",
     }
 }
 
 /// Returns the kind that a stored word stands for.
-pub(super) fn kind_from_stored(word: &str) -> Option<Kind> {
-    Kind::ALL.into_iter().find(|kind| stored_kind(*kind) == word)
+pub(super) fn kind_from_stored(word: &str) -> Option<ResourceKind> {
+    ResourceKind::ALL.into_iter().find(|kind| stored_kind(*kind) == word)
 }
 
 /// A partition of one organisation.
@@ -129,15 +97,15 @@ impl Keys {
         Partition(format!("{}#{rest}", self.prefix))
     }
 
-    pub(super) fn resources(&self, kind: Kind) -> Partition {
+    pub(super) fn resources(&self, kind: ResourceKind) -> Partition {
         self.partition(stored_kind(kind))
     }
 
-    pub(super) fn resource(&self, kind: Kind, id: &str) -> Key {
+    pub(super) fn resource(&self, kind: ResourceKind, id: &str) -> Key {
         self.resources(kind).key(id)
     }
 
-    pub(super) fn index(&self, kind: Kind, attribute: &str) -> Partition {
+    pub(super) fn index(&self, kind: ResourceKind, attribute: &str) -> Partition {
         self.partition(&format!("{}#{attribute}", stored_kind(kind)))
     }
 
@@ -149,8 +117,8 @@ impl Keys {
         self.members(group).key(member)
     }
 
-    /// All reverse edges of the organisation, in one partition and sorted by member: consecutive users have theirs in
-    /// one range.
+    /// Returns the partition of all reverse edges. They are sorted by member, so those of consecutive users are in one
+    /// range.
     pub(super) fn reverse_edges(&self) -> Partition {
         self.partition("MEMBER")
     }
@@ -175,23 +143,23 @@ impl Keys {
         self.partition("PAGE")
     }
 
-    /// The bookmark that an API key left in a query, at that index.
+    /// Returns the key of the bookmark that an API key left in a query, at that index.
     pub(super) fn bookmark(&self, key_id: &str, query: &str, index: u64) -> Key {
         self.bookmarks().key(format!("{key_id}#{query}#{index}"))
     }
 
-    /// The item of the count that includes the resource of this id.
-    pub(super) fn count(&self, kind: Kind, id: &Id) -> Key {
+    /// Returns the key of the count item that includes the resource of this id.
+    pub(super) fn count(&self, kind: ResourceKind, id: &Id) -> Key {
         let shard = id.as_str().bytes().fold(0_u8, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte));
         self.counts().key(format!("{}#{:02}", stored_kind(kind), shard % COUNT_SHARDS))
     }
 
-    /// The prefix of every partition key of the organisation.
+    /// Returns the prefix of every partition key of the organisation.
     pub(super) fn prefix(&self) -> String {
         format!("{}#", self.prefix)
     }
 
-    /// The organisation's partition in the table of keys.
+    /// Returns the organisation's partition in the table of keys.
     pub(super) fn organisation(org: &Org) -> Partition {
         Partition(format!("{ORG_PREFIX}{org}"))
     }

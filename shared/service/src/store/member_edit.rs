@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use scim::{
+    ResourceKind,
     id::Id,
     members::{self, MemberEdit, MemberOperation},
 };
@@ -15,7 +16,7 @@ use super::{
     directory::Directory,
     edges::{Difference, Edge, IfSatisfied, edge_actions, parse_members, unknown_member},
     items::{name, optional_text},
-    keys::{Keys, Kind},
+    keys::Keys,
     resources::{bump_version_expression, bump_version_values, read},
     table::Backoff,
     transaction::{Condition, FailedCondition, MAX_ACTIONS, Transaction},
@@ -26,14 +27,14 @@ use crate::Error;
 /// Returns the members that the operations name. Returns `None` if the operations depend on the current members, or do
 /// not fit into one transaction.
 pub(super) fn named_members(operations: &[MemberOperation]) -> Result<Option<Difference>, Error> {
-    let Some(MemberEdit { clear: false, add, remove }) = members::fold(operations) else {
+    let Some(MemberEdit { clear: false, add, remove }) = members::combine(operations) else {
         return Ok(None);
     };
     // A member without a type is taken for a user, until that proves wrong: identity providers send users, without
     // their type.
     let add = parse_members(&add)?
         .into_iter()
-        .map(|(id, kind)| Edge { member: id, kind: kind.unwrap_or(Kind::User) });
+        .map(|(id, kind)| Edge { member: id, kind: kind.unwrap_or(ResourceKind::User) });
     let requested =
         Difference { add: add.collect(), remove: remove.iter().filter_map(|id| Id::parse(id)).collect() };
     Ok((requested.actions() < MAX_ACTIONS).then_some(requested))
@@ -51,13 +52,13 @@ pub(super) async fn edit_members(
     let mut backoff = Backoff::new(table);
     loop {
         if difference.is_empty() {
-            read(directory, Kind::Group, id).await?;
+            read(directory, ResourceKind::Group, id).await?;
             return Ok(None);
         }
         let version = table.entropy.version()?;
         let mut transaction = Transaction::new();
         transaction.update(
-            keys.resource(Kind::Group, id.as_str()),
+            keys.resource(ResourceKind::Group, id.as_str()),
             bump_version_expression(),
             bump_version_values(table, &version)?,
             Condition::expression(format!(
@@ -73,8 +74,8 @@ pub(super) async fn edit_members(
             return Ok(Some(version));
         };
         if let Some(group) = failed.iter().find(|condition| condition.guard == Guard::Resource) {
-            let group = group.item.as_ref().ok_or_else(|| not_found(Kind::Group))?;
-            let intent = optional_text(group, name::INTENT)?.ok_or_else(|| not_found(Kind::Group))?;
+            let group = group.item.as_ref().ok_or_else(|| not_found(ResourceKind::Group))?;
+            let intent = optional_text(group, name::INTENT)?.ok_or_else(|| not_found(ResourceKind::Group))?;
             finish_intent(directory, id, intent).await?;
             backoff.wait().await?;
         } else if failed.iter().any(|condition| condition.guard == Guard::StillAsRequested) {
@@ -124,11 +125,12 @@ async fn drop_satisfied(
             add.extend((!is_member).then_some(edge));
             continue;
         }
-        let group = directory.table.get(&directory.keys.resource(Kind::Group, edge.member.as_str())).await?;
-        if edge.kind == Kind::Group || group.is_none() {
+        let group =
+            directory.table.get(&directory.keys.resource(ResourceKind::Group, edge.member.as_str())).await?;
+        if edge.kind == ResourceKind::Group || group.is_none() {
             return Err(unknown_member(edge.member.as_str()));
         }
-        add.extend((!is_member).then_some(Edge { kind: Kind::Group, ..edge }));
+        add.extend((!is_member).then_some(Edge { kind: ResourceKind::Group, ..edge }));
     }
     difference.add = add;
     let remove = std::mem::take(&mut difference.remove).into_iter().enumerate();

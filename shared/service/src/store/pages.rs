@@ -14,11 +14,12 @@
 
 use serde_json::{Map, Value};
 
+use scim::ResourceKind;
+
 use super::{
     bookmarks::{Bookmark, ListPosition, read_bookmark, resolve_cursor, save_bookmarks, save_cursor},
     counts::{Counts, counts},
     directory::Directory,
-    keys::Kind,
     list::{ListPart, ListRequest, Start, list_by_cursor, list_by_index},
 };
 use crate::Error;
@@ -65,7 +66,7 @@ struct IndexResult {
 }
 
 impl Query<'_> {
-    fn kinds(&self) -> Vec<Kind> {
+    fn kinds(&self) -> Vec<ResourceKind> {
         self.requests.iter().map(|request| request.kind).collect()
     }
 
@@ -78,7 +79,7 @@ impl Query<'_> {
     }
 
     /// Returns the requests from one kind on.
-    fn requests_from(&self, kind: Option<Kind>) -> impl Iterator<Item = &ListRequest<'_>> {
+    fn requests_from(&self, kind: Option<ResourceKind>) -> impl Iterator<Item = &ListRequest<'_>> {
         self.requests.iter().skip_while(move |request| kind.is_some_and(|kind| request.kind != kind))
     }
 }

@@ -4,6 +4,7 @@
 //! resources, unless the plan is exact. Planning therefore changes the cost of an answer and not the answer.
 
 use scim::{
+    ResourceKind,
     filter::{Operand, Predicate},
     syntax::Operator,
 };
@@ -11,7 +12,7 @@ use time::OffsetDateTime;
 
 use super::{
     index::{Indexed, indexed},
-    keys::{self, Kind},
+    keys,
 };
 
 /// The reads that find the resources that a filter can match.
@@ -128,7 +129,7 @@ impl Lookup<'_> {
 }
 
 /// Plans a filter.
-pub(super) fn plan(kind: Kind, filter: &Predicate) -> Plan<'_> {
+pub(super) fn plan(kind: ResourceKind, filter: &Predicate) -> Plan<'_> {
     let access = access(kind, filter);
     let exact = match (&access, filter) {
         // An edge is a membership, and the entry of a single-valued attribute is its value.
@@ -153,27 +154,27 @@ fn is_any_of_comparisons(filter: &Predicate) -> bool {
     }
 }
 
-fn access(kind: Kind, filter: &Predicate) -> Access<'_> {
+fn access(kind: ResourceKind, filter: &Predicate) -> Access<'_> {
     match filter {
         Predicate::And(parts) => all_of(parts.iter().map(|part| access(kind, part))),
         Predicate::Or(parts) => any_of(parts.iter().map(|part| access(kind, part))),
-        Predicate::Compare { place, sub, operator, operand } if place.extension.is_none() => {
-            comparison(kind, &place.name, sub.map_or("value", |sub| sub.name), *operator, operand)
+        Predicate::Compare { attribute, sub, operator, operand } if attribute.extension.is_none() => {
+            comparison(kind, &attribute.name, sub.map_or("value", |sub| sub.name), *operator, operand)
         }
-        Predicate::ValuePath { place, filter } if place.extension.is_none() => {
-            element(kind, &place.name, filter)
+        Predicate::ValuePath { attribute, filter } if attribute.extension.is_none() => {
+            element(kind, &attribute.name, filter)
         }
         _ => Access::Partition,
     }
 }
 
 /// Returns the access for the filter inside the brackets of `attribute[…]`.
-fn element<'a>(kind: Kind, attribute: &str, filter: &'a Predicate) -> Access<'a> {
+fn element<'a>(kind: ResourceKind, attribute: &str, filter: &'a Predicate) -> Access<'a> {
     match filter {
         Predicate::And(parts) => all_of(parts.iter().map(|part| element(kind, attribute, part))),
         Predicate::Or(parts) => any_of(parts.iter().map(|part| element(kind, attribute, part))),
-        Predicate::Compare { place, operator, operand, .. } => {
-            comparison(kind, attribute, &place.name, *operator, operand)
+        Predicate::Compare { attribute: sub, operator, operand, .. } => {
+            comparison(kind, attribute, &sub.name, *operator, operand)
         }
         _ => Access::Partition,
     }
@@ -188,7 +189,7 @@ fn any_of<'a>(parts: impl Iterator<Item = Access<'a>>) -> Access<'a> {
 }
 
 fn comparison<'a>(
-    kind: Kind,
+    kind: ResourceKind,
     attribute: &str,
     sub: &str,
     operator: Operator,
@@ -196,10 +197,10 @@ fn comparison<'a>(
 ) -> Access<'a> {
     match (kind, attribute, sub, operator, operand) {
         (_, "id", _, Operator::Eq, Operand::Text(id)) => Access::Lookups(vec![Lookup::Id(id)]),
-        (Kind::Group, "members", "value", Operator::Eq, Operand::Text(id)) => {
+        (ResourceKind::Group, "members", "value", Operator::Eq, Operand::Text(id)) => {
             Access::Lookups(vec![Lookup::GroupsOf(id)])
         }
-        (Kind::User, "groups", "value", Operator::Eq, Operand::Text(id)) => {
+        (ResourceKind::User, "groups", "value", Operator::Eq, Operand::Text(id)) => {
             Access::Lookups(vec![Lookup::MembersOf(id)])
         }
         (_, "meta", "created", _, Operand::Time(time)) => created(operator, *time),
@@ -280,9 +281,9 @@ impl<'a> MembershipNeeds<'a> {
                 true
             }
             Predicate::ValuePath { filter, .. } => match filter.as_ref() {
-                Predicate::Compare { place, operator: Operator::Eq, operand: Operand::Text(id), .. }
-                    if place.name == "value" =>
-                {
+                Predicate::Compare {
+                    attribute, operator: Operator::Eq, operand: Operand::Text(id), ..
+                } if attribute.name == "value" => {
                     self.ids.push(id);
                     true
                 }
@@ -299,12 +300,12 @@ mod tests {
 
     use super::*;
 
-    fn resolved(kind: Kind, filter: &str) -> Predicate {
+    fn resolved(kind: ResourceKind, filter: &str) -> Predicate {
         Filter::parse(filter).unwrap().resolve(kind.resource_type()).unwrap()
     }
 
     /// Describes a plan in one line: its access, and whether it is exact.
-    fn described(kind: Kind, filter: &str) -> String {
+    fn described(kind: ResourceKind, filter: &str) -> String {
         let filter = resolved(kind, filter);
         let Plan { access, exact } = plan(kind, &filter);
         let lookup = |lookup: &Lookup<'_>| match lookup {
@@ -393,12 +394,12 @@ mod tests {
             (r#"meta.lastModified gt "1970-01-01T00:00:01Z""#, "all"),
             ("groups pr", "all"),
         ] {
-            assert_eq!(described(Kind::User, filter), expected, "{filter}");
+            assert_eq!(described(ResourceKind::User, filter), expected, "{filter}");
         }
         // The end of a range is longer than the value.
         for (length, expected) in [(1_024, true), (1_025, false)] {
             let filter = format!("userName sw \"{}\"", "a".repeat(length));
-            assert_eq!(described(Kind::User, &filter) != "all", expected, "{length}");
+            assert_eq!(described(ResourceKind::User, &filter) != "all", expected, "{length}");
         }
         for (filter, expected) in [
             (r#"displayName eq "Team""#, "displayName team"),
@@ -406,13 +407,13 @@ mod tests {
             (r#"members[value eq "u"]"#, "groups of u"),
             (r#"members.type eq "User""#, "all"),
         ] {
-            assert_eq!(described(Kind::Group, filter), expected, "{filter}");
+            assert_eq!(described(ResourceKind::Group, filter), expected, "{filter}");
         }
     }
 
     /// Describes the members that a filter needs, in one line.
     fn needs(filter: &str) -> String {
-        let filter = resolved(Kind::Group, filter);
+        let filter = resolved(ResourceKind::Group, filter);
         match MembershipNeeds::of("members", &filter) {
             Some(needs) => format!("{:?}{}", needs.ids, if needs.any { " and any" } else { "" }),
             None => "all".to_owned(),
@@ -442,8 +443,8 @@ mod tests {
     #[test]
     fn access_names_the_group_only_if_there_is_one() {
         let members_of = |filter: &str| {
-            let filter = resolved(Kind::User, filter);
-            plan(Kind::User, &filter).access.members_of().map(str::to_owned)
+            let filter = resolved(ResourceKind::User, filter);
+            plan(ResourceKind::User, &filter).access.members_of().map(str::to_owned)
         };
         assert_eq!(members_of(r#"groups.value eq "g""#), Some("g".to_owned()));
         assert_eq!(members_of(r#"groups.value eq "g" or groups.value eq "h""#), None);

@@ -1,20 +1,26 @@
 //! The SCIM representation of a stored resource: the JSON object that clients and filters see (RFC 7643 §3).
 
 use scim::{
-    members::{Member, MemberType},
+    ResourceKind,
+    members::Member,
     message,
     resource::{self, Meta},
 };
 use serde_json::{Map, Value, json};
 
-use super::{edges::Memberships, items::Stored, keys::Kind};
+use super::{edges::Memberships, items::Stored};
 
 /// Separates the version of a user from the checksum of the user's groups in an ETag.
 pub const GROUPS_IN_VERSION: char = '.';
 
 /// Renders a resource with its memberships. `base` is the base URL of `meta.location` and of `$ref`.
 #[must_use]
-pub fn render(kind: Kind, stored: &Stored, memberships: &Memberships, base: &str) -> Map<String, Value> {
+pub fn render(
+    kind: ResourceKind,
+    stored: &Stored,
+    memberships: &Memberships,
+    base: &str,
+) -> Map<String, Value> {
     let resource_type = kind.resource_type();
     let version = version(stored, memberships);
     let meta = Meta {
@@ -50,19 +56,16 @@ pub fn version(stored: &Stored, memberships: &Memberships) -> String {
 fn group_of_user(base: &str, id: &str) -> Value {
     json!({
         "value": id,
-        "$ref": message::location(base, Kind::Group.resource_type(), id),
+        "$ref": message::location(base, ResourceKind::Group.resource_type(), id),
         "type": "direct",
     })
 }
 
 fn member_of_group(base: &str, member: &Member) -> Value {
-    let kind = match member.kind {
-        Some(MemberType::Group) => Kind::Group,
-        _ => Kind::User,
-    };
+    let kind = member.member_type.unwrap_or(ResourceKind::User);
     json!({
         "value": member.value,
         "$ref": message::location(base, kind.resource_type(), &member.value),
-        "type": kind.resource_type().name,
+        "type": kind.as_str(),
     })
 }

@@ -7,14 +7,14 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use scim::{id::Id, resource::Document};
+use scim::{ResourceKind, id::Id, resource::Document};
 
 use super::{
     counts::count_created,
     directory::Directory,
     index::{Entry, entries},
     items::{Item, Stored, name, string},
-    keys::{Keys, Kind},
+    keys::Keys,
     table::Table,
     transaction::{Condition, Transaction},
     write::{Guard, not_found},
@@ -41,7 +41,7 @@ pub(super) fn check_expected(expected: Option<&Expected>, stored: &Stored) -> Re
 }
 
 /// Reads the resource of that id.
-pub(super) async fn read(directory: &Directory, kind: Kind, id: &Id) -> Result<Stored, Error> {
+pub(super) async fn read(directory: &Directory, kind: ResourceKind, id: &Id) -> Result<Stored, Error> {
     let key = directory.keys.resource(kind, id.as_str());
     let item = directory.table.get(&key).await?.ok_or_else(|| not_found(kind))?;
     Stored::from_item(&item)
@@ -74,7 +74,7 @@ pub(super) fn successor(table: &Table, stored: &Stored, document: Document) -> R
 }
 
 /// Makes the transaction that puts a new resource, its index entries and its count.
-pub(super) fn creation(keys: &Keys, kind: Kind, stored: &Stored) -> Transaction<Guard> {
+pub(super) fn creation(keys: &Keys, kind: ResourceKind, stored: &Stored) -> Transaction<Guard> {
     let mut transaction = Transaction::new();
     let key = keys.resource(kind, stored.id.as_str());
     transaction.put(key, stored.to_item(), Condition::absent(), Guard::Resource);
@@ -85,7 +85,12 @@ pub(super) fn creation(keys: &Keys, kind: Kind, stored: &Stored) -> Transaction<
 }
 
 /// Makes the transaction that replaces a resource by its next state, and changes its index entries.
-pub(super) fn replacement(keys: &Keys, kind: Kind, stored: &Stored, next: &Stored) -> Transaction<Guard> {
+pub(super) fn replacement(
+    keys: &Keys,
+    kind: ResourceKind,
+    stored: &Stored,
+    next: &Stored,
+) -> Transaction<Guard> {
     let mut transaction = Transaction::new();
     let key = keys.resource(kind, stored.id.as_str());
     transaction.put(key, next.to_item(), is_unchanged(stored), Guard::Resource);
@@ -99,7 +104,7 @@ pub(super) fn replacement(keys: &Keys, kind: Kind, stored: &Stored, next: &Store
 pub(super) fn index_changes(
     keys: &Keys,
     transaction: &mut Transaction<Guard>,
-    kind: Kind,
+    kind: ResourceKind,
     id: &Id,
     old: &BTreeSet<Entry>,
     new: &BTreeSet<Entry>,
@@ -116,13 +121,13 @@ pub(super) fn index_changes(
     }
 }
 
-/// The condition that the resource has not been written since it was read. Changes of members and pending changes give a
-/// group another version, so the condition covers them too.
+/// Returns the condition that the resource has not been written since it was read. Changes of members and pending changes
+/// give a group another version, so the condition covers them too.
 pub(super) fn is_unchanged(stored: &Stored) -> Condition {
     Condition::expression(format!("{} = :version", name::VERSION)).with(":version", &stored.version)
 }
 
-/// The update that gives a resource another version and sets `meta.lastModified`.
+/// Returns the update expression that gives a resource another version and sets `meta.lastModified`.
 pub(super) fn bump_version_expression() -> String {
     format!("SET {} = :new, {} = :now", name::VERSION, name::MODIFIED)
 }

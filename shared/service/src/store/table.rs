@@ -1,13 +1,10 @@
 //! A DynamoDB table: one method for each shape of call that the store makes.
 //!
 //! Reads are strongly consistent. Queries carry a `Limit`, because the embedded engine reads the whole partition
-//! without one. Unprocessed keys and items of a batch are sent again. SDK errors become [`Error`] here and in no other
-//! file: their messages echo items, so only their codes are kept.
+//! without one. Unprocessed keys and items of a batch are sent again.
 
 use aws_sdk_dynamodb::{
     Client,
-    config::http::HttpResponse,
-    error::{ProvideErrorMetadata, SdkError},
     types::{AttributeValue, DeleteRequest, KeysAndAttributes, PutRequest, Select, WriteRequest},
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -16,6 +13,7 @@ use tokio::time::{Duration, Instant};
 use super::{
     items::{Item, sort_key},
     keys::{Key, PK, Partition, SK},
+    sdk_error::{failed, malformed},
 };
 use crate::{Error, clock::Clock, entropy::Entropy};
 
@@ -70,17 +68,17 @@ pub(super) struct KeyRange<'a> {
 }
 
 impl<'a> KeyRange<'a> {
-    /// The whole partition.
+    /// Selects the whole partition.
     pub(super) fn all(partition: &'a Partition) -> Self {
         Self { partition, between: None, after: None, limit: PAGE, count_only: false, backward: false }
     }
 
-    /// The items between these sort keys, both included.
+    /// Selects the items between these sort keys, both included.
     pub(super) fn between(partition: &'a Partition, ends: (String, String)) -> Self {
         Self::within(partition, Some(ends))
     }
 
-    /// The items between these sort keys, both included; the whole partition if there are none.
+    /// Selects the items between these sort keys, both included, or the whole partition.
     pub(super) fn within(partition: &'a Partition, between: Option<(String, String)>) -> Self {
         Self { between, ..Self::all(partition) }
     }
@@ -259,8 +257,9 @@ impl Table {
             query = query.select(Select::Count);
         }
         let answer = query.send().await.map_err(|error| failed(&error))?;
+        let negative = |_| Error::Internal("DynamoDB answered a negative count".to_owned());
         Ok(QueryPage {
-            count: usize::try_from(answer.count).unwrap_or_default(),
+            count: usize::try_from(answer.count).map_err(negative)?,
             items: answer.items.unwrap_or_default(),
             next: answer.last_evaluated_key,
         })
@@ -307,40 +306,15 @@ impl Table {
     }
 }
 
-/// A put in a batch.
+/// Makes a put for [`Table::write_all`].
 pub(super) fn put_request(key: &Key, mut item: Item) -> Result<WriteRequest, Error> {
     item.extend(key.attributes());
     let put = PutRequest::builder().set_item(Some(item)).build().map_err(|_| malformed())?;
     Ok(WriteRequest::builder().put_request(put).build())
 }
 
-/// A deletion in a batch.
+/// Makes a deletion for [`Table::write_all`].
 pub(super) fn delete_request(key: &Key) -> Result<WriteRequest, Error> {
     let delete = DeleteRequest::builder().set_key(Some(key.attributes())).build().map_err(|_| malformed())?;
     Ok(WriteRequest::builder().delete_request(delete).build())
-}
-
-/// The error for a request that the SDK's builders refuse: a defect of this service.
-pub(super) fn malformed() -> Error {
-    Error::Internal("a DynamoDB request lacks a required field".to_owned())
-}
-
-/// Translates a failed call. The SDK has made its own repeats by then.
-pub(super) fn failed<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Error {
-    let code = match error {
-        SdkError::ServiceError(service) if service.raw().status().is_server_error() => None,
-        SdkError::ServiceError(service) => service.err().code(),
-        SdkError::ConstructionFailure(_) => return malformed(),
-        _ => None,
-    };
-    match code {
-        Some(
-            "ProvisionedThroughputExceededException"
-            | "ThrottlingException"
-            | "RequestLimitExceeded"
-            | "Throttling",
-        ) => Error::Throttled,
-        None | Some("TransactionConflictException" | "TransactionInProgressException") => Error::Unavailable,
-        Some(code) => Error::Internal(format!("DynamoDB answered {code}")),
-    }
 }

@@ -17,7 +17,8 @@ use aws_sdk_dynamodb::{
 use super::{
     items::Item,
     keys::{Key, PK},
-    table::{Backoff, Table, failed, malformed},
+    sdk_error::{failed, malformed},
+    table::{Backoff, Table},
 };
 use crate::Error;
 

@@ -1,13 +1,12 @@
 //! Requests on one user.
 
-use scim::{Invalid, id::Id, resource::Document};
+use scim::{Invalid, ResourceKind, id::Id, resource::Document};
 
 use super::{
     changes::read_after_pending,
     directory::Directory,
     edges::reverse_edges,
     items::Stored,
-    keys::Kind,
     resources::{Expected, check_expected, creation, fresh, read, replacement, successor},
     table::Backoff,
     write::{lost_race, not_found, taken},
@@ -20,12 +19,12 @@ impl Directory {
     /// # Errors
     /// [`Error::NotFound`] if there is none in this organisation.
     pub async fn user(&self, id: &str, with_groups: bool) -> Result<(Stored, Vec<String>), Error> {
-        let id = Id::parse(id).ok_or_else(|| not_found(Kind::User))?;
+        let id = Id::parse(id).ok_or_else(|| not_found(ResourceKind::User))?;
         if !with_groups {
-            return Ok((read(self, Kind::User, &id).await?, Vec::new()));
+            return Ok((read(self, ResourceKind::User, &id).await?, Vec::new()));
         }
         let groups = read_after_pending(self, || reverse_edges(self, id.as_str()));
-        tokio::try_join!(read(self, Kind::User, &id), groups)
+        tokio::try_join!(read(self, ResourceKind::User, &id), groups)
     }
 
     /// Creates a user.
@@ -34,9 +33,9 @@ impl Directory {
     /// `uniqueness` if the userName is taken.
     pub async fn create_user(&self, document: Document) -> Result<Stored, Error> {
         let stored = fresh(&self.table, document)?;
-        match creation(&self.keys, Kind::User, &stored).send(&self.table).await? {
+        match creation(&self.keys, ResourceKind::User, &stored).send(&self.table).await? {
             Ok(()) => Ok(stored),
-            Err(failed) => Err(taken(Kind::User, &failed).unwrap_or(Error::Unavailable)),
+            Err(failed) => Err(taken(ResourceKind::User, &failed).unwrap_or(Error::Unavailable)),
         }
     }
 
@@ -62,10 +61,10 @@ impl Directory {
                 return Ok((stored, groups));
             }
             let next = successor(&self.table, &stored, document)?;
-            match replacement(&self.keys, Kind::User, &stored, &next).send(&self.table).await? {
+            match replacement(&self.keys, ResourceKind::User, &stored, &next).send(&self.table).await? {
                 Ok(()) => return Ok((next, groups)),
                 Err(failed) if lost_race(&stored.id, &failed) => backoff.wait().await?,
-                Err(failed) => return Err(taken(Kind::User, &failed).unwrap_or(Error::Unavailable)),
+                Err(failed) => return Err(taken(ResourceKind::User, &failed).unwrap_or(Error::Unavailable)),
             }
         }
     }

@@ -1,10 +1,9 @@
 //! Guards: the meaning of each condition of a write, and the errors for those that failed.
 
-use scim::{Invalid, ScimType, id::Id};
+use scim::{Invalid, ResourceKind, ScimType, id::Id};
 
 use super::{
     items::{Item, name, text},
-    keys::Kind,
     transaction::FailedCondition,
 };
 use crate::Error;
@@ -30,18 +29,19 @@ pub(super) enum Guard {
     Unconditional,
 }
 
-/// The error for a resource that does not exist, or belongs to another organisation: the two are answered alike.
-pub(super) fn not_found(kind: Kind) -> Error {
-    let name = kind.resource_type().name;
+/// Returns the error for a resource that does not exist or belongs to another organisation. The answer does not tell the
+/// two apart.
+pub(super) fn not_found(kind: ResourceKind) -> Error {
+    let name = kind.as_str();
     Error::NotFound(format!("There is no {name} with this id. Search for it with a filter, or create it."))
 }
 
 /// Returns the error for the first unique attribute whose value another resource has.
-pub(super) fn taken(kind: Kind, failed: &[FailedCondition<Guard>]) -> Option<Error> {
+pub(super) fn taken(kind: ResourceKind, failed: &[FailedCondition<Guard>]) -> Option<Error> {
     failed.iter().find_map(|condition| match condition.guard {
         Guard::Unique(attribute) => Some(Error::Invalid(Invalid::new(
             ScimType::Uniqueness,
-            format!("Another {} already has this {attribute}. Use another value.", kind.resource_type().name),
+            format!("Another {} already has this {attribute}. Use another value.", kind.as_str()),
         ))),
         _ => None,
     })

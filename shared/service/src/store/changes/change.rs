@@ -140,3 +140,27 @@ pub(super) async fn finish_in_time(
 fn damaged() -> Error {
     Error::Internal("a pending change cannot be read".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::keys::SK;
+
+    #[test]
+    fn damaged_time_is_an_error() {
+        let id = "0197a5e2-8c00-7000-8000-000000000000";
+        let item = |since| {
+            Item::from([
+                (SK.to_owned(), string(id)),
+                (STEP.to_owned(), string("draft")),
+                (SUBJECT.to_owned(), string(id)),
+                (SINCE.to_owned(), since),
+            ])
+        };
+        let number = |digits: &str| AttributeValue::N(digits.to_owned());
+        assert_eq!(Change::from_item(&item(number("7"))).map(|change| change.since), Ok(7));
+        for since in [number("-1"), number("7.5"), string("7")] {
+            assert!(matches!(Change::from_item(&item(since)), Err(Error::Internal(_))));
+        }
+    }
+}

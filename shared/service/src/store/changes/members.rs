@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use scim::id::Id;
+use scim::{ResourceKind, id::Id};
 use tokio::time::Instant;
 
 use super::change::{Change, STEP, Step, finish_in_time, remove};
@@ -13,7 +13,7 @@ use crate::{
         directory::Directory,
         edges::{Difference, Edge, IfSatisfied, edge_actions},
         items::{Item, name, sort_key, string},
-        keys::{Key, Keys, Kind},
+        keys::{Key, Keys},
         resources::{bump_version_expression, bump_version_values},
         table::{CONCURRENCY, KeyRange, delete_request, put_request},
         transaction::{Condition, FailedCondition, MAX_ACTIONS, Transaction},
@@ -133,7 +133,7 @@ pub(super) async fn finish_members(directory: &Directory, change: &Change) -> Re
 /// Adds the action that removes the intent from the group, on condition that the group still has it.
 pub(super) fn clear_intent(keys: &Keys, transaction: &mut Transaction<Guard>, group: &Id, change: &str) {
     transaction.update(
-        keys.resource(Kind::Group, group.as_str()),
+        keys.resource(ResourceKind::Group, group.as_str()),
         format!("SET {} = :change REMOVE {}", name::FINISHED, name::INTENT),
         vec![],
         Condition::expression(format!("{} = :change", name::INTENT)).with(":change", change),
@@ -152,7 +152,7 @@ async fn apply_chunk(directory: &Directory, change: &Change, chunk: &Item) -> Re
         transaction.delete(key.clone(), Condition::exists(), Guard::StillPending);
         transaction.append(edge_actions(keys, &change.subject, &difference, IfSatisfied::Rewrite));
         if bumps_version {
-            let group = keys.resource(Kind::Group, change.subject.as_str());
+            let group = keys.resource(ResourceKind::Group, change.subject.as_str());
             let values = bump_version_values(table, &table.entropy.version()?)?;
             let expression = bump_version_expression();
             transaction.update(group, expression, values, Condition::exists(), Guard::Resource);
@@ -191,8 +191,8 @@ fn chunk_to_item(chunk: &Difference) -> Item {
     let ids = |ids: Vec<&Id>| AttributeValue::L(ids.into_iter().map(|id| string(id.as_str())).collect());
     let of = |kind| chunk.add.iter().filter(|edge| edge.kind == kind).map(|edge| &edge.member).collect();
     Item::from([
-        (USERS.to_owned(), ids(of(Kind::User))),
-        (GROUPS.to_owned(), ids(of(Kind::Group))),
+        (USERS.to_owned(), ids(of(ResourceKind::User))),
+        (GROUPS.to_owned(), ids(of(ResourceKind::Group))),
         (REMOVED.to_owned(), ids(chunk.remove.iter().collect())),
     ])
 }
@@ -207,7 +207,7 @@ fn chunk_from_item(item: &Item) -> Result<Difference, Error> {
     };
     let edges = |name, kind| ids(name).map(|ids| ids.into_iter().map(move |member| Edge { member, kind }));
     Ok(Difference {
-        add: edges(USERS, Kind::User)?.chain(edges(GROUPS, Kind::Group)?).collect(),
+        add: edges(USERS, ResourceKind::User)?.chain(edges(GROUPS, ResourceKind::Group)?).collect(),
         remove: ids(REMOVED)?,
     })
 }

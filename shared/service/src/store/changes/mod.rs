@@ -20,13 +20,12 @@ mod tombstone;
 
 use std::{collections::BTreeSet, future::Future};
 
-use scim::id::Id;
+use scim::{ResourceKind, id::Id};
 use tokio::time::{Duration, timeout_at};
 
 use super::{
     directory::Directory,
     items::Stored,
-    keys::Kind,
     resources::read,
     table::{Backoff, KeyRange},
     transaction::Transaction,
@@ -106,7 +105,11 @@ where
 }
 
 /// Reads a resource. If it is a group with an intent, finishes the change and reads the group again.
-pub(super) async fn read_without_intent(directory: &Directory, kind: Kind, id: &Id) -> Result<Stored, Error> {
+pub(super) async fn read_without_intent(
+    directory: &Directory,
+    kind: ResourceKind,
+    id: &Id,
+) -> Result<Stored, Error> {
     let mut backoff = Backoff::new(&directory.table);
     loop {
         let stored = read(directory, kind, id).await?;
@@ -154,8 +157,8 @@ async fn finish(directory: &Directory, change: &Change) -> Result<(), Error> {
     match change.step {
         Step::Draft | Step::Abandoned => abandon(directory, change).await,
         Step::Members => finish_members(directory, change).await,
-        Step::UserDeleted => finish_deletion(directory, change, Kind::User).await,
-        Step::GroupDeleted => finish_deletion(directory, change, Kind::Group).await,
+        Step::UserDeleted => finish_deletion(directory, change, ResourceKind::User).await,
+        Step::GroupDeleted => finish_deletion(directory, change, ResourceKind::Group).await,
     }
 }
 

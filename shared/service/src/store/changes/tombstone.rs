@@ -1,7 +1,7 @@
 //! Tombstones: pending changes that remove the edges of deleted resources.
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use scim::id::Id;
+use scim::{ResourceKind, id::Id};
 
 use super::change::{Change, Step, finish_in_time, remove};
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
         directory::Directory,
         edges::{Difference, IfSatisfied, edge_actions, edge_member, reverse_edge},
         items::Item,
-        keys::{self, Kind},
+        keys,
         resources::{bump_version_expression, bump_version_values},
         table::{Backoff, CONCURRENCY, KeyRange},
         transaction::{Condition, MAX_ACTIONS, Transaction},
@@ -22,12 +22,12 @@ use crate::{
 pub(in crate::store) fn tombstone(
     directory: &Directory,
     transaction: &mut Transaction<Guard>,
-    kind: Kind,
+    kind: ResourceKind,
     id: &Id,
 ) -> Result<Change, Error> {
     let step = match kind {
-        Kind::User => Step::UserDeleted,
-        Kind::Group => Step::GroupDeleted,
+        ResourceKind::User => Step::UserDeleted,
+        ResourceKind::Group => Step::GroupDeleted,
     };
     let change = Change::new(&directory.table, step, id)?;
     transaction.put(change.key(&directory.keys), change.to_item(), None, Guard::Unconditional);
@@ -35,7 +35,11 @@ pub(in crate::store) fn tombstone(
 }
 
 /// Removes the edges of a resource that this request deleted, as far as its time allows.
-pub(in crate::store) async fn finish_deletion_in_time(directory: &Directory, tombstone: &Change, kind: Kind) {
+pub(in crate::store) async fn finish_deletion_in_time(
+    directory: &Directory,
+    tombstone: &Change,
+    kind: ResourceKind,
+) {
     finish_in_time(directory, finish_deletion(directory, tombstone, kind)).await;
 }
 
@@ -43,10 +47,10 @@ pub(in crate::store) async fn finish_deletion_in_time(directory: &Directory, tom
 pub(super) async fn finish_deletion(
     directory: &Directory,
     tombstone: &Change,
-    kind: Kind,
+    kind: ResourceKind,
 ) -> Result<(), Error> {
     leave_groups(directory, &tombstone.subject).await?;
-    if kind == Kind::Group {
+    if kind == ResourceKind::Group {
         remove_members(directory, &tombstone.subject).await?;
     }
     remove(directory, tombstone).await
@@ -82,7 +86,7 @@ async fn leave_group(directory: &Directory, member: &Id, reverse: &Item) -> Resu
         Id::parse(group).ok_or_else(|| Error::Internal("a reverse edge cannot be read".to_owned()))?;
     let leave = Difference { add: Vec::new(), remove: vec![member.clone()] };
     let mut transaction = edge_actions(keys, &group, &leave, IfSatisfied::Fail);
-    let key = keys.resource(Kind::Group, group.as_str());
+    let key = keys.resource(ResourceKind::Group, group.as_str());
     let values = bump_version_values(table, &table.entropy.version()?)?;
     transaction.update(key, bump_version_expression(), values, Condition::exists(), Guard::Resource);
     if transaction.send(table).await?.is_ok() {

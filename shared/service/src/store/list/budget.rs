@@ -1,12 +1,12 @@
 //! The read budget of one page: a number of items and a time.
 
-use scim::{Invalid, ScimType};
+use scim::{Invalid, ResourceKind, ScimType};
 use tokio::time::Instant;
 
 use crate::{
     Error,
     limits::{ANSWER_RESERVE, REQUEST_BUDGET, SCAN_LIMIT},
-    store::{directory::Directory, index::INDEXED, keys::Kind},
+    store::{directory::Directory, index::INDEXED},
 };
 
 /// Returns whether the time for reading is over.
@@ -15,7 +15,7 @@ pub(super) fn is_late(directory: &Directory) -> bool {
 }
 
 /// The error for a page over budget.
-pub(super) fn too_many(kind: Kind) -> Error {
+pub(super) fn too_many(kind: ResourceKind) -> Error {
     let indexed: Vec<&str> =
         INDEXED.iter().filter(|indexed| indexed.kind == kind).map(|indexed| indexed.name).collect();
     Error::Invalid(Invalid::new(

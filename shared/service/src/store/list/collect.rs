@@ -1,7 +1,7 @@
 //! Collections: all resources that match a filter, sorted, of which a page is a slice.
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use scim::{filter::Predicate, id::Id};
+use scim::{ResourceKind, filter::Predicate, id::Id};
 
 use super::{
     budget::is_late,
@@ -18,7 +18,7 @@ use crate::{
         edges::{Edge, reverse_edges},
         index::Indexed,
         items::{Item, Stored, sort_key},
-        keys::{self, Kind, Partition},
+        keys::{self, Partition},
         plan::{Access, Lookup, Plan},
         table::{CONCURRENCY, KeyRange, PAGE},
     },
@@ -72,7 +72,7 @@ pub(super) async fn collect(
     let matches = match plan.access {
         Access::Partition => scan(directory, request, filter, None, limit).await?,
         Access::Created(from, to) => {
-            scan(directory, request, filter, Some(Id::made_between(from, to)), limit).await?
+            scan(directory, request, filter, Some(Id::range_created_between(from, to)), limit).await?
         }
         Access::Lookups(lookups) => match look_up_all(directory, request.kind, lookups, limit).await? {
             Some(ids) => read_matching(directory, request, filter, ids).await?,
@@ -185,17 +185,17 @@ async fn parallel_ranges(
 ) -> Result<Vec<Option<(String, String)>>, Error> {
     let end = |backward| directory.table.query(KeyRange::all(partition).limit(1).backward(backward));
     let (first, last) = tokio::try_join!(end(false), end(true))?;
-    let made_at = |items: &[Item]| {
+    let created_at = |items: &[Item]| {
         let id = items.first().and_then(|item| sort_key(item).ok()).and_then(Id::parse);
-        id.map(|id| id.made_at()).unwrap_or_default()
+        id.map(|id| id.created_at()).unwrap_or_default()
     };
-    let (from, to) = (made_at(&first.items), made_at(&last.items));
+    let (from, to) = (created_at(&first.items), created_at(&last.items));
     // The last resource may be older than the first one: the two queries run at the same time, and resources may be
     // deleted in between.
     let step = to.saturating_sub(from) / PARALLEL_SCAN_RANGES + 1;
     let range = |number| {
         let start = from + number * step;
-        Some(Id::made_between(start, start + step - 1))
+        Some(Id::range_created_between(start, start + step - 1))
     };
     Ok((0..PARALLEL_SCAN_RANGES).map(range).collect())
 }
@@ -203,7 +203,7 @@ async fn parallel_ranges(
 /// Returns the ids that the lookups lead to. `None` if there are more than `limit`.
 async fn look_up_all(
     directory: &Directory,
-    kind: Kind,
+    kind: ResourceKind,
     lookups: Vec<Lookup<'_>>,
     limit: usize,
 ) -> Result<Option<Vec<Id>>, Error> {
@@ -221,7 +221,7 @@ async fn look_up_all(
 
 async fn look_up(
     directory: &Directory,
-    kind: Kind,
+    kind: ResourceKind,
     lookup: Lookup<'_>,
     limit: usize,
 ) -> Result<Option<Vec<Id>>, Error> {
@@ -258,7 +258,7 @@ async fn look_up(
 
 async fn entry_ids(
     directory: &Directory,
-    kind: Kind,
+    kind: ResourceKind,
     indexed: &Indexed,
     between: (String, String),
     limit: usize,

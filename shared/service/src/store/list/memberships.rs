@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use scim::{filter::Predicate, id::Id, members::Member};
+use scim::{ResourceKind, filter::Predicate, id::Id, members::Member};
 use serde_json::{Map, Value};
 
 use super::{budget::too_many, read::gather, request::ListRequest};
@@ -15,7 +15,7 @@ use crate::{
         directory::Directory,
         edges::{Edge, Memberships, reverse_edge, reverse_edges, too_many_members},
         items::{Item, Stored},
-        keys::{self, Kind},
+        keys,
         plan::MembershipNeeds,
         table::{CONCURRENCY, KeyRange},
     },
@@ -54,7 +54,7 @@ async fn match_memberships(
     let kind = request.kind;
     let matches =
         |stored: &Stored, memberships: &Memberships| filter.matches(&request.render(stored, memberships));
-    if kind == Kind::User && contiguous {
+    if kind == ResourceKind::User && contiguous {
         let groups = groups_of_range(directory, stored.iter().map(|(_, stored)| &stored.id)).await?;
         let with_groups = stored.iter().zip(&groups);
         return Ok(with_groups.map(|((_, stored), groups)| matches(stored, groups)).collect());
@@ -82,11 +82,11 @@ pub(super) async fn render_all(
     let render = |(stored, memberships): (&Stored, &Memberships)| {
         request.projection.apply(request.render(stored, memberships))
     };
-    if stored.is_empty() || !request.projection.wants(request.kind.membership_attribute()) {
+    if stored.is_empty() || !request.projection.includes(request.kind.membership_attribute()) {
         return Ok(stored.iter().map(|stored| render((stored, &Memberships::None))).collect());
     }
     let contiguous =
-        request.kind == Kind::User && request.filter.is_none() && request.is_in_order_of_creation();
+        request.kind == ResourceKind::User && request.filter.is_none() && request.is_in_order_of_creation();
     let memberships = if contiguous {
         let users = || stored.iter().map(|user| &user.id);
         read_after_pending(directory, || groups_of_range(directory, users())).await?
@@ -119,7 +119,7 @@ async fn groups_of_range<'a>(
 /// Returns the memberships of each resource, in the order of the resources.
 async fn memberships_of_each(
     directory: &Directory,
-    kind: Kind,
+    kind: ResourceKind,
     stored: &[Stored],
 ) -> Result<Vec<Memberships>, Error> {
     let reads: Vec<_> =
@@ -143,13 +143,13 @@ async fn memberships_of_each(
 /// Returns the groups of a user or the members of a group. `None` if a group has more than `limit` members.
 async fn all_memberships(
     directory: &Directory,
-    kind: Kind,
+    kind: ResourceKind,
     id: &Id,
     limit: usize,
 ) -> Result<Option<Memberships>, Error> {
     match kind {
-        Kind::User => Ok(Some(Memberships::Groups(reverse_edges(directory, id.as_str()).await?))),
-        Kind::Group => {
+        ResourceKind::User => Ok(Some(Memberships::Groups(reverse_edges(directory, id.as_str()).await?))),
+        ResourceKind::Group => {
             let partition = directory.keys.members(id.as_str());
             let members = gather(directory, KeyRange::all(&partition), limit, member).await?;
             Ok(members.map(Memberships::Members))
@@ -160,31 +160,31 @@ async fn all_memberships(
 /// Returns those groups or members of a resource that a filter needs.
 async fn needed_memberships(
     directory: &Directory,
-    kind: Kind,
+    kind: ResourceKind,
     id: &Id,
     needs: &MembershipNeeds<'_>,
 ) -> Result<Memberships, Error> {
     let own = id.as_str();
     let (partition, between) = match kind {
-        Kind::User => (directory.keys.reverse_edges(), Some(keys::reverse_range(own, own))),
-        Kind::Group => (directory.keys.members(own), None),
+        ResourceKind::User => (directory.keys.reverse_edges(), Some(keys::reverse_range(own, own))),
+        ResourceKind::Group => (directory.keys.members(own), None),
     };
     // A set, because BatchGetItem rejects duplicate keys.
     let ids: BTreeSet<Id> = needs.ids.iter().filter_map(|id| Id::parse(id)).collect();
     let key = |id: &Id| match kind {
-        Kind::User => directory.keys.reverse_edge(own, id.as_str()),
-        Kind::Group => directory.keys.edge(own, id.as_str()),
+        ResourceKind::User => directory.keys.reverse_edge(own, id.as_str()),
+        ResourceKind::Group => directory.keys.edge(own, id.as_str()),
     };
     let mut items = directory.table.get_all(&ids.iter().map(key).collect::<Vec<_>>()).await?;
     if needs.any && items.is_empty() {
         items = directory.table.query(KeyRange::within(&partition, between).limit(1)).await?.items;
     }
     match kind {
-        Kind::User => {
+        ResourceKind::User => {
             let groups = items.iter().map(|item| Ok(reverse_edge(item)?.1.to_owned()));
             groups.collect::<Result<_, Error>>().map(Memberships::Groups)
         }
-        Kind::Group => items.iter().map(member).collect::<Result<_, _>>().map(Memberships::Members),
+        ResourceKind::Group => items.iter().map(member).collect::<Result<_, _>>().map(Memberships::Members),
     }
 }
 

@@ -4,16 +4,16 @@
 //! The order is the order of creation (the order of ids) or the order that the client requests. A page is read in one
 //! of two ways:
 //!
-//! - A *walk* ([`walk`]) queries a partition that is in the order already. It starts at any position and reads only the
+//! - A *walk* (`walk`) queries a partition that is in the order already. It starts at any position and reads only the
 //!   items of the page.
-//! - A *collection* ([`collect`]) reads every resource that can match, and sorts the matches.
+//! - A *collection* (`collect`) reads every resource that can match, and sorts the matches.
 //!
 //! With index paging the total is exact, so the first page of a filter without an index is a slice of a collection.
 //! Later pages, whose total is known, and all pages by cursor, whose total is optional, apply the filter along a walk.
 //! Positions are sort keys and not counts: a resource that exists during all pages is shown exactly once, also if other
 //! resources are created or deleted between the pages.
 //!
-//! Each page has a read budget ([`budget`]). A page by index over budget fails with `tooMany`. A page by cursor ends
+//! Each page has a read budget (`budget`). A page by index over budget fails with `tooMany`. A page by cursor ends
 //! early and says where to continue. It walks through all resources if a collection would be over budget.
 
 mod budget;

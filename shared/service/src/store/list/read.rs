@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use scim::id::Id;
+use scim::{ResourceKind, id::Id};
 
 use super::{budget::is_late, request::ResourceRef};
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     store::{
         directory::Directory,
         items::{Item, Stored, name, text},
-        keys::{Key, Kind},
+        keys::Key,
         table::KeyRange,
     },
 };
@@ -42,7 +42,7 @@ pub(super) async fn gather<T>(
 /// meantime are left out.
 pub(super) async fn load(
     directory: &Directory,
-    kind: Kind,
+    kind: ResourceKind,
     references: Vec<ResourceRef>,
 ) -> Result<Vec<(String, Stored)>, Error> {
     let unread = references.iter().filter(|reference| reference.stored.is_none());

@@ -1,13 +1,13 @@
-//! What a list is made of: the request, a page's start, its resources and their positions in the order.
+//! The types of a list: the request, the start of a page, and resources with their positions in the order.
 
-use scim::{filter::Predicate, id::Id, projection::Projection, sort::Sort};
+use scim::{ResourceKind, filter::Predicate, id::Id, projection::Projection, sort::Sort};
 use serde_json::{Map, Value};
 
 use crate::store::{
     edges::Memberships,
     index::{INDEXED, Indexed},
     items::Stored,
-    keys::{self, Kind},
+    keys,
     plan::{Access, Plan, plan},
     representation,
 };
@@ -15,7 +15,7 @@ use crate::store::{
 /// A request for the resources of one kind.
 pub struct ListRequest<'a> {
     /// The kind of the resources.
-    pub kind: Kind,
+    pub kind: ResourceKind,
     /// The filter, if there is one.
     pub filter: Option<Predicate>,
     /// The order. Without one, resources are in the order of creation.

@@ -1,6 +1,6 @@
 //! Walks: pages of a partition that is in the requested order already.
 
-use scim::{filter::Predicate, id::Id};
+use scim::{ResourceKind, filter::Predicate, id::Id};
 
 use super::{
     budget::{is_late, too_many},
@@ -16,7 +16,7 @@ use crate::{
         directory::Directory,
         edges::Edge,
         items::{Item, Stored, sort_key},
-        keys::{Keys, Kind, Partition},
+        keys::{Keys, Partition},
         plan::Access,
         table::{KeyRange, PAGE},
     },
@@ -46,7 +46,7 @@ impl Walk {
             match access {
                 Access::Partition => (keys.resources(kind), None, ItemType::Resources),
                 Access::Created(from, to) => {
-                    (keys.resources(kind), Some(Id::made_between(*from, *to)), ItemType::Resources)
+                    (keys.resources(kind), Some(Id::range_created_between(*from, *to)), ItemType::Resources)
                 }
                 Access::Lookups(_) => {
                     (keys.members(Id::parse(access.members_of()?)?.as_str()), None, ItemType::Edges)
@@ -74,7 +74,7 @@ impl Walk {
     }
 
     /// Returns the resource that an item stands for. `None` for a member of another kind.
-    fn resource(&self, kind: Kind, item: &Item) -> Result<Option<ResourceRef>, Error> {
+    fn resource(&self, kind: ResourceKind, item: &Item) -> Result<Option<ResourceRef>, Error> {
         let position = sort_key(item)?.to_owned();
         Ok(match self.items {
             ItemType::Resources => {
@@ -91,7 +91,7 @@ impl Walk {
 }
 
 /// Counts the resources of a walk.
-pub(super) async fn count(directory: &Directory, kind: Kind, walk: &Walk) -> Result<u64, Error> {
+pub(super) async fn count(directory: &Directory, kind: ResourceKind, walk: &Walk) -> Result<u64, Error> {
     let skip_all = || skip(directory, kind, walk, None, u64::MAX);
     let (total, _) = match walk.items {
         ItemType::Edges => read_after_pending(directory, skip_all).await?,
@@ -131,7 +131,7 @@ pub(super) async fn page_by_index(
 /// walk ends there.
 async fn skip(
     directory: &Directory,
-    kind: Kind,
+    kind: ResourceKind,
     walk: &Walk,
     after: Option<String>,
     number: u64,
@@ -192,12 +192,12 @@ pub(super) async fn page(
         let wanted = if filter.is_some() { PAGE } else { count - resources.len() };
         // One more item than wanted shows whether anything follows. If items lead to no resource, each query reads twice
         // as many as the one before.
-        let items = directory.table.query(walk.range(after.take()).limit(read.max(wanted + 1))).await?;
+        let query_page = directory.table.query(walk.range(after.take()).limit(read.max(wanted + 1))).await?;
         let mut references = Vec::new();
-        for item in &items.items {
+        for item in &query_page.items {
             references.extend(walk.resource(request.kind, item)?);
         }
-        read += items.items.len();
+        read += query_page.items.len();
         let stored = load(directory, request.kind, references).await?;
         let contiguous = walk.items == ItemType::Resources;
         for (position, stored) in keep_matching(directory, request, filter, stored, contiguous).await? {
@@ -207,7 +207,7 @@ pub(super) async fn page(
             resources.push(stored);
             last = Some(position);
         }
-        match items.next {
+        match query_page.next {
             None => break false,
             Some(next) if limit.is_some_and(|limit| read >= limit || is_late(directory)) => {
                 last = Some(sort_key(&next)?.to_owned());

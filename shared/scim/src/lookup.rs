@@ -8,14 +8,14 @@ use crate::value::Label;
 
 /// An attribute found in the schema table, and the key of a document it is kept under.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Located {
+pub struct AttributeRef {
     /// The key of the extension object that holds it: the canonical URN, or, of a custom extension, the URN as
     /// written. `None` for core and common attributes, which are at the top of the document.
     pub extension: Option<String>,
     /// The key, in canonical case (as written for [`CUSTOM`]).
     pub name: String,
     /// Its characteristics.
-    pub attribute: &'static Attribute,
+    pub definition: &'static Attribute,
 }
 
 impl Name {
@@ -23,58 +23,57 @@ impl Name {
     /// in names nor in URNs (RFC 7643 §2.1). A name without a URN is common, core, or else of an extension: Microsoft
     /// Entra filters by `manager` alone.
     #[must_use]
-    pub fn locate(
+    pub fn lookup(
         &self,
         resource_type: &'static ResourceType,
-    ) -> Option<(Located, Option<&'static Attribute>)> {
-        let located = match &self.urn {
-            None => self.locate_core(resource_type).or_else(|| {
-                resource_type
-                    .extensions
-                    .iter()
-                    .find_map(|schema| Some(Located::of(Some(schema.id), schema.attribute(&self.attribute)?)))
+    ) -> Option<(AttributeRef, Option<&'static Attribute>)> {
+        let attribute = match &self.urn {
+            None => self.lookup_core(resource_type).or_else(|| {
+                resource_type.extensions.iter().find_map(|schema| {
+                    Some(AttributeRef::of(Some(schema.id), schema.attribute(&self.attribute)?))
+                })
             }),
-            Some(urn) if urn.eq_ignore_ascii_case(resource_type.schema.id) => self.locate_core(resource_type),
-            Some(urn) => self.locate_in_extension(urn, resource_type),
+            Some(urn) if urn.eq_ignore_ascii_case(resource_type.schema.id) => self.lookup_core(resource_type),
+            Some(urn) => self.lookup_in_extension(urn, resource_type),
         }?;
         match &self.sub {
-            None => Some((located, None)),
-            Some(sub) => located.attribute.sub(sub).map(|sub| (located, Some(sub))),
+            None => Some((attribute, None)),
+            Some(sub) => attribute.definition.sub(sub).map(|sub| (attribute, Some(sub))),
         }
     }
 
     /// Looks the name up among the sub-attributes of a complex attribute.
-    pub(crate) fn locate_in(&self, attribute: &'static Attribute) -> Option<Located> {
+    pub(crate) fn lookup_in(&self, attribute: &'static Attribute) -> Option<AttributeRef> {
         match self {
             Self { urn: None, attribute: name, sub: None, .. } => {
-                attribute.sub(name).map(|sub| Located::of(None, sub))
+                attribute.sub(name).map(|sub| AttributeRef::of(None, sub))
             }
             _ => None,
         }
     }
 
-    fn locate_core(&self, resource_type: &'static ResourceType) -> Option<Located> {
+    fn lookup_core(&self, resource_type: &'static ResourceType) -> Option<AttributeRef> {
         COMMON
             .iter()
             .find(|attribute| attribute.name.eq_ignore_ascii_case(&self.attribute))
             .or_else(|| resource_type.schema.attribute(&self.attribute))
-            .map(|attribute| Located::of(None, attribute))
+            .map(|attribute| AttributeRef::of(None, attribute))
     }
 
-    fn locate_in_extension(&self, urn: &str, resource_type: &'static ResourceType) -> Option<Located> {
+    fn lookup_in_extension(&self, urn: &str, resource_type: &'static ResourceType) -> Option<AttributeRef> {
         if let Some(schema) =
             resource_type.extensions.iter().find(|schema| schema.id.eq_ignore_ascii_case(urn))
         {
-            return Some(Located::of(Some(schema.id), schema.attribute(&self.attribute)?));
+            return Some(AttributeRef::of(Some(schema.id), schema.attribute(&self.attribute)?));
         }
         let extension = extension_key(urn, resource_type)?;
-        Some(Located { extension: Some(extension), name: self.attribute.clone(), attribute: &CUSTOM })
+        Some(AttributeRef { extension: Some(extension), name: self.attribute.clone(), definition: &CUSTOM })
     }
 }
 
-impl Located {
-    fn of(extension: Option<&str>, attribute: &'static Attribute) -> Self {
-        Self { extension: extension.map(str::to_owned), name: attribute.name.to_owned(), attribute }
+impl AttributeRef {
+    fn of(extension: Option<&str>, definition: &'static Attribute) -> Self {
+        Self { extension: extension.map(str::to_owned), name: definition.name.to_owned(), definition }
     }
 
     /// The attribute's value in a canonical document. What a custom extension holds is kept as the client sent it, so
@@ -94,7 +93,7 @@ impl Located {
     }
 
     fn get<'a>(&self, map: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
-        if self.attribute.kind == Type::Any {
+        if self.definition.data_type == Type::Any {
             map.iter().find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value)
         } else {
             map.get(key)
