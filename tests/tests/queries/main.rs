@@ -6,23 +6,14 @@
 #![allow(clippy::too_many_lines, reason = "most lines are data: tables and whole answers")]
 #![allow(clippy::needless_raw_string_hashes, reason = "as expect_test writes them")]
 
-#[path = "queries/budget.rs"]
 mod budget;
-#[path = "queries/costs.rs"]
 mod costs;
-#[path = "queries/cursors.rs"]
 mod cursors;
-#[path = "queries/members.rs"]
 mod members;
-#[path = "queries/operations.rs"]
 mod operations;
-#[path = "queries/paging.rs"]
 mod paging;
-#[path = "queries/plans.rs"]
 mod plans;
-#[path = "queries/reads.rs"]
 mod reads;
-#[path = "queries/search.rs"]
 mod search;
 
 use std::{

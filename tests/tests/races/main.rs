@@ -5,13 +5,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::print_stdout, reason = "how many histories there were is said")]
 
-#[path = "races/concurrency.rs"]
 mod concurrency;
-#[path = "races/crashes.rs"]
 mod crashes;
-#[path = "races/large.rs"]
 mod large;
-#[path = "races/model.rs"]
 mod model;
 
 use axum::{

@@ -5,21 +5,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::too_many_lines, reason = "most lines are data: tables and whole answers")]
 
-#[path = "http/arbitrary.rs"]
 mod arbitrary;
-#[path = "http/auth.rs"]
 mod auth;
-#[path = "http/bad_input.rs"]
 mod bad_input;
-#[path = "http/bulk.rs"]
 mod bulk;
-#[path = "http/lifecycle.rs"]
 mod lifecycle;
-#[path = "http/logs.rs"]
 mod logs;
-#[path = "http/pepper.rs"]
 mod pepper;
-#[path = "http/stored.rs"]
 mod stored;
 
 use std::fmt::Write;
