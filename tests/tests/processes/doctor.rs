@@ -7,7 +7,6 @@ use aws_sdk_dynamodb::{
     Client,
     types::{AttributeValue, DeleteRequest, WriteRequest},
 };
-use axum::http::Method;
 use dynoxide::Database;
 use expect_test::{Expect, expect};
 use local::embedded;
@@ -518,7 +517,7 @@ async fn finishing_cures_what_a_kill_leaves_of_a_change_of_members() {
 async fn with_a_deletion(age_millis: i64) -> Patient {
     let patient = Patient::new().await;
     let path = patient.named("/Users/{bob}");
-    assert_eq!(patient.service.request(Method::DELETE, &path, Value::Null).await.status, 204);
+    assert_eq!(patient.service.delete(&path).await.status, 204);
     patient.put("GROUP#{team} {bob}", json!({ "kind": "USER" })).await;
     patient.put("MEMBER {bob}#{team}", json!({})).await;
     let tombstone = json!({ "step": "user-deleted", "subject": "{bob}", "since": NOW - age_millis });
