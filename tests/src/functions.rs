@@ -225,7 +225,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_template_says_which_function_a_path_is_of() {
+    fn path_routes_to_the_function_of_the_template() {
         for (path, name) in [
             ("/scim/v2/Users", "users"),
             ("/scim/v2/Users/", "users"),

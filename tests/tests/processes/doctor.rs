@@ -142,7 +142,7 @@ async fn finds(damage: impl IntoIterator<Item = Damage>, expected: Expect) {
 }
 
 #[tokio::test]
-async fn a_missing_index_entry_is_found() {
+async fn missing_index_entry_is_reported() {
     finds(
         [Delete("USER#userName zelda.quux")],
         expect![[r#"
@@ -174,7 +174,7 @@ async fn a_missing_index_entry_is_found() {
 }
 
 #[tokio::test]
-async fn an_index_entry_that_belongs_to_nobody_is_found() {
+async fn index_entry_without_resource_is_reported() {
     finds(
         [Put("USER#userName willem.quux", json!({ "id": NOBODY }))],
         expect![[r#"
@@ -216,7 +216,7 @@ async fn an_index_entry_that_belongs_to_nobody_is_found() {
 }
 
 #[tokio::test]
-async fn an_index_entry_of_somebody_else_is_found() {
+async fn index_entry_of_another_resource_is_reported() {
     finds(
         [Put("USER#userName zelda.quux", json!({ "id": "{bob}" }))],
         expect![[r#"
@@ -234,7 +234,7 @@ async fn an_index_entry_of_somebody_else_is_found() {
 }
 
 #[tokio::test]
-async fn two_users_of_one_user_name_are_found() {
+async fn duplicate_user_name_is_reported() {
     finds(
         [Put("USER {bob}", json!({ "document": "{\"userName\":\"ZELDA.quux\"}" }))],
         expect![[r#"
@@ -257,7 +257,7 @@ async fn two_users_of_one_user_name_are_found() {
 }
 
 #[tokio::test]
-async fn a_resource_that_cannot_be_read_is_found() {
+async fn unreadable_resource_is_reported() {
     finds(
         [Put("USER {bob}", json!({ "document": "Yorick.Quux" }))],
         expect![[r#"
@@ -288,7 +288,7 @@ async fn a_resource_that_cannot_be_read_is_found() {
 }
 
 #[tokio::test]
-async fn a_one_sided_membership_is_found() {
+async fn one_sided_membership_is_reported() {
     finds(
         [Delete("MEMBER {ann}#{team}")],
         expect![[r#"
@@ -313,7 +313,7 @@ async fn a_one_sided_membership_is_found() {
 }
 
 #[tokio::test]
-async fn a_membership_of_what_does_not_exist_is_found() {
+async fn membership_of_missing_resource_is_reported() {
     let both = |edge: &'static str, reverse: &'static str, kind: &str| {
         [Put(edge, json!({ "kind": kind })), Put(reverse, json!({}))]
     };
@@ -351,7 +351,7 @@ async fn a_membership_of_what_does_not_exist_is_found() {
 }
 
 #[tokio::test]
-async fn a_wrong_count_is_found() {
+async fn wrong_count_is_reported() {
     let patient = Patient::new().await;
     // Which of the shards an id counts in is the store's own affair.
     let mut shards = Vec::new();
@@ -394,7 +394,7 @@ async fn a_wrong_count_is_found() {
 }
 
 #[tokio::test]
-async fn a_count_of_what_is_not_there_is_found() {
+async fn count_of_unused_shard_is_reported() {
     let patient = Patient::new().await;
     let mut unused = None;
     for shard in 0..16 {
@@ -414,7 +414,7 @@ async fn a_count_of_what_is_not_there_is_found() {
 }
 
 #[tokio::test]
-async fn what_is_pending_is_found() {
+async fn unfinished_change_is_reported() {
     let pending = || json!({ "step": "members", "subject": "{team}", "since": NOW });
     let part = || json!({ "users": ["{ann}"], "groups": [], "removed": [] });
     finds(
@@ -441,7 +441,7 @@ async fn what_is_pending_is_found() {
 }
 
 #[tokio::test]
-async fn what_nothing_explains_is_found() {
+async fn unexpected_item_is_reported() {
     finds(
         [Put("SOMETHING else", json!({}))],
         expect![[r#"
@@ -474,7 +474,7 @@ async fn what_nothing_explains_is_found() {
 }
 
 #[tokio::test]
-async fn another_organisations_trouble_is_not_this_ones() {
+async fn damage_in_another_organisation_is_not_reported() {
     let patient = Patient::new().await;
     for other in ["acme-2", "acm", "beta"] {
         let mut item = patient.key("USER#userName willem.quux");
@@ -490,7 +490,7 @@ async fn another_organisations_trouble_is_not_this_ones() {
 }
 
 #[tokio::test]
-async fn finishing_cures_what_a_kill_leaves_of_a_change_of_members() {
+async fn finish_completes_an_interrupted_member_change() {
     let patient = Patient::new().await;
     patient
         .put(
@@ -533,7 +533,7 @@ the member {bob} of group {team} does not exist
 ";
 
 #[tokio::test]
-async fn finishing_cures_what_a_kill_leaves_of_a_deletion() {
+async fn finish_completes_an_interrupted_deletion() {
     let patient = with_a_deletion(0).await;
     assert_eq!(patient.findings().await, DELETION);
     assert_eq!(patient.findings_after_finishing().await, "");
@@ -542,7 +542,7 @@ async fn finishing_cures_what_a_kill_leaves_of_a_deletion() {
 }
 
 #[tokio::test]
-async fn the_janitor_finishes_what_is_left_in_an_organisation_that_nobody_asks_for() {
+async fn janitor_finishes_changes_of_an_idle_organisation() {
     let patient = with_a_deletion(120_000).await;
     let swept = janitor::sweep(&patient.service.app.store).await.expect("a sweep");
     let expected = Swept { organisations: 1, finished: 1, failed: 0, oldest_millis: 120_000 };
@@ -553,7 +553,7 @@ async fn the_janitor_finishes_what_is_left_in_an_organisation_that_nobody_asks_f
 }
 
 #[tokio::test]
-async fn the_janitor_leaves_a_change_to_its_request_while_that_may_be_alive() {
+async fn janitor_leaves_a_change_while_its_request_may_run() {
     let patient = with_a_deletion(119_999).await;
     let swept = janitor::sweep(&patient.service.app.store).await.expect("a sweep");
     assert_eq!(swept, Swept { organisations: 1, ..Swept::default() });
@@ -561,7 +561,7 @@ async fn the_janitor_leaves_a_change_to_its_request_while_that_may_be_alive() {
 }
 
 #[tokio::test]
-async fn an_organisation_that_the_janitor_cannot_clean_up_keeps_no_other_from_being() {
+async fn janitor_continues_after_a_damaged_organisation() {
     let patient = with_a_deletion(200_000).await;
     patient.service.organisation("aardvark", &[Scope::Read]).await;
     let mut damaged = patient.key("PENDING 01938000-0000-7000-8000-00000000000c");
@@ -585,7 +585,7 @@ async fn with_a_draft(age_millis: i64) -> Patient {
 }
 
 #[tokio::test]
-async fn a_draft_that_no_request_can_commit_any_more_is_found_and_finishing_takes_it_back() {
+async fn abandoned_draft_is_reported_and_removed_by_finish() {
     let patient = with_a_draft(121_000).await;
     expect![[r#"
         1 items of an unfinished change in PENDING
@@ -598,7 +598,7 @@ async fn a_draft_that_no_request_can_commit_any_more_is_found_and_finishing_take
 
 /// Or else a gateway that was killed a minute ago cannot be found healthy, whatever is finished.
 #[tokio::test]
-async fn a_draft_that_a_request_may_still_commit_is_left_and_nothing_is_wrong_with_it() {
+async fn recent_draft_is_kept_and_not_reported() {
     let patient = with_a_draft(1_000).await;
     assert_eq!(patient.findings().await, "");
     assert_eq!(patient.findings_after_finishing().await, "");
@@ -617,7 +617,7 @@ fn dynamodb(gateway: &Gateway, operation: &str, request: &Value) {
 }
 
 #[test]
-fn scimctl_prints_the_doctors_verdict_and_ends_with_3_where_something_is_wrong() {
+fn scimctl_doctor_prints_findings_and_exits_with_3() {
     let place = Place::new("doctor");
     let gateway = Gateway::start_with(&place, &[], ".scim/connection.env");
     let doctor = |arguments: &[&str]| {
@@ -674,7 +674,7 @@ fn scimctl_prints_the_doctors_verdict_and_ends_with_3_where_something_is_wrong()
 /// Backups of DynamoDB take transactions up gradually: a restored table may hold some of the changes of one and not the
 /// others. Then no request may wait for what never comes.
 #[test]
-fn a_change_of_which_a_restore_lost_a_half_is_passed_by_writers_and_cured() {
+fn partly_restored_change_does_not_block_writers() {
     let place = Place::new("restored");
     let gateway = Gateway::start_with(&place, &[], ".scim/connection.env");
     let client = gateway.client();

@@ -350,7 +350,7 @@ fn examine(place: &Place, gateway: &Gateway) {
 }
 
 #[test]
-fn nothing_acknowledged_is_lost_and_nothing_is_half_done_when_the_gateway_is_killed() {
+fn killed_gateway_loses_no_acknowledged_write() {
     let place = Place::new("kill");
     let mut gateway = Gateway::start(&place);
     let token = gateway.token.clone();

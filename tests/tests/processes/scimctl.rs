@@ -74,7 +74,7 @@ fn hide(text: &str) -> String {
 }
 
 #[test]
-fn organisations_are_created_listed_shown_and_switched() {
+fn organisations_are_created_listed_shown_and_disabled() {
     let site = Site::new("orgs");
     site.prints(
         "org create beta",
@@ -252,7 +252,7 @@ fn keys_are_printed_once_and_never_listed() {
 }
 
 #[test]
-fn a_key_printed_for_people_works() {
+fn key_in_text_output_is_accepted() {
     let site = Site::new("text_key");
     let printed = site.scimctl("key create --org acme --scope scim").out;
     let key = printed.lines().find(|line| line.starts_with("scim_acme_")).expect("a line with the key alone");
@@ -260,7 +260,7 @@ fn a_key_printed_for_people_works() {
 }
 
 #[test]
-fn a_new_key_may_what_its_scopes_say_at_once() {
+fn new_key_has_its_scopes_immediately() {
     let site = Site::new("scopes");
     let statuses =
         ["--scope scim", "--scope read", "--scope write", "--scope read,write", "--scope read --scope write"]
@@ -278,7 +278,7 @@ fn a_new_key_may_what_its_scopes_say_at_once() {
 }
 
 #[test]
-fn a_revoked_key_is_refused_at_once_and_the_others_are_not() {
+fn revoked_key_is_rejected_immediately() {
     let site = Site::new("revoke");
     let (key, id) = site.key("acme", "--scope scim");
     let (other, _) = site.key("acme", "--scope scim");
@@ -317,7 +317,7 @@ fn a_revoked_key_is_refused_at_once_and_the_others_are_not() {
 }
 
 #[test]
-fn every_key_of_a_disabled_organisation_is_refused_until_it_is_enabled() {
+fn disabled_organisation_rejects_every_key() {
     let site = Site::new("disable");
     site.done("org create beta");
     let (beta, _) = site.key("beta", "--scope scim");
@@ -333,7 +333,7 @@ fn every_key_of_a_disabled_organisation_is_refused_until_it_is_enabled() {
 }
 
 #[test]
-fn what_cannot_be_done_ends_with_1_and_says_why() {
+fn failed_command_exits_with_1_and_a_reason() {
     let site = Site::new("errors");
     site.prints(
         "org create acme",
@@ -377,7 +377,7 @@ fn what_cannot_be_done_ends_with_1_and_says_why() {
 }
 
 #[test]
-fn a_command_line_that_is_wrong_ends_with_2() {
+fn invalid_command_line_exits_with_2() {
     let place = Place::new("usage");
     let usage = |line: &str, expected: &Expect| {
         let ended = place.run("scimctl", &line.split_whitespace().collect::<Vec<_>>(), &[]);
@@ -446,7 +446,7 @@ fn a_command_line_that_is_wrong_ends_with_2() {
 }
 
 #[test]
-fn the_gateway_is_found_by_the_environment_or_by_its_directory() {
+fn scimctl_finds_the_gateway_by_environment_or_directory() {
     let place = Place::new("found");
     let start = || Gateway::start_with(&place, &["--data", "data"], "data/connection.env");
     let list = |arguments: &[&str], endpoint: Option<&str>| {
@@ -493,7 +493,7 @@ fn the_gateway_is_found_by_the_environment_or_by_its_directory() {
 }
 
 #[test]
-fn the_gateway_is_found_by_its_directory_also_where_its_connection_file_is_elsewhere() {
+fn scimctl_finds_the_gateway_without_its_connection_file() {
     let place = Place::new("env_file_elsewhere");
     let gateway = Gateway::start(&place);
     let ended = place.run("scimctl", &["org", "list", "--data", "data"], &[]);

@@ -28,7 +28,7 @@ fn refuses_data(place: &Place, data: &str, expected: &Expect) {
 }
 
 #[test]
-fn a_taken_port_is_refused() {
+fn port_in_use_is_rejected() {
     let place = Place::new("port");
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("an address").port().to_string();
@@ -48,7 +48,7 @@ fn a_taken_port_is_refused() {
 }
 
 #[test]
-fn a_data_directory_in_use_is_refused() {
+fn data_directory_in_use_is_rejected() {
     let place = Place::new("in_use");
     let gateway = Gateway::start(&place);
     refuses_data(
@@ -71,7 +71,7 @@ fn a_data_directory_in_use_is_refused() {
 }
 
 #[test]
-fn a_data_directory_that_cannot_be_used_is_refused() {
+fn unusable_data_directory_is_rejected() {
     let place = Place::new("unusable");
     fs::write(place.path("file"), "").expect("a file");
     fs::create_dir_all(place.path("odd/lock")).expect("a directory");
@@ -119,7 +119,7 @@ fn a_data_directory_that_cannot_be_used_is_refused() {
 }
 
 #[test]
-fn a_database_that_cannot_be_opened_is_refused_with_the_option_and_left_alone() {
+fn unreadable_database_is_rejected_and_left_unchanged() {
     let place = Place::new("database");
     fs::create_dir_all(place.path("directory/scim.db")).expect("a directory");
     fs::create_dir_all(place.path("garbage")).expect("a directory");
@@ -139,7 +139,7 @@ fn a_database_that_cannot_be_opened_is_refused_with_the_option_and_left_alone() 
 }
 
 #[test]
-fn a_pepper_that_is_none_is_refused_and_left_alone() {
+fn invalid_pepper_is_rejected_and_left_unchanged() {
     let place = Place::new("pepper");
     fs::create_dir_all(place.path("data")).expect("a directory");
     fs::write(place.path("data/pepper"), "short").expect("a file");
@@ -155,7 +155,7 @@ fn a_pepper_that_is_none_is_refused_and_left_alone() {
 }
 
 #[test]
-fn an_env_file_that_cannot_be_written_is_refused() {
+fn unwritable_env_file_is_rejected() {
     let place = Place::new("env_file");
     fs::create_dir_all(place.path("directory")).expect("a directory");
     let refusal = |file: &str| refusal(&place, &["--port", "0", "--data", "data", "--env-file", file]);
@@ -170,7 +170,7 @@ fn an_env_file_that_cannot_be_written_is_refused() {
 }
 
 #[test]
-fn a_start_that_fails_leaves_no_key_behind() {
+fn failed_start_creates_no_key() {
     let place = Place::new("no_key");
     refusal(&place, &["--port", "0", "--data", "data", "--env-file", "missing/connection.env"]);
     let _gateway = Gateway::start_with(&place, &["--data", "data"], "data/connection.env");
@@ -180,7 +180,7 @@ fn a_start_that_fails_leaves_no_key_behind() {
 }
 
 #[test]
-fn what_is_kept_is_for_the_owner_alone_whoever_made_the_directory() {
+fn data_files_are_private_to_the_owner() {
     let place = Place::new("modes");
     fs::create_dir(place.path("data")).expect("a directory");
     fs::set_permissions(place.path("data"), Permissions::from_mode(0o755)).expect("a mode");
@@ -202,7 +202,7 @@ fn what_is_kept_is_for_the_owner_alone_whoever_made_the_directory() {
 /// The embedded DynamoDB asks for no key, so it must not answer what the pages of other sites can have a browser send:
 /// it names their origin, or, where their name leads to this machine, their host.
 #[test]
-fn no_web_page_reaches_the_embedded_dynamodb() {
+fn embedded_dynamodb_rejects_requests_of_web_pages() {
     let place = Place::new("browser");
     let gateway = Gateway::start(&place);
     let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build();
@@ -229,7 +229,7 @@ fn no_web_page_reaches_the_embedded_dynamodb() {
 }
 
 #[test]
-fn the_command_line_is_explained() {
+fn help_and_usage_errors_explain_the_options() {
     let place = Place::new("help");
     let explained = |arguments: &[&str]| place.run("scim-local", arguments, &[]).snapshot();
     expect![[r#"
@@ -273,7 +273,7 @@ fn the_command_line_is_explained() {
 }
 
 #[test]
-fn with_no_arguments_it_prints_what_a_person_needs_and_keeps_all_in_the_working_directory() {
+fn default_start_prints_the_connection_details() {
     let place = Place::new("default");
     let gateway = Gateway::start_with(&place, &[], ".scim/connection.env");
     let began = Instant::now();
@@ -329,7 +329,7 @@ fn with_no_arguments_it_prints_what_a_person_needs_and_keeps_all_in_the_working_
 
 /// A request is under way once the gateway has asked for its body.
 #[test]
-fn a_request_that_is_under_way_is_answered_before_the_gateway_stops() {
+fn gateway_answers_running_requests_before_it_stops() {
     let place = Place::new("graceful");
     let gateway = Gateway::start(&place);
     let address = gateway.base_url.strip_prefix("http://").and_then(|url| url.split('/').next());
@@ -360,7 +360,7 @@ fn a_request_that_is_under_way_is_answered_before_the_gateway_stops() {
 }
 
 #[test]
-fn a_restart_keeps_resources_and_the_key() {
+fn restart_keeps_resources_and_key() {
     let place = Place::new("restart");
     let gateway = Gateway::start(&place);
     let key = gateway.token.clone();
@@ -372,7 +372,7 @@ fn a_restart_keeps_resources_and_the_key() {
 }
 
 #[test]
-fn a_restart_without_the_connection_file_makes_a_new_key_and_the_old_one_is_still_good() {
+fn restart_without_connection_file_creates_a_second_key() {
     let place = Place::new("new_key");
     let gateway = Gateway::start(&place);
     let old = gateway.token.clone();
@@ -385,7 +385,7 @@ fn a_restart_without_the_connection_file_makes_a_new_key_and_the_old_one_is_stil
 }
 
 #[test]
-fn memory_keeps_nothing_and_makes_a_new_key() {
+fn memory_mode_keeps_no_data_and_creates_a_new_key() {
     let place = Place::new("memory");
     let arguments = ["--memory", "--data", "data", "--env-file", "connection.env"];
     let start = || Gateway::start_with(&place, &arguments, "connection.env");
