@@ -20,7 +20,7 @@ use service::{
 use tests::{ORG, Service};
 use tokio::time::Duration;
 
-use crate::program::{Gateway, Place};
+use crate::program::{Gateway, TempDir};
 
 /// Ids that nothing has.
 const NOBODY: &str = "01938000-0000-7000-8000-000000000000";
@@ -618,10 +618,10 @@ fn dynamodb(gateway: &Gateway, operation: &str, request: &Value) {
 
 #[test]
 fn scimctl_doctor_prints_findings_and_exits_with_3() {
-    let place = Place::new("doctor");
-    let gateway = Gateway::start_with(&place, &[], ".scim/connection.env");
+    let dir = TempDir::new("doctor");
+    let gateway = Gateway::start_with(&dir, &[], ".scim/connection.env");
     let doctor = |arguments: &[&str]| {
-        place.run("scimctl", &[&["doctor", "--org", "acme"], arguments].concat(), &[]).snapshot()
+        dir.run("scimctl", &[&["doctor", "--org", "acme"], arguments].concat(), &[]).snapshot()
     };
     let client = gateway.client();
     let id = client.send("POST", "/Users", &json!({ "userName": "Zelda.Quux" })).id();
@@ -675,8 +675,8 @@ fn scimctl_doctor_prints_findings_and_exits_with_3() {
 /// others. Then no request may wait for what never comes.
 #[test]
 fn partly_restored_change_does_not_block_writers() {
-    let place = Place::new("restored");
-    let gateway = Gateway::start_with(&place, &[], ".scim/connection.env");
+    let dir = TempDir::new("restored");
+    let gateway = Gateway::start_with(&dir, &[], ".scim/connection.env");
     let client = gateway.client();
     let user = client.send("POST", "/Users", &json!({ "userName": "zelda" })).id();
     let group = |name: &str| client.send("POST", "/Groups", &json!({ "displayName": name })).id();
@@ -698,6 +698,6 @@ fn partly_restored_change_does_not_block_writers() {
         let answer = client.send("PUT", &format!("/Groups/{group}"), &body);
         assert_eq!((answer.status, &answer.body["members"][0]["value"]), (200, &json!(user)), "{answer:?}");
     }
-    let doctor = place.run("scimctl", &["doctor", "--org", "acme", "--finish"], &[]);
+    let doctor = dir.run("scimctl", &["doctor", "--org", "acme", "--finish"], &[]);
     assert_eq!(doctor.code, 0, "{}", doctor.snapshot());
 }
