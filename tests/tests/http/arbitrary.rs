@@ -336,7 +336,7 @@ fn sound_filter() -> impl Strategy<Value = String> {
 }
 
 #[test]
-fn arbitrary_bytes_as_a_body_are_answered_in_scim() {
+fn arbitrary_body_gets_a_scim_response() {
     let noise = prop_oneof![
         vec(any::<u8>(), 0..300),
         "\\PC{0,80}".prop_map(String::into_bytes),
@@ -368,7 +368,7 @@ fn arbitrary_bytes_as_a_body_are_answered_in_scim() {
 }
 
 #[test]
-fn a_valid_message_with_something_changed_is_answered_in_scim_and_keeps_the_data_whole() {
+fn mutated_message_gets_a_scim_response() {
     let input = (select(messages()), vec(mutation(), 1..5));
     Subject::new().check(250, input, |subject, (message, mutations)| {
         let body = mutated(message, &mutations).to_string();
@@ -382,7 +382,7 @@ fn a_valid_message_with_something_changed_is_answered_in_scim_and_keeps_the_data
 }
 
 #[test]
-fn a_valid_message_with_bytes_changed_is_answered_in_scim() {
+fn corrupted_message_gets_a_scim_response() {
     let input = (select(messages()), vec(spliced(), 1..4));
     Subject::new().check(300, input, |subject, (message, splices)| {
         let body =
@@ -395,7 +395,7 @@ fn a_valid_message_with_bytes_changed_is_answered_in_scim() {
 }
 
 #[test]
-fn an_arbitrary_filter_is_answered_in_scim() {
+fn arbitrary_filter_gets_a_scim_response() {
     let filter = prop_oneof![
         2 => soup(),
         1 => ".{0,60}",
@@ -418,7 +418,7 @@ fn an_arbitrary_filter_is_answered_in_scim() {
 }
 
 #[test]
-fn a_filter_that_makes_sense_finds_the_same_by_every_way_of_asking() {
+fn valid_filter_gets_the_same_result_by_get_and_post() {
     Subject::new().check(150, sound_filter(), |subject, filter| {
         let ask = |sent: Request| subject.runtime.block_on(sent.send(&subject.service)).body;
         let by_query = ask(Request::get("/Users").filter(&filter));
@@ -431,7 +431,7 @@ fn a_filter_that_makes_sense_finds_the_same_by_every_way_of_asking() {
 }
 
 #[test]
-fn an_arbitrary_path_in_a_patch_is_answered_in_scim() {
+fn arbitrary_patch_path_gets_a_scim_response() {
     let op = select(vec!["add", "replace", "remove", "Add", "x"]);
     let operation = (op, prop_oneof![soup(), ".{0,30}", weird_name()], weird_value())
         .prop_map(|(op, path, value)| json!({ "op": op, "path": path, "value": value }));
@@ -447,7 +447,7 @@ fn an_arbitrary_path_in_a_patch_is_answered_in_scim() {
 }
 
 #[test]
-fn arbitrary_parameters_are_answered_in_scim() {
+fn arbitrary_parameters_get_a_scim_response() {
     let name = select(vec![
         "filter",
         "attributes",
@@ -496,7 +496,7 @@ fn arbitrary_parameters_are_answered_in_scim() {
 }
 
 #[test]
-fn an_arbitrary_path_and_method_is_answered_in_scim() {
+fn arbitrary_path_and_method_get_a_scim_response() {
     let segment = prop_oneof![
         ".{0,12}".prop_map(|text| encode(&text)),
         select(vec![
@@ -536,7 +536,7 @@ fn an_arbitrary_path_and_method_is_answered_in_scim() {
 }
 
 #[test]
-fn arbitrary_headers_are_answered_in_scim() {
+fn arbitrary_headers_get_a_scim_response() {
     let name = select(vec![
         "authorization",
         "content-type",
@@ -592,7 +592,7 @@ fn arbitrary_headers_are_answered_in_scim() {
 }
 
 #[test]
-fn a_name_can_be_created_exactly_when_no_filter_finds_it() {
+fn user_name_is_available_when_no_filter_matches_it() {
     let piece = select(vec![
         "a",
         "A",

@@ -138,7 +138,7 @@ fn authorization(value: &str) -> impl Fn(Request) -> Request {
 }
 
 #[tokio::test]
-async fn each_request_of_the_matrix_is_carried_out_with_a_good_key() {
+async fn valid_key_is_accepted_on_every_route() {
     for scopes in [&[Scope::Scim][..], &[Scope::Read, Scope::Write]] {
         for route in http::all() {
             let world = World::new().await;
@@ -154,7 +154,7 @@ async fn each_request_of_the_matrix_is_carried_out_with_a_good_key() {
 }
 
 #[tokio::test]
-async fn without_a_key_every_route_is_closed() {
+async fn missing_key_is_rejected_on_every_route() {
     let world = World::new().await;
     world.refuses("no header", |request| request).await;
     for value in ["", " ", "Bearer", "Bearer ", "bearer \t "] {
@@ -163,7 +163,7 @@ async fn without_a_key_every_route_is_closed() {
 }
 
 #[tokio::test]
-async fn what_is_no_key_opens_no_route() {
+async fn malformed_key_is_rejected_on_every_route() {
     let world = World::new().await;
     let key = world.service.key.clone();
     let mut wrong_sum = key.clone();
@@ -192,7 +192,7 @@ async fn what_is_no_key_opens_no_route() {
 }
 
 #[tokio::test]
-async fn a_key_nobody_gave_out_opens_no_route() {
+async fn unissued_key_is_rejected_on_every_route() {
     let world = World::new().await;
     for org in [ORG, OTHER, "nobody"] {
         world.refuses(org, authorization(&format!("Bearer {}", forged(org)))).await;
@@ -200,7 +200,7 @@ async fn a_key_nobody_gave_out_opens_no_route() {
 }
 
 #[tokio::test]
-async fn another_scheme_opens_no_route() {
+async fn scheme_other_than_bearer_is_rejected_on_every_route() {
     let world = World::new().await;
     let key = &world.service.key;
     for scheme in ["Basic", "Digest", "Token", "ApiKey", "SSWS", "Bearer:", "Bearer,", "Bearertoken"] {
@@ -211,7 +211,7 @@ async fn another_scheme_opens_no_route() {
 }
 
 #[tokio::test]
-async fn two_authorization_headers_open_no_route() {
+async fn duplicate_authorization_header_is_rejected() {
     let world = World::new().await;
     let good = format!("Bearer {}", world.service.key);
     for [first, second] in
@@ -226,7 +226,7 @@ async fn two_authorization_headers_open_no_route() {
 }
 
 #[tokio::test]
-async fn a_key_outside_the_authorization_header_opens_no_route() {
+async fn key_outside_authorization_header_is_rejected() {
     let world = World::new().await;
     let key = world.service.key.clone();
     for name in ["access_token", "token", "key", "api_key", "Authorization", "authorization", "bearer"] {
@@ -256,7 +256,7 @@ async fn a_key_outside_the_authorization_header_opens_no_route() {
 }
 
 #[tokio::test]
-async fn a_revoked_key_opens_no_route() {
+async fn revoked_key_is_rejected_on_every_route() {
     let world = World::new().await;
     let store = &world.service.app.store;
     let org = world.service.org.parse().expect("an organisation");
@@ -272,7 +272,7 @@ async fn a_revoked_key_opens_no_route() {
 }
 
 #[tokio::test]
-async fn a_key_of_a_disabled_organisation_opens_no_route() {
+async fn key_of_disabled_organisation_is_forbidden() {
     let world = World::new().await;
     let store = &world.service.app.store;
     let key = world.service.organisation(OTHER, &[Scope::Scim]).await;
@@ -287,7 +287,7 @@ async fn a_key_of_a_disabled_organisation_opens_no_route() {
 }
 
 #[tokio::test]
-async fn a_key_that_may_only_read_changes_nothing() {
+async fn read_key_cannot_change_data() {
     let world = World::new().await;
     let key = format!("Bearer {}", world.service.organisation(&world.service.org, &[Scope::Read]).await);
     world
@@ -302,7 +302,7 @@ async fn a_key_that_may_only_read_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_key_that_may_only_write_reads_nothing() {
+async fn write_key_cannot_read_data() {
     let world = World::new().await;
     let key = format!("Bearer {}", world.service.organisation(&world.service.org, &[Scope::Write]).await);
     let mut failures = Vec::new();
@@ -319,7 +319,7 @@ async fn a_key_that_may_only_write_reads_nothing() {
 }
 
 #[tokio::test]
-async fn another_organisations_key_sees_and_changes_nothing_here() {
+async fn key_cannot_access_another_organisation() {
     let world = World::new().await;
     let key = world.service.organisation(OTHER, &[Scope::Scim]).await;
     let credentials = format!("Bearer {key}");
@@ -338,7 +338,7 @@ async fn another_organisations_key_sees_and_changes_nothing_here() {
 }
 
 #[tokio::test]
-async fn another_organisations_item_and_one_that_never_was_are_answered_alike() {
+async fn foreign_and_unknown_ids_get_the_same_response() {
     let world = World::new().await;
     let key = world.service.organisation(OTHER, &[Scope::Scim]).await;
     let nobody = "01936f20-0000-7000-8000-000000000000";
@@ -355,7 +355,7 @@ async fn another_organisations_item_and_one_that_never_was_are_answered_alike() 
 }
 
 #[tokio::test]
-async fn no_header_and_no_parameter_names_the_organisation() {
+async fn headers_and_parameters_cannot_select_the_organisation() {
     let world = World::new().await;
     let key = world.service.organisation(OTHER, &[Scope::Scim]).await;
     for route in http::all().iter().filter(|route| is_item(route)) {
@@ -372,7 +372,7 @@ async fn no_header_and_no_parameter_names_the_organisation() {
 }
 
 #[tokio::test]
-async fn the_scheme_is_taken_in_any_case_and_may_be_left_out() {
+async fn bearer_scheme_is_optional_and_case_insensitive() {
     let world = World::new().await;
     let key = world.service.key.clone();
     for value in [
@@ -389,7 +389,7 @@ async fn the_scheme_is_taken_in_any_case_and_may_be_left_out() {
 }
 
 #[tokio::test]
-async fn the_pepper_before_is_honoured_until_it_is_gone() {
+async fn previous_pepper_is_accepted_until_removed() {
     use service::auth::{Pepper, Peppers, Secret};
     let service = Service::new().await;
     let [old, new] = [Secret::new(*b"a pepper for tests"), Secret::new(*b"another pepper")];
@@ -415,7 +415,7 @@ fn paths() -> Vec<(Route, Vec<Method>)> {
 }
 
 #[tokio::test]
-async fn every_other_method_is_405_and_says_which_there_are() {
+async fn unsupported_method_is_405_with_allow_header() {
     let world = World::new().await;
     let standard = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
     let others = ["get", "Post", "QUERY", "PROPFIND", "PURGE", "LINK", "X"];
@@ -453,7 +453,7 @@ async fn every_other_method_is_405_and_says_which_there_are() {
 }
 
 #[tokio::test]
-async fn head_is_get_without_the_body_and_needs_a_key_too() {
+async fn head_needs_a_key_and_returns_no_body() {
     let world = World::new().await;
     for route in http::all().iter().filter(|route| route.method == Method::GET) {
         let mut head = world.request(route);
@@ -466,7 +466,7 @@ async fn head_is_get_without_the_body_and_needs_a_key_too() {
 }
 
 #[tokio::test]
-async fn a_path_nobody_knows_is_404_with_a_key_and_without() {
+async fn unknown_path_is_404_with_and_without_key() {
     let world = World::new().await;
     let mut failures = Vec::new();
     #[rustfmt::skip]
@@ -536,7 +536,7 @@ fn spellings(collection: &str, id: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn no_spelling_of_a_path_gets_past_the_key() {
+async fn alternative_path_spellings_need_a_key() {
     let world = World::new().await;
     let mut failures = Vec::new();
     for (collection, id) in [("Users", &world.user), ("Groups", &world.group)] {
@@ -565,7 +565,7 @@ async fn no_spelling_of_a_path_gets_past_the_key() {
 }
 
 #[tokio::test]
-async fn a_path_is_taken_with_the_base_and_without_and_with_slashes_too_many() {
+async fn base_path_is_optional_and_extra_slashes_are_ignored() {
     let world = World::new().await;
     world.service.is_here("a gateway has paths of its own");
     let plain = world.service.get(&format!("/Users/{}", world.user)).await;
@@ -586,7 +586,7 @@ async fn a_path_is_taken_with_the_base_and_without_and_with_slashes_too_many() {
 }
 
 #[tokio::test]
-async fn a_dot_segment_or_an_encoded_name_is_another_path() {
+async fn dot_segments_and_encoded_names_are_not_resolved() {
     let world = World::new().await;
     let mut failures = Vec::new();
     for target in [
@@ -616,7 +616,7 @@ async fn a_dot_segment_or_an_encoded_name_is_another_path() {
 }
 
 #[tokio::test]
-async fn no_header_of_the_client_finds_its_way_into_an_answer() {
+async fn request_headers_are_not_reflected_in_responses() {
     for base_url in [Some(tests::BASE.to_owned()), None] {
         for route in http::all() {
             let world = World::new().await;
@@ -650,7 +650,7 @@ async fn no_header_of_the_client_finds_its_way_into_an_answer() {
 }
 
 #[tokio::test]
-async fn a_method_is_what_the_request_line_says() {
+async fn method_override_headers_are_ignored() {
     let world = World::new().await;
     let item = format!("/Users/{}", world.user);
     for name in ["x-http-method-override", "x-http-method", "x-method-override", "x-method"] {
@@ -710,7 +710,7 @@ async fn answers_of_every_kind(world: &World) -> Vec<(String, tests::Answer)> {
 }
 
 #[tokio::test]
-async fn no_answer_allows_another_origin() {
+async fn responses_carry_no_cors_headers() {
     for (what, answer) in answers_of_every_kind(&World::new().await).await {
         for name in answer.headers.keys() {
             assert!(!name.as_str().starts_with("access-control-"), "{what}: {name}");
@@ -720,7 +720,7 @@ async fn no_answer_allows_another_origin() {
 }
 
 #[tokio::test]
-async fn every_answer_with_a_body_is_scim_and_neither_kept_nor_sniffed() {
+async fn responses_with_body_are_scim_json_and_not_cached() {
     let mut failures = Vec::new();
     for (what, answer) in answers_of_every_kind(&World::new().await).await {
         failures.extend(form_violations(&answer).into_iter().map(|fault| format!("{what}: {fault}")));
@@ -729,7 +729,7 @@ async fn every_answer_with_a_body_is_scim_and_neither_kept_nor_sniffed() {
 }
 
 #[tokio::test]
-async fn an_answer_without_a_body_is_not_kept_either() {
+async fn responses_without_body_are_not_cached() {
     let mut failures = Vec::new();
     for (what, answer) in answers_of_every_kind(&World::new().await).await {
         if answer.body.is_null() {

@@ -96,7 +96,7 @@ fn created(answer: &Answer, index: usize) -> String {
 }
 
 #[tokio::test]
-async fn a_group_may_refer_to_a_user_that_the_same_request_creates_before_or_after_it() {
+async fn bulk_id_resolves_before_and_after_the_creation() {
     for user_first in [true, false] {
         let service = Service::new().await;
         let mut operations = vec![user("ada", "ada"), group("team", "Team", &["bulkId:ada"])];
@@ -112,7 +112,7 @@ async fn a_group_may_refer_to_a_user_that_the_same_request_creates_before_or_aft
 }
 
 #[tokio::test]
-async fn every_operation_has_its_own_status_version_and_location() {
+async fn operations_have_their_own_status_version_and_location() {
     let service = Service::new().await;
     let ada = service.user("ada").await;
     let bob = service.user("bob").await;
@@ -138,7 +138,7 @@ async fn every_operation_has_its_own_status_version_and_location() {
 }
 
 #[tokio::test]
-async fn operations_on_one_resource_keep_their_order() {
+async fn operations_on_one_resource_run_in_order() {
     let service = Service::new().await;
     let ada = service.user("ada").await;
     let patch = |title: usize| {
@@ -151,7 +151,7 @@ async fn operations_on_one_resource_keep_their_order() {
 }
 
 #[tokio::test]
-async fn groups_in_one_another_are_created_and_joined() {
+async fn circular_group_references_are_resolved() {
     let service = Service::new().await;
     let operations = json!([
         group("a", "A", &["bulkId:b"]),
@@ -168,7 +168,7 @@ async fn groups_in_one_another_are_created_and_joined() {
 }
 
 #[tokio::test]
-async fn a_circle_that_cannot_be_resolved_is_a_conflict_and_creates_nothing() {
+async fn circular_user_references_are_409_and_create_nothing() {
     let service = Service::new().await;
     let managed = |id: &str, manager: &str| {
         json!({ "method": "POST", "path": "/Users", "bulkId": id, "data": {
@@ -185,7 +185,7 @@ async fn a_circle_that_cannot_be_resolved_is_a_conflict_and_creates_nothing() {
 }
 
 #[tokio::test]
-async fn what_refers_to_a_failed_or_unknown_operation_fails() {
+async fn reference_to_failed_or_unknown_operation_fails() {
     let service = Service::new().await;
     service.user("ada").await;
     let operations = json!([
@@ -199,7 +199,7 @@ async fn what_refers_to_a_failed_or_unknown_operation_fails() {
 }
 
 #[tokio::test]
-async fn a_group_whose_late_member_fails_is_not_left_behind() {
+async fn group_with_failed_circular_member_is_deleted() {
     let service = Service::new().await;
     service.group("Taken", &[]).await;
     let operations = json!([group("a", "A", &["bulkId:b"]), group("b", "taken", &["bulkId:a"])]);
@@ -212,7 +212,7 @@ async fn a_group_whose_late_member_fails_is_not_left_behind() {
 }
 
 #[tokio::test]
-async fn fail_on_errors_ends_the_request_at_that_many_errors() {
+async fn fail_on_errors_stops_at_the_given_number() {
     let service = Service::new().await;
     let operations = json!([user("1", "a"), user("2", "A"), user("3", "b"), user("4", "B"), user("5", "c")]);
     for limit in [1, 2] {
@@ -228,7 +228,7 @@ async fn fail_on_errors_ends_the_request_at_that_many_errors() {
 }
 
 #[tokio::test]
-async fn what_is_no_bulk_request_is_refused_as_a_whole() {
+async fn malformed_bulk_request_is_rejected_as_a_whole() {
     let service = Service::new().await;
     let many: Vec<Value> = (0..1001).map(|n| user(&n.to_string(), &n.to_string())).collect();
     for (body, verdict) in [
@@ -250,7 +250,7 @@ async fn what_is_no_bulk_request_is_refused_as_a_whole() {
 }
 
 #[tokio::test]
-async fn an_operation_that_cannot_be_read_fails_alone() {
+async fn malformed_operation_fails_alone() {
     let service = Service::new().await;
     let with = |members: Value| {
         let mut operation = user("1", "never").as_object().cloned().expect("an object");
@@ -286,7 +286,7 @@ async fn an_operation_that_cannot_be_read_fails_alone() {
 }
 
 #[tokio::test]
-async fn a_bulk_id_that_two_operations_have_is_refused_on_both_and_whatever_refers_to_it() {
+async fn duplicate_bulk_id_fails_both_operations_and_references() {
     let service = Service::new().await;
     let operations = json!([user("1", "a"), user("2", "b"), user("1", "c"), group("g", "G", &["bulkId:1"])]);
     let answer = bulk(&service, operations).await;
@@ -295,7 +295,7 @@ async fn a_bulk_id_that_two_operations_have_is_refused_on_both_and_whatever_refe
 }
 
 #[tokio::test]
-async fn members_have_their_names_in_any_case_and_paths_their_slashes() {
+async fn member_names_ignore_case_and_paths_ignore_slashes() {
     let service = Service::new().await;
     let operations = json!([
         { "Method": "post", "PATH": "/Users/", "bulkid": "ada", "Data": { "USERNAME": "ada" } },
@@ -316,7 +316,7 @@ async fn members_have_their_names_in_any_case_and_paths_their_slashes() {
 }
 
 #[tokio::test]
-async fn every_answer_but_that_of_a_failed_creation_has_a_location() {
+async fn location_is_present_except_for_failed_creations() {
     let service = Service::new().await;
     let (ada, bob) = (service.user("ada").await, service.user("bob").await);
     let team = service.group("Team", &[]).await;
@@ -369,7 +369,7 @@ async fn every_answer_but_that_of_a_failed_creation_has_a_location() {
 }
 
 #[tokio::test]
-async fn a_search_is_no_operation() {
+async fn search_is_rejected_as_an_operation() {
     let service = Service::new().await;
     for path in ["/Users/.search", "/Groups/.search", "/.search"] {
         let operation = json!({ "method": "POST", "path": path, "bulkId": "1", "data": {} });
@@ -379,7 +379,7 @@ async fn a_search_is_no_operation() {
 }
 
 #[tokio::test]
-async fn a_patch_refers_to_operations_in_values_and_in_paths() {
+async fn patch_resolves_bulk_ids_in_values_and_paths() {
     let service = Service::new().await;
     let ada = service.user("ada").await;
     let team = service.group("Team", &[&ada]).await;
@@ -406,7 +406,7 @@ async fn a_patch_refers_to_operations_in_values_and_in_paths() {
 }
 
 #[tokio::test]
-async fn a_version_that_is_the_resource_s_lets_the_operation_through() {
+async fn operation_with_current_version_succeeds() {
     let service = Service::new().await;
     let path = format!("/Users/{}", service.user("ada").await);
     let version = service.get(&path).await.header("etag").to_owned();
@@ -418,7 +418,7 @@ async fn a_version_that_is_the_resource_s_lets_the_operation_through() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_name_that_is_given_up_can_be_taken_by_the_next_operation() {
+async fn released_name_is_available_to_the_next_operation() {
     // Whoever gives a name up is slow about it: what is under way at the same time would find it taken.
     let service = slow(|body| u64::from(!body.contains("\"Put\"") || body.contains("given-up"))).await;
     for give_up in ["DELETE", "PATCH", "PUT"] {
@@ -448,7 +448,7 @@ async fn a_name_that_is_given_up_can_be_taken_by_the_next_operation() {
 }
 
 #[tokio::test]
-async fn nothing_overtakes_an_operation_that_refers_to_one_before_it() {
+async fn operations_do_not_overtake_one_with_a_reference() {
     let service = Service::new().await;
     let mut gives_up = put(&format!("/Users/{}", service.user("ada").await), "lovelace");
     gives_up["data"]["urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"] =
@@ -458,7 +458,7 @@ async fn nothing_overtakes_an_operation_that_refers_to_one_before_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_two_creations_of_one_name_the_first_is_carried_out() {
+async fn first_creation_of_a_name_wins() {
     let service = slow(|body| u64::from(body.contains("Ada") || body.contains("Team"))).await;
     let operations =
         json!([user("1", "Ada"), user("2", "aDA"), group("3", "Team", &[]), group("4", "team", &[])]);
@@ -472,7 +472,7 @@ async fn of_two_creations_of_one_name_the_first_is_carried_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn operations_on_one_resource_keep_their_order_whatever_their_queries() {
+async fn query_string_does_not_change_the_order_of_operations() {
     let service = slow(|body| u64::from(body.contains("first"))).await;
     let ada = service.user("ada").await;
     let title = |query: &str, title: &str| {
@@ -486,7 +486,7 @@ async fn operations_on_one_resource_keep_their_order_whatever_their_queries() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deletion_waits_for_what_was_to_be_done_with_the_resource_before() {
+async fn deletion_waits_for_earlier_operations_on_the_resource() {
     let service = slow(|body| u64::from(body.contains("slow"))).await;
     let ada = service.user("ada").await;
     let operations =
@@ -497,7 +497,7 @@ async fn a_deletion_waits_for_what_was_to_be_done_with_the_resource_before() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn fail_on_errors_takes_nothing_from_what_is_done_at_once() {
+async fn fail_on_errors_keeps_operations_parallel() {
     // One after the other, 60 s would be needed.
     let service = slow(|_| 1).await;
     let operations: Vec<Value> = (0..60).map(|n| user(&n.to_string(), &n.to_string())).collect();
@@ -506,7 +506,7 @@ async fn fail_on_errors_takes_nothing_from_what_is_done_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_time_operations_are_refused_one_by_one_and_one_that_hangs_is_given_up() {
+async fn operations_past_the_deadline_are_503() {
     // Seven waves of two seconds; in the eighth one hangs; the ninth is not begun.
     let service = slow(|body| if body.contains("hangs") { 60 } else { 2 }).await;
     let mut operations: Vec<Value> = (0..56).map(|n| user(&n.to_string(), &n.to_string())).collect();
@@ -528,7 +528,7 @@ async fn without_time_operations_are_refused_one_by_one_and_one_that_hangs_is_gi
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_group_that_cannot_be_joined_in_time_is_deleted_or_said_to_be_there() {
+async fn incomplete_group_is_deleted_or_reported_at_the_deadline() {
     // Two groups are there after 16 s; what joins them would be after 24 s.
     let circle = || json!([group("a", "A", &["bulkId:b"]), group("b", "B", &["bulkId:a"])]);
     for deletion in [0, 8] {
@@ -551,7 +551,7 @@ async fn a_group_that_cannot_be_joined_in_time_is_deleted_or_said_to_be_there() 
 }
 
 #[tokio::test]
-async fn a_group_whose_late_member_fails_is_an_error_that_counts() {
+async fn failed_circular_member_counts_toward_fail_on_errors() {
     let operations = json!([
         group("a", "A", &["bulkId:b"]),
         group("b", "taken", &["bulkId:a"]),
@@ -570,7 +570,7 @@ async fn a_group_whose_late_member_fails_is_an_error_that_counts() {
 }
 
 #[tokio::test]
-async fn a_panic_in_one_operation_is_not_the_end_of_the_others() {
+async fn panic_in_one_operation_leaves_the_others_unaffected() {
     let service = slow(|body| {
         assert!(!body.contains("boom"), "boom");
         0
@@ -582,7 +582,7 @@ async fn a_panic_in_one_operation_is_not_the_end_of_the_others() {
 }
 
 #[tokio::test]
-async fn no_operation_leaves_the_endpoints_of_users_and_groups() {
+async fn operations_accept_only_user_and_group_endpoints() {
     let service = Service::new().await;
     for path in
         ["/Bulk", "/Me", "/Schemas", "/../Users", "//evil", "/Users/../Groups", "/Users?x=\r\nX-Injected: 1"]

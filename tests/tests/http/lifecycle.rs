@@ -162,7 +162,7 @@ async fn has_members(service: &Service, group: &str, members: &[String], others:
 // One user, one group
 
 #[tokio::test]
-async fn a_user_with_every_attribute_is_created_and_read_back_whole() {
+async fn user_with_every_attribute_is_created_and_read() {
     let service = Service::new().await;
     let created = service.post("/Users", everything()).await;
     is(
@@ -332,7 +332,7 @@ async fn a_user_with_every_attribute_is_created_and_read_back_whole() {
 }
 
 #[tokio::test]
-async fn what_was_read_is_put_back_and_nothing_has_changed() {
+async fn put_of_the_read_resource_changes_nothing() {
     let service = Service::new().await;
     let created = service.post("/Users", everything()).await;
     let group = service.group("Engineers", &[&created.id()]).await;
@@ -346,7 +346,7 @@ async fn what_was_read_is_put_back_and_nothing_has_changed() {
 }
 
 #[tokio::test]
-async fn a_user_with_nothing_but_a_name_is_shown_so() {
+async fn user_with_only_a_user_name_is_created() {
     let service = Service::new().await;
     let created = service.post("/Users", json!({ "userName": "Bob" })).await;
     is(
@@ -375,7 +375,7 @@ async fn a_user_with_nothing_but_a_name_is_shown_so() {
 }
 
 #[tokio::test]
-async fn put_leaves_nothing_of_what_was_there_before() {
+async fn put_replaces_every_attribute() {
     let service = Service::new().await;
     let id = service.post("/Users", everything()).await.id();
     service.group("Engineers", &[&id]).await;
@@ -417,7 +417,7 @@ async fn put_leaves_nothing_of_what_was_there_before() {
 }
 
 #[tokio::test]
-async fn patch_changes_what_it_names() {
+async fn patch_changes_only_named_attributes() {
     let service = Service::new().await;
     let id = service.post("/Users", json!({ "userName": "ada", "title": "x", "externalId": "1" })).await.id();
     let operations = json!([
@@ -483,7 +483,7 @@ async fn patch_changes_what_it_names() {
 }
 
 #[tokio::test]
-async fn a_deactivated_user_is_read_found_and_kept_in_its_groups() {
+async fn deactivated_user_is_readable_and_keeps_its_groups() {
     let service = Service::new().await;
     let id = service.user("ada").await;
     let group = service.group("Engineers", &[&id]).await;
@@ -499,7 +499,7 @@ async fn a_deactivated_user_is_read_found_and_kept_in_its_groups() {
 }
 
 #[tokio::test]
-async fn a_group_is_created_read_and_listed_whole() {
+async fn group_with_every_attribute_is_created_read_and_listed() {
     let service = Service::new().await;
     let ada = service.user("ada").await;
     let nested = service.group("Nested", &[]).await;
@@ -587,7 +587,7 @@ async fn a_group_is_created_read_and_listed_whole() {
 }
 
 #[tokio::test]
-async fn patch_of_a_group_answers_nothing_unless_attributes_are_asked_for() {
+async fn group_patch_is_204_unless_attributes_are_requested() {
     let service = Service::new().await;
     let ada = service.user("ada").await;
     let group = service.group("Engineers", &[]).await;
@@ -657,7 +657,7 @@ async fn patch_of_a_group_answers_nothing_unless_attributes_are_asked_for() {
 }
 
 #[tokio::test]
-async fn what_is_deleted_is_gone_by_every_way_of_asking_and_its_names_are_free() {
+async fn deleted_resource_is_404_and_its_names_are_available() {
     let service = Service::new().await;
     let ada = service.post("/Users", everything()).await.id();
     let group = service.group("Engineers", &[&ada]).await;
@@ -701,7 +701,7 @@ async fn what_is_deleted_is_gone_by_every_way_of_asking_and_its_names_are_free()
 }
 
 #[tokio::test]
-async fn times_say_when_something_was_created_and_last_changed() {
+async fn meta_times_record_creation_and_last_change() {
     let times = Times::new().await;
     let user = times.at(0, Request::post("/Users", json!({ "userName": "ada" }))).await.id();
     let group = times.at(1, Request::post("/Groups", json!({ "displayName": "Engineers" }))).await.id();
@@ -748,7 +748,7 @@ async fn times_say_when_something_was_created_and_last_changed() {
 // Lists
 
 #[tokio::test]
-async fn a_list_is_a_list_response_also_when_it_is_empty() {
+async fn list_is_a_list_response_even_when_empty() {
     let service = Service::new().await;
     is(
         &service,
@@ -817,7 +817,7 @@ async fn a_list_is_a_list_response_also_when_it_is_empty() {
 }
 
 #[tokio::test]
-async fn lists_are_in_the_order_of_creation_and_have_exact_totals() {
+async fn list_is_in_creation_order_with_exact_total() {
     let times = Times::new().await;
     // Neither the order of names nor that of random bytes.
     for (minutes, name) in ["delta", "alpha", "echo", "bravo", "charlie"].into_iter().enumerate() {
@@ -877,7 +877,7 @@ async fn lists_are_in_the_order_of_creation_and_have_exact_totals() {
 }
 
 #[tokio::test]
-async fn a_walk_in_pages_misses_nobody_while_others_come_and_go() {
+async fn pages_omit_no_user_during_concurrent_changes() {
     let times = Times::new().await;
     let mut ids = Vec::new();
     for (minutes, name) in ["a", "b", "c", "d", "e"].into_iter().enumerate() {
@@ -900,7 +900,7 @@ async fn a_walk_in_pages_misses_nobody_while_others_come_and_go() {
 }
 
 #[tokio::test]
-async fn a_page_has_at_most_a_thousand_resources_and_a_hundred_if_no_number_is_asked_for() {
+async fn page_has_100_resources_by_default_and_1000_at_most() {
     let service = Service::new().await;
     users(&service, 1001).await;
     for (query, wanted) in [
@@ -931,7 +931,7 @@ async fn a_page_has_at_most_a_thousand_resources_and_a_hundred_if_no_number_is_a
 }
 
 #[tokio::test]
-async fn every_filter_finds_what_it_says() {
+async fn every_filter_operator_returns_the_matching_users() {
     let service = Service::new().await;
     let mut ada = everything();
     ada["userName"] = json!("ada");
@@ -1042,7 +1042,7 @@ async fn every_filter_finds_what_it_says() {
 }
 
 #[tokio::test]
-async fn a_time_is_the_same_in_every_zone() {
+async fn time_comparison_honours_the_zone_offset() {
     tests::turns_the_clock();
     let service = Service::at_clock(Clock::fixed(NOW)).await;
     service.user("ada").await;
@@ -1061,7 +1061,7 @@ async fn a_time_is_the_same_in_every_zone() {
 // What is shown
 
 #[tokio::test]
-async fn answers_show_what_is_asked_for() {
+async fn responses_contain_the_requested_attributes() {
     let service = Service::new().await;
     let mut body = everything();
     body["userName"] = json!("ada");
@@ -1136,7 +1136,7 @@ async fn answers_show_what_is_asked_for() {
 }
 
 #[tokio::test]
-async fn groups_are_shown_without_their_members_if_asked() {
+async fn group_members_can_be_excluded() {
     let service = Service::new().await;
     let ada = service.user("ada").await;
     let group = service.group("Engineers", &[&ada]).await;
@@ -1165,7 +1165,7 @@ async fn groups_are_shown_without_their_members_if_asked() {
 // Versions
 
 #[tokio::test]
-async fn a_version_changes_with_every_change_and_with_nothing_else() {
+async fn version_changes_only_when_the_resource_changes() {
     let service = Service::new().await;
     let ada = service.post("/Users", everything()).await.id();
     let bob = service.user("bob").await;
@@ -1240,7 +1240,7 @@ async fn a_version_changes_with_every_change_and_with_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_client_that_has_the_version_is_not_sent_it_again() {
+async fn matching_if_none_match_is_304() {
     let service = Service::new().await;
     let ada = service.user("ada").await;
     let group = service.group("Engineers", &[&ada]).await;
@@ -1258,7 +1258,7 @@ async fn a_client_that_has_the_version_is_not_sent_it_again() {
 
 /// `groups` is part of what a client has of a user.
 #[tokio::test]
-async fn a_user_that_has_joined_a_group_is_sent_again() {
+async fn membership_change_invalidates_the_user_version() {
     let service = Service::new().await;
     let ada = service.user("ada").await;
     let before = service.get(&format!("/Users/{ada}")).await;
@@ -1269,7 +1269,7 @@ async fn a_user_that_has_joined_a_group_is_sent_again() {
 }
 
 #[tokio::test]
-async fn a_change_bound_to_a_version_is_made_once() {
+async fn if_match_change_is_applied_once() {
     let service = Service::new().await;
     let ada = service.user("ada").await;
     let bob = service.user("bob").await;
@@ -1304,7 +1304,7 @@ async fn a_change_bound_to_a_version_is_made_once() {
 // Memberships
 
 #[tokio::test]
-async fn the_members_of_groups_and_the_groups_of_members_agree() {
+async fn group_members_and_user_groups_agree() {
     let service = Service::new().await;
     let everybody = users(&service, 4).await;
     let [a, b, c, d] = everybody.as_slice() else { unreachable!() };
@@ -1381,7 +1381,7 @@ async fn the_members_of_groups_and_the_groups_of_members_agree() {
 }
 
 #[tokio::test]
-async fn a_group_is_a_member_of_groups_and_cycles_are_harmless() {
+async fn groups_nest_and_cycles_are_allowed() {
     let service = Service::new().await;
     let ada = service.user("ada").await;
     let inner = service.group("Inner", &[&ada]).await;
@@ -1416,7 +1416,7 @@ async fn a_group_is_a_member_of_groups_and_cycles_are_harmless() {
 }
 
 #[tokio::test]
-async fn a_group_may_be_put_into_itself() {
+async fn group_can_contain_itself() {
     let service = Service::new().await;
     let mut failures = Vec::new();
     for (name, sent) in [
@@ -1455,7 +1455,7 @@ async fn a_group_may_be_put_into_itself() {
 }
 
 #[tokio::test]
-async fn a_deleted_user_is_a_member_of_nothing() {
+async fn deleted_user_leaves_every_group() {
     let service = Service::new().await;
     let everybody = users(&service, 3).await;
     let ids: Vec<&str> = everybody.iter().map(String::as_str).collect();
@@ -1477,7 +1477,7 @@ async fn a_deleted_user_is_a_member_of_nothing() {
 }
 
 #[tokio::test]
-async fn a_group_with_more_members_than_a_transaction_holds_is_written_whole() {
+async fn large_group_change_is_written_completely() {
     let service = Service::new().await;
     let everybody = users(&service, 351).await;
     let (first, rest) = everybody.split_at(150);
@@ -1533,7 +1533,7 @@ async fn a_group_with_more_members_than_a_transaction_holds_is_written_whole() {
 }
 
 #[tokio::test]
-async fn a_large_change_that_cannot_be_made_whole_is_not_made_at_all() {
+async fn large_group_change_that_fails_changes_nothing() {
     let service = Service::new().await;
     let everybody = users(&service, 200).await;
     let (inside, outside) = everybody.split_at(50);
@@ -1601,7 +1601,7 @@ async fn a_large_change_that_cannot_be_made_whole_is_not_made_at_all() {
 }
 
 #[tokio::test]
-async fn who_leaves_leaves_all_groups_however_many_and_a_group_all_members() {
+async fn deletion_removes_all_memberships_of_user_and_group() {
     let service = Service::new().await;
     let everybody = users(&service, 150).await;
     let ada = &everybody[0];
@@ -1683,7 +1683,7 @@ fn published(attributes: &Value, prefix: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn every_schema_is_published_with_every_attribute_and_by_its_id() {
+async fn schemas_are_published_with_every_attribute() {
     let service = Service::new().await;
     let list = service.get("/Schemas").await;
     assert_eq!((list.status, &list.body["totalResults"]), (200, &json!(SCHEMAS.len())));
@@ -1699,7 +1699,7 @@ async fn every_schema_is_published_with_every_attribute_and_by_its_id() {
 }
 
 #[tokio::test]
-async fn every_resource_type_is_published_and_leads_to_what_there_is() {
+async fn resource_types_are_published_with_working_links() {
     let service = Service::new().await;
     let list = service.get("/ResourceTypes").await;
     assert_eq!((list.status, &list.body["totalResults"]), (200, &json!(RESOURCE_TYPES.len())));
@@ -1739,7 +1739,7 @@ async fn every_resource_type_is_published_and_leads_to_what_there_is() {
 }
 
 #[tokio::test]
-async fn discovery_takes_no_filter_and_knows_nothing_else() {
+async fn discovery_rejects_filters_and_unknown_ids() {
     let service = Service::new().await;
     for path in ["/Schemas", "/ResourceTypes"] {
         for filter in ["?filter=id%20pr", "?filter=", "?FILTER=x", "?count=1&filter=name%20eq%20%22User%22"] {
@@ -1762,7 +1762,7 @@ async fn discovery_takes_no_filter_and_knows_nothing_else() {
 }
 
 #[tokio::test]
-async fn what_the_service_claims_works_and_what_it_does_not_claim_does_not() {
+async fn service_provider_config_matches_the_behaviour() {
     let service = Service::new().await;
     let config = service.get("/ServiceProviderConfig").await;
     assert_eq!(config.status, 200);

@@ -215,7 +215,7 @@ fn texts(value: &Value, found: &mut BTreeSet<String>) {
 }
 
 #[tokio::test]
-async fn a_request_is_one_line_and_in_a_stack_a_metric() {
+async fn request_writes_one_line_with_metrics_in_a_stack() {
     let service = Service::embedded().await;
     let id = service.user("ada@example.com").await;
     for (stack, expected) in [
@@ -289,7 +289,7 @@ async fn a_request_is_one_line_and_in_a_stack_a_metric() {
 }
 
 #[tokio::test]
-async fn a_line_says_who_calls_and_by_which_route_in_words_of_the_service() {
+async fn request_line_names_client_and_route() {
     let log = Log::new(Level::INFO, Some(STACK));
     let service = Service::new().await;
     service.is_here(LOGGED);
@@ -331,7 +331,7 @@ async fn a_line_says_who_calls_and_by_which_route_in_words_of_the_service() {
 }
 
 #[tokio::test]
-async fn a_line_counts_what_dynamodb_counts() {
+async fn request_line_reports_dynamodb_usage() {
     let log = Log::new(Level::INFO, None);
     let counter = Counter::default();
     let service = Service::on(counter.client(Database::memory().unwrap())).await;
@@ -380,7 +380,7 @@ async fn a_line_counts_what_dynamodb_counts() {
 
 /// The SDK sends again by itself; each time is a call.
 #[tokio::test(start_paused = true)]
-async fn a_line_counts_each_time_that_a_call_is_sent() {
+async fn request_line_counts_retries_as_calls() {
     let log = Log::new(Level::INFO, Some(STACK));
     let faults = Faults::default();
     let service = Service::on(faults.client(Database::memory().unwrap())).await;
@@ -404,7 +404,7 @@ async fn a_line_counts_each_time_that_a_call_is_sent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sweep_is_one_line_and_a_metric() {
+async fn sweep_writes_one_line_with_metrics() {
     let log = Log::new(Level::INFO, Some(STACK));
     let service = Service::new().await;
     service.is_here(LOGGED);
@@ -420,7 +420,7 @@ async fn a_sweep_is_one_line_and_a_metric() {
 
 /// Above it there are no lines of requests, and so no metrics.
 #[tokio::test]
-async fn a_level_above_that_of_requests_leaves_their_lines_out() {
+async fn warn_level_omits_request_lines() {
     let log = Log::new(Level::WARN, Some(STACK));
     let service = Service::new().await;
     service.is_here(LOGGED);
@@ -445,7 +445,7 @@ impl HttpConnector for Defect {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_is_an_error_of_scim_and_a_line_that_says_where_it_was_and_not_what_it_said() {
+async fn panic_is_a_scim_error_and_logs_only_its_location() {
     // As in a deployed function; what else panics is a test that fails.
     let before = panic::take_hook();
     panic::set_hook(Box::new(move |info| match info.payload_as_str() {
@@ -498,7 +498,7 @@ async fn a_panic_is_an_error_of_scim_and_a_line_that_says_where_it_was_and_not_w
 /// Every recorded exchange, and requests that fail in every way, full of what must not be logged, at the level that logs
 /// most.
 #[tokio::test(start_paused = true)]
-async fn no_log_line_tells_of_people_or_secrets() {
+async fn log_contains_no_personal_data_or_secrets() {
     let log = Log::new(Level::TRACE, Some(STACK));
     let sent = Arc::new(AtomicUsize::new(0));
     let mut planted = BTreeSet::from(["a pepper for tests".to_owned()]);

@@ -135,7 +135,7 @@ fn once_each() -> Vec<(String, usize)> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_pepper_is_asked_for_once_in_five_minutes() {
+async fn pepper_is_read_once_in_five_minutes() {
     let secrets = Secrets::default();
     secrets.are(FIRST, None);
     let service = service(&secrets).await;
@@ -152,7 +152,7 @@ async fn the_pepper_is_asked_for_once_in_five_minutes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_of_before_and_after_a_rotation_are_good_at_once_and_strange_keys_make_nobody_ask_often() {
+async fn rotated_pepper_accepts_old_and_new_keys() {
     let secrets = Secrets::default();
     secrets.are(FIRST, None);
     let service = service(&secrets).await;
@@ -183,7 +183,7 @@ async fn keys_of_before_and_after_a_rotation_are_good_at_once_and_strange_keys_m
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_secrets_manager_does_not_answer_known_keys_are_good_and_no_key_is_refused() {
+async fn secrets_manager_outage_keeps_known_keys_valid() {
     let secrets = Secrets::default();
     secrets.are(FIRST, None);
     secrets.silent(Some(""));
@@ -215,7 +215,7 @@ async fn while_secrets_manager_does_not_answer_known_keys_are_good_and_no_key_is
 }
 
 #[tokio::test(start_paused = true)]
-async fn half_an_answer_is_none() {
+async fn pepper_versions_are_replaced_together() {
     let secrets = Secrets::default();
     secrets.are(SECOND, Some(FIRST));
     for half in ["AWSCURRENT", "AWSPREVIOUS"] {

@@ -57,10 +57,10 @@ fn ids(list: &Value) -> BTreeSet<String> {
 }
 
 /// Writes the file of this release. To be run when the format of anything stored changes, with a new version in the
-/// workspace: `cargo test -p tests --test http -- --ignored what_this_release_stores_is_recorded`.
+/// workspace: `cargo test -p tests --test http -- --ignored stored_format_of_this_release_is_recorded`.
 #[tokio::test]
 #[ignore = "it writes the fixture that the other test reads"]
-async fn what_this_release_stores_is_recorded() {
+async fn stored_format_of_this_release_is_recorded() {
     let (database, faults) = (Database::memory().expect("a database in memory"), Faults::default());
     let service = Service::on(faults.client(database.clone())).await;
     let reader = service.organisation(ORG, &[Scope::Read]).await;
@@ -211,7 +211,7 @@ impl Release {
 }
 
 #[tokio::test]
-async fn what_an_earlier_release_stored_is_shown_as_that_release_showed_it() {
+async fn earlier_release_data_is_returned_unchanged() {
     for release in Release::all().await {
         for list in LISTS {
             assert_eq!(release.by(Request::get(list)).await.body, release.recorded["shown"][list], "{list}");
@@ -231,7 +231,7 @@ async fn what_an_earlier_release_stored_is_shown_as_that_release_showed_it() {
 }
 
 #[tokio::test]
-async fn keys_of_an_earlier_release_open_what_they_opened() {
+async fn earlier_release_keys_keep_their_scopes() {
     for release in Release::all().await {
         let create = Request::post("/Users", json!({ "userName": "new" }));
         for (key, read, write) in [("scim", 200, 201), ("read", 200, 403), ("closed", 403, 403)] {
@@ -243,7 +243,7 @@ async fn keys_of_an_earlier_release_open_what_they_opened() {
 }
 
 #[tokio::test]
-async fn index_entries_of_an_earlier_release_are_found_and_keep_names_unique() {
+async fn earlier_release_names_are_found_and_stay_unique() {
     for release in Release::all().await {
         for (collection, name, list) in
             [("/Users", "userName", LISTS[0]), ("/Groups", "displayName", LISTS[1])]
@@ -270,7 +270,7 @@ async fn index_entries_of_an_earlier_release_are_found_and_keep_names_unique() {
 }
 
 #[tokio::test]
-async fn everything_an_earlier_release_stored_can_be_changed_and_deleted() {
+async fn earlier_release_data_can_be_changed_and_deleted() {
     for release in Release::all().await {
         let (users, groups) = (release.ids(LISTS[0]), release.ids(LISTS[1]));
         let title = json!([{ "op": "replace", "path": "title", "value": "Changed" }]);
