@@ -1,54 +1,27 @@
 //! `POST /Bulk` (RFC 7644 §3.7).
 
-use std::{fmt, sync::Arc};
-
-use aws_smithy_runtime_api::client::{
-    http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector},
-    orchestrator::HttpRequest,
-};
 use dynoxide::Database;
-use local::embedded::{Connector, client_over};
+use local::embedded::Connector;
 use serde_json::{Value, json};
-use tests::{Answer, BASE, Service};
+use tests::{Answer, BASE, Service, intercept};
 use tokio::time::{Duration, sleep};
 
 const BULK_REQUEST: &str = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
 
-/// How long a transaction waits before it is carried out, by what it says.
-#[derive(Clone)]
-struct Slow {
-    connector: Connector,
-    wait: Arc<dyn Fn(&str) -> u64 + Send + Sync>,
-}
-
-impl fmt::Debug for Slow {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Slow")
-    }
-}
-
-impl HttpConnector for Slow {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let slow = self.clone();
-        HttpConnectorFuture::new(async move {
-            if request
-                .headers()
-                .get("x-amz-target")
-                .is_some_and(|target| target.ends_with("TransactWriteItems"))
-            {
-                let body = String::from_utf8_lossy(request.body().bytes().unwrap_or_default());
-                sleep(Duration::from_secs((slow.wait)(&body))).await;
-            }
-            slow.connector.call(request).await
-        })
-    }
-}
-
 /// A service whose transactions wait for so many seconds. Under a paused clock those pass at once when everybody waits.
 async fn slow(wait: impl Fn(&str) -> u64 + Send + Sync + 'static) -> Service {
     let database = Database::memory().expect("a database in memory");
-    let connector = Slow { connector: Connector::new(database), wait: Arc::new(wait) };
-    Service::on(client_over(SharedHttpConnector::new(connector))).await
+    let client = intercept::client(Connector::new(database), move |call| {
+        let is_transaction = call.operation == "TransactWriteItems";
+        let seconds = is_transaction.then(|| wait(&String::from_utf8_lossy(call.body())));
+        async move {
+            if let Some(seconds) = seconds {
+                sleep(Duration::from_secs(seconds)).await;
+            }
+            call.forward().await
+        }
+    });
+    Service::on(client).await
 }
 
 async fn bulk(service: &Service, operations: Value) -> Answer {
