@@ -9,6 +9,7 @@
 mod budget;
 mod costs;
 mod cursors;
+mod directory;
 mod members;
 mod operations;
 mod paging;
@@ -98,7 +99,7 @@ struct Hands(Arc<AtomicI64>);
 
 impl Hands {
     fn clock(&self) -> Clock {
-        let (hands, beginning) = (self.clone(), tests::beginning());
+        let (hands, beginning) = (self.clone(), tests::start_time());
         Clock::new(move || beginning + Duration::milliseconds(hands.0.load(Ordering::Relaxed)))
     }
 
@@ -107,7 +108,7 @@ impl Hands {
         if by <= MOMENT && !tests::has_clock() {
             return std::thread::sleep(by.unsigned_abs());
         }
-        tests::turns_the_clock();
+        tests::require_test_clock();
         let millis = i64::try_from(by.whole_milliseconds()).expect("not so long");
         self.0.fetch_add(millis, Ordering::Relaxed);
     }
@@ -116,5 +117,5 @@ impl Hands {
 /// A service with an empty organisation, and its clock.
 async fn with_hands() -> (Service, Hands) {
     let hands = Hands::default();
-    (Service::at_clock(hands.clock()).await, hands)
+    (Service::with_clock(hands.clock()).await, hands)
 }
