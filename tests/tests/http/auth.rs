@@ -567,7 +567,7 @@ async fn alternative_path_spellings_need_a_key() {
 #[tokio::test]
 async fn base_path_is_optional_and_extra_slashes_are_ignored() {
     let world = World::new().await;
-    world.service.is_here("a gateway has paths of its own");
+    world.service.require_in_process("a gateway has paths of its own");
     let plain = world.service.get(&format!("/Users/{}", world.user)).await;
     assert_eq!(plain.status, 200);
     #[rustfmt::skip]

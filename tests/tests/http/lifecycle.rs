@@ -103,7 +103,7 @@ impl Times {
     /// Sends the request when the clock is `minutes` after the hour.
     async fn at(&self, minutes: i64, sent: Request) -> Answer {
         let time = datetime!(2026-11-23 10:00 UTC) + Duration::minutes(minutes);
-        let store = self.0.store_by(Clock::fixed(time));
+        let store = self.0.store_with_clock(Clock::fixed(time));
         let router = self.0.router(App { store, ..self.0.app.clone() });
         sent.bearer(&self.0.key).send_to(router).await
     }
@@ -1043,8 +1043,8 @@ async fn every_filter_operator_returns_the_matching_users() {
 
 #[tokio::test]
 async fn time_comparison_honours_the_zone_offset() {
-    tests::turns_the_clock();
-    let service = Service::at_clock(Clock::fixed(NOW)).await;
+    tests::require_test_clock();
+    let service = Service::with_clock(Clock::fixed(NOW)).await;
     service.user("ada").await;
     for (filter, found) in [
         ("meta.created eq \"2026-11-23T10:00:00.123+01:00\"", 1),

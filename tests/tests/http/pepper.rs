@@ -111,7 +111,7 @@ async fn service(secrets: &Secrets) -> Service {
     let service = Service::embedded().await;
     let pepper = Pepper::SecretsManager(PepperSecret::new(secrets.client(), "the pepper".to_owned()));
     let router = http::router(App { pepper, ..service.app.clone() }, http::all());
-    service.through(router)
+    service.with_router(router)
 }
 
 /// A key that was made with that pepper.

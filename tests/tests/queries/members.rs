@@ -119,7 +119,7 @@ async fn as_many_members_as_are_shown_fit_into_an_answer_however_long_the_base_u
     for (members, base, is_whole) in [(25_000, 32, true), (25_000, 200, false), (115_000, 32, false)] {
         fill(&database, &group, there_are..members);
         there_are = members;
-        service.rebase(&format!("https://{}.test/scim/v2", "x".repeat(base - 21)));
+        service.set_base_url(&format!("https://{}.test/scim/v2", "x".repeat(base - 21)));
         let answer = service.get(&path).await;
         assert_eq!(answer.status, 200, "{}", answer.body["detail"]);
         let shown = answer.body["members"].as_array().expect("members");
