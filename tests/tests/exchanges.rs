@@ -19,7 +19,7 @@ fn main() -> ExitCode {
         })
         .collect();
     let count = trials.len();
-    trials.push(Trial::test("there_are_recorded_exchanges", move || {
+    trials.push(Trial::test("recorded_exchanges_exist", move || {
         if count >= 100 { Ok(()) } else { Err(format!("only {count} files were found").into()) }
     }));
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()

@@ -26,7 +26,7 @@ fn try_all(target: &str, inputs: impl IntoIterator<Item = (String, Vec<u8>)>) {
 }
 
 #[test]
-fn what_was_found_once_is_not_found_again() {
+fn past_fuzz_findings_stay_fixed() {
     for (target, _) in TARGETS {
         let found = fs::read_dir(directory("regressions").join(target)).into_iter().flatten();
         try_all(
@@ -40,22 +40,22 @@ fn what_was_found_once_is_not_found_again() {
 }
 
 #[test]
-fn a_filter_of_a_client_is_no_finding() {
+fn client_filters_pass_the_fuzz_target() {
     clients_find_nothing("filter", 20);
 }
 
 #[test]
-fn a_path_of_a_client_is_no_finding() {
+fn client_paths_pass_the_fuzz_target() {
     clients_find_nothing("path", 100);
 }
 
 #[test]
-fn a_patch_of_a_client_is_no_finding() {
+fn client_patches_pass_the_fuzz_target() {
     clients_find_nothing("patch", 100);
 }
 
 #[test]
-fn an_exchange_with_a_client_is_no_finding() {
+fn client_exchanges_pass_the_fuzz_target() {
     clients_find_nothing("http", 100);
 }
 
@@ -66,7 +66,7 @@ fn clients_find_nothing(target: &str, at_least: usize) {
 }
 
 #[test]
-fn every_target_has_its_binary() {
+fn every_fuzz_target_has_a_binary() {
     let targets: BTreeSet<_> = TARGETS.iter().map(|(name, _)| format!("{name}.rs")).collect();
     let files = fs::read_dir(directory("fuzz_targets")).unwrap();
     let files: BTreeSet<_> =

@@ -1,7 +1,7 @@
-//! What each request costs, counted at DynamoDB in calls and capacity units, in a directory of a hundred users and in
-//! one of ten thousand. What must not grow with the directory is asserted to be the same in both.
+//! The costs of each request in calls and capacity units of DynamoDB, with 100 users and with 10,000.
 //!
-//! The tables leave out the look-up of the key, which every request begins with and which is asserted to be one call.
+//! The costs that must not grow with the directory are equal in both. The tables omit the look-up of the key: every request
+//! starts with it, and it is one call.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ use tests::{
 use time::Duration;
 
 use super::{
-    GROUPS, USERS, Way, all_of,
+    GROUPS, Paging, USERS, all_of,
     directory::{Directory, user},
     each, resources, walk,
 };
@@ -27,7 +27,7 @@ use super::{
 const SMALL: usize = 100;
 const LARGE: usize = 10_000;
 
-/// A service on a directory, with what its requests cost.
+/// A service on a directory, with the costs of its requests.
 struct Costs {
     service: Service,
     counter: Counter,
@@ -36,7 +36,7 @@ struct Costs {
     rows: Vec<Row>,
 }
 
-/// What one request cost.
+/// The costs of one request.
 struct Row {
     request: String,
     grows: Grows,
@@ -44,11 +44,11 @@ struct Row {
 }
 
 impl Row {
-    /// The request, read units, write units and calls.
+    /// Returns the request, its read units, write units and calls.
     fn line(&self) -> String {
         let Self { request, cost, grows } = self;
         let calls: Vec<String> = cost.calls.iter().map(|(call, times)| format!("{call} {times}")).collect();
-        // The ranges of a scan begin at random places, and the units of each page are rounded up.
+        // Random ids divide a scan into ranges, and the units of each page are rounded up.
         let is_scan = *grows == Grows::WithSize && cost.read > 100.0;
         let read = if is_scan { (cost.read / 100.0).round() * 100.0 } else { cost.read };
         format!("{request:<58} {read:>5} {:>5}  {}\n", cost.write, calls.join(", "))
@@ -71,10 +71,10 @@ impl Costs {
         Self { service, counter, size, directory, rows: Vec::new() }
     }
 
-    /// What a request costs, beside the look-up of the key.
-    async fn cost(&self, ask: impl AsyncFnOnce(&Service) -> Answer) -> (Answer, Cost) {
+    /// Sends a request and returns its costs without the look-up of the key.
+    async fn cost(&self, send: impl AsyncFnOnce(&Service) -> Answer) -> (Answer, Cost) {
         let _ = self.counter.take();
-        let answer = ask(&self.service).await;
+        let answer = send(&self.service).await;
         let mut costs = self.counter.take();
         let tables = Tables::default();
         let key = Cost { calls: BTreeMap::from([("BatchGetItem".to_owned(), 1)]), read: 2.0, write: 0.0 };
@@ -88,9 +88,9 @@ impl Costs {
         grows: Grows,
         request: &str,
         shown: usize,
-        ask: impl AsyncFnOnce(&Service) -> Answer,
+        send: impl AsyncFnOnce(&Service) -> Answer,
     ) -> Answer {
-        let (answer, cost) = self.cost(ask).await;
+        let (answer, cost) = self.cost(send).await;
         assert!(answer.status < 300, "{request}: {:#}", answer.body);
         if let Some(list) = answer.body.get("Resources") {
             assert_eq!(list.as_array().map(Vec::len), Some(shown), "{request}: {:#}", answer.body);
@@ -103,24 +103,24 @@ impl Costs {
         self.row(grows, request, shown, async |service| query.send(service).await).await
     }
 
-    /// Where a walk in pages of a tenth of all comes to its middle: the index or the cursor of the page there.
-    async fn middle(&self, query: &Request, way: Way) -> String {
+    /// Walks to the middle in pages of a tenth of all users. Returns the index or the cursor of the page there.
+    async fn middle(&self, query: &Request, paging: Paging) -> String {
         let mut pages = 0;
         let mut next = String::new();
         while pages < 5 {
             let query = query.clone().query("count", self.size / 10).query("attributes", "id");
-            let query = match way {
-                Way::Index => query.query("startIndex", 1 + pages * self.size / 10),
-                Way::Cursor => query.query("cursor", &next),
+            let query = match paging {
+                Paging::Index => query.query("startIndex", 1 + pages * self.size / 10),
+                Paging::Cursor => query.query("cursor", &next),
             };
             let page = query.send(&self.service).await.body;
             page["nextCursor"].as_str().unwrap_or_default().clone_into(&mut next);
             pages += 1;
         }
-        if way == Way::Index { (1 + self.size / 2).to_string() } else { next }
+        if paging == Paging::Index { (1 + self.size / 2).to_string() } else { next }
     }
 
-    /// Asks for everything there is to ask.
+    /// Sends all requests of the table.
     async fn measure(&mut self) {
         self.look_ups().await;
         self.ranges().await;
@@ -164,7 +164,7 @@ impl Costs {
         }
     }
 
-    /// Ranges of an index in which there are few, whichever end of it they are at.
+    /// Measures filters that match a few entries of an index, at both ends of the index.
     async fn ranges(&mut self) {
         let never = Grows::Never;
         let last = |number: usize| format!("{:05}", self.size - number);
@@ -228,7 +228,7 @@ impl Costs {
         ] {
             let last = |query: Request, size: usize| query.query("startIndex", size - 9);
             self.list(never, &format!("{order}, the first"), 10, ten(&query)).await;
-            let index = self.middle(&query, Way::Index).await;
+            let index = self.middle(&query, Paging::Index).await;
             let middle = ten(&query).query("startIndex", index);
             self.list(never, &format!("{order}, in the middle"), 10, middle).await;
             let before = query.clone().query("count", 10).query("startIndex", self.size - 19);
@@ -236,7 +236,7 @@ impl Costs {
             self.list(never, &format!("{order}, the last"), 10, last(ten(&query), self.size)).await;
             self.list(never, &format!("{order}, the first by cursor"), 10, ten(&query).query("cursor", ""))
                 .await;
-            let cursor = self.middle(&query, Way::Cursor).await;
+            let cursor = self.middle(&query, Paging::Cursor).await;
             let middle = ten(&query).query("cursor", cursor);
             self.list(never, &format!("{order}, in the middle by cursor"), 10, middle).await;
         }
@@ -277,7 +277,7 @@ impl Costs {
         self.list(never, "id eq and members[value eq …], without members", 1, bare().filter(both)).await;
     }
 
-    /// The team of the first user.
+    /// Returns the team of the first user.
     async fn team(&self) -> String {
         let team =
             Request::get(GROUPS).filter("displayName eq \"team-00000\"").send(&self.service).await.body;
@@ -347,26 +347,26 @@ impl Costs {
         self.row(never, "DELETE /Users/{id}", 1, async |service| service.delete(&path).await).await;
     }
 
-    fn of(&self, request: &str) -> &Cost {
+    fn cost_of(&self, request: &str) -> &Cost {
         let row = self.rows.iter().find(|row| row.request == request);
         &row.unwrap_or_else(|| panic!("no row {request}")).cost
     }
 
-    /// One read, of one unit.
-    fn is_one_read(&self, request: &str) {
-        let cost = self.of(request);
+    /// Fails unless the request costs one read of one unit.
+    fn assert_one_read(&self, request: &str) {
+        let cost = self.cost_of(request);
         assert_eq!((cost.calls.values().sum::<usize>(), cost.read, cost.write), (1, 1.0, 0.0), "{request}");
     }
 
-    fn cost_the_same(&self, requests: &[&str]) {
+    fn assert_same_cost(&self, requests: &[&str]) {
         for pair in requests.windows(2) {
-            assert_eq!(self.of(pair[0]), self.of(pair[1]), "{} and {}", pair[0], pair[1]);
+            assert_eq!(self.cost_of(pair[0]), self.cost_of(pair[1]), "{} and {}", pair[0], pair[1]);
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn costs_do_not_grow_with_the_directory() {
+async fn costs_are_independent_of_directory_size() {
     let (mut small, mut large) = (Costs::new(SMALL).await, Costs::new(LARGE).await);
     small.measure().await;
     large.measure().await;
@@ -463,7 +463,7 @@ async fn costs_do_not_grow_with_the_directory() {
         assert_eq!(a.request, b.request);
         assert!(a.grows == Grows::WithSize || a.cost == b.cost, "{}: {} and {}", a.request, a.cost, b.cost);
     }
-    for bench in [&small, &large] {
+    for measured in [&small, &large] {
         for request in [
             "  without groups",
             "count=0",
@@ -471,22 +471,25 @@ async fn costs_do_not_grow_with_the_directory() {
             "  of a fifth of all, without members",
             "userName eq, nobody",
         ] {
-            bench.is_one_read(request);
+            measured.assert_one_read(request);
         }
-        bench.cost_the_same(&["add a member to a group of ten", "add a member to a group of a fifth of all"]);
-        bench.cost_the_same(&[
+        measured.assert_same_cost(&[
+            "add a member to a group of ten",
+            "add a member to a group of a fifth of all",
+        ]);
+        measured.assert_same_cost(&[
             "remove a member of a group of ten",
             "remove a member of a group of a fifth of all",
         ]);
         for order in ["a page of ten users", "a page of ten users by userName"] {
             let by_cursor =
                 [format!("{order}, the first by cursor"), format!("{order}, in the middle by cursor")];
-            let (first, middle) = (bench.of(&by_cursor[0]), bench.of(&by_cursor[1]));
-            // The cursor itself is read.
+            let (first, middle) = (measured.cost_of(&by_cursor[0]), measured.cost_of(&by_cursor[1]));
+            // A later page reads the cursor.
             assert!(middle.read - first.read <= 1.0, "{first}, then {middle}");
             let by_index = ["the first", "in the middle", "the last"].map(|page| format!("{order}, {page}"));
-            let [first, middle, last] = by_index.each_ref().map(|request| bench.of(request));
-            // The bookmark is read.
+            let [first, middle, last] = by_index.each_ref().map(|request| measured.cost_of(request));
+            // A later page reads the bookmark.
             for page in [middle, last] {
                 assert!(page.read - first.read <= 1.0, "{first}, then {page}");
             }
@@ -494,67 +497,66 @@ async fn costs_do_not_grow_with_the_directory() {
     }
 }
 
-/// Every page of a walk costs the same, but for the bookmark, which the first page does not read and the last one does
-/// not leave.
-async fn pages_cost_the_same(way: Way) {
-    let bench = Costs::new(LARGE).await;
-    // As no other test asks, whose bookmarks would be there already.
+/// Fails unless all pages of a walk cost the same. The first page does not read a bookmark and the last page does not write
+/// one.
+async fn pages_cost_the_same(paging: Paging) {
+    let measured = Costs::new(LARGE).await;
     let query =
         Request::get(USERS).query("count", 1_000).query("attributes", "id").query("sortOrder", "ascending");
     let (mut costs, mut seen) = (Vec::new(), Vec::new());
     let mut next = Some(String::new());
     while let Some(cursor) = next {
-        let query = match way {
-            Way::Index => query.clone().query("startIndex", seen.len() + 1),
-            Way::Cursor => query.clone().query("cursor", cursor),
+        let query = match paging {
+            Paging::Index => query.clone().query("startIndex", seen.len() + 1),
+            Paging::Cursor => query.clone().query("cursor", cursor),
         };
-        let (answer, cost) = bench.cost(async |service| query.send(service).await).await;
+        let (answer, cost) = measured.cost(async |service| query.send(service).await).await;
         seen.extend(each(resources(&answer.body), "id"));
         costs.push(cost);
-        next = match way {
-            Way::Index => (seen.len() < LARGE).then(String::new),
-            Way::Cursor => answer.body["nextCursor"].as_str().map(str::to_owned),
+        next = match paging {
+            Paging::Index => (seen.len() < LARGE).then(String::new),
+            Paging::Cursor => answer.body["nextCursor"].as_str().map(str::to_owned),
         };
     }
-    assert_eq!(seen, bench.directory.users);
+    assert_eq!(seen, measured.directory.users);
     assert_eq!(costs.len(), 10);
     assert!(costs[1..9].windows(2).all(|pair| pair[0] == pair[1]), "{costs:#?}");
     assert!(costs[1].read - costs[0].read <= 1.0, "{costs:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_page_of_a_walk_by_cursor_through_ten_thousand_costs_the_same() {
-    pages_cost_the_same(Way::Cursor).await;
+async fn cursor_pages_of_10000_users_cost_the_same() {
+    pages_cost_the_same(Paging::Cursor).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_page_of_a_walk_by_index_through_ten_thousand_costs_the_same() {
-    pages_cost_the_same(Way::Index).await;
+async fn index_pages_of_10000_users_cost_the_same() {
+    pages_cost_the_same(Paging::Index).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_scan_of_ten_thousand_finds_each_match_once_and_in_order() {
-    let bench = Costs::new(LARGE).await;
+async fn scan_of_10000_users_finds_each_match_once() {
+    let measured = Costs::new(LARGE).await;
     let managers = || Request::get(USERS).filter("title eq \"manager\"").query("attributes", "id");
-    let whole = managers().query("count", 1_000).send(&bench.service).await.body;
-    assert_eq!(whole["totalResults"], bench.directory.managers.len());
-    assert_eq!(each(resources(&whole), "id"), bench.directory.managers);
+    let whole = managers().query("count", 1_000).send(&measured.service).await.body;
+    assert_eq!(whole["totalResults"], measured.directory.managers.len());
+    assert_eq!(each(resources(&whole), "id"), measured.directory.managers);
     let backward = managers().query("sortBy", "id").query("sortOrder", "descending").query("count", 1_000);
-    let mut backward = each(resources(&backward.send(&bench.service).await.body), "id");
+    let mut backward = each(resources(&backward.send(&measured.service).await.body), "id");
     backward.reverse();
-    assert_eq!(backward, bench.directory.managers);
-    let pages = walk(&bench.service, &managers(), Way::Cursor, 300, async || ()).await;
-    assert_eq!(each(&all_of(&pages), "id"), bench.directory.managers);
-    // A page that looked at ten thousand in vain is empty, and says where to go on.
+    assert_eq!(backward, measured.directory.managers);
+    let pages = walk(&measured.service, &managers(), Paging::Cursor, 300, async || ()).await;
+    assert_eq!(each(&all_of(&pages), "id"), measured.directory.managers);
+    // A page that found no match among 10,000 users is empty and has a next cursor.
     let nobody = Request::get(USERS).filter("title eq \"nobody's\"");
-    let pages = walk(&bench.service, &nobody, Way::Cursor, 10, async || ()).await;
+    let pages = walk(&measured.service, &nobody, Paging::Cursor, 10, async || ()).await;
     assert_eq!(all_of(&pages), Vec::<Value>::new());
 }
 
-/// A filter that no index helps with may look at a hundred thousand resources. How many there are is taken from the
-/// count, so that is what is made to say more.
+/// A filter without an index may evaluate 100,000 resources. The service takes their number from the count, so the test
+/// writes a larger count.
 #[tokio::test]
-async fn a_scan_past_its_budget_is_refused_with_what_to_do_instead() {
+async fn scan_over_budget_is_rejected_with_advice() {
     let database = Database::memory().expect("a database in memory");
     let client = local::embedded::client(database);
     let service = Service::on(client.clone()).await;

@@ -181,7 +181,7 @@ fn verdicts(events: &[Event]) -> BTreeMap<String, usize> {
 }
 
 #[test]
-fn a_seed_is_a_history() {
+fn seed_decides_the_history() {
     let trace = |seed| {
         runtime().block_on(async {
             let race = Race::decided(seed).await;
@@ -199,7 +199,7 @@ fn a_seed_is_a_history() {
 }
 
 #[test]
-fn of_50_creations_of_one_user_name_one_is_carried_out() {
+fn one_of_50_concurrent_creations_of_a_name_succeeds() {
     heavy_histories(&async |race| {
         let create = |_| vec![Request::post("/Users", json!({ "userName": "Ada" }))];
         let events = race.run((0..50).map(create)).await;
@@ -511,7 +511,7 @@ const FITS: usize = 32;
 const MANY: usize = 36;
 
 #[test]
-fn additions_of_200_members_at_once_all_stay() {
+fn all_200_concurrent_member_additions_persist() {
     run(HEAVIEST_HISTORIES, &async |race| {
         let world = World::new(race, 200, []).await;
         let add = |user| vec![world.request(&Edit(vec![Add(vec![user])]))];
@@ -531,7 +531,7 @@ fn additions_of_200_members_at_once_all_stay() {
 }
 
 #[test]
-fn of_patches_with_one_if_match_exactly_one_wins() {
+fn one_of_several_patches_with_if_match_succeeds() {
     histories(&async |race| {
         let world = World::new(race, 3, [0]).await;
         for path in [format!("/Users/{}", world.users[0]), format!("/Groups/{}", world.group)] {
@@ -574,7 +574,7 @@ fn put(users: impl IntoIterator<Item = usize>) -> Act {
 }
 
 #[test]
-fn additions_and_removals_of_a_member_have_an_order() {
+fn member_additions_and_removals_are_linearizable() {
     acts(
         2,
         &[1],
@@ -588,7 +588,7 @@ fn additions_and_removals_of_a_member_have_an_order() {
 }
 
 #[test]
-fn a_put_and_additions_have_an_order() {
+fn put_and_additions_are_linearizable() {
     acts(
         4,
         &[0],
@@ -602,7 +602,7 @@ fn a_put_and_additions_have_an_order() {
 }
 
 #[test]
-fn two_puts_of_60_members_have_an_order() {
+fn concurrent_puts_of_60_members_are_linearizable() {
     heavy_histories(&async |race| {
         let world = World::new(race, 70, [3, 65]).await;
         let clients = vec![vec![put(0..60), ReadGroup], vec![put(10..70)], vec![add([5]), ReadGroup]];
@@ -611,7 +611,7 @@ fn two_puts_of_60_members_have_an_order() {
 }
 
 #[test]
-fn a_large_change_is_seen_as_a_whole_or_not_at_all() {
+fn large_change_becomes_visible_as_a_whole() {
     acts(
         MANY,
         &[3, 4],
@@ -625,7 +625,7 @@ fn a_large_change_is_seen_as_a_whole_or_not_at_all() {
 }
 
 #[test]
-fn a_large_addition_outlives_the_deletion_of_one_of_its_members() {
+fn large_addition_survives_deletion_of_one_member() {
     heavy_histories(&async |race| {
         let world = World::new(race, 120, [0]).await;
         let clients =
@@ -635,7 +635,7 @@ fn a_large_addition_outlives_the_deletion_of_one_of_its_members() {
 }
 
 #[test]
-fn a_user_that_is_deleted_leaves_no_membership() {
+fn deleted_user_leaves_no_membership() {
     acts(
         2,
         &[],
@@ -649,7 +649,7 @@ fn a_user_that_is_deleted_leaves_no_membership() {
 }
 
 #[test]
-fn a_group_that_is_deleted_leaves_no_membership() {
+fn deleted_group_leaves_no_membership() {
     acts(
         3,
         &[0],
@@ -662,7 +662,7 @@ fn a_group_that_is_deleted_leaves_no_membership() {
 }
 
 #[test]
-fn a_large_group_that_is_deleted_leaves_no_membership() {
+fn deleted_large_group_leaves_no_membership() {
     acts(
         MANY,
         &[0],
@@ -675,7 +675,7 @@ fn a_large_group_that_is_deleted_leaves_no_membership() {
 }
 
 #[test]
-fn a_user_that_is_deleted_does_not_rise_again() {
+fn deleted_user_does_not_reappear() {
     acts(
         1,
         &[0],
@@ -688,7 +688,7 @@ fn a_user_that_is_deleted_does_not_rise_again() {
 }
 
 #[test]
-fn a_name_has_one_owner_however_it_is_fought_for() {
+fn name_has_one_owner_after_concurrent_renames() {
     acts(
         3,
         &[],
@@ -702,7 +702,7 @@ fn a_name_has_one_owner_however_it_is_fought_for() {
 }
 
 #[test]
-fn creations_and_deletions_are_counted() {
+fn creations_and_deletions_are_counted_exactly() {
     acts(
         4,
         &[0, 1],
@@ -716,7 +716,7 @@ fn creations_and_deletions_are_counted() {
 }
 
 #[test]
-fn whatever_is_done_at_once_has_an_order() {
+fn concurrent_random_operations_are_linearizable() {
     histories(&async |race| {
         let world = World::new(race, 4, [0, 1]).await;
         let random = &mut race.random.clone();

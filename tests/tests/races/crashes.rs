@@ -258,7 +258,7 @@ fn difference(expected: &Seen, seen: &Seen) -> String {
 }
 
 #[test]
-fn a_user_is_created_or_not() {
+fn user_creation_is_atomic() {
     every_fault("create user", Repeat::Or(409), |_| {
         Request::post(
             "/Users",
@@ -268,40 +268,40 @@ fn a_user_is_created_or_not() {
 }
 
 #[test]
-fn a_user_is_deactivated_or_not() {
+fn user_deactivation_is_atomic() {
     every_fault("deactivate", Repeat::Success, |world| {
         Request::patch(world.user(0), json!([{ "op": "replace", "value": { "active": false } }]))
     });
 }
 
 #[test]
-fn a_user_is_replaced_and_renamed_or_not() {
+fn user_replacement_with_rename_is_atomic() {
     every_fault("replace user", Repeat::Success, |world| {
         Request::put(world.user(2), json!({ "userName": "ada", "emails": [{ "value": "ada@example.com" }] }))
     });
 }
 
 #[test]
-fn a_user_in_many_groups_is_deleted_or_not() {
+fn user_deletion_is_atomic() {
     every_fault("delete user", Repeat::Or(404), |world| Request::delete(world.user(2)));
 }
 
 #[test]
-fn a_group_is_created_with_its_members_or_not() {
+fn group_creation_with_members_is_atomic() {
     every_fault("create group", Repeat::Or(409), |world| {
         Request::post("/Groups", json!({ "displayName": "new", "members": world.ids([4, 5]) }))
     });
 }
 
 #[test]
-fn a_large_group_is_created_with_all_its_members_or_not() {
+fn large_group_creation_is_atomic() {
     every_fault("create large group", Repeat::Or(409), |world| {
         Request::post("/Groups", json!({ "displayName": "new", "members": world.ids(0..MANY) }))
     });
 }
 
 #[test]
-fn a_member_is_added_or_not() {
+fn member_addition_is_atomic() {
     every_fault("add a member", Repeat::Success, |world| {
         Request::patch(
             world.group("small"),
@@ -311,7 +311,7 @@ fn a_member_is_added_or_not() {
 }
 
 #[test]
-fn a_member_is_removed_or_not() {
+fn member_removal_is_atomic() {
     every_fault("remove a member", Repeat::Success, |world| {
         Request::patch(
             world.group("small"),
@@ -321,7 +321,7 @@ fn a_member_is_removed_or_not() {
 }
 
 #[test]
-fn many_members_are_all_added_or_none() {
+fn addition_of_many_members_is_atomic() {
     every_fault("add many members", Repeat::Success, |world| {
         Request::patch(
             world.group("small"),
@@ -331,7 +331,7 @@ fn many_members_are_all_added_or_none() {
 }
 
 #[test]
-fn members_are_exchanged_or_not() {
+fn member_replacement_is_atomic() {
     every_fault("replace members", Repeat::Success, |world| {
         Request::patch(
             world.group("small"),
@@ -341,14 +341,14 @@ fn members_are_exchanged_or_not() {
 }
 
 #[test]
-fn a_large_group_is_replaced_or_not() {
+fn large_group_replacement_is_atomic() {
     every_fault("replace large group", Repeat::Success, |world| {
         Request::put(world.group("large"), json!({ "displayName": "renamed", "members": world.ids(38..43) }))
     });
 }
 
 #[test]
-fn a_group_is_renamed_and_joined_or_neither() {
+fn group_rename_with_new_member_is_atomic() {
     every_fault("rename and add", Repeat::Success, |world| {
         let operations = json!([
             { "op": "replace", "value": { "displayName": "renamed", "externalId": "r" } },
@@ -359,11 +359,11 @@ fn a_group_is_renamed_and_joined_or_neither() {
 }
 
 #[test]
-fn a_group_in_a_group_is_deleted_or_not() {
+fn nested_group_deletion_is_atomic() {
     every_fault("delete group", Repeat::Or(404), |world| Request::delete(world.group("small")));
 }
 
 #[test]
-fn a_large_group_is_deleted_or_not() {
+fn large_group_deletion_is_atomic() {
     every_fault("delete large group", Repeat::Or(404), |world| Request::delete(world.group("large")));
 }

@@ -48,7 +48,7 @@ async fn count(db: &Client, partition: &str) -> usize {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_user_leaves_a_thousand_groups_by_one_request_or_by_those_that_come_after() {
+async fn deletion_of_user_in_1000_groups_is_completed() {
     const GROUPS: usize = 1_000;
     let database = Database::memory().expect("a database in memory");
     let service = process(&database, 1, Duration::ZERO, Duration::ZERO).await;
@@ -104,8 +104,7 @@ async fn a_user_leaves_a_thousand_groups_by_one_request_or_by_those_that_come_af
 
 #[tokio::test(start_paused = true)]
 #[ignore = "it takes two minutes; `.ci/run` has a step for it"]
-async fn a_group_of_two_hundred_thousand_is_gone_at_once_and_its_memberships_go_however_many_requests_that_takes()
- {
+async fn group_of_200000_is_deleted_over_several_requests() {
     const MEMBERS: usize = 200_000;
     let database = Database::memory().expect("a database in memory");
     let service = process(&database, 1, Duration::ZERO, Duration::ZERO).await;

@@ -663,7 +663,7 @@ fn expect(answer: &Answer, verdict: &str) -> Result<(), TestCaseError> {
 }
 
 #[test]
-fn every_sequence_is_answered_as_the_model_answers_it() {
+fn random_sequences_match_the_model() {
     let runtime = Runtime::new().expect("a runtime");
     let config = Config { failure_persistence: None, max_shrink_iters: 200, ..Config::with_cases(SEQUENCES) };
     let random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
