@@ -11,15 +11,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use axum::{
-    body::Body,
-    http::{Request, header::AUTHORIZATION},
-};
+use axum::body::Bytes;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use service::http::BASE_PATH;
 
-use crate::Service;
+use crate::{Request, Service};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -34,7 +30,7 @@ struct Exchange {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Step {
-    request: Option<Sent>,
+    request: Option<RecordedRequest>,
     event: Option<Value>,
     response: Expected,
     #[serde(default)]
@@ -43,7 +39,7 @@ struct Step {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Sent {
+struct RecordedRequest {
     method: String,
     path: String,
     #[serde(default)]
@@ -88,7 +84,7 @@ pub async fn replay(file: &Path, service: &Service) -> Result<(), String> {
         let (request, answer) = match (&step.request, &step.event) {
             (Some(request), None) => {
                 let name = format!("{} {}", request.method, fill(&request.path, &names));
-                (name, service.send(request.build(&names)).await)
+                (name, request.build(&names).send(service).await)
             }
             (None, Some(event)) => {
                 let event = fill_value(event, &names);
@@ -136,22 +132,19 @@ pub async fn replay(file: &Path, service: &Service) -> Result<(), String> {
     Ok(())
 }
 
-impl Sent {
-    fn build(&self, names: &BTreeMap<String, String>) -> Request<Body> {
-        let uri = format!("{BASE_PATH}{}", fill(&self.path, names));
-        let mut request = Request::builder().method(self.method.as_str()).uri(uri);
-        if !self.headers.keys().any(|name| name.eq_ignore_ascii_case(AUTHORIZATION.as_str())) {
-            request = request.header(AUTHORIZATION, fill("Bearer ${key}", names));
-        }
+impl RecordedRequest {
+    fn build(&self, names: &BTreeMap<String, String>) -> Request {
+        let method = self.method.parse().expect("a method");
+        let mut request = Request::new(method, fill(&self.path, names));
         for (name, value) in &self.headers {
-            request = request.header(name, fill(value, names));
+            request = request.header(name, &fill(value, names));
         }
-        let body = match (&self.body, &self.body_text) {
-            (Some(body), _) => Body::from(fill_value(body, names).to_string()),
-            (None, Some(text)) => Body::from(fill(text, names)),
-            (None, None) => Body::empty(),
+        request.body = match (&self.body, &self.body_text) {
+            (Some(body), _) => fill_value(body, names).to_string().into(),
+            (None, Some(text)) => fill(text, names).into(),
+            (None, None) => Bytes::new(),
         };
-        request.body(body).expect("a request")
+        request
     }
 }
 

@@ -22,6 +22,7 @@ pub mod history;
 pub mod load;
 mod named;
 pub mod observed;
+mod request;
 pub mod schedule;
 mod target;
 
@@ -31,7 +32,7 @@ use aws_sdk_dynamodb::Client;
 use axum::{
     Router,
     body::{Body, Bytes},
-    http::{HeaderMap, Method, Request, StatusCode, header::AUTHORIZATION, uri::PathAndQuery},
+    http::{HeaderMap, Request as HttpRequest, StatusCode, uri::PathAndQuery},
 };
 use dynoxide::Database;
 use http_body_util::BodyExt;
@@ -43,8 +44,7 @@ use service::{
     ambient::{Clock, Entropy},
     auth::{Caller, Org, Pepper, Peppers, Scope, Secret},
     config::{self, Tables},
-    http::{self, BASE_PATH},
-    lambda,
+    http, lambda,
     store::{Store, doctor::Report},
 };
 use time::{OffsetDateTime, macros::datetime};
@@ -53,6 +53,7 @@ use tower::ServiceExt;
 use functions::Functions;
 use gateway::Api;
 use named::Named;
+pub use request::{Request, encode};
 use target::{Target, target};
 
 /// The organisation most tests are about.
@@ -304,13 +305,9 @@ impl Service {
     }
 
     /// Sends a request as it is, without a key.
-    pub async fn send(&self, request: Request<Body>) -> Answer {
+    pub async fn send(&self, request: HttpRequest<Body>) -> Answer {
         match &self.door {
-            Door::Router(router) => {
-                let response = router.clone().oneshot(request).await.expect("the router always answers");
-                let (parts, body) = response.into_parts();
-                Answer::new(parts.status.as_u16(), parts.headers, &whole(body).await)
-            }
+            Door::Router(router) => respond(router.clone(), request).await,
             Door::Functions(functions, api) => {
                 let (parts, body) = request.into_parts();
                 if let Some(why) = api.stops(&parts) {
@@ -328,14 +325,14 @@ impl Service {
                 let target = parts.uri.path_and_query().map_or("", PathAndQuery::as_str);
                 let target = target.strip_prefix("/scim").unwrap_or(target);
                 parts.uri = format!("{url}{target}").parse().expect("a URL");
-                let request = Request::from_parts(parts, body);
+                let request = HttpRequest::from_parts(parts, body);
                 let agent = agent.clone();
                 let sent = tokio::task::spawn_blocking(move || {
                     let (parts, body) = request.into_parts();
                     let sent = if body.is_empty() {
-                        agent.run(Request::from_parts(parts, ()))
+                        agent.run(HttpRequest::from_parts(parts, ()))
                     } else {
-                        agent.run(Request::from_parts(parts, body.to_vec()))
+                        agent.run(HttpRequest::from_parts(parts, body.to_vec()))
                     };
                     sent.map(|answer| {
                         let (parts, mut body) = answer.into_parts();
@@ -371,51 +368,29 @@ impl Service {
         }
     }
 
-    /// Sends a request under the base path, with the key of [`ORG`]; a body that is not null as SCIM JSON.
-    pub async fn request(&self, method: Method, path: &str, body: Value) -> Answer {
-        self.request_as(&self.key, method, path, body).await
-    }
-
-    /// The same with another key.
-    pub async fn request_as(&self, key: &str, method: Method, path: &str, body: Value) -> Answer {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(format!("{BASE_PATH}{path}"))
-            .header(AUTHORIZATION, format!("Bearer {key}"));
-        let body = if body.is_null() {
-            Body::empty()
-        } else {
-            request = request.header("content-type", "application/scim+json; charset=utf-8");
-            Body::from(body.to_string())
-        };
-        self.send(request.body(body).expect("a request")).await
-    }
-
-    /// `GET`.
+    /// Sends a `GET` with the organisation's key.
     pub async fn get(&self, path: &str) -> Answer {
-        self.request(Method::GET, path, Value::Null).await
+        Request::get(path).send(self).await
     }
 
-    /// `POST`.
+    /// Sends a `POST` with the organisation's key.
     pub async fn post(&self, path: &str, body: Value) -> Answer {
-        self.request(Method::POST, path, body).await
+        Request::post(path, body).send(self).await
     }
 
-    /// `PUT`.
+    /// Sends a `PUT` with the organisation's key.
     pub async fn put(&self, path: &str, body: Value) -> Answer {
-        self.request(Method::PUT, path, body).await
+        Request::put(path, body).send(self).await
     }
 
-    /// `PATCH` with these operations.
+    /// Sends a `PATCH` of these operations with the organisation's key.
     pub async fn patch(&self, path: &str, operations: Value) -> Answer {
-        let body =
-            json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations });
-        self.request(Method::PATCH, path, body).await
+        Request::patch(path, operations).send(self).await
     }
 
-    /// `DELETE`.
+    /// Sends a `DELETE` with the organisation's key.
     pub async fn delete(&self, path: &str) -> Answer {
-        self.request(Method::DELETE, path, Value::Null).await
+        Request::delete(path).send(self).await
     }
 
     /// Creates a user of that name; gives its id.
@@ -479,6 +454,12 @@ pub fn is_embedded() -> bool {
     matches!(target(), Target::Embedded)
 }
 
+/// Sends a request to a router.
+async fn respond(router: Router, request: HttpRequest<Body>) -> Answer {
+    let (parts, body) = router.oneshot(request).await.expect("the router always answers").into_parts();
+    Answer::new(parts.status.as_u16(), parts.headers, &whole(body).await)
+}
+
 async fn whole(body: Body) -> Bytes {
     body.collect().await.expect("a body").to_bytes()
 }
@@ -529,11 +510,11 @@ const SCIM_TYPES: [&str; 13] = [
 /// What is wrong with the form of an answer, whatever it says: nothing is stored or sniffed, and an error is a SCIM
 /// error with its own status.
 #[must_use]
-pub fn faults(answer: &Answer) -> Vec<String> {
-    let mut faults = Vec::new();
+pub fn form_violations(answer: &Answer) -> Vec<String> {
+    let mut violations = Vec::new();
     let mut wants = |what: &str, found: &str, wanted: &str| {
         if found != wanted {
-            faults.push(format!("{what} is {found:?}, not {wanted:?}"));
+            violations.push(format!("{what} is {found:?}, not {wanted:?}"));
         }
     };
     if answer.status >= 500 && answer.status != 501 {
@@ -562,7 +543,7 @@ pub fn faults(answer: &Answer) -> Vec<String> {
     for name in answer.headers.keys().filter(|name| name.as_str().starts_with("access-control-")) {
         wants("a CORS header", name.as_str(), "absent");
     }
-    faults
+    violations
 }
 
 fn values(elements: &Value) -> Vec<String> {

@@ -10,10 +10,8 @@ use proptest::{
     test_runner::{Config, TestRunner},
 };
 use serde_json::{Map, Value, json};
-use tests::Service;
+use tests::{Request, Service, encode, form_violations};
 use tokio::runtime::Runtime;
-
-use super::{Sent, encode, faults};
 
 /// A service that all cases of a property share.
 struct Subject {
@@ -36,16 +34,16 @@ impl Subject {
     }
 
     /// Fails if the answer is not one a client could make something of.
-    fn answers(&self, sent: Sent) -> Result<u16, TestCaseError> {
+    fn answers(&self, sent: &Request) -> Result<u16, TestCaseError> {
         let line = format!("{} {} {}", sent.method, sent.target, String::from_utf8_lossy(&sent.body));
-        let answer = self.runtime.block_on(sent.by(&self.service));
-        let faults = faults(&answer);
+        let answer = self.runtime.block_on(sent.send(&self.service));
+        let faults = form_violations(&answer);
         prop_assert!(faults.is_empty(), "{line}\n{}\n{faults:?}", answer.body);
         Ok(answer.status)
     }
 
     /// Every request that takes a body, with this one.
-    fn with_body(&self, body: &[u8]) -> Vec<Sent> {
+    fn with_body(&self, body: &[u8]) -> Vec<Request> {
         let (user, group) = (format!("/Users/{}", self.user), format!("/Groups/{}", self.group));
         [
             (Method::POST, "/Users"),
@@ -57,7 +55,7 @@ impl Subject {
             (Method::POST, "/.search"),
             (Method::POST, "/Bulk"),
         ]
-        .map(|(method, path)| Sent::bytes(method, path, body.to_vec()))
+        .map(|(method, path)| Request::bytes(method, path, body.to_vec()))
         .into()
     }
 
@@ -363,7 +361,7 @@ fn arbitrary_body_gets_a_scim_response() {
     ];
     Subject::new().check(200, noise, |subject, body| {
         for sent in subject.with_body(&body) {
-            subject.answers(sent)?;
+            subject.answers(&sent)?;
         }
         Ok(())
     });
@@ -377,7 +375,7 @@ fn mutated_message_gets_a_scim_response() {
         let body = body.replace("\"USER\"", &json!(subject.user).to_string());
         let body = body.replace("\"GROUP\"", &json!(subject.group).to_string());
         for sent in subject.with_body(body.as_bytes()) {
-            subject.answers(sent)?;
+            subject.answers(&sent)?;
         }
         Ok(())
     });
@@ -390,7 +388,7 @@ fn corrupted_message_gets_a_scim_response() {
         let body =
             splices.iter().fold(message.to_string().into_bytes(), |body, change| splice(&body, change));
         for sent in subject.with_body(&body) {
-            subject.answers(sent)?;
+            subject.answers(&sent)?;
         }
         Ok(())
     });
@@ -408,11 +406,11 @@ fn arbitrary_filter_gets_a_scim_response() {
     ];
     Subject::new().check(300, filter, |subject, filter| {
         for sent in [
-            Sent::filter("/Users", &filter),
-            Sent::filter("/Groups", &filter),
-            Sent::post("/.search", &json!({ "filter": filter })),
+            Request::get("/Users").filter(&filter),
+            Request::get("/Groups").filter(&filter),
+            Request::post("/.search", json!({ "filter": filter })),
         ] {
-            let status = subject.answers(sent)?;
+            let status = subject.answers(&sent)?;
             prop_assert!(matches!(status, 200 | 400), "{status}");
         }
         Ok(())
@@ -422,10 +420,10 @@ fn arbitrary_filter_gets_a_scim_response() {
 #[test]
 fn valid_filter_gets_the_same_result_by_get_and_post() {
     Subject::new().check(150, sound_filter(), |subject, filter| {
-        let ask = |sent: Sent| subject.runtime.block_on(sent.by(&subject.service)).body;
-        let by_query = ask(Sent::filter("/Users", &filter));
-        prop_assert_eq!(&ask(Sent::post("/Users/.search", &json!({ "filter": filter }))), &by_query);
-        let negated = ask(Sent::filter("/Users", &format!("not ({filter})")));
+        let ask = |sent: Request| subject.runtime.block_on(sent.send(&subject.service)).body;
+        let by_query = ask(Request::get("/Users").filter(&filter));
+        prop_assert_eq!(&ask(Request::post("/Users/.search", json!({ "filter": filter }))), &by_query);
+        let negated = ask(Request::get("/Users").filter(format!("not ({filter})")));
         let total = |list: &Value| list["totalResults"].as_u64().unwrap_or(u64::MAX);
         prop_assert_eq!(total(&by_query) + total(&negated), 1, "{} {}", filter, by_query);
         Ok(())
@@ -442,7 +440,7 @@ fn arbitrary_patch_path_gets_a_scim_response() {
         let operations = operations.replace("\"GROUP\"", &json!(subject.group).to_string());
         let body = format!("{{\"Operations\":{operations}}}");
         for path in [format!("/Users/{}", subject.user), format!("/Groups/{}", subject.group)] {
-            subject.answers(Sent::bytes(Method::PATCH, &path, body.clone()))?;
+            subject.answers(&Request::bytes(Method::PATCH, &path, body.clone()))?;
         }
         Ok(())
     });
@@ -491,7 +489,7 @@ fn arbitrary_parameters_get_a_scim_response() {
         for path in
             ["/Users", "/Groups", "/Schemas", "/ServiceProviderConfig", &format!("/Users/{}", subject.user)]
         {
-            subject.answers(Sent::get(&format!("{path}?{query}")))?;
+            subject.answers(&Request::get(format!("{path}?{query}")))?;
         }
         Ok(())
     });
@@ -526,12 +524,12 @@ fn arbitrary_path_and_method_get_a_scim_response() {
         "[!#$%&'*+.^_`|~A-Za-z0-9-]{1,12}",
     ];
     Subject::new().check(500, (method, vec(segment, 0..6)), |subject, (method, segments)| {
-        let mut sent = Sent::bytes(Method::GET, "", "{}");
+        let mut sent = Request::bytes(Method::GET, "", "{}");
         sent.target = format!("/{}", segments.join("/"));
         sent.method = Method::from_bytes(method.as_bytes())
             .map_err(|error| TestCaseError::reject(error.to_string()))?;
         if sent.method != Method::HEAD {
-            subject.answers(sent)?;
+            subject.answers(&sent)?;
         }
         Ok(())
     });
@@ -575,10 +573,10 @@ fn arbitrary_headers_get_a_scim_response() {
         let path = format!("/Users/{}", subject.user);
         let nothing = json!([{ "op": "add", "value": {} }]);
         for mut sent in [
-            Sent::get(&path),
-            Sent::get("/Users"),
-            Sent::patch(&path, &nothing),
-            Sent::put(&path, &json!({})),
+            Request::get(&path),
+            Request::get("/Users"),
+            Request::patch(&path, &nothing),
+            Request::put(&path, json!({})),
         ] {
             for (name, value) in &headers {
                 let value = axum::http::HeaderValue::from_bytes(value);
@@ -587,7 +585,7 @@ fn arbitrary_headers_get_a_scim_response() {
                     value.map_err(|e| TestCaseError::reject(e.to_string()))?,
                 ));
             }
-            subject.answers(sent)?;
+            subject.answers(&sent)?;
         }
         Ok(())
     });
@@ -663,9 +661,9 @@ fn user_name_is_available_when_no_filter_matches_it() {
     ]);
     Subject::new().check(120, vec(piece, 1..4), |subject, pieces| {
         let name = pieces.concat();
-        let ask = |sent: Sent| subject.runtime.block_on(sent.by(&subject.service));
+        let ask = |sent: Request| subject.runtime.block_on(sent.send(&subject.service));
         let found = |operator: &str| {
-            let mut sent = Sent::filter("/Users", &format!("userName {operator} {}", json!(name)));
+            let mut sent = Request::get("/Users").filter(format!("userName {operator} {}", json!(name)));
             sent.target.push_str("&attributes=userName&count=1000");
             let list = ask(sent).body;
             let resources = list["Resources"].as_array().cloned().unwrap_or_default();
@@ -676,7 +674,7 @@ fn user_name_is_available_when_no_filter_matches_it() {
         };
         let before = found("eq");
         prop_assert!(before.len() <= 1, "{:?} are one name", before);
-        let created = ask(Sent::post("/Users", &json!({ "userName": name })));
+        let created = ask(Request::post("/Users", json!({ "userName": name })));
         match created.status {
             201 => prop_assert!(before.is_empty(), "{:?} beside {:?}", name, before),
             409 => prop_assert_eq!(before.len(), 1, "{:?} is taken, and nobody has it", name),

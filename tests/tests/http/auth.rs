@@ -3,10 +3,7 @@
 //! The routes are those the routers are made of, so one that is added later is in the matrix without anybody thinking
 //! of it. Whoever is refused has changed nothing.
 
-use axum::{
-    body::Body,
-    http::{Method, Request},
-};
+use axum::http::Method;
 use scim::{
     message::{BULK_REQUEST_URN, SEARCH_REQUEST_URN},
     schema::USER_URN,
@@ -15,12 +12,11 @@ use serde_json::{Value, json};
 use service::{
     ambient::Entropy,
     auth::{ApiKey, Scope},
-    http::{self, BASE_PATH, Route},
+    http::{self, Route},
 };
-use tests::{ORG, Service};
-use tower::ServiceExt;
+use tests::{ORG, Request, Service, form_violations};
 
-use super::{Sent, contents, faults, report, wire};
+use super::{contents, report, wire};
 
 /// The other organisation.
 const OTHER: &str = "beta";
@@ -54,7 +50,7 @@ impl World {
     }
 
     /// A request that is carried out on that route by whoever may.
-    fn request(&self, route: &Route) -> Sent {
+    fn request(&self, route: &Route) -> Request {
         let path = self.path(route);
         let resource = match route.path {
             path if path.ends_with("/.search") => json!({ "schemas": [SEARCH_REQUEST_URN], "count": 5 }),
@@ -67,9 +63,9 @@ impl World {
         };
         let operations = json!([{ "op": "replace", "value": { "displayName": "Intruder" } }]);
         match route.method {
-            Method::GET | Method::DELETE => Sent::new(route.method.clone(), &path),
-            Method::POST | Method::PUT => Sent::json(route.method.clone(), &path, &resource),
-            Method::PATCH => Sent::patch(&path, &operations),
+            Method::GET | Method::DELETE => Request::new(route.method.clone(), &path),
+            Method::POST | Method::PUT => Request::json(route.method.clone(), &path, &resource),
+            Method::PATCH => Request::patch(&path, &operations),
             ref method => panic!("a new method: say here what its request is: {method}"),
         }
     }
@@ -78,12 +74,12 @@ impl World {
     async fn every_route_answers(
         &self,
         what: &str,
-        credentials: impl Fn(Sent) -> Sent,
+        credentials: impl Fn(Request) -> Request,
         expected: impl Fn(&Route) -> u16,
     ) {
         let mut failures = Vec::new();
         for route in http::all() {
-            let answer = credentials(self.request(&route)).to(&self.service).await;
+            let answer = credentials(self.request(&route)).send_as_is(&self.service).await;
             let place = format!("{what}: {} {}", route.method, route.path);
             let wanted = expected(&route);
             if answer.status != wanted {
@@ -92,7 +88,7 @@ impl World {
             if answer.body.to_string().contains("scim_acme_") {
                 failures.push(format!("{place}: the answer holds the key"));
             }
-            failures.extend(faults(&answer).into_iter().map(|fault| format!("{place}: {fault}")));
+            failures.extend(form_violations(&answer).into_iter().map(|fault| format!("{place}: {fault}")));
         }
         report(&failures);
         assert_eq!(
@@ -103,7 +99,7 @@ impl World {
     }
 
     /// Nobody without a key of this service gets past any route.
-    async fn refuses(&self, what: &str, credentials: impl Fn(Sent) -> Sent) {
+    async fn refuses(&self, what: &str, credentials: impl Fn(Request) -> Request) {
         self.every_route_answers(what, credentials, |_| 401).await;
     }
 }
@@ -137,7 +133,7 @@ fn forged(org: &str) -> String {
     ApiKey::generate(&org, &Entropy::seeded(7)).expect("a key").reveal().to_owned()
 }
 
-fn authorization(value: &str) -> impl Fn(Sent) -> Sent {
+fn authorization(value: &str) -> impl Fn(Request) -> Request {
     move |request| request.header("authorization", value)
 }
 
@@ -147,7 +143,7 @@ async fn valid_key_is_accepted_on_every_route() {
         for route in http::all() {
             let world = World::new().await;
             let key = world.service.organisation(&world.service.org, scopes).await;
-            let answer = world.request(&route).bearer(&key).to(&world.service).await;
+            let answer = world.request(&route).bearer(&key).send(&world.service).await;
             let place = format!("{} {}", route.method, route.path);
             assert_eq!(answer.status, purpose(&route).1, "{place}: {}", answer.body);
             let changed =
@@ -268,7 +264,7 @@ async fn revoked_key_is_rejected_on_every_route() {
     let key = world.service.organisation(&world.service.org, &[Scope::Scim]).await;
     let keys = store.keys(&org).await.expect("keys");
     let new = keys.iter().find(|key| !known.contains(&key.id)).expect("the new key");
-    let answer = Sent::get("/Users").bearer(&key).to(&world.service).await;
+    let answer = Request::get("/Users").bearer(&key).send(&world.service).await;
     assert_eq!(answer.status, 200, "it opens routes until it is revoked");
 
     assert!(store.revoke_key(&org, &new.id).await.expect("revoked"));
@@ -287,7 +283,7 @@ async fn key_of_disabled_organisation_is_forbidden() {
     assert_eq!(world.service.examine(OTHER).await.users, 0);
 
     assert!(store.enable_org(&other, true).await.expect("enabled"));
-    assert_eq!(Sent::get("/Users").bearer(&key).to(&world.service).await.status, 200);
+    assert_eq!(Request::get("/Users").bearer(&key).send(&world.service).await.status, 200);
 }
 
 #[tokio::test]
@@ -311,8 +307,11 @@ async fn write_key_cannot_read_data() {
     let key = format!("Bearer {}", world.service.organisation(&world.service.org, &[Scope::Write]).await);
     let mut failures = Vec::new();
     for route in http::all().iter().filter(|route| reads(route)) {
-        let answer = world.request(route).header("authorization", &key).to(&world.service).await;
-        if answer.status != 403 || !faults(&answer).is_empty() || answer.body.to_string().contains("ada@") {
+        let answer = world.request(route).header("authorization", &key).send_as_is(&world.service).await;
+        if answer.status != 403
+            || !form_violations(&answer).is_empty()
+            || answer.body.to_string().contains("ada@")
+        {
             failures.push(format!("{}: {} {}", route.path, answer.status, answer.body));
         }
     }
@@ -331,7 +330,7 @@ async fn key_cannot_access_another_organisation() {
         .await;
     // What it created is its own, and the only thing in its lists.
     for (path, name) in [("/Users", "userName"), ("/Groups", "displayName")] {
-        let list = Sent::get(path).bearer(&key).to(&world.service).await.body;
+        let list = Request::get(path).bearer(&key).send(&world.service).await.body;
         assert_eq!(list["totalResults"], 1, "{list:#}");
         assert_ne!(list["Resources"][0][name], Value::Null);
         assert!(!list.to_string().contains(&world.user) && !list.to_string().contains(&world.group));
@@ -348,7 +347,8 @@ async fn foreign_and_unknown_ids_get_the_same_response() {
         let mut unknown = request.clone();
         unknown.target = unknown.target.replace(&world.user, nobody).replace(&world.group, nobody);
         let [here, nowhere] = [request, unknown].map(|sent| sent.bearer(&key));
-        let (here, nowhere) = (here.to(&world.service).await, nowhere.to(&world.service).await);
+        let (here, nowhere) =
+            (here.send_as_is(&world.service).await, nowhere.send_as_is(&world.service).await);
         assert_eq!(here.snapshot(), nowhere.snapshot(), "{} {}", route.method, route.path);
         assert_eq!(here.headers, nowhere.headers, "{} {}", route.method, route.path);
     }
@@ -365,7 +365,7 @@ async fn headers_and_parameters_cannot_select_the_organisation() {
         }
         request.target =
             format!("{}?org={ORG}&tenant={ORG}&organization={ORG}&id={}", request.target, world.user);
-        let answer = request.to(&world.service).await;
+        let answer = request.send_as_is(&world.service).await;
         assert_eq!(answer.status, 404, "{} {}", route.method, route.path);
     }
     assert_eq!(contents(&world.service, &world.service.org, &world.service.key).await, world.before);
@@ -383,7 +383,7 @@ async fn bearer_scheme_is_optional_and_case_insensitive() {
         key.clone(),
         format!(" {key} "),
     ] {
-        let answer = Sent::get("/Users").header("authorization", &value).to(&world.service).await;
+        let answer = Request::get("/Users").header("authorization", &value).send_as_is(&world.service).await;
         assert_eq!(answer.status, 200, "{value}");
     }
 }
@@ -396,12 +396,9 @@ async fn previous_pepper_is_accepted_until_removed() {
     for (previous, status) in [(Some(old), 200), (None, 401)] {
         let mut app = service.app.clone();
         app.pepper = Pepper::File(Peppers { current: new.clone(), previous });
-        let request = Request::get(format!("{BASE_PATH}/Users"))
-            .header("authorization", format!("Bearer {}", service.key))
-            .body(Body::empty())
-            .expect("a request");
-        let answer = service.router(app).oneshot(request).await.expect("an answer");
-        assert_eq!(answer.status(), status);
+        let request = Request::get("/Users").bearer(&service.key);
+        let answer = request.send_to(service.router(app)).await;
+        assert_eq!(answer.status, status);
     }
 }
 
@@ -430,10 +427,10 @@ async fn unsupported_method_is_405_with_allow_header() {
                 continue;
             }
             for key in [None, Some(&world.service.key)] {
-                let mut sent = Sent::post(&world.path(&route), &json!({ "userName": "eve@example.com" }));
+                let mut sent = Request::post(world.path(&route), json!({ "userName": "eve@example.com" }));
                 sent.method = method.clone();
                 let sent = key.map_or(sent.clone(), |key| sent.bearer(key));
-                let answer = sent.to(&world.service).await;
+                let answer = sent.send_as_is(&world.service).await;
                 let place = format!("{name} {}", route.path);
                 let mut allow: Vec<&str> = answer.header("allow").split(',').map(str::trim).collect();
                 allow.retain(|method| *method != "HEAD");
@@ -446,7 +443,8 @@ async fn unsupported_method_is_405_with_allow_header() {
                 if allow != wanted {
                     failures.push(format!("{place}: Allow is {allow:?}, not {wanted:?}"));
                 }
-                failures.extend(faults(&answer).into_iter().map(|fault| format!("{place}: {fault}")));
+                failures
+                    .extend(form_violations(&answer).into_iter().map(|fault| format!("{place}: {fault}")));
             }
         }
     }
@@ -460,9 +458,9 @@ async fn head_needs_a_key_and_returns_no_body() {
     for route in http::all().iter().filter(|route| route.method == Method::GET) {
         let mut head = world.request(route);
         head.method = Method::HEAD;
-        let answer = head.clone().to(&world.service).await;
+        let answer = head.send_as_is(&world.service).await;
         assert_eq!(answer.status, 401, "{}", route.path);
-        let answer = head.by(&world.service).await;
+        let answer = head.send(&world.service).await;
         assert_eq!((answer.status, answer.body), (purpose(route).1, Value::Null), "{}", route.path);
     }
 }
@@ -482,10 +480,10 @@ async fn unknown_path_is_404_with_and_without_key() {
     for path in candidates {
         for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS]
         {
-            let mut sent = Sent::post(path, &json!({ "userName": "eve@example.com" }));
+            let mut sent = Request::post(path, json!({ "userName": "eve@example.com" }));
             sent.method = method.clone();
             for sent in [sent.clone(), sent.bearer(&world.service.key)] {
-                let answer = sent.to(&world.service).await;
+                let answer = sent.send_as_is(&world.service).await;
                 let place = format!("{method} {path:?}");
                 if answer.status != 404 {
                     failures.push(format!("{place}: {} {}", answer.status, answer.body));
@@ -493,7 +491,8 @@ async fn unknown_path_is_404_with_and_without_key() {
                 if answer.headers.contains_key("x-injected") || answer.body.to_string().contains("alert") {
                     failures.push(format!("{place}: echoed"));
                 }
-                failures.extend(faults(&answer).into_iter().map(|fault| format!("{place}: {fault}")));
+                failures
+                    .extend(form_violations(&answer).into_iter().map(|fault| format!("{place}: {fault}")));
             }
         }
     }
@@ -545,15 +544,17 @@ async fn alternative_path_spellings_need_a_key() {
             for method in
                 [Method::GET, Method::HEAD, Method::PUT, Method::PATCH, Method::DELETE, Method::POST]
             {
-                let mut sent = Sent::post("", &json!({ "userName": "eve@x", "displayName": "Eve" }));
+                let mut sent = Request::post("", json!({ "userName": "eve@x", "displayName": "Eve" }));
                 (sent.target, sent.method) = (target.clone(), method.clone());
-                let answer = sent.to(&world.service).await;
+                let answer = sent.send_as_is(&world.service).await;
                 if !matches!(answer.status, 401 | 404 | 405) {
                     failures.push(format!("{method} {target}: {} {}", answer.status, answer.body));
                 }
                 if method != Method::HEAD {
                     failures.extend(
-                        faults(&answer).into_iter().map(|fault| format!("{method} {target}: {fault}")),
+                        form_violations(&answer)
+                            .into_iter()
+                            .map(|fault| format!("{method} {target}: {fault}")),
                     );
                 }
             }
@@ -576,9 +577,9 @@ async fn base_path_is_optional_and_extra_slashes_are_ignored() {
         "/scim/v2/Users/ID?", "/scim/v2/Users/ID/?aadOptscim062020", "/scim/v2/Users/ID?&&x=1&",
     ];
     for target in targets {
-        let mut sent = Sent::get("");
+        let mut sent = Request::get("");
         sent.target = target.replace("ID", &world.user);
-        let answer = sent.by(&world.service).await;
+        let answer = sent.send(&world.service).await;
         assert_eq!(answer.snapshot(), plain.snapshot(), "{target}");
         assert_eq!(answer.headers, plain.headers, "{target}");
     }
@@ -603,13 +604,13 @@ async fn dot_segments_and_encoded_names_are_not_resolved() {
         "/scim/v1/Users",
         "/scim/Users",
     ] {
-        let mut sent = Sent::get("");
+        let mut sent = Request::get("");
         target.clone_into(&mut sent.target);
-        let answer = sent.by(&world.service).await;
+        let answer = sent.send(&world.service).await;
         if answer.status != 404 {
             failures.push(format!("{target}: {}", answer.status));
         }
-        failures.extend(faults(&answer).into_iter().map(|fault| format!("{target}: {fault}")));
+        failures.extend(form_violations(&answer).into_iter().map(|fault| format!("{target}: {fault}")));
     }
     report(&failures);
 }
@@ -639,7 +640,7 @@ async fn request_headers_are_not_reflected_in_responses() {
                 .header("x-forwarded-port", "666");
             for (status, sent) in [(401, sent.clone()), (purpose(&route).1, sent.bearer(&world.service.key))]
             {
-                let answer = wire(router.clone(), sent).await;
+                let answer = wire(router.clone(), &sent).await;
                 assert!(answer.starts_with(&status.to_string()), "{} {}: {answer}", route.method, route.path);
                 assert!(!answer.contains("evil") && !answer.contains(":666"), "{base_url:?}: {answer}");
                 assert!(base_url.is_none() || !answer.contains("/v2/") || answer.contains(tests::BASE));
@@ -654,15 +655,17 @@ async fn method_override_headers_are_ignored() {
     let item = format!("/Users/{}", world.user);
     for name in ["x-http-method-override", "x-http-method", "x-method-override", "x-method"] {
         for method in ["DELETE", "PUT", "PATCH"] {
-            let answer = Sent::get(&item).header(name, method).by(&world.service).await;
+            let answer = Request::get(&item).header(name, method).send(&world.service).await;
             assert_eq!(answer.status, 200, "{name}: {method}");
-            let answer = Sent::get("/Users").header(name, "POST").by(&world.service).await;
+            let answer = Request::get("/Users").header(name, "POST").send(&world.service).await;
             assert_eq!(answer.status, 200, "{name}");
-            let answer =
-                Sent::post(&item, &json!({ "userName": "x" })).header(name, method).by(&world.service).await;
+            let answer = Request::post(&item, json!({ "userName": "x" }))
+                .header(name, method)
+                .send(&world.service)
+                .await;
             assert_eq!(answer.status, 405, "{name}: {method}");
             let answer =
-                Sent::get(&format!("{item}?_method={method}&method={method}")).by(&world.service).await;
+                Request::get(format!("{item}?_method={method}&method={method}")).send(&world.service).await;
             assert_eq!(answer.status, 200, "{method}");
         }
     }
@@ -677,32 +680,32 @@ async fn answers_of_every_kind(world: &World) -> Vec<(String, tests::Answer)> {
     let many = vec![b' '; 1024 * 1024 + 1];
     let mut answers = Vec::new();
     for (what, sent) in [
-        ("200", Sent::get("/Users")),
-        ("200", Sent::get(&user)),
-        ("200", Sent::get("/ServiceProviderConfig")),
-        ("201", Sent::post("/Users", &json!({ "userName": "bob" }))),
-        ("304", Sent::get(&user).header("if-none-match", &etag)),
-        ("204", Sent::patch(&group, &json!([{ "op": "replace", "value": { "displayName": "New" } }]))),
-        ("400", Sent::get("/Users?filter=x")),
-        ("404", Sent::get("/Users/x")),
-        ("404", Sent::get("/Nothing")),
-        ("405", Sent::new(Method::DELETE, "/Users")),
-        ("409", Sent::post("/Users", &json!({ "userName": "bob" }))),
-        ("412", Sent::new(Method::DELETE, &user).header("if-match", "W/\"x\"")),
-        ("413", Sent::bytes(Method::POST, "/Users", many)),
-        ("415", Sent::post("/Users", &json!({})).with_header("content-type", "text/plain")),
-        ("204", Sent::new(Method::DELETE, &user)),
+        ("200", Request::get("/Users")),
+        ("200", Request::get(&user)),
+        ("200", Request::get("/ServiceProviderConfig")),
+        ("201", Request::post("/Users", json!({ "userName": "bob" }))),
+        ("304", Request::get(&user).header("if-none-match", &etag)),
+        ("204", Request::patch(&group, json!([{ "op": "replace", "value": { "displayName": "New" } }]))),
+        ("400", Request::get("/Users?filter=x")),
+        ("404", Request::get("/Users/x")),
+        ("404", Request::get("/Nothing")),
+        ("405", Request::delete("/Users")),
+        ("409", Request::post("/Users", json!({ "userName": "bob" }))),
+        ("412", Request::delete(&user).header("if-match", "W/\"x\"")),
+        ("413", Request::bytes(Method::POST, "/Users", many)),
+        ("415", Request::post("/Users", json!({})).with_header("content-type", "text/plain")),
+        ("204", Request::delete(&user)),
     ] {
-        let answer = sent.header("origin", "https://evil.example").by(service).await;
+        let answer = sent.header("origin", "https://evil.example").send(service).await;
         assert_eq!(answer.status.to_string(), what, "{:#}", answer.body);
         answers.push((what.to_owned(), answer));
     }
-    answers.push(("401".to_owned(), Sent::get("/Users").to(service).await));
-    let preflight = Sent::new(Method::OPTIONS, "/Users")
+    answers.push(("401".to_owned(), Request::get("/Users").send_as_is(service).await));
+    let preflight = Request::new(Method::OPTIONS, "/Users")
         .header("origin", "https://evil.example")
         .header("access-control-request-method", "POST")
         .header("access-control-request-headers", "authorization");
-    answers.push(("preflight".to_owned(), preflight.to(service).await));
+    answers.push(("preflight".to_owned(), preflight.send_as_is(service).await));
     answers
 }
 
@@ -720,7 +723,7 @@ async fn responses_carry_no_cors_headers() {
 async fn responses_with_body_are_scim_json_and_not_cached() {
     let mut failures = Vec::new();
     for (what, answer) in answers_of_every_kind(&World::new().await).await {
-        failures.extend(faults(&answer).into_iter().map(|fault| format!("{what}: {fault}")));
+        failures.extend(form_violations(&answer).into_iter().map(|fault| format!("{what}: {fault}")));
     }
     report(&failures);
 }

@@ -9,9 +9,9 @@ use axum::http::Method;
 use expect_test::expect;
 use serde_json::{Value, json};
 use service::auth::Scope;
-use tests::{BASE, Service};
+use tests::{BASE, Request, Service, form_violations};
 
-use super::{Sent, contents, faults, report, wire};
+use super::{contents, report, wire};
 
 const OTHER: &str = "beta";
 const NOBODY: &str = "01936f20-0000-7000-8000-000000000000";
@@ -43,7 +43,7 @@ impl Bench {
         let group = service.group("Staff", &[&ada, &bob]).await;
         let other_key = service.organisation(OTHER, &[Scope::Scim]).await;
         let create = async |path, body| {
-            let answer = Sent::post(path, &body).bearer(&other_key).to(&service).await;
+            let answer = Request::post(path, &body).bearer(&other_key).send(&service).await;
             assert_eq!(answer.status, 201, "{:#}", answer.body);
             answer.id()
         };
@@ -65,12 +65,12 @@ impl Bench {
     }
 
     /// The table: every request gets its verdict, in the form of a SCIM answer, and nothing changes.
-    async fn gives<N: Display>(&self, table: impl IntoIterator<Item = (N, &str, Sent)>) {
+    async fn gives<N: Display>(&self, table: impl IntoIterator<Item = (N, &str, Request)>) {
         let mut failures = Vec::new();
         for (name, verdict, sent) in table {
             let line =
                 format!("{name} ({} {})", sent.method, sent.target.chars().take(60).collect::<String>());
-            let answer = sent.by(&self.service).await;
+            let answer = sent.send(&self.service).await;
             if answer.verdict() != verdict {
                 failures.push(format!(
                     "{line}: {}, not {verdict}: {}",
@@ -78,7 +78,7 @@ impl Bench {
                     answer.body["detail"]
                 ));
             }
-            failures.extend(faults(&answer).into_iter().map(|fault| format!("{line}: {fault}")));
+            failures.extend(form_violations(&answer).into_iter().map(|fault| format!("{line}: {fault}")));
         }
         report(&failures);
         for (before, after) in self.before.iter().zip(self.contents().await) {
@@ -88,7 +88,7 @@ impl Bench {
     }
 
     /// Every request that has a body, with this one.
-    fn with_body(&self, body: &[u8]) -> Vec<Sent> {
+    fn with_body(&self, body: &[u8]) -> Vec<Request> {
         [
             (Method::POST, "/Users"),
             (Method::PUT, &self.user),
@@ -100,17 +100,17 @@ impl Bench {
             (Method::POST, "/.search"),
             (Method::POST, "/Bulk"),
         ]
-        .map(|(method, path)| Sent::bytes(method, path, body.to_vec()))
+        .map(|(method, path)| Request::bytes(method, path, body.to_vec()))
         .into()
     }
 
     /// A valid request for each of these, which changes nothing.
-    async fn harmless(&self) -> Vec<Sent> {
+    async fn harmless(&self) -> Vec<Request> {
         let mut requests = Vec::new();
         for path in [&self.user, &self.group] {
             let shown = self.service.get(path).await.body;
-            requests.push(Sent::put(path, &shown));
-            requests.push(Sent::patch(path, &json!([{ "op": "add", "value": {} }])));
+            requests.push(Request::put(path, &shown));
+            requests.push(Request::patch(path, json!([{ "op": "add", "value": {} }])));
         }
         requests
     }
@@ -197,9 +197,9 @@ async fn json_deeper_than_32_levels_is_rejected() {
     };
     let too_deep = bench.with_body(body(33).as_bytes());
     bench.gives(too_deep.into_iter().map(|sent| ("33", "400 invalidSyntax", sent))).await;
-    let patches = [&bench.user, &bench.group].map(|path| Sent::bytes(Method::PATCH, path, body(32)));
+    let patches = [&bench.user, &bench.group].map(|path| Request::bytes(Method::PATCH, path, body(32)));
     bench.gives(patches.into_iter().zip(["200", "204"]).map(|(sent, verdict)| ("32", verdict, sent))).await;
-    let search = Sent::bytes(Method::POST, "/Users/.search", body(32));
+    let search = Request::bytes(Method::POST, "/Users/.search", body(32));
     bench.gives([("32", "200", search)]).await;
 }
 
@@ -254,14 +254,18 @@ async fn value_of_wrong_type_is_rejected() {
         json!({ (enterprise): { "manager": [{ "value": "a" }, { "value": "b" }] } }),
     ] {
         let body = user(attributes.clone());
-        table.push((attributes.to_string(), "400 invalidValue", Sent::post("/Users", &body)));
-        table.push((attributes.to_string(), "400 invalidValue", Sent::put(&bench.user, &body)));
+        table.push((attributes.to_string(), "400 invalidValue", Request::post("/Users", &body)));
+        table.push((attributes.to_string(), "400 invalidValue", Request::put(&bench.user, &body)));
         // An object for one value, a list where the RFC has one: PATCH is more lenient (CLIENTS.md), and says so.
         let lenient =
             ["{\"emails\":{\"value\":\"eve@example.com\"}}"].contains(&attributes.to_string().as_str());
         if !lenient {
             let operations = json!([{ "op": "replace", "value": attributes }]);
-            table.push((attributes.to_string(), "400 invalidValue", Sent::patch(&bench.user, &operations)));
+            table.push((
+                attributes.to_string(),
+                "400 invalidValue",
+                Request::patch(&bench.user, &operations),
+            ));
         }
     }
     for body in [
@@ -280,8 +284,8 @@ async fn value_of_wrong_type_is_rejected() {
         json!({ "displayName": "x", "members": [{ "value": "y", "type": 1 }] }),
         json!({ "displayName": "x", "externalId": 1 }),
     ] {
-        table.push((body.to_string(), "400 invalidValue", Sent::post("/Groups", &body)));
-        table.push((body.to_string(), "400 invalidValue", Sent::put(&bench.group, &body)));
+        table.push((body.to_string(), "400 invalidValue", Request::post("/Groups", &body)));
+        table.push((body.to_string(), "400 invalidValue", Request::put(&bench.group, &body)));
     }
     bench.gives(table).await;
 }
@@ -297,17 +301,17 @@ async fn required_attribute_cannot_be_missing_or_blank() {
             [("/Users", &bench.user, "userName"), ("/Groups", &bench.group, "displayName")]
         {
             let body = json!({ (name): blank, "externalId": "x" });
-            table.push((body.to_string(), "400 invalidValue", Sent::post(collection, &body)));
-            table.push((body.to_string(), "400 invalidValue", Sent::put(item, &body)));
+            table.push((body.to_string(), "400 invalidValue", Request::post(collection, &body)));
+            table.push((body.to_string(), "400 invalidValue", Request::put(item, &body)));
             let operations = json!([{ "op": "replace", "path": name, "value": blank }]);
-            table.push((operations.to_string(), "400 invalidValue", Sent::patch(item, &operations)));
+            table.push((operations.to_string(), "400 invalidValue", Request::patch(item, &operations)));
         }
     }
     for (item, name) in [(&bench.user, "userName"), (&bench.group, "displayName")] {
         let without = json!({ "externalId": "x" });
-        table.push((name.to_owned(), "400 invalidValue", Sent::put(item, &without)));
+        table.push((name.to_owned(), "400 invalidValue", Request::put(item, &without)));
         let removal = json!([{ "op": "remove", "path": name }]);
-        table.push((format!("remove {name}"), "400 mutability", Sent::patch(item, &removal)));
+        table.push((format!("remove {name}"), "400 mutability", Request::patch(item, &removal)));
     }
     bench.gives(table).await;
 }
@@ -324,18 +328,18 @@ async fn attribute_repeated_in_another_case_is_rejected() {
         r#"{"userName":"eve","urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":{"department":"a"},"URN:IETF:params:scim:schemas:extension:enterprise:2.0:User":{"department":"b"}}"#,
         r#"{"userName":"eve","urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":{"department":"a","Department":"b"}}"#,
     ] {
-        table.push((body, "400 invalidSyntax", Sent::bytes(Method::POST, "/Users", body)));
-        table.push((body, "400 invalidSyntax", Sent::bytes(Method::PUT, &bench.user, body)));
+        table.push((body, "400 invalidSyntax", Request::bytes(Method::POST, "/Users", body)));
+        table.push((body, "400 invalidSyntax", Request::bytes(Method::PUT, &bench.user, body)));
         let patch = format!(r#"{{"Operations":[{{"op":"add","value":{body}}}]}}"#);
-        table.push((body, "400 invalidSyntax", Sent::bytes(Method::PATCH, &bench.user, patch)));
+        table.push((body, "400 invalidSyntax", Request::bytes(Method::PATCH, &bench.user, patch)));
     }
     for body in [
         r#"{"displayName":"x","DisplayName":"y"}"#,
         r#"{"displayName":"x","members":[],"Members":[]}"#,
         r#"{"displayName":"x","members":[{"value":"a","VALUE":"b"}]}"#,
     ] {
-        table.push((body, "400 invalidSyntax", Sent::bytes(Method::POST, "/Groups", body)));
-        table.push((body, "400 invalidSyntax", Sent::bytes(Method::PUT, &bench.group, body)));
+        table.push((body, "400 invalidSyntax", Request::bytes(Method::POST, "/Groups", body)));
+        table.push((body, "400 invalidSyntax", Request::bytes(Method::PUT, &bench.group, body)));
     }
     for body in [
         r#"{"Operations":[],"operations":[{"op":"remove","path":"emails"}]}"#,
@@ -344,10 +348,10 @@ async fn attribute_repeated_in_another_case_is_rejected() {
         r#"{"Operations":[{"op":"replace","path":"title","value":"a","VALUE":"b"}]}"#,
         r#"{"Operations":[{"op":"replace","value":"{\"title\":\"a\",\"title\":\"b\"}"}]}"#,
     ] {
-        table.push((body, "400 invalidSyntax", Sent::bytes(Method::PATCH, &bench.user, body)));
+        table.push((body, "400 invalidSyntax", Request::bytes(Method::PATCH, &bench.user, body)));
     }
     for body in [r#"{"count":1,"Count":2}"#, r#"{"filter":"id pr","FILTER":"title pr"}"#] {
-        table.push((body, "400 invalidValue", Sent::bytes(Method::POST, "/Users/.search", body)));
+        table.push((body, "400 invalidValue", Request::bytes(Method::POST, "/Users/.search", body)));
     }
     bench.gives(table).await;
 }
@@ -362,20 +366,20 @@ async fn list_is_limited_to_100_values_and_40_emails() {
         [("emails", 40), ("phoneNumbers", 100), ("roles", 100), ("entitlements", 100), ("ims", 100)]
     {
         let body = json!({ "userName": "eve", (name): values(most + 1) });
-        table.push((name, "400 invalidValue", Sent::post("/Users", &body)));
-        table.push((name, "400 invalidValue", Sent::put(&bench.user, &body)));
+        table.push((name, "400 invalidValue", Request::post("/Users", &body)));
+        table.push((name, "400 invalidValue", Request::put(&bench.user, &body)));
         for op in ["add", "replace"] {
             let operations = json!([{ "op": op, "path": name, "value": values(most + 1) }]);
-            table.push((name, "400 invalidValue", Sent::patch(&bench.user, &operations)));
+            table.push((name, "400 invalidValue", Request::patch(&bench.user, &operations)));
         }
         let one_by_one: Value = (0..=most)
             .map(|n| json!({ "op": "add", "path": name, "value": [{ "value": format!("v{n}") }] }))
             .collect();
-        table.push((name, "400 invalidValue", Sent::patch(&bench.user, &one_by_one)));
+        table.push((name, "400 invalidValue", Request::patch(&bench.user, &one_by_one)));
         let by_filter: Value = (0..=most)
             .map(|n| json!({ "op": "add", "path": format!("{name}[type eq \"t{n}\"].value"), "value": "v" }))
             .collect();
-        table.push((name, "400 invalidValue", Sent::patch(&bench.user, &by_filter)));
+        table.push((name, "400 invalidValue", Request::patch(&bench.user, &by_filter)));
     }
     bench.gives(table).await;
 
@@ -399,17 +403,21 @@ async fn resource_is_limited_to_300_kilobytes() {
     let custom = "urn:ietf:params:scim:schemas:extension:Custom:2.0:User";
     bench
         .gives([
-            ("text", "400 invalidValue", Sent::post("/Users", &json!({ "userName": "eve", "title": big }))),
-            ("PUT", "400 invalidValue", Sent::put(&bench.user, &json!({ "userName": "eve", "title": big }))),
+            ("text", "400 invalidValue", Request::post("/Users", json!({ "userName": "eve", "title": big }))),
+            (
+                "PUT",
+                "400 invalidValue",
+                Request::put(&bench.user, json!({ "userName": "eve", "title": big })),
+            ),
             (
                 "PATCH",
                 "400 invalidValue",
-                Sent::patch(&bench.user, &json!([{ "op": "add", "path": "title", "value": big }])),
+                Request::patch(&bench.user, json!([{ "op": "add", "path": "title", "value": big }])),
             ),
             (
                 "custom",
                 "400 invalidValue",
-                Sent::post("/Users", &json!({ "userName": "eve", (custom): { "a": big } })),
+                Request::post("/Users", json!({ "userName": "eve", (custom): { "a": big } })),
             ),
         ])
         .await;
@@ -422,10 +430,10 @@ async fn resource_is_limited_to_300_kilobytes() {
 async fn body_one_byte_over_the_limit_is_413() {
     let bench = Bench::new().await;
     let (user, group) = (1024 * 1024, 5 * 1024 * 1024 + 512 * 1024);
-    let padded = |sent: &Sent, length: usize| {
+    let padded = |sent: &Request, length: usize| {
         let mut body = sent.body.to_vec();
         body.resize(length, b' ');
-        Sent { body: body.into(), ..sent.clone() }
+        Request { body: body.into(), ..sent.clone() }
     };
     let mut table = Vec::new();
     for sent in bench.harmless().await {
@@ -438,9 +446,9 @@ async fn body_one_byte_over_the_limit_is_413() {
         table.push(("over the limit", "413", padded(&sent, limit + 1)));
     }
     // What it holds does not matter, nor whether the end could ever be read.
-    let zeros = Sent::bytes(Method::POST, "/Users", vec![0; user + 1]);
+    let zeros = Request::bytes(Method::POST, "/Users", vec![0; user + 1]);
     table.push(("zeros", "413", zeros));
-    let group_create = Sent::bytes(Method::POST, "/Groups", vec![b'['; group + 1]);
+    let group_create = Request::bytes(Method::POST, "/Groups", vec![b'['; group + 1]);
     table.push(("brackets", "413", group_create));
     bench.gives(table).await;
 }
@@ -469,7 +477,7 @@ async fn body_of_unsupported_media_type_is_415() {
         table.push(("two content types", "400 invalidValue", twice));
     }
     // A bomb: 1 MB of zeros in about 1 KB, as gzip. It is not unpacked.
-    let mut bomb = Sent::bytes(Method::POST, "/Users", vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3]);
+    let mut bomb = Request::bytes(Method::POST, "/Users", vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3]);
     table.push(("gzip without saying so", "400 invalidSyntax", bomb.clone()));
     bomb = bomb.header("content-encoding", "gzip");
     table.push(("gzip", "415", bomb));
@@ -502,11 +510,11 @@ async fn every_json_media_type_is_accepted() {
 // Filters
 
 /// The filter as a query parameter, in a search, and between the brackets of a PATCH path where it may stand there.
-fn asked(filter: &str) -> Vec<Sent> {
+fn asked(filter: &str) -> Vec<Request> {
     vec![
-        Sent::filter("/Users", filter),
-        Sent::post("/Users/.search", &json!({ "filter": filter })),
-        Sent::post("/.search", &json!({ "filter": filter })),
+        Request::get("/Users").filter(filter),
+        Request::post("/Users/.search", json!({ "filter": filter })),
+        Request::post("/.search", json!({ "filter": filter })),
     ]
 }
 
@@ -593,7 +601,7 @@ async fn filter_with_invalid_attribute_or_type_is_rejected() {
     for filter in
         ["userName eq \"x\"", "emails pr", "password pr", "members.value gt 5", "members eq 5", "groups pr"]
     {
-        table.push((format!("{filter:?}"), "400 invalidFilter", Sent::filter("/Groups", filter)));
+        table.push((format!("{filter:?}"), "400 invalidFilter", Request::get("/Groups").filter(filter)));
     }
     bench.gives(table).await;
 }
@@ -630,14 +638,14 @@ async fn filter_is_limited_in_length_depth_and_nodes() {
         ("200", format!("title pr{}", " ".repeat(4000))),
     ] {
         let name: String = filter.chars().take(20).collect();
-        let sent = Sent::post("/Users/.search", &json!({ "filter": filter }));
+        let sent = Request::post("/Users/.search", json!({ "filter": filter }));
         table.push((name.clone(), verdict, sent));
-        let in_query = Sent::filter("/Users", &filter);
+        let in_query = Request::get("/Users").filter(&filter);
         if in_query.target.len() < 65_000 {
             table.push((name, verdict, in_query));
         }
     }
-    let mut raw = Sent::filter("/Users", "title eq \"");
+    let mut raw = Request::get("/Users").filter("title eq \"");
     raw.target.push_str(&"\\".repeat(50_000));
     table.push(("50,000 backslashes".to_owned(), "400 invalidFilter", raw));
     bench.gives(table).await;
@@ -650,8 +658,8 @@ async fn filter_is_limited_to_200_nodes() {
     let of = |comparisons: usize| vec!["title pr"; comparisons].join(" or ");
     bench
         .gives([
-            ("200", "200", Sent::filter("/Users", &of(199))),
-            ("201", "400 invalidFilter", Sent::filter("/Users", &of(200))),
+            ("200", "200", Request::get("/Users").filter(of(199))),
+            ("201", "400 invalidFilter", Request::get("/Users").filter(of(200))),
         ])
         .await;
 }
@@ -675,12 +683,12 @@ async fn patch_path_filter_is_limited_in_length_and_depth() {
         ("400 invalidPath", "urn:".repeat(1000)),
     ] {
         for op in ["add", "replace"] {
-            let sent = Sent::patch(&bench.user, &json!([{ "op": op, "path": path, "value": {} }]));
+            let sent = Request::patch(&bench.user, json!([{ "op": op, "path": path, "value": {} }]));
             table.push((path.chars().take(30).collect::<String>(), verdict, sent));
         }
     }
     // The bracket is one level, thirty-one parentheses are the others.
-    let deepest = Sent::patch(&bench.user, &json!([{ "op": "add", "path": deep(31), "value": {} }]));
+    let deepest = Request::patch(&bench.user, json!([{ "op": "add", "path": deep(31), "value": {} }]));
     table.push(("32 levels".to_owned(), "200", deepest));
     bench.gives(table).await;
 }
@@ -734,7 +742,7 @@ async fn malformed_patch_is_rejected() {
             // `title` is a user's.
             if path == &bench.user || verdict == "400 invalidSyntax" {
                 let name: String = body.to_string().chars().take(100).collect();
-                table.push((name, verdict, Sent::json(Method::PATCH, path, &body)));
+                table.push((name, verdict, Request::json(Method::PATCH, path, &body)));
             }
         }
     }
@@ -774,10 +782,10 @@ async fn patch_with_one_invalid_operation_changes_nothing() {
     ] {
         for operations in [json!([good, bad]), json!([bad, good]), json!([good, bad, good])] {
             let name = bad.to_string();
-            table.push((name.clone(), verdict, Sent::patch(path, &operations)));
+            table.push((name.clone(), verdict, Request::patch(path, &operations)));
             let with_members = json!([{ "op": "remove", "path": "members" }, good, bad]);
             if path == &bench.group {
-                table.push((name, verdict, Sent::patch(path, &with_members)));
+                table.push((name, verdict, Request::patch(path, &with_members)));
             }
         }
     }
@@ -785,14 +793,14 @@ async fn patch_with_one_invalid_operation_changes_nothing() {
 }
 
 /// The path in each operation.
-fn written<'a>(verdict: &'a str, item: &str, path: &str) -> Vec<(String, &'a str, Sent)> {
+fn written<'a>(verdict: &'a str, item: &str, path: &str) -> Vec<(String, &'a str, Request)> {
     [
         json!({ "op": "add", "path": path, "value": NOBODY }),
         json!({ "op": "replace", "path": path, "value": { "isAdmin": true } }),
         json!({ "op": "remove", "path": path }),
     ]
     .into_iter()
-    .map(|operation| (path.to_owned(), verdict, Sent::patch(item, &json!([operation]))))
+    .map(|operation| (path.to_owned(), verdict, Request::patch(item, json!([operation]))))
     .collect()
 }
 
@@ -883,14 +891,14 @@ async fn read_only_and_unknown_attributes_in_bodies_are_ignored() {
     for op in ["add", "replace"] {
         let mut value = mass.clone();
         value.as_object_mut().unwrap().shift_remove("ID");
-        table.push(("user", "200", Sent::patch(&bench.user, &json!([{ "op": op, "value": value }]))));
+        table.push(("user", "200", Request::patch(&bench.user, json!([{ "op": op, "value": value }]))));
         value.as_object_mut().unwrap().shift_remove("groups");
-        table.push(("group", "204", Sent::patch(&bench.group, &json!([{ "op": op, "value": value }]))));
+        table.push(("group", "204", Request::patch(&bench.group, json!([{ "op": op, "value": value }]))));
     }
     table.push((
         "id twice",
         "400 invalidSyntax",
-        Sent::patch(&bench.user, &json!([{ "op": "add", "value": mass }])),
+        Request::patch(&bench.user, json!([{ "op": "add", "value": mass }])),
     ));
     bench.gives(table).await;
 
@@ -932,35 +940,35 @@ async fn ids_of_another_organisation_are_unknown() {
         let by_reference = json!([{ "value": id, "$ref": format!("{BASE}/Users/{id}"), "type": "User" }]);
         for members in [member, by_reference] {
             let body = json!({ "displayName": "Thieves", "members": members });
-            table.push(("members", "400 invalidValue", Sent::post("/Groups", &body)));
-            table.push(("members", "400 invalidValue", Sent::put(&bench.group, &body)));
+            table.push(("members", "400 invalidValue", Request::post("/Groups", &body)));
+            table.push(("members", "400 invalidValue", Request::put(&bench.group, &body)));
             for op in ["add", "replace"] {
                 let operations = json!([{ "op": op, "path": "members", "value": members }]);
-                table.push(("members", "400 invalidValue", Sent::patch(&bench.group, &operations)));
+                table.push(("members", "400 invalidValue", Request::patch(&bench.group, &operations)));
                 let operations = json!([{ "op": op, "value": { "members": members } }]);
-                table.push(("members", "400 invalidValue", Sent::patch(&bench.group, &operations)));
+                table.push(("members", "400 invalidValue", Request::patch(&bench.group, &operations)));
             }
             // Nobody is taken out of a group they are not in: a success that does nothing.
             let operations = json!([{ "op": "remove", "path": "members", "value": members }]);
-            table.push(("members", "204", Sent::patch(&bench.group, &operations)));
+            table.push(("members", "204", Request::patch(&bench.group, &operations)));
         }
     }
     for path in [format!("/Users/{user}"), format!("/Groups/{group}")] {
         let body = json!({ "userName": "stolen", "displayName": "stolen" });
         let operations = json!([{ "op": "replace", "value": body }]);
-        table.push(("GET", "404", Sent::get(&path)));
-        table.push(("PUT", "404", Sent::put(&path, &body)));
-        table.push(("PATCH", "404", Sent::patch(&path, &operations)));
-        table.push(("DELETE", "404", Sent::new(Method::DELETE, &path)));
-        table.push(("DELETE", "404", Sent::new(Method::DELETE, &path).header("if-match", "*")));
+        table.push(("GET", "404", Request::get(&path)));
+        table.push(("PUT", "404", Request::put(&path, &body)));
+        table.push(("PATCH", "404", Request::patch(&path, &operations)));
+        table.push(("DELETE", "404", Request::delete(&path)));
+        table.push(("DELETE", "404", Request::delete(&path).header("if-match", "*")));
     }
     for filter in [
         format!("id eq \"{user}\""),
         format!("groups.value eq \"{group}\""),
         format!("groups eq \"{group}\""),
     ] {
-        table.push(("filter", "200", Sent::filter("/Users", &filter)));
-        let found = Sent::filter("/Users", &filter).by(&bench.service).await;
+        table.push(("filter", "200", Request::get("/Users").filter(&filter)));
+        let found = Request::get("/Users").filter(&filter).send(&bench.service).await;
         assert_eq!(found.body["totalResults"], 0, "{filter}");
     }
     for filter in [
@@ -968,7 +976,7 @@ async fn ids_of_another_organisation_are_unknown() {
         format!("members.value eq \"{user}\""),
         format!("members[value eq \"{user}\"]"),
     ] {
-        let found = Sent::filter("/Groups", &filter).by(&bench.service).await;
+        let found = Request::get("/Groups").filter(&filter).send(&bench.service).await;
         assert_eq!(found.body["totalResults"], 0, "{filter}");
     }
     let everything = bench.service.post("/.search", json!({})).await.body.to_string();
@@ -1005,8 +1013,10 @@ async fn external_id_is_never_used_as_an_id() {
         let created = bench.service.post("/Users", body).await;
         assert_eq!((created.status, &created.body["externalId"]), (201, &json!(external_id)));
         assert_ne!(created.id(), id);
-        let found =
-            Sent::filter("/Users", &format!("externalId eq \"{external_id}\"")).by(&bench.service).await;
+        let found = Request::get("/Users")
+            .filter(format!("externalId eq \"{external_id}\""))
+            .send(&bench.service)
+            .await;
         assert_eq!(found.body["totalResults"], 1);
         assert_eq!(found.body["Resources"][0]["id"], created.id().as_str());
         if external_id != id {
@@ -1054,7 +1064,7 @@ async fn bulk_operation_fails_like_the_single_request() {
         ("400", json!({ "method": "DELETE", "path": "/Users/bulkId:nobody" })),
         ("400", json!({ "method": "PUT", "path": bench.user, "data": { "userName": "bulkId:nobody" } })),
     ] {
-        let answer = Sent::post("/Bulk", &json!({ "Operations": [operation] })).by(&bench.service).await;
+        let answer = Request::post("/Bulk", json!({ "Operations": [operation] })).send(&bench.service).await;
         let said = &answer.body["Operations"][0];
         let fine = said["status"] == status && said["response"]["status"] == status;
         // The location is the path as it was sent, encoded.
@@ -1071,7 +1081,7 @@ async fn bulk_operation_fails_like_the_single_request() {
 // Names: one story
 
 async fn found(service: &Service, collection: &str, filter: &str) -> Vec<String> {
-    let answer = Sent::filter(collection, filter).by(service).await;
+    let answer = Request::get(collection).filter(filter).send(service).await;
     assert_eq!(answer.status, 200, "{filter}: {:#}", answer.body);
     let shown = answer.body["Resources"].as_array().unwrap();
     assert_eq!(answer.body["totalResults"], shown.len(), "{filter}");
@@ -1237,16 +1247,16 @@ async fn name_with_invisible_character_is_rejected() {
         {
             let line = format!("{name:?}");
             let (user, group) = (json!({ "userName": name }), json!({ "displayName": name }));
-            table.push((line.clone(), "400 invalidValue", Sent::post("/Users", &user)));
-            table.push((line.clone(), "400 invalidValue", Sent::put(&bench.user, &user)));
+            table.push((line.clone(), "400 invalidValue", Request::post("/Users", &user)));
+            table.push((line.clone(), "400 invalidValue", Request::put(&bench.user, &user)));
             let rename = json!([{ "op": "replace", "value": user }]);
-            table.push((line.clone(), "400 invalidValue", Sent::patch(&bench.user, &rename)));
+            table.push((line.clone(), "400 invalidValue", Request::patch(&bench.user, &rename)));
             if character.is_control() {
-                table.push((line.clone(), "400 invalidValue", Sent::post("/Groups", &group)));
-                table.push((line.clone(), "400 invalidValue", Sent::put(&bench.group, &group)));
+                table.push((line.clone(), "400 invalidValue", Request::post("/Groups", &group)));
+                table.push((line.clone(), "400 invalidValue", Request::put(&bench.group, &group)));
             }
             // To look for such a name is no mistake: nobody has it.
-            table.push((line, "200", Sent::filter("/Users", &compare("userName", "eq", &name))));
+            table.push((line, "200", Request::get("/Users").filter(compare("userName", "eq", &name))));
             assert!(found(&bench.service, "/Users", &compare("userName", "eq", &name)).await.is_empty());
         }
         if character.is_control() {
@@ -1255,7 +1265,7 @@ async fn name_with_invisible_character_is_rejected() {
                 json!({ "userName": "eve", "externalId": text }),
                 json!({ "userName": "eve", "emails": [{ "value": text }] }),
             ] {
-                table.push((body.to_string(), "400 invalidValue", Sent::post("/Users", &body)));
+                table.push((body.to_string(), "400 invalidValue", Request::post("/Users", &body)));
             }
         }
     }
@@ -1351,13 +1361,13 @@ async fn user_name_is_limited_to_256_characters() {
         ("\u{1f82}".repeat(256), "400 invalidValue"),
     ] {
         let body = json!({ "userName": name });
-        table.push((name.clone(), verdict, Sent::post("/Users", &body)));
-        table.push((name.clone(), verdict, Sent::put(&bench.user, &body)));
+        table.push((name.clone(), verdict, Request::post("/Users", &body)));
+        table.push((name.clone(), verdict, Request::put(&bench.user, &body)));
         let rename = json!([{ "op": "replace", "value": body }]);
-        table.push((name.clone(), verdict, Sent::patch(&bench.user, &rename)));
+        table.push((name.clone(), verdict, Request::patch(&bench.user, &rename)));
         let search = json!({ "filter": compare("userName", "eq", &name) });
         let verdict = if name.chars().count() > 4000 { "400 invalidFilter" } else { "200" };
-        table.push((name, verdict, Sent::post("/Users/.search", &search)));
+        table.push((name, verdict, Request::post("/Users/.search", &search)));
     }
     bench.gives(table).await;
 }
@@ -1406,10 +1416,10 @@ async fn indexed_values_are_limited_to_the_key_length() {
         user("eve", "e", &long(981)),
         user("eve", "e", &"\u{fdfa}".repeat(40)),
     ] {
-        table.push(("user", "400 invalidValue", Sent::post("/Users", &body)));
-        table.push(("user", "400 invalidValue", Sent::put(&bench.user, &body)));
+        table.push(("user", "400 invalidValue", Request::post("/Users", &body)));
+        table.push(("user", "400 invalidValue", Request::put(&bench.user, &body)));
         let operations = json!([{ "op": "replace", "value": body }]);
-        table.push(("user", "400 invalidValue", Sent::patch(&bench.user, &operations)));
+        table.push(("user", "400 invalidValue", Request::patch(&bench.user, &operations)));
     }
     for body in [
         group(&long(1025), "e"),
@@ -1417,8 +1427,8 @@ async fn indexed_values_are_limited_to_the_key_length() {
         group("x", &long(981)),
         group("x", &long(2000)),
     ] {
-        table.push(("group", "400 invalidValue", Sent::post("/Groups", &body)));
-        table.push(("group", "400 invalidValue", Sent::put(&bench.group, &body)));
+        table.push(("group", "400 invalidValue", Request::post("/Groups", &body)));
+        table.push(("group", "400 invalidValue", Request::put(&bench.group, &body)));
     }
     // To look for what nobody can have is no mistake.
     for bytes in [979, 980, 981, 1023, 1024, 1025, 2000, 4000] {
@@ -1432,7 +1442,11 @@ async fn indexed_values_are_limited_to_the_key_length() {
             ("/Groups", "externalId"),
             ("/Groups", "members.value"),
         ] {
-            table.push(("filter", "200", Sent::filter(collection, &compare(attribute, "eq", &long(bytes)))));
+            table.push((
+                "filter",
+                "200",
+                Request::get(collection).filter(compare(attribute, "eq", &long(bytes))),
+            ));
         }
     }
     bench.gives(table).await;
@@ -1502,7 +1516,7 @@ async fn page_parameters_accept_extreme_numbers() {
     ] {
         for filter in ["", "&filter=id%20pr", "&filter=meta.created%20pr%20and%20userName%20pr"] {
             let query = query.replace("HUGE", &huge).replace('\u{661}', "%D9%A1");
-            let answer = Sent::get(&format!("/Users?{query}{filter}")).by(&bench.service).await;
+            let answer = Request::get(format!("/Users?{query}{filter}")).send(&bench.service).await;
             let body = &answer.body;
             let found = match answer.status {
                 200 => {
@@ -1512,8 +1526,9 @@ async fn page_parameters_accept_extreme_numbers() {
                 }
                 _ => answer.verdict(),
             };
-            if found != expected || !faults(&answer).is_empty() {
-                failures.push(format!("{query}{filter}: {found}, not {expected} {:?}", faults(&answer)));
+            if found != expected || !form_violations(&answer).is_empty() {
+                failures
+                    .push(format!("{query}{filter}: {found}, not {expected} {:?}", form_violations(&answer)));
             }
         }
     }
@@ -1541,18 +1556,18 @@ async fn contradictory_parameters_are_rejected() {
             ("200", "excludedAttributes=id,schemas,meta,password"),
             ("200", "unknown=1&unknown=2"),
         ] {
-            table.push((query.to_owned(), verdict, Sent::get(&format!("{path}?{query}"))));
+            table.push((query.to_owned(), verdict, Request::get(format!("{path}?{query}"))));
         }
     }
     for query in ["filter=id%20pr&filter=title%20pr", "filter=id%20pr&Filter=id%20pr"] {
-        table.push((query.to_owned(), "400 invalidValue", Sent::get(&format!("/Users?{query}"))));
+        table.push((query.to_owned(), "400 invalidValue", Request::get(format!("/Users?{query}"))));
     }
     let both = json!({ "attributes": ["id"], "excludedAttributes": ["meta"] });
-    table.push(("both".to_owned(), "400 invalidValue", Sent::post("/Users/.search", &both)));
+    table.push(("both".to_owned(), "400 invalidValue", Request::post("/Users/.search", &both)));
     let patch = format!("{}?attributes=id&excludedAttributes=meta", bench.user);
     let operations = json!([{ "op": "replace", "path": "title", "value": "x" }]);
-    table.push(("PATCH".to_owned(), "400 invalidValue", Sent::patch(&patch, &operations)));
-    let create = Sent::post("/Users?attributes=id&excludedAttributes=meta", &json!({ "userName": "eve" }));
+    table.push(("PATCH".to_owned(), "400 invalidValue", Request::patch(&patch, &operations)));
+    let create = Request::post("/Users?attributes=id&excludedAttributes=meta", json!({ "userName": "eve" }));
     table.push(("POST".to_owned(), "400 invalidValue", create));
     bench.gives(table).await;
 }
@@ -1579,7 +1594,7 @@ async fn invalid_sort_is_rejected() {
         ("200", "sortBy=&sortOrder="),
         ("200", "sortBy=USERNAME&sortOrder=DESCENDING"),
     ] {
-        table.push((query, verdict, Sent::get(&format!("/Users?{query}"))));
+        table.push((query, verdict, Request::get(format!("/Users?{query}"))));
     }
     bench.gives(table).await;
 }
@@ -1592,8 +1607,8 @@ async fn cursor_of_another_query_is_rejected() {
     let cursor = first["nextCursor"].as_str().expect("a cursor").to_owned();
     let third = async |key: &str| {
         let body = json!({ "userName": "third@example.com" });
-        assert_eq!(Sent::post("/Users", &body).bearer(key).to(service).await.status, 201);
-        let list = Sent::get("/Users?cursor=&count=1").bearer(key).to(service).await.body;
+        assert_eq!(Request::post("/Users", &body).bearer(key).send(service).await.status, 201);
+        let list = Request::get("/Users?cursor=&count=1").bearer(key).send(service).await.body;
         list["nextCursor"].as_str().expect("a cursor").to_owned()
     };
     let others = third(&bench.other_key).await;
@@ -1622,9 +1637,13 @@ async fn cursor_of_another_query_is_rejected() {
         ("/Users?cursor=&count=abc".to_owned(), "400 invalidCount"),
         (format!("/Users?cursor={cursor}&count=1{}", "0".repeat(30)), "200"),
     ] {
-        let answer = Sent::get(&query).by(service).await;
-        if answer.verdict() != expected || !faults(&answer).is_empty() {
-            failures.push(format!("{query}: {}, not {expected} {:?}", answer.verdict(), faults(&answer)));
+        let answer = Request::get(&query).send(service).await;
+        if answer.verdict() != expected || !form_violations(&answer).is_empty() {
+            failures.push(format!(
+                "{query}: {}, not {expected} {:?}",
+                answer.verdict(),
+                form_violations(&answer)
+            ));
         }
         if answer.body.to_string().contains("zoe@") {
             failures.push(format!("{query}: shows another organisation's user"));
@@ -1655,7 +1674,7 @@ async fn search_request_with_wrong_type_is_rejected() {
             ("200", json!({ "count": null, "filter": null, "attributes": null })),
             ("200", json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"], "x": {} })),
         ] {
-            table.push((body.to_string(), verdict, Sent::post(path, &body)));
+            table.push((body.to_string(), verdict, Request::post(path, &body)));
         }
     }
     bench.gives(table).await;
@@ -1722,13 +1741,13 @@ async fn malformed_id_is_404() {
     ] {
         for path in [format!("/Users/{id}"), format!("/Groups/{id}")] {
             let body = json!({ "userName": "eve", "displayName": "Eve" });
-            table.push((path.clone(), "404", Sent::get(&path)));
-            table.push((path.clone(), "404", Sent::put(&path, &body)));
+            table.push((path.clone(), "404", Request::get(&path)));
+            table.push((path.clone(), "404", Request::put(&path, &body)));
             let operations = json!([{ "op": "replace", "path": "displayName", "value": "x" }]);
-            table.push((path.clone(), "404", Sent::patch(&path, &operations)));
+            table.push((path.clone(), "404", Request::patch(&path, &operations)));
             let operations = json!([{ "op": "add", "path": "externalId", "value": "x" }, { "op": "remove", "path": "externalId" }]);
-            table.push((path.clone(), "404", Sent::patch(&path, &operations)));
-            let remove = Sent::new(Method::DELETE, &path);
+            table.push((path.clone(), "404", Request::patch(&path, &operations)));
+            let remove = Request::delete(&path);
             table.push((path.clone(), "404", remove.clone()));
             table.push((path, "404", remove.header("if-match", "*")));
         }
@@ -1736,12 +1755,12 @@ async fn malformed_id_is_404() {
     let user_as_group = bench.user.replace("Users", "Groups");
     let group_as_user = bench.group.replace("Groups", "Users");
     for path in [user_as_group, group_as_user] {
-        table.push((path.clone(), "404", Sent::get(&path)));
-        table.push((path.clone(), "404", Sent::new(Method::DELETE, &path)));
+        table.push((path.clone(), "404", Request::get(&path)));
+        table.push((path.clone(), "404", Request::delete(&path)));
     }
     for id in ["x", "%0d%0aX-Injected:%201", "User%00", "users"] {
-        table.push((id.to_owned(), "404", Sent::get(&format!("/Schemas/{id}"))));
-        table.push((id.to_owned(), "404", Sent::get(&format!("/ResourceTypes/{id}"))));
+        table.push((id.to_owned(), "404", Request::get(format!("/Schemas/{id}"))));
+        table.push((id.to_owned(), "404", Request::get(format!("/ResourceTypes/{id}"))));
     }
     bench.gives(table).await;
 }
@@ -1757,13 +1776,13 @@ async fn responses_do_not_echo_the_path() {
         "/Schemas/evil%0a",
     ] {
         for method in [Method::GET, Method::PUT, Method::PATCH, Method::DELETE, Method::POST] {
-            let sent = Sent::json(
+            let sent = Request::json(
                 method,
                 path,
-                &json!({ "userName": "eve", "Operations": [{ "op": "add", "value": {} }] }),
+                json!({ "userName": "eve", "Operations": [{ "op": "add", "value": {} }] }),
             );
             let router = bench.service.router(bench.service.app.clone());
-            let answer = wire(router, sent.bearer(&bench.service.key)).await.to_lowercase();
+            let answer = wire(router, &sent.bearer(&bench.service.key)).await.to_lowercase();
             assert!(
                 !answer.contains("x-injected") && !answer.contains("evil") && !answer.contains("script"),
                 "{answer}"
@@ -1783,13 +1802,13 @@ async fn id_that_is_not_utf8_gets_a_scim_error() {
             _ => &[Method::GET, Method::PUT, Method::PATCH, Method::DELETE],
         };
         for method in methods {
-            let sent = Sent::json(
+            let sent = Request::json(
                 method.clone(),
                 path,
-                &json!({ "userName": "eve", "displayName": "eve", "Operations": [{ "op": "add", "value": {} }] }),
+                json!({ "userName": "eve", "displayName": "eve", "Operations": [{ "op": "add", "value": {} }] }),
             );
             let router = bench.service.router(bench.service.app.clone());
-            let answer = wire(router, sent.bearer(&bench.service.key)).await;
+            let answer = wire(router, &sent.bearer(&bench.service.key)).await;
             if !(answer.starts_with('4')
                 && answer.contains("application/scim+json")
                 && answer.contains("2.0:Error"))
@@ -1846,23 +1865,27 @@ async fn malformed_etag_condition_is_400_and_stale_one_is_412() {
         ] {
             let name: String = value.chars().take(40).collect();
             let nothing = json!([{ "op": "add", "value": {} }]);
-            table.push((name.clone(), verdict, Sent::patch(path, &nothing).header("if-match", value)));
+            table.push((name.clone(), verdict, Request::patch(path, &nothing).header("if-match", value)));
             if verdict.starts_with('4') {
                 let change = json!([{ "op": "replace", "path": "displayName", "value": "x" }]);
-                table.push((name.clone(), verdict, Sent::patch(path, &change).header("if-match", value)));
+                table.push((name.clone(), verdict, Request::patch(path, &change).header("if-match", value)));
                 let remove = json!([{ "op": "remove", "path": "members" }]);
                 if path == &bench.group {
-                    table.push((name.clone(), verdict, Sent::patch(path, &remove).header("if-match", value)));
+                    table.push((
+                        name.clone(),
+                        verdict,
+                        Request::patch(path, &remove).header("if-match", value),
+                    ));
                 }
                 let body = json!({ "userName": "x", "displayName": "x" });
-                table.push((name.clone(), verdict, Sent::put(path, &body).header("if-match", value)));
-                table.push((name, verdict, Sent::new(Method::DELETE, path).header("if-match", value)));
+                table.push((name.clone(), verdict, Request::put(path, &body).header("if-match", value)));
+                table.push((name, verdict, Request::delete(path).header("if-match", value)));
             }
         }
-        let twice = Sent::new(Method::DELETE, path).header("if-match", "\"x\"").header("if-match", &current);
+        let twice = Request::delete(path).header("if-match", "\"x\"").header("if-match", &current);
         table.push(("twice".to_owned(), "400 invalidValue", twice));
         let missing = format!("{}/{NOBODY}", &path[..path.rfind('/').unwrap()]);
-        table.push(("nobody".to_owned(), "404", Sent::new(Method::DELETE, &missing).header("if-match", "*")));
+        table.push(("nobody".to_owned(), "404", Request::delete(&missing).header("if-match", "*")));
         for (value, verdict) in [
             ("x", "400 invalidValue"),
             ("\"x\"", "200"),
@@ -1870,7 +1893,7 @@ async fn malformed_etag_condition_is_400_and_stale_one_is_412() {
             (current.as_str(), "304"),
             (strong.as_str(), "304"),
         ] {
-            table.push((value.to_owned(), verdict, Sent::get(path).header("if-none-match", value)));
+            table.push((value.to_owned(), verdict, Request::get(path).header("if-none-match", value)));
         }
     }
     bench.gives(table).await;
@@ -1882,7 +1905,11 @@ async fn etags_without_commas_are_rejected() {
     let mut table = Vec::new();
     for value in ["\"x\" \"y\"", "\"x\"y\"", "\"\"\"", "W/\"x\" W/\"y\""] {
         let change = json!([{ "op": "replace", "path": "displayName", "value": "x" }]);
-        table.push((value, "400 invalidValue", Sent::patch(&bench.user, &change).header("if-match", value)));
+        table.push((
+            value,
+            "400 invalidValue",
+            Request::patch(&bench.user, &change).header("if-match", value),
+        ));
     }
     bench.gives(table).await;
 }
@@ -1898,7 +1925,7 @@ async fn search_request_accepts_lists_only_for_attributes() {
         json!({ "attributes": 5 }),
         json!({ "filter": [] }),
     ] {
-        table.push((body.to_string(), "400 invalidValue", Sent::post("/Users/.search", &body)));
+        table.push((body.to_string(), "400 invalidValue", Request::post("/Users/.search", &body)));
     }
     bench.gives(table).await;
 }
@@ -1910,39 +1937,42 @@ async fn error_details_name_the_cause_and_position() {
     let bench = Bench::new().await;
     let mut text = String::new();
     for sent in [
-        Sent::bytes(Method::POST, "/Users", "{\"userName\":\n \"eve\",,}"),
-        Sent::bytes(
+        Request::bytes(Method::POST, "/Users", "{\"userName\":\n \"eve\",,}"),
+        Request::bytes(
             Method::POST,
             "/Users",
             "{\"userName\":\"eve\",\"name\":{\"givenName\":\"a\",\"givenName\":\"b\"}}",
         ),
-        Sent::post("/Users", &json!({ "externalId": "x" })),
-        Sent::post("/Users", &json!({ "userName": "eve", "externalId": 1 })),
-        Sent::post("/Users", &json!({ "userName": "eve", "emails": [{ "value": ["a"] }] })),
-        Sent::post("/Users", &json!({ "userName": "e\u{200b}ve" })),
-        Sent::post("/Users", &json!({ "userName": "BOB@example.com" })),
-        Sent::patch(&bench.user, &json!([{ "op": "add", "path": "title", "value": "x" }, { "op": "move" }])),
-        Sent::patch(
+        Request::post("/Users", json!({ "externalId": "x" })),
+        Request::post("/Users", json!({ "userName": "eve", "externalId": 1 })),
+        Request::post("/Users", json!({ "userName": "eve", "emails": [{ "value": ["a"] }] })),
+        Request::post("/Users", json!({ "userName": "e\u{200b}ve" })),
+        Request::post("/Users", json!({ "userName": "BOB@example.com" })),
+        Request::patch(
             &bench.user,
-            &json!([{ "op": "add", "path": "emails[type eq work].value", "value": "x" }]),
+            json!([{ "op": "add", "path": "title", "value": "x" }, { "op": "move" }]),
         ),
-        Sent::patch(&bench.user, &json!([{ "op": "add", "path": "name.nonsense", "value": "x" }])),
-        Sent::patch(&bench.user, &json!([{ "op": "replace", "path": "id", "value": "x" }])),
-        Sent::patch(&bench.user, &json!([{ "op": "replace", "path": "active", "value": "maybe" }])),
-        Sent::post(
+        Request::patch(
+            &bench.user,
+            json!([{ "op": "add", "path": "emails[type eq work].value", "value": "x" }]),
+        ),
+        Request::patch(&bench.user, json!([{ "op": "add", "path": "name.nonsense", "value": "x" }])),
+        Request::patch(&bench.user, json!([{ "op": "replace", "path": "id", "value": "x" }])),
+        Request::patch(&bench.user, json!([{ "op": "replace", "path": "active", "value": "maybe" }])),
+        Request::post(
             "/Groups",
-            &json!({ "displayName": "x", "members": [{ "value": bench.other_user }, { "value": 1 }] }),
+            json!({ "displayName": "x", "members": [{ "value": bench.other_user }, { "value": 1 }] }),
         ),
-        Sent::filter("/Users", "userName eq eve"),
-        Sent::filter("/Users", "userName pr and (active gt true)"),
-        Sent::filter("/Users", "emails[nonsense pr]"),
-        Sent::filter("/Users", "userName eq \"eve"),
-        Sent::get("/Users?count=many"),
-        Sent::get("/Users/x"),
-        Sent::new(Method::DELETE, &bench.user).header("if-match", "x"),
-        Sent::new(Method::DELETE, &bench.user).header("if-match", "\"x\""),
+        Request::get("/Users").filter("userName eq eve"),
+        Request::get("/Users").filter("userName pr and (active gt true)"),
+        Request::get("/Users").filter("emails[nonsense pr]"),
+        Request::get("/Users").filter("userName eq \"eve"),
+        Request::get("/Users?count=many"),
+        Request::get("/Users/x"),
+        Request::delete(&bench.user).header("if-match", "x"),
+        Request::delete(&bench.user).header("if-match", "\"x\""),
     ] {
-        let answer = sent.by(&bench.service).await;
+        let answer = sent.send(&bench.service).await;
         let _ =
             writeln!(text, "{}: {}", answer.verdict(), answer.body["detail"].as_str().unwrap_or_default());
     }
@@ -1977,23 +2007,23 @@ async fn error_details_are_bounded_in_length() {
     let long = "x".repeat(100_000);
     let mut failures = Vec::new();
     for sent in [
-        Sent::post("/Users/.search", &json!({ "sortBy": long })),
-        Sent::post("/Users/.search", &json!({ "sortBy": "userName", "sortOrder": long })),
-        Sent::post("/Users/.search", &json!({ "filter": long })),
-        Sent::post("/Users/.search", &json!({ "filter": format!("{} pr", &long[..4000]) })),
-        Sent::post("/Users/.search", &json!({ "attributes": long, "count": long })),
-        Sent::post("/Users/.search", &json!({ "cursor": long })),
-        Sent::patch(&bench.user, &json!([{ "op": long }])),
-        Sent::patch(&bench.user, &json!([{ "op": "add", "path": long, "value": "x" }])),
-        Sent::patch(&bench.user, &json!([{ "op": "add", "path": &long[..4000], "value": "x" }])),
-        Sent::post("/Users", &json!({ "userName": "x", (&long): 1, (long.to_uppercase()): 2 })),
-        Sent::bytes(Method::POST, "/Users", format!("{{\"{long}\":1,\"{long}\":2}}")),
-        Sent::post("/Groups", &json!({ "displayName": "x", "members": [{ "value": long }] })),
-        Sent::post("/Bulk", &json!({ "Operations": [{ "method": long, "path": long }] })),
+        Request::post("/Users/.search", json!({ "sortBy": long })),
+        Request::post("/Users/.search", json!({ "sortBy": "userName", "sortOrder": long })),
+        Request::post("/Users/.search", json!({ "filter": long })),
+        Request::post("/Users/.search", json!({ "filter": format!("{} pr", &long[..4000]) })),
+        Request::post("/Users/.search", json!({ "attributes": long, "count": long })),
+        Request::post("/Users/.search", json!({ "cursor": long })),
+        Request::patch(&bench.user, json!([{ "op": long }])),
+        Request::patch(&bench.user, json!([{ "op": "add", "path": long, "value": "x" }])),
+        Request::patch(&bench.user, json!([{ "op": "add", "path": &long[..4000], "value": "x" }])),
+        Request::post("/Users", json!({ "userName": "x", (&long): 1, (long.to_uppercase()): 2 })),
+        Request::bytes(Method::POST, "/Users", format!("{{\"{long}\":1,\"{long}\":2}}")),
+        Request::post("/Groups", json!({ "displayName": "x", "members": [{ "value": long }] })),
+        Request::post("/Bulk", json!({ "Operations": [{ "method": long, "path": long }] })),
     ] {
         let line: String =
             format!("{} {} {:?}", sent.method, sent.target, sent.body).chars().take(90).collect();
-        let answer = sent.by(&bench.service).await;
+        let answer = sent.send(&bench.service).await;
         // An operation of a bulk request fails by itself.
         let of_operation = answer.body.pointer("/Operations/0/response/detail");
         let detail = of_operation.unwrap_or(&answer.body["detail"]);
@@ -2010,44 +2040,50 @@ async fn error_details_do_not_echo_values() {
     let bench = Bench::new().await;
     let secret = "hunter2-secret";
     for sent in [
-        Sent::post("/Users", &json!({ "userName": [secret] })),
-        Sent::post("/Users", &json!({ "userName": "eve", "active": secret })),
-        Sent::post("/Users", &json!({ "userName": "eve", "emails": [secret] })),
-        Sent::post("/Users", &json!({ "userName": "eve", "password": { "value": secret }, "name": secret })),
-        Sent::post("/Users", &json!({ "userName": format!("{secret}\u{200b}") })),
-        Sent::post("/Users", &json!({ "userName": secret.repeat(100) })),
-        Sent::bytes(Method::POST, "/Users", format!("{{\"userName\":\"{secret}\" \"{secret}\"}}")),
-        Sent::bytes(Method::POST, "/Users", format!("{{\"userName\":{secret}}}")),
-        Sent::patch(&bench.user, &json!([{ "op": "replace", "path": "active", "value": secret }])),
-        Sent::patch(&bench.user, &json!([{ "op": "replace", "value": secret }])),
-        Sent::patch(
-            &bench.user,
-            &json!([{ "op": "replace", "path": format!("emails[type eq {secret}]"), "value": "x" }]),
+        Request::post("/Users", json!({ "userName": [secret] })),
+        Request::post("/Users", json!({ "userName": "eve", "active": secret })),
+        Request::post("/Users", json!({ "userName": "eve", "emails": [secret] })),
+        Request::post(
+            "/Users",
+            json!({ "userName": "eve", "password": { "value": secret }, "name": secret }),
         ),
-        Sent::patch(
+        Request::post("/Users", json!({ "userName": format!("{secret}\u{200b}") })),
+        Request::post("/Users", json!({ "userName": secret.repeat(100) })),
+        Request::bytes(Method::POST, "/Users", format!("{{\"userName\":\"{secret}\" \"{secret}\"}}")),
+        Request::bytes(Method::POST, "/Users", format!("{{\"userName\":{secret}}}")),
+        Request::patch(&bench.user, json!([{ "op": "replace", "path": "active", "value": secret }])),
+        Request::patch(&bench.user, json!([{ "op": "replace", "value": secret }])),
+        Request::patch(
             &bench.user,
-            &json!([{ "op": "replace", "path": format!("emails[type eq \"{secret}"), "value": "x" }]),
+            json!([{ "op": "replace", "path": format!("emails[type eq {secret}]"), "value": "x" }]),
         ),
-        Sent::patch(
+        Request::patch(
             &bench.user,
-            &json!([{ "op": "replace", "path": format!("emails[type sw \"{secret}\"].value"), "value": "x" }]),
+            json!([{ "op": "replace", "path": format!("emails[type eq \"{secret}"), "value": "x" }]),
         ),
-        Sent::patch(
+        Request::patch(
+            &bench.user,
+            json!([{ "op": "replace", "path": format!("emails[type sw \"{secret}\"].value"), "value": "x" }]),
+        ),
+        Request::patch(
             &bench.group,
-            &json!([{ "op": "add", "path": "members", "value": [{ "value": secret }] }]),
+            json!([{ "op": "add", "path": "members", "value": [{ "value": secret }] }]),
         ),
-        Sent::post("/Groups", &json!({ "displayName": "x", "members": [{ "value": secret }] })),
-        Sent::post("/Groups", &json!({ "displayName": "x", "members": [{ "value": "x", "type": secret }] })),
-        Sent::filter("/Users", &format!("userName eq {secret}")),
-        Sent::filter("/Users", &format!("userName eq \"{secret}")),
-        Sent::filter("/Users", &format!("active eq \"{secret}\"")),
-        Sent::filter("/Users", &format!("meta.created gt \"{secret}\"")),
-        Sent::get(&format!("/Users?count={secret}")),
-        Sent::get(&format!("/Users/{secret}")),
-        Sent::new(Method::DELETE, &bench.user).header("if-match", secret),
+        Request::post("/Groups", json!({ "displayName": "x", "members": [{ "value": secret }] })),
+        Request::post(
+            "/Groups",
+            json!({ "displayName": "x", "members": [{ "value": "x", "type": secret }] }),
+        ),
+        Request::get("/Users").filter(format!("userName eq {secret}")),
+        Request::get("/Users").filter(format!("userName eq \"{secret}")),
+        Request::get("/Users").filter(format!("active eq \"{secret}\"")),
+        Request::get("/Users").filter(format!("meta.created gt \"{secret}\"")),
+        Request::get(format!("/Users?count={secret}")),
+        Request::get(format!("/Users/{secret}")),
+        Request::delete(&bench.user).header("if-match", secret),
     ] {
         let line = format!("{} {}", sent.method, sent.target);
-        let answer = sent.by(&bench.service).await;
+        let answer = sent.send(&bench.service).await;
         assert!(answer.status >= 400, "{line}: {}", answer.status);
         assert!(!answer.body.to_string().contains("hunter2"), "{line}: {:#}", answer.body);
     }

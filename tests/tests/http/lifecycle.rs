@@ -5,20 +5,15 @@
 
 use std::fmt::Write;
 
-use axum::{
-    body::Body,
-    http::{Method, Request},
-};
+use axum::http::Method;
 use expect_test::{Expect, expect};
-use http_body_util::BodyExt;
 use scim::schema::{Attribute, RESOURCE_TYPES, SCHEMAS, USER_URN};
 use serde_json::{Value, json};
 use service::{App, ambient::Clock};
-use tests::{Answer, BASE, NOW, Service};
+use tests::{Answer, BASE, NOW, Request, Service};
 use time::{Duration, macros::datetime};
-use tower::ServiceExt;
 
-use super::{Sent, contents};
+use super::contents;
 
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 const NOBODY: &str = "01936f20-0000-7000-8000-000000000000";
@@ -106,19 +101,11 @@ impl Times {
     }
 
     /// Sends the request when the clock is `minutes` after the hour.
-    async fn at(&self, minutes: i64, sent: Sent) -> Answer {
+    async fn at(&self, minutes: i64, sent: Request) -> Answer {
         let time = datetime!(2026-11-23 10:00 UTC) + Duration::minutes(minutes);
         let store = self.0.store_by(Clock::fixed(time));
         let router = self.0.router(App { store, ..self.0.app.clone() });
-        let sent = sent.bearer(&self.0.key);
-        let mut request = Request::builder().method(sent.method).uri(sent.target);
-        for (name, value) in sent.headers {
-            request = request.header(name, value);
-        }
-        let request = request.body(Body::from(sent.body)).expect("a request");
-        let (parts, body) = router.oneshot(request).await.expect("an answer").into_parts();
-        let body = body.collect().await.expect("a body").to_bytes();
-        Answer::new(parts.status.as_u16(), parts.headers, &body)
+        sent.bearer(&self.0.key).send_to(router).await
     }
 }
 
@@ -167,7 +154,7 @@ async fn has_members(service: &Service, group: &str, members: &[String], others:
         assert_eq!(knows, members.contains(user), "{user}");
     }
     let filter = format!("groups.value eq \"{group}\"");
-    let found = Sent::filter("/Users", &filter).by(service).await.body;
+    let found = Request::get("/Users").filter(&filter).send(service).await.body;
     assert_eq!(found["totalResults"], members.len(), "by filter");
     service.assert_healthy().await;
 }
@@ -486,7 +473,11 @@ async fn patch_changes_only_named_attributes() {
         ("userName eq \"ada.lovelace\"", 1),
         ("emails eq \"ADA@example.com\"", 1),
     ] {
-        assert_eq!(Sent::filter("/Users", filter).by(&service).await.body["totalResults"], found, "{filter}");
+        assert_eq!(
+            Request::get("/Users").filter(filter).send(&service).await.body["totalResults"],
+            found,
+            "{filter}"
+        );
     }
     service.assert_healthy().await;
 }
@@ -561,7 +552,7 @@ async fn group_with_every_attribute_is_created_read_and_listed() {
     );
     let read = service.get(&format!("/Groups/{}", created.id())).await;
     assert_eq!((read.status, &read.body), (200, &created.body));
-    let listed = Sent::filter("/Groups", "displayName eq \"ENGINEERS\"").by(&service).await.body;
+    let listed = Request::get("/Groups").filter("displayName eq \"ENGINEERS\"").send(&service).await.body;
     assert_eq!(listed["Resources"], json!([created.body]));
     is(
         &service,
@@ -676,27 +667,31 @@ async fn deleted_resource_is_404_and_its_names_are_available() {
         assert_eq!((deleted.status, &deleted.body), (204, &Value::Null));
         let body = json!({ "userName": "x", "displayName": "x" });
         for sent in [
-            Sent::get(&path),
-            Sent::put(&path, &body),
-            Sent::patch(&path, &json!([{ "op": "replace", "value": body }])),
-            Sent::patch(&path, &json!([{ "op": "add", "value": {} }])),
-            Sent::new(Method::DELETE, &path),
+            Request::get(&path),
+            Request::put(&path, &body),
+            Request::patch(&path, json!([{ "op": "replace", "value": body }])),
+            Request::patch(&path, json!([{ "op": "add", "value": {} }])),
+            Request::delete(&path),
         ] {
             let line = format!("{} {path}", sent.method);
-            assert_eq!(sent.by(&service).await.status, 404, "{line}");
+            assert_eq!(sent.send(&service).await.status, 404, "{line}");
         }
         let list = service.get(collection).await.body;
         assert_eq!((&list["totalResults"], &list["Resources"]), (&json!(0), &json!([])));
         for filter in ["id pr".to_owned(), format!("id eq \"{id}\""), "externalId pr".to_owned()] {
             assert_eq!(
-                Sent::filter(collection, &filter).by(&service).await.body["totalResults"],
+                Request::get(collection).filter(&filter).send(&service).await.body["totalResults"],
                 0,
                 "{filter}"
             );
         }
     }
     for filter in ["userName eq \"ada@example.com\"", "externalId eq \"00ujl29u0le5T6Aj10h7\"", "emails pr"] {
-        assert_eq!(Sent::filter("/Users", filter).by(&service).await.body["totalResults"], 0, "{filter}");
+        assert_eq!(
+            Request::get("/Users").filter(filter).send(&service).await.body["totalResults"],
+            0,
+            "{filter}"
+        );
     }
     let again = service.post("/Users", everything()).await;
     assert_eq!(again.status, 201);
@@ -708,17 +703,17 @@ async fn deleted_resource_is_404_and_its_names_are_available() {
 #[tokio::test]
 async fn meta_times_record_creation_and_last_change() {
     let times = Times::new().await;
-    let user = times.at(0, Sent::post("/Users", &json!({ "userName": "ada" }))).await.id();
-    let group = times.at(1, Sent::post("/Groups", &json!({ "displayName": "Engineers" }))).await.id();
+    let user = times.at(0, Request::post("/Users", json!({ "userName": "ada" }))).await.id();
+    let group = times.at(1, Request::post("/Groups", json!({ "displayName": "Engineers" }))).await.id();
     let (user_path, group_path) = (format!("/Users/{user}"), format!("/Groups/{group}"));
     let meta = async |path: &str| {
-        let meta = times.at(59, Sent::get(path)).await.body["meta"].clone();
+        let meta = times.at(59, Request::get(path)).await.body["meta"].clone();
         ["created", "lastModified"].map(|name| meta[name].as_str().unwrap_or_default()[11..16].to_owned())
     };
     assert_eq!(meta(&user_path).await, ["10:00", "10:00"]);
     assert_eq!(meta(&group_path).await, ["10:01", "10:01"]);
 
-    let patch = |path: &str, operation: Value| Sent::patch(path, &json!([operation]));
+    let patch = |path: &str, operation: Value| Request::patch(path, json!([operation]));
     let title = json!({ "op": "add", "path": "title", "value": "x" });
     let member = json!({ "op": "add", "path": "members", "value": [{ "value": user }] });
     times.at(2, patch(&user_path, title.clone())).await;
@@ -729,9 +724,9 @@ async fn meta_times_record_creation_and_last_change() {
     // Nothing new, so nothing is modified.
     times.at(4, patch(&user_path, title)).await;
     times.at(4, patch(&group_path, member)).await;
-    times.at(4, Sent::put(&user_path, &json!({ "userName": "ada", "title": "x" }))).await;
+    times.at(4, Request::put(&user_path, json!({ "userName": "ada", "title": "x" }))).await;
     let members = json!([{ "value": user }]);
-    times.at(4, Sent::put(&group_path, &json!({ "displayName": "Engineers", "members": members }))).await;
+    times.at(4, Request::put(&group_path, json!({ "displayName": "Engineers", "members": members }))).await;
     times
         .at(
             4,
@@ -742,10 +737,11 @@ async fn meta_times_record_creation_and_last_change() {
     assert_eq!(meta(&group_path).await, ["10:01", "10:03"]);
 
     // A group that loses a member is changed, whoever took it away.
-    times.at(5, Sent::new(Method::DELETE, &user_path)).await;
+    times.at(5, Request::delete(&user_path)).await;
     assert_eq!(meta(&group_path).await, ["10:01", "10:05"]);
-    let found =
-        times.at(6, Sent::filter("/Groups", "meta.lastModified gt \"2026-11-23T11:04:59+01:00\"")).await;
+    let found = times
+        .at(6, Request::get("/Groups").filter("meta.lastModified gt \"2026-11-23T11:04:59+01:00\""))
+        .await;
     assert_eq!(found.body["totalResults"], 1);
 }
 
@@ -826,7 +822,7 @@ async fn list_is_in_creation_order_with_exact_total() {
     // Neither the order of names nor that of random bytes.
     for (minutes, name) in ["delta", "alpha", "echo", "bravo", "charlie"].into_iter().enumerate() {
         let body = json!({ "userName": name, "active": minutes % 2 == 0, "externalId": "same" });
-        let created = times.at(i64::try_from(minutes).unwrap(), Sent::post("/Users", &body)).await;
+        let created = times.at(i64::try_from(minutes).unwrap(), Request::post("/Users", &body)).await;
         assert_eq!(created.status, 201);
     }
     let mut text = String::new();
@@ -844,7 +840,7 @@ async fn list_is_in_creation_order_with_exact_total() {
     ];
     for query in queries {
         let answer = times
-            .at(59, Sent::get(&format!("/Users?{}", query.replace(' ', "%20").replace('"', "%22"))))
+            .at(59, Request::get(format!("/Users?{}", query.replace(' ', "%20").replace('"', "%22"))))
             .await;
         assert_eq!(answer.status, 200, "{query}");
         let _ = writeln!(text, "{query:<52} {}", page(&answer));
@@ -886,20 +882,20 @@ async fn pages_omit_no_user_during_concurrent_changes() {
     let mut ids = Vec::new();
     for (minutes, name) in ["a", "b", "c", "d", "e"].into_iter().enumerate() {
         let body = json!({ "userName": name });
-        ids.push(times.at(i64::try_from(minutes).unwrap(), Sent::post("/Users", &body)).await.id());
+        ids.push(times.at(i64::try_from(minutes).unwrap(), Request::post("/Users", &body)).await.id());
     }
-    let first = times.at(10, Sent::get("/Users?startIndex=1&count=2")).await;
+    let first = times.at(10, Request::get("/Users?startIndex=1&count=2")).await;
     assert_eq!(page(&first), "1: 2 of 5: a b");
-    times.at(11, Sent::new(Method::DELETE, &format!("/Users/{}", ids[0]))).await;
-    times.at(12, Sent::post("/Users", &json!({ "userName": "f" }))).await;
+    times.at(11, Request::delete(format!("/Users/{}", ids[0]))).await;
+    times.at(12, Request::post("/Users", json!({ "userName": "f" }))).await;
     let mut seen = names(&first.body, "userName");
     for start in [3, 5, 7] {
-        let next = times.at(13, Sent::get(&format!("/Users?startIndex={start}&count=2"))).await;
+        let next = times.at(13, Request::get(format!("/Users?startIndex={start}&count=2"))).await;
         seen.extend(names(&next.body, "userName"));
     }
     assert_eq!(seen, ["a", "b", "c", "d", "e", "f"]);
     // Who begins again sees what there is.
-    let again = times.at(14, Sent::get("/Users?startIndex=1&count=9")).await;
+    let again = times.at(14, Request::get("/Users?startIndex=1&count=9")).await;
     assert_eq!(page(&again), "1: 5 of 5: b c d e f");
 }
 
@@ -974,7 +970,7 @@ async fn every_filter_operator_returns_the_matching_users() {
     ];
     for filter in filters {
         let asked = filter.replace("GROUP", &group).replace("BOB\"", &format!("{bob}\""));
-        let answer = Sent::filter("/Users", &asked).by(&service).await;
+        let answer = Request::get("/Users").filter(&asked).send(&service).await;
         let mut found = names(&answer.body, "userName");
         found.sort_unstable();
         assert_eq!(answer.body["totalResults"], found.len(), "{filter}");
@@ -1054,7 +1050,11 @@ async fn time_comparison_honours_the_zone_offset() {
         ("meta.created eq \"2026-11-23T10:00:00.123+01:00\"", 1),
         ("meta.created lt \"2026-11-23T09:00:00.123Z\"", 0),
     ] {
-        assert_eq!(Sent::filter("/Users", filter).by(&service).await.body["totalResults"], found, "{filter}");
+        assert_eq!(
+            Request::get("/Users").filter(filter).send(&service).await.body["totalResults"],
+            found,
+            "{filter}"
+        );
     }
 }
 
@@ -1177,55 +1177,58 @@ async fn version_changes_only_when_the_resource_changes() {
     let group_body = |members: Value| json!({ "displayName": "Engineers", "members": members });
     let member = |op: &str, id: &str| json!([{ "op": op, "path": "members", "value": [{ "value": id }] }]);
     for (changes, sent) in [
-        (false, Sent::put(&user, &everything())),
-        (false, Sent::patch(&user, &json!([{ "op": "add", "value": {} }]))),
-        (false, Sent::patch(&user, &json!([{ "op": "replace", "path": "title", "value": "Analyst" }]))),
+        (false, Request::put(&user, everything())),
+        (false, Request::patch(&user, json!([{ "op": "add", "value": {} }]))),
+        (false, Request::patch(&user, json!([{ "op": "replace", "path": "title", "value": "Analyst" }]))),
         (
             false,
-            Sent::patch(
+            Request::patch(
                 &user,
-                &json!([{ "op": "add", "path": "emails", "value": [{ "value": "ada@example.com-2", "type": "home" }] }]),
+                json!([{ "op": "add", "path": "emails", "value": [{ "value": "ada@example.com-2", "type": "home" }] }]),
             ),
         ),
-        (false, Sent::patch(&user, &json!([{ "op": "remove", "path": "emails[type eq \"other\"]" }]))),
-        (false, Sent::patch(&user, &json!([{ "op": "replace", "path": "password", "value": "x" }]))),
+        (false, Request::patch(&user, json!([{ "op": "remove", "path": "emails[type eq \"other\"]" }]))),
+        (false, Request::patch(&user, json!([{ "op": "replace", "path": "password", "value": "x" }]))),
         (
             false,
-            Sent::patch(
+            Request::patch(
                 &user,
-                &json!([{ "op": "add", "path": "title", "value": "x" }, { "op": "add", "path": "title", "value": "Analyst" }]),
+                json!([{ "op": "add", "path": "title", "value": "x" }, { "op": "add", "path": "title", "value": "Analyst" }]),
             ),
         ),
-        (true, Sent::put(&user, &body)),
+        (true, Request::put(&user, &body)),
         (
             true,
-            Sent::patch(&user, &json!([{ "op": "replace", "path": "userName", "value": "ADA@example.com" }])),
+            Request::patch(
+                &user,
+                json!([{ "op": "replace", "path": "userName", "value": "ADA@example.com" }]),
+            ),
         ),
-        (true, Sent::patch(&user, &json!([{ "op": "remove", "path": "title" }]))),
-        (false, Sent::patch(&user, &json!([{ "op": "remove", "path": "title" }]))),
-        (false, Sent::put(&group, &group_body(json!([{ "value": ada }])))),
-        (false, Sent::patch(&group, &member("add", &ada))),
-        (false, Sent::patch(&group, &member("remove", &bob))),
-        (false, Sent::patch(&group, &member("remove", NOBODY))),
-        (false, Sent::patch(&group, &member("replace", &ada))),
+        (true, Request::patch(&user, json!([{ "op": "remove", "path": "title" }]))),
+        (false, Request::patch(&user, json!([{ "op": "remove", "path": "title" }]))),
+        (false, Request::put(&group, group_body(json!([{ "value": ada }])))),
+        (false, Request::patch(&group, member("add", &ada))),
+        (false, Request::patch(&group, member("remove", &bob))),
+        (false, Request::patch(&group, member("remove", NOBODY))),
+        (false, Request::patch(&group, member("replace", &ada))),
         (
             false,
-            Sent::patch(&group, &json!([{ "op": "replace", "path": "displayName", "value": "Engineers" }])),
+            Request::patch(&group, json!([{ "op": "replace", "path": "displayName", "value": "Engineers" }])),
         ),
-        (false, Sent::patch(&group, &json!([{ "op": "remove", "path": "members[type eq \"Group\"]" }]))),
-        (true, Sent::patch(&group, &member("add", &bob))),
-        (true, Sent::patch(&group, &member("remove", &bob))),
-        (true, Sent::put(&group, &group_body(json!([])))),
-        (false, Sent::put(&group, &group_body(json!(null)))),
+        (false, Request::patch(&group, json!([{ "op": "remove", "path": "members[type eq \"Group\"]" }]))),
+        (true, Request::patch(&group, member("add", &bob))),
+        (true, Request::patch(&group, member("remove", &bob))),
+        (true, Request::put(&group, group_body(json!([])))),
+        (false, Request::put(&group, group_body(json!(null)))),
         (
             true,
-            Sent::patch(&group, &json!([{ "op": "replace", "path": "displayName", "value": "ENGINEERS" }])),
+            Request::patch(&group, json!([{ "op": "replace", "path": "displayName", "value": "ENGINEERS" }])),
         ),
     ] {
         let path = if sent.target.contains("/Users") { &user } else { &group };
         let line = format!("{} {}", sent.method, String::from_utf8_lossy(&sent.body));
         let before = service.get(path).await.header("etag").to_owned();
-        let answer = sent.by(&service).await;
+        let answer = sent.send(&service).await;
         assert!(answer.status < 300, "{line}: {:#}", answer.body);
         let after = service.get(path).await.header("etag").to_owned();
         assert!(after.starts_with("W/\"") && after.len() > 6, "{after}");
@@ -1243,12 +1246,12 @@ async fn matching_if_none_match_is_304() {
     let group = service.group("Engineers", &[&ada]).await;
     for path in [format!("/Users/{ada}"), format!("/Groups/{group}")] {
         let etag = service.get(&path).await.header("etag").to_owned();
-        let again = Sent::get(&path).header("if-none-match", &etag).by(&service).await;
+        let again = Request::get(&path).header("if-none-match", &etag).send(&service).await;
         assert_eq!((again.status, again.header("etag"), &again.body), (304, etag.as_str(), &Value::Null));
-        let other = Sent::get(&path).header("if-none-match", "W/\"x\"").by(&service).await;
+        let other = Request::get(&path).header("if-none-match", "W/\"x\"").send(&service).await;
         assert_eq!((other.status, other.header("etag")), (200, etag.as_str()));
         service.patch(&path, json!([{ "op": "add", "path": "externalId", "value": "x" }])).await;
-        let changed = Sent::get(&path).header("if-none-match", &etag).by(&service).await;
+        let changed = Request::get(&path).header("if-none-match", &etag).send(&service).await;
         assert_eq!(changed.status, 200, "it has changed");
     }
 }
@@ -1260,8 +1263,8 @@ async fn membership_change_invalidates_the_user_version() {
     let ada = service.user("ada").await;
     let before = service.get(&format!("/Users/{ada}")).await;
     service.group("Engineers", &[&ada]).await;
-    let sent = Sent::get(&format!("/Users/{ada}")).header("if-none-match", before.header("etag"));
-    let after = sent.by(&service).await;
+    let sent = Request::get(format!("/Users/{ada}")).header("if-none-match", before.header("etag"));
+    let after = sent.send(&service).await;
     assert_eq!(after.status, 200, "`groups` is not what it was");
 }
 
@@ -1275,24 +1278,24 @@ async fn if_match_change_is_applied_once() {
     let member = json!([{ "op": "add", "path": "members", "value": [{ "value": bob }] }]);
     for (path, first) in [(format!("/Users/{ada}"), &title), (format!("/Groups/{group}"), &member)] {
         let etag = service.get(&path).await.header("etag").to_owned();
-        let bound = |sent: Sent| sent.header("if-match", &etag);
-        let answer = bound(Sent::patch(&path, first)).by(&service).await;
+        let bound = |sent: Request| sent.header("if-match", &etag);
+        let answer = bound(Request::patch(&path, first)).send(&service).await;
         assert!(answer.status < 300, "{:#}", answer.body);
         let before = contents(&service, &service.org, &service.key).await;
         for sent in [
-            bound(Sent::patch(&path, first)),
-            bound(Sent::patch(&path, &json!([{ "op": "remove", "path": "externalId" }]))),
-            bound(Sent::put(&path, &json!({ "userName": "x", "displayName": "x" }))),
-            bound(Sent::new(Method::DELETE, &path)),
+            bound(Request::patch(&path, first)),
+            bound(Request::patch(&path, json!([{ "op": "remove", "path": "externalId" }]))),
+            bound(Request::put(&path, json!({ "userName": "x", "displayName": "x" }))),
+            bound(Request::delete(&path)),
         ] {
             let line = format!("{} {path}", sent.method);
-            let answer = sent.by(&service).await;
+            let answer = sent.send(&service).await;
             assert_eq!(answer.status, 412, "{line}");
         }
         assert_eq!(contents(&service, &service.org, &service.key).await, before);
         let current = service.get(&path).await.header("etag").to_owned();
         assert_ne!(current, etag);
-        let deleted = Sent::new(Method::DELETE, &path).header("if-match", &current).by(&service).await;
+        let deleted = Request::delete(&path).header("if-match", &current).send(&service).await;
         assert_eq!(deleted.status, 204);
     }
     service.assert_healthy().await;
@@ -1309,41 +1312,41 @@ async fn group_members_and_user_groups_agree() {
     let path = format!("/Groups/{group}");
     let other = service.group("Others", &[b, c]).await;
     let members = |ids: &[&String]| ids.iter().map(|id| (*id).clone()).collect::<Vec<_>>();
-    let steps: [(Sent, Vec<String>); 10] = [
+    let steps: [(Request, Vec<String>); 10] = [
         (
-            Sent::patch(&path, &json!([{ "op": "add", "path": "members", "value": [{ "value": c }] }])),
+            Request::patch(&path, json!([{ "op": "add", "path": "members", "value": [{ "value": c }] }])),
             members(&[a, b, c]),
         ),
         (
-            Sent::patch(&path, &json!([{ "op": "remove", "path": format!("members[value eq \"{a}\"]") }])),
+            Request::patch(&path, json!([{ "op": "remove", "path": format!("members[value eq \"{a}\"]") }])),
             members(&[b, c]),
         ),
         (
-            Sent::patch(
+            Request::patch(
                 &path,
-                &json!([{ "op": "replace", "path": "members", "value": [{ "value": a }, { "value": d }] }]),
+                json!([{ "op": "replace", "path": "members", "value": [{ "value": a }, { "value": d }] }]),
             ),
             members(&[a, d]),
         ),
         (
-            Sent::put(&path, &json!({ "displayName": "E", "members": [{ "value": b }, { "value": d }] })),
+            Request::put(&path, json!({ "displayName": "E", "members": [{ "value": b }, { "value": d }] })),
             members(&[b, d]),
         ),
         (
-            Sent::patch(&path, &json!([{ "op": "remove", "path": "members", "value": [{ "value": b }] }])),
+            Request::patch(&path, json!([{ "op": "remove", "path": "members", "value": [{ "value": b }] }])),
             members(&[d]),
         ),
         (
-            Sent::patch(
+            Request::patch(
                 &path,
-                &json!([{ "op": "add", "value": { "members": [{ "value": a }], "displayName": "F" } }]),
+                json!([{ "op": "add", "value": { "members": [{ "value": a }], "displayName": "F" } }]),
             ),
             members(&[a, d]),
         ),
         (
-            Sent::patch(
+            Request::patch(
                 &path,
-                &json!([
+                json!([
                     { "op": "remove", "path": "members" },
                     { "op": "add", "path": "members", "value": [{ "value": a }, { "value": b }, { "value": c }] },
                     { "op": "remove", "path": format!("members[value eq \"{b}\"]") },
@@ -1353,18 +1356,21 @@ async fn group_members_and_user_groups_agree() {
             members(&[a, c, d]),
         ),
         (
-            Sent::patch(&path, &json!([{ "op": "remove", "path": format!("members[value ne \"{c}\"]") }])),
+            Request::patch(&path, json!([{ "op": "remove", "path": format!("members[value ne \"{c}\"]") }])),
             members(&[c]),
         ),
-        (Sent::patch(&path, &json!([{ "op": "remove", "path": "members[type eq \"User\"]" }])), members(&[])),
         (
-            Sent::put(&path, &json!({ "displayName": "G", "members": as_members(&everybody) })),
+            Request::patch(&path, json!([{ "op": "remove", "path": "members[type eq \"User\"]" }])),
+            members(&[]),
+        ),
+        (
+            Request::put(&path, json!({ "displayName": "G", "members": as_members(&everybody) })),
             everybody.clone(),
         ),
     ];
     for (sent, mut expected) in steps {
         let line = String::from_utf8_lossy(&sent.body).into_owned();
-        let answer = sent.by(&service).await;
+        let answer = sent.send(&service).await;
         assert!(answer.status < 300, "{line}: {:#}", answer.body);
         expected.sort_unstable();
         has_members(&service, &group, &expected, &everybody).await;
@@ -1388,8 +1394,11 @@ async fn groups_nest_and_cycles_are_allowed() {
     assert_eq!(service.members(&inner).await, both);
     assert_eq!(service.members(&outer).await, std::slice::from_ref(&inner));
     for (member, group) in [(&inner, &outer), (&outer, &inner)] {
-        let found =
-            Sent::filter("/Groups", &format!("members.value eq \"{member}\"")).by(&service).await.body;
+        let found = Request::get("/Groups")
+            .filter(format!("members.value eq \"{member}\""))
+            .send(&service)
+            .await
+            .body;
         assert_eq!((&found["totalResults"], &found["Resources"][0]["id"]), (&json!(1), &json!(group)));
         let shown = &service.get(&format!("/Groups/{group}")).await.body["members"];
         let shown = shown.as_array().unwrap().iter().find(|shown| shown["value"] == **member).unwrap();
@@ -1433,7 +1442,7 @@ async fn group_can_contain_itself() {
         let path = format!("/Groups/{group}");
         let body = sent.to_string().replace("ID", &group);
         let method = Method::from_bytes(name.as_bytes()).unwrap();
-        let answer = Sent::bytes(method, &path, body.clone()).by(&service).await;
+        let answer = Request::bytes(method, &path, body.clone()).send(&service).await;
         let members = service.members(&group).await;
         if answer.status >= 300 || members != [group.as_str()] {
             failures.push(format!("{name} {body}: {} {members:?} {}", answer.status, answer.body));
@@ -1459,7 +1468,8 @@ async fn deleted_user_leaves_every_group() {
     has_members(&service, &groups[0], &everybody[1..], &everybody[1..]).await;
     has_members(&service, &groups[1], &[], &everybody[1..]).await;
     has_members(&service, &groups[2], &everybody[1..], &everybody[1..]).await;
-    let found = Sent::filter("/Groups", &format!("members.value eq \"{}\"", ids[0])).by(&service).await.body;
+    let found =
+        Request::get("/Groups").filter(format!("members.value eq \"{}\"", ids[0])).send(&service).await.body;
     assert_eq!(found["totalResults"], 0);
     // And cannot be put back.
     let add = json!([{ "op": "add", "path": "members", "value": [{ "value": ids[0] }] }]);
@@ -1542,46 +1552,46 @@ async fn large_group_change_that_fails_changes_nothing() {
     for (verdict, sent) in [
         (
             "400 invalidValue",
-            Sent::post("/Groups", &json!({ "displayName": "New", "members": with_unknown })),
+            Request::post("/Groups", json!({ "displayName": "New", "members": with_unknown })),
         ),
-        ("400 invalidValue", Sent::put(&path, &json!({ "displayName": "New", "members": with_unknown }))),
+        ("400 invalidValue", Request::put(&path, json!({ "displayName": "New", "members": with_unknown }))),
         (
             "400 invalidValue",
-            Sent::patch(&path, &json!([{ "op": "add", "path": "members", "value": with_unknown }])),
+            Request::patch(&path, json!([{ "op": "add", "path": "members", "value": with_unknown }])),
         ),
         (
             "400 invalidValue",
-            Sent::patch(&path, &json!([{ "op": "replace", "path": "members", "value": with_unknown }])),
+            Request::patch(&path, json!([{ "op": "replace", "path": "members", "value": with_unknown }])),
         ),
-        ("409 uniqueness", Sent::post("/Groups", &json!({ "displayName": "taken", "members": many }))),
-        ("409 uniqueness", Sent::put(&path, &json!({ "displayName": "taken", "members": many }))),
+        ("409 uniqueness", Request::post("/Groups", json!({ "displayName": "taken", "members": many }))),
+        ("409 uniqueness", Request::put(&path, json!({ "displayName": "taken", "members": many }))),
         (
             "409 uniqueness",
-            Sent::patch(
+            Request::patch(
                 &path,
-                &json!([{ "op": "add", "value": { "displayName": "TAKEN", "members": many } }]),
+                json!([{ "op": "add", "value": { "displayName": "TAKEN", "members": many } }]),
             ),
         ),
         (
             "412",
-            Sent::put(&path, &json!({ "displayName": "New", "members": many })).header("if-match", stale),
+            Request::put(&path, json!({ "displayName": "New", "members": many })).header("if-match", stale),
         ),
         (
             "412",
-            Sent::patch(&path, &json!([{ "op": "add", "path": "members", "value": many }]))
+            Request::patch(&path, json!([{ "op": "add", "path": "members", "value": many }]))
                 .header("if-match", stale),
         ),
         (
             "404",
-            Sent::patch(
-                &format!("/Groups/{NOBODY}"),
-                &json!([{ "op": "add", "path": "members", "value": many }]),
+            Request::patch(
+                format!("/Groups/{NOBODY}"),
+                json!([{ "op": "add", "path": "members", "value": many }]),
             ),
         ),
-        ("404", Sent::put(&format!("/Groups/{NOBODY}"), &json!({ "displayName": "New", "members": many }))),
+        ("404", Request::put(format!("/Groups/{NOBODY}"), json!({ "displayName": "New", "members": many }))),
     ] {
         let line = format!("{} {}", sent.method, sent.target);
-        let answer = sent.by(&service).await;
+        let answer = sent.send(&service).await;
         assert_eq!(answer.verdict(), verdict, "{line}: {:#}", answer.body);
         if verdict == "400 invalidValue" {
             assert!(answer.body["detail"].as_str().unwrap().contains(NOBODY), "{:#}", answer.body);
@@ -1768,7 +1778,8 @@ async fn service_provider_config_matches_the_behaviour() {
     assert_eq!(claims("patch"), patched.status == 200);
     assert_eq!(
         claims("etag"),
-        Sent::get(&path).header("if-none-match", patched.header("etag")).by(&service).await.status == 304
+        Request::get(&path).header("if-none-match", patched.header("etag")).send(&service).await.status
+            == 304
     );
     assert_eq!(
         claims("filter"),

@@ -14,14 +14,14 @@ use aws_smithy_runtime_api::client::{
     http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector},
     orchestrator::HttpRequest,
 };
-use axum::{Router, extract::Request, http::Method};
+use axum::{Router, extract, http::Method};
 use dynoxide::Database;
 use expect_test::expect;
 use local::embedded::{Connector, client_over};
 use serde_json::{Map, Value, json};
 use service::{ambient::Clock, auth::Scope, config::Tables, http, janitor, telemetry};
 use tests::{
-    NOW, ORG, Service,
+    NOW, ORG, Request, Service,
     counting::Counter,
     exchange,
     faults::{Fault, Faults, Plan},
@@ -29,7 +29,7 @@ use tests::{
 use tower::{ServiceBuilder, util::MapRequestLayer};
 use tracing::{Level, subscriber::DefaultGuard};
 
-use super::{Sent, report};
+use super::report;
 
 /// The stack of these tests.
 const STACK: &str = "scim-test";
@@ -97,7 +97,7 @@ impl Log {
 /// The service, with every request that is sent to it counted.
 fn counted(service: Service, sent: &Arc<AtomicUsize>) -> Service {
     let sent = sent.clone();
-    let count = move |request: Request| {
+    let count = move |request: extract::Request| {
         sent.fetch_add(1, Ordering::Relaxed);
         request
     };
@@ -271,7 +271,7 @@ async fn request_writes_one_line_with_metrics_in_a_stack() {
         ),
     ] {
         let log = Log::new(Level::INFO, stack);
-        Sent::get(&format!("/Users/{id}?aadOptscim062020")).by(&service).await;
+        Request::get(format!("/Users/{id}?aadOptscim062020")).send(&service).await;
         let mut lines = log.lines();
         assert_eq!(lines.len(), 1);
         if stack.is_some() {
@@ -293,9 +293,9 @@ async fn request_line_names_client_and_route() {
     let log = Log::new(Level::INFO, Some(STACK));
     let service = Service::new().await;
     service.is_here(LOGGED);
-    let get = |path: &str| Sent::get(path);
-    let agent = |agent: &str| Sent::get("/Users").header("user-agent", agent);
-    let method = |method: &str| Sent::new(method.parse().unwrap(), "/Users");
+    let get = |path: &str| Request::get(path);
+    let agent = |agent: &str| Request::get("/Users").header("user-agent", agent);
+    let method = |method: &str| Request::new(method.parse().unwrap(), "/Users");
     let mut failures = Vec::new();
     for (request, expected) in [
         (agent("Okta SCIM Client 1.0.0"), "GET /Users by okta: 200"),
@@ -316,7 +316,7 @@ async fn request_line_names_client_and_route() {
         (method("DELETE"), "none by other: 405"),
     ] {
         log.take();
-        request.by(&service).await;
+        request.send(&service).await;
         let line = log.requests().remove(0);
         let text = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
         let found = format!("{} by {}: {}", text("Route"), text("Client"), line["status"]);
@@ -348,24 +348,24 @@ async fn request_line_reports_dynamodb_usage() {
     ] });
     let remove = json!([{ "op": "remove", "path": format!("members[value eq \"{}\"]", users[1]) }]);
     for request in [
-        Sent::get("/Users?count=10"),
-        Sent::get("/Users?count=10&cursor"),
-        Sent::get("/Users?sortBy=userName"),
-        Sent::filter("/Users", "userName eq \"user-7\""),
-        Sent::filter("/Users", "title pr"),
-        Sent::get(&path),
-        Sent::get("/Users/nobody"),
-        Sent::get("/Schemas"),
-        Sent::post("/Users", &json!({ "userName": "user-7" })),
-        Sent::put(&path, &json!({ "displayName": "few", "members": [{ "value": users[2] }] })),
-        Sent::patch(&path, &remove),
-        Sent::post("/Bulk", &bulk),
-        Sent::new(Method::DELETE, &path),
-        Sent::get("/Users").bearer("no key"),
+        Request::get("/Users?count=10"),
+        Request::get("/Users?count=10&cursor"),
+        Request::get("/Users?sortBy=userName"),
+        Request::get("/Users").filter("userName eq \"user-7\""),
+        Request::get("/Users").filter("title pr"),
+        Request::get(&path),
+        Request::get("/Users/nobody"),
+        Request::get("/Schemas"),
+        Request::post("/Users", json!({ "userName": "user-7" })),
+        Request::put(&path, json!({ "displayName": "few", "members": [{ "value": users[2] }] })),
+        Request::patch(&path, &remove),
+        Request::post("/Bulk", &bulk),
+        Request::delete(&path),
+        Request::get("/Users").bearer("no key"),
     ] {
         let said = format!("{} {}", request.method, request.target);
         let _ = (log.take(), counter.take());
-        request.by(&service).await;
+        request.send(&service).await;
         let line = log.requests().remove(0);
         let costs: Vec<_> = counter.take().into_values().collect();
         let calls: usize = costs.iter().flat_map(|cost| cost.calls.values()).sum();
@@ -394,7 +394,7 @@ async fn request_line_counts_retries_as_calls() {
     ] {
         log.take();
         faults.plan(Some(Plan { call: 1, fault, lasting }));
-        let answer = Sent::get(&format!("/Users/{id}")).by(&service).await;
+        let answer = Request::get(format!("/Users/{id}")).send(&service).await;
         assert_eq!(answer.status, status, "{fault:?}");
         let line = log.requests().remove(0);
         assert_eq!(line["calls"], faults.calls(), "{fault:?}");
@@ -469,7 +469,7 @@ async fn panic_is_a_scim_error_and_logs_only_its_location() {
           "detail": "internal error"
         }
     "#]]
-    .assert_eq(&Sent::get(&path).by(&service).await.snapshot());
+    .assert_eq(&Request::get(&path).send(&service).await.snapshot());
     let lines = log.lines();
     let [panic, request] = lines.as_slice() else { panic!("{lines:?}") };
     let place = panic["place"].as_str().unwrap();
@@ -484,13 +484,13 @@ async fn panic_is_a_scim_error_and_logs_only_its_location() {
         { "method": "PATCH", "path": path, "data": { "Operations": [{ "op": "remove", "path": "title" }] } },
         { "method": "POST", "path": "/Users", "bulkId": "b", "data": { "userName": "bob" } },
     ]);
-    let bulk = Sent::post("/Bulk", &json!({ "Operations": operations })).by(&service).await;
+    let bulk = Request::post("/Bulk", json!({ "Operations": operations })).send(&service).await;
     let statuses: Vec<_> =
         bulk.body["Operations"].as_array().unwrap().iter().map(|operation| &operation["status"]).collect();
     assert_eq!(statuses, ["500", "201"], "{:#}", bulk.body);
 
     // And whoever asks next is served.
-    let list = Sent::get("/Users?startIndex=1&count=0").by(&service).await;
+    let list = Request::get("/Users?startIndex=1&count=0").send(&service).await;
     assert_eq!(list.body["totalResults"], 2, "{:#}", list.body);
     assert!(!log.text().contains("planted"), "{}", log.text());
 }
@@ -546,9 +546,9 @@ async fn log_contains_no_personal_data_or_secrets() {
         "emails": [{ "value": mail, "type": "work", "primary": true }],
         "phoneNumbers": [{ "value": phone, "type": "mobile" }],
     });
-    let id = Sent::post("/Users", &user).by(&service).await.id();
+    let id = Request::post("/Users", &user).send(&service).await.id();
     let group = json!({ "displayName": group_name, "members": [{ "value": id, "display": given }] });
-    let group_id = Sent::post("/Groups", &group).by(&service).await.id();
+    let group_id = Request::post("/Groups", &group).send(&service).await.id();
     let (path, group_path) = (format!("/Users/{id}"), format!("/Groups/{group_id}"));
     let with = |mut value: Value, name: &str, other: Value| {
         value[name] = other;
@@ -556,46 +556,46 @@ async fn log_contains_no_personal_data_or_secrets() {
     };
     let requests = || {
         [
-            Sent::get(&path),
-            Sent::get("/planted-path?planted-query=planted-query"),
-            Sent::get("/Users/planted.user@example.com"),
-            Sent::get(&path).header("if-match", "planted-if-match"),
-            Sent::get(&path).header("if-none-match", "planted-if-match"),
-            Sent::get(&path).header("if-none-match", "*"),
-            Sent::get("/Users?count=planted-query"),
-            Sent::filter("/Users", &format!("userName eq \"{user_name}\"")),
-            Sent::filter("/Users", &format!("emails.value co \"{mail}\"")),
-            Sent::filter("/Users", &format!("planted-query eq \"{phone}\"")),
-            Sent::filter("/Users", &format!("name.familyName sw \"{given}\" and title pr")),
-            Sent::filter("/Groups", &format!("displayName eq \"{group_name}\"")),
-            Sent::post("/Users/.search", &json!({ "filter": format!("userName eq \"{user_name}\"") })),
-            Sent::post("/.search", &json!({ "filter": format!("externalId eq \"{external}\"") })),
-            Sent::post("/Users", &user),
-            Sent::post("/Users", &with(user.clone(), "userName", json!(7))),
-            Sent::post("/Users", &with(user.clone(), "planted-query", json!(mail))),
-            Sent::post("/Groups", &group),
-            Sent::bytes(Method::POST, "/Users", format!("{{\"userName\":\"{user_name}\"")),
-            Sent::bytes(Method::POST, "/Users", format!("\"{mail}\"").repeat(100_000)),
-            Sent::post("/Users", &user).with_header("content-type", "text/planted-agent"),
-            Sent::put(&path, &user),
-            Sent::put(&path, &user).header("if-match", "W/\"planted-if-match\""),
-            Sent::patch(&path, &json!([{ "op": "replace", "path": mail, "value": phone }])),
-            Sent::patch(&path, &json!([{ "op": "replace", "path": "title", "value": given }])),
-            Sent::patch(
+            Request::get(&path),
+            Request::get("/planted-path?planted-query=planted-query"),
+            Request::get("/Users/planted.user@example.com"),
+            Request::get(&path).header("if-match", "planted-if-match"),
+            Request::get(&path).header("if-none-match", "planted-if-match"),
+            Request::get(&path).header("if-none-match", "*"),
+            Request::get("/Users?count=planted-query"),
+            Request::get("/Users").filter(format!("userName eq \"{user_name}\"")),
+            Request::get("/Users").filter(format!("emails.value co \"{mail}\"")),
+            Request::get("/Users").filter(format!("planted-query eq \"{phone}\"")),
+            Request::get("/Users").filter(format!("name.familyName sw \"{given}\" and title pr")),
+            Request::get("/Groups").filter(format!("displayName eq \"{group_name}\"")),
+            Request::post("/Users/.search", json!({ "filter": format!("userName eq \"{user_name}\"") })),
+            Request::post("/.search", json!({ "filter": format!("externalId eq \"{external}\"") })),
+            Request::post("/Users", &user),
+            Request::post("/Users", with(user.clone(), "userName", json!(7))),
+            Request::post("/Users", with(user.clone(), "planted-query", json!(mail))),
+            Request::post("/Groups", &group),
+            Request::bytes(Method::POST, "/Users", format!("{{\"userName\":\"{user_name}\"")),
+            Request::bytes(Method::POST, "/Users", format!("\"{mail}\"").repeat(100_000)),
+            Request::post("/Users", &user).with_header("content-type", "text/planted-agent"),
+            Request::put(&path, &user),
+            Request::put(&path, &user).header("if-match", "W/\"planted-if-match\""),
+            Request::patch(&path, json!([{ "op": "replace", "path": mail, "value": phone }])),
+            Request::patch(&path, json!([{ "op": "replace", "path": "title", "value": given }])),
+            Request::patch(
                 &group_path,
-                &json!([{ "op": "add", "path": "members", "value": [{ "value": mail }] }]),
+                json!([{ "op": "add", "path": "members", "value": [{ "value": mail }] }]),
             ),
-            Sent::new("PLANTED-PATH".parse().unwrap(), "/Users"),
-            Sent::post(
+            Request::new("PLANTED-PATH".parse().unwrap(), "/Users"),
+            Request::post(
                 "/Bulk",
-                &json!({ "Operations": [
+                json!({ "Operations": [
                 { "method": "POST", "path": "/Users", "bulkId": mail, "data": user },
                 { "method": "PLANTED", "path": mail },
             ] }),
             ),
-            Sent::post(
+            Request::post(
                 "/Bulk",
-                &json!({ "Operations": [
+                json!({ "Operations": [
                 { "method": "POST", "path": "/Users", "bulkId": mail, "data": user },
                 { "method": "DELETE", "path": "/Users/planted-path" },
             ] }),
@@ -610,17 +610,17 @@ async fn log_contains_no_personal_data_or_secrets() {
     };
     for key in [&service.key, &reader, secrets[13], "not a key: planted-path"] {
         for request in requests() {
-            request.bearer(key).to(&service).await;
+            request.bearer(key).send(&service).await;
         }
     }
     for request in requests() {
-        request.header("authorization", "Basic UExBTlRFRA==").to(&service).await;
+        request.header("authorization", "Basic UExBTlRFRA==").send_as_is(&service).await;
     }
     for fault in Fault::ALL.into_iter().filter(|fault| !fault.is_crash()) {
         for call in 0..4 {
             for request in requests() {
                 faults.plan(Some(Plan { call, fault, lasting: true }));
-                request.by(&service).await;
+                request.send(&service).await;
             }
         }
     }
@@ -631,7 +631,7 @@ async fn log_contains_no_personal_data_or_secrets() {
         .map(|(name, value)| (name.to_owned(), text(value)));
     let put = client.put_item().table_name(Tables::default().resources).set_item(Some(item.into()));
     put.send().await.expect("an answer");
-    let answer = Sent::get(&path).by(&service).await;
+    let answer = Request::get(&path).send(&service).await;
     assert_eq!(answer.status, 500, "{:#}", answer.body);
     let _ = janitor::sweep(&service.app.store).await;
 

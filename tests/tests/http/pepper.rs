@@ -26,10 +26,8 @@ use service::{
     cloud::PepperSecret,
     http,
 };
-use tests::{Answer, ORG, Service};
+use tests::{Answer, ORG, Request, Service};
 use tokio::time::{Duration, advance};
-
-use super::Sent;
 
 /// The pepper of every test's service, with which its keys are made.
 const FIRST: &str = "a pepper for tests";
@@ -125,7 +123,7 @@ async fn key(service: &Service, pepper: &str) -> String {
 }
 
 async fn ask(service: &Service, key: &str) -> Answer {
-    Sent::get("/Users").bearer(key).to(service).await
+    Request::get("/Users").bearer(key).send(service).await
 }
 
 async fn status(service: &Service, key: &str) -> u16 {

@@ -14,12 +14,12 @@ use service::{
     config::Tables,
 };
 use tests::{
-    NOW, ORG, Service,
+    NOW, ORG, Request, Service,
     faults::{Fault, Faults, Plan},
 };
 use tokio::time::Duration;
 
-use super::{Sent, lifecycle::everything};
+use super::lifecycle::everything;
 
 /// A disabled organisation.
 const CLOSED: &str = "closed";
@@ -83,10 +83,10 @@ async fn stored_format_of_this_release_is_recorded() {
         .await;
     let gone = service.user("gone@example.com").await;
     service.delete(&format!("/Users/{gone}")).await;
-    let page = Sent::get("/Users?cursor=&count=2").by(&service).await.body;
+    let page = Request::get("/Users?cursor=&count=2").send(&service).await.body;
 
     let closed = service.organisation(CLOSED, &[Scope::Scim]).await;
-    let answer = Sent::post("/Users", &json!({ "userName": "ada" })).bearer(&closed).to(&service).await;
+    let answer = Request::post("/Users", json!({ "userName": "ada" })).bearer(&closed).send(&service).await;
     assert_eq!(answer.status, 201);
     service.app.store.enable_org(&CLOSED.parse().expect("a name"), false).await.expect("an answer");
 
@@ -95,9 +95,7 @@ async fn stored_format_of_this_release_is_recorded() {
     let everybody = json!({ "displayName": "Everybody", "members": members });
     let deleted = json!({ "displayName": "Deleted", "members": members });
     let deleted = service.post("/Groups", deleted).await.id();
-    for request in
-        [Sent::post("/Groups", &everybody), Sent::new(Method::DELETE, &format!("/Groups/{deleted}"))]
-    {
+    for request in [Request::post("/Groups", &everybody), Request::delete(format!("/Groups/{deleted}"))] {
         unfinished(&service, &database, &faults, request).await;
     }
 
@@ -127,7 +125,7 @@ async fn stored_format_of_this_release_is_recorded() {
 }
 
 /// Sends the request to a process that dies as soon as there is a pending change.
-async fn unfinished(service: &Service, database: &Database, faults: &Faults, sent: Sent) {
+async fn unfinished(service: &Service, database: &Database, faults: &Faults, sent: Request) {
     let pending = || {
         let items = items(database, &tables()[0]);
         items
@@ -141,7 +139,7 @@ async fn unfinished(service: &Service, database: &Database, faults: &Faults, sen
         let saved = tables().map(|table| items(database, &table));
         faults.plan(Some(Plan { call, fault: Fault::CrashAfter, lasting: true }));
         tokio::select! {
-            answer = sent.clone().by(service) => panic!("it was finished: {}", answer.status),
+            answer = sent.send(service) => panic!("it was finished: {}", answer.status),
             () = faults.crashed() => {}
         }
         faults.plan(None);
@@ -202,8 +200,8 @@ impl Release {
         self.recorded["keys"][name].as_str().expect("a key")
     }
 
-    async fn by(&self, sent: Sent) -> tests::Answer {
-        sent.bearer(self.key("scim")).to(&self.service).await
+    async fn by(&self, sent: Request) -> tests::Answer {
+        sent.bearer(self.key("scim")).send(&self.service).await
     }
 
     /// The ids of both kinds.
@@ -216,17 +214,17 @@ impl Release {
 async fn earlier_release_data_is_returned_unchanged() {
     for release in Release::all().await {
         for list in LISTS {
-            assert_eq!(release.by(Sent::get(list)).await.body, release.recorded["shown"][list], "{list}");
+            assert_eq!(release.by(Request::get(list)).await.body, release.recorded["shown"][list], "{list}");
         }
         for list in LISTS {
             for shown in release.recorded["shown"][list]["Resources"].as_array().expect("resources") {
                 let location = shown["meta"]["location"].as_str().expect("a location");
-                let read = release.by(Sent::get(location.trim_start_matches(tests::BASE))).await;
+                let read = release.by(Request::get(location.trim_start_matches(tests::BASE))).await;
                 assert_eq!(&read.body, shown);
             }
         }
         let cursor = release.recorded["cursor"].as_str().expect("a cursor");
-        let page = release.by(Sent::get(&format!("/Users?cursor={cursor}&count=2"))).await;
+        let page = release.by(Request::get(format!("/Users?cursor={cursor}&count=2"))).await;
         assert_eq!(page.status, 200, "{}", page.body);
         assert_eq!(page.body["itemsPerPage"], 2);
     }
@@ -235,11 +233,11 @@ async fn earlier_release_data_is_returned_unchanged() {
 #[tokio::test]
 async fn earlier_release_keys_keep_their_scopes() {
     for release in Release::all().await {
-        let create = Sent::post("/Users", &json!({ "userName": "new" }));
+        let create = Request::post("/Users", json!({ "userName": "new" }));
         for (key, read, write) in [("scim", 200, 201), ("read", 200, 403), ("closed", 403, 403)] {
             let key = release.key(key);
-            assert_eq!(Sent::get("/Users").bearer(key).to(&release.service).await.status, read);
-            assert_eq!(create.clone().bearer(key).to(&release.service).await.status, write);
+            assert_eq!(Request::get("/Users").bearer(key).send(&release.service).await.status, read);
+            assert_eq!(create.clone().bearer(key).send(&release.service).await.status, write);
         }
     }
 }
@@ -253,7 +251,7 @@ async fn earlier_release_names_are_found_and_stay_unique() {
             for shown in release.recorded["shown"][list]["Resources"].as_array().expect("resources") {
                 let value = shown[name].as_str().expect("a name");
                 let filter = format!("{name} eq {}", json!(value.to_uppercase()));
-                let found = release.by(Sent::filter(collection, &filter)).await.body;
+                let found = release.by(Request::get(collection).filter(&filter)).await.body;
                 assert_eq!(ids(&found), [shown["id"].as_str().expect("an id").to_owned()].into(), "{filter}");
             }
         }
@@ -263,10 +261,10 @@ async fn earlier_release_names_are_found_and_stay_unique() {
             ("externalId eq \"00ujl29u0le5T6Aj10h7\"", 1),
             ("userName eq \"gone@example.com\"", 0),
         ] {
-            let found = release.by(Sent::filter("/Users", filter)).await.body;
+            let found = release.by(Request::get("/Users").filter(filter)).await.body;
             assert_eq!(found["totalResults"], total, "{filter}");
         }
-        let taken = release.by(Sent::post("/Users", &json!({ "userName": "ADA@example.com" }))).await;
+        let taken = release.by(Request::post("/Users", json!({ "userName": "ADA@example.com" }))).await;
         assert_eq!(taken.verdict(), "409 uniqueness");
     }
 }
@@ -277,17 +275,17 @@ async fn earlier_release_data_can_be_changed_and_deleted() {
         let (users, groups) = (release.ids(LISTS[0]), release.ids(LISTS[1]));
         let title = json!([{ "op": "replace", "path": "title", "value": "Changed" }]);
         for user in &users {
-            let changed = release.by(Sent::patch(&format!("/Users/{user}"), &title)).await;
+            let changed = release.by(Request::patch(format!("/Users/{user}"), &title)).await;
             assert_eq!((changed.status, &changed.body["title"]), (200, &json!("Changed")));
         }
         let user = users.first().expect("a user");
         for group in &groups {
             let path = format!("/Groups/{group}");
             let members = json!([{ "op": "replace", "path": "members", "value": [{ "value": user }] }]);
-            assert_eq!(release.by(Sent::patch(&path, &members)).await.status, 204);
-            let group = release.by(Sent::get(&path)).await.body;
+            assert_eq!(release.by(Request::patch(&path, &members)).await.status, 204);
+            let group = release.by(Request::get(&path)).await.body;
             assert_eq!(group["members"].as_array().map(Vec::len), Some(1));
-            assert_eq!(release.by(Sent::put(&path, &group)).await.status, 200);
+            assert_eq!(release.by(Request::put(&path, &group)).await.status, 200);
         }
         let caller = Caller::operator(ORG.parse().expect("a name"));
         let directory = release.service.app.store.directory(&caller);
@@ -304,7 +302,7 @@ async fn earlier_release_data_can_be_changed_and_deleted() {
             .map(|id| format!("/Groups/{id}"))
             .chain(users.iter().map(|id| format!("/Users/{id}")))
         {
-            assert_eq!(release.by(Sent::new(Method::DELETE, &path)).await.status, 204);
+            assert_eq!(release.by(Request::delete(&path)).await.status, 204);
         }
         directory.finish_pending(Duration::ZERO).await.expect("nothing that cannot be finished");
         let report = release.service.examine(ORG).await;

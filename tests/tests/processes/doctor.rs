@@ -7,7 +7,6 @@ use aws_sdk_dynamodb::{
     Client,
     types::{AttributeValue, DeleteRequest, WriteRequest},
 };
-use axum::http::Method;
 use dynoxide::Database;
 use expect_test::{Expect, expect};
 use local::embedded;
@@ -518,7 +517,7 @@ async fn finish_completes_an_interrupted_member_change() {
 async fn org_with_deletion(age_millis: i64) -> TestOrg {
     let org = TestOrg::new().await;
     let path = org.named("/Users/{bob}");
-    assert_eq!(org.service.request(Method::DELETE, &path, Value::Null).await.status, 204);
+    assert_eq!(org.service.delete(&path).await.status, 204);
     org.put("GROUP#{team} {bob}", json!({ "kind": "USER" })).await;
     org.put("MEMBER {bob}#{team}", json!({})).await;
     let tombstone = json!({ "step": "user-deleted", "subject": "{bob}", "since": NOW - age_millis });

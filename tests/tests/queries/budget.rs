@@ -13,11 +13,11 @@ use dynoxide::{AttributeValue, Database};
 use local::embedded::{Connector, client, client_over};
 use serde_json::json;
 use tests::{
-    ORG, Service,
+    ORG, Request, Service,
     load::{Item, fill, import, item, member_id},
 };
 
-use super::{GROUPS, Query, USERS, Way, all_of, each, resources, walk};
+use super::{GROUPS, USERS, Way, all_of, each, resources, walk};
 
 /// What may be collected.
 const LIMIT: usize = 100_000;
@@ -71,23 +71,23 @@ async fn what_keys_lead_to_is_collected_up_to_the_limit_and_gone_through_by_curs
     import(&database, [count]);
 
     let member = format!("groups.value eq \"{large}\"");
-    let of = |filter: &str| Query::of(USERS).filter(filter);
+    let of = |filter: &str| Request::get(USERS).filter(filter);
     for (query, by_index, by_cursor) in [
         (of("userName sw \"u\" and active eq true"), "400 tooMany", "u-ann u-bob"),
-        (of("userName ge \"u\"").with("sortBy", "title"), "400 tooMany", "400 tooMany"),
+        (of("userName ge \"u\"").query("sortBy", "title"), "400 tooMany", "400 tooMany"),
         (of(&format!("{member} or groups.value eq \"{small}\"")), "400 tooMany", "cy u-ann u-bob"),
         (of(&format!("{member} or userName eq \"u-bob\"")), "400 tooMany", "cy u-ann u-bob"),
         (of(&format!("{member} and active eq true")), "400 tooMany", ""),
-        (of(&member).with("startIndex", LIMIT + 2), "400 tooMany", ""),
-        (Query::of(USERS).with("startIndex", LIMIT + 2), "400 tooMany", ""),
-        (Query::of(USERS).with("startIndex", 300_000), "200", ""),
-        (of(&member).with("count", 0), "200", ""),
-        (of("userName sw \"u-\"").with("sortBy", "userName"), "200", "u-ann u-bob"),
+        (of(&member).query("startIndex", LIMIT + 2), "400 tooMany", ""),
+        (Request::get(USERS).query("startIndex", LIMIT + 2), "400 tooMany", ""),
+        (Request::get(USERS).query("startIndex", 300_000), "200", ""),
+        (of(&member).query("count", 0), "200", ""),
+        (of("userName sw \"u-\"").query("sortBy", "userName"), "200", "u-ann u-bob"),
     ] {
-        let answer = query.ask(&service).await;
+        let answer = query.send_query(&service).await;
         assert_eq!(answer.verdict(), by_index, "{query:?}: {:#}", answer.body);
         if by_cursor == "400 tooMany" {
-            assert_eq!(query.with("cursor", "").ask(&service).await.verdict(), by_cursor);
+            assert_eq!(query.query("cursor", "").send_query(&service).await.verdict(), by_cursor);
         } else if !by_cursor.is_empty() {
             let pages = walk(&service, &query, Way::Cursor, 100, async || ()).await;
             let mut found = each(&all_of(&pages), "userName");
@@ -109,13 +109,13 @@ async fn what_is_collected_in_parts_is_whole_and_in_order() {
     for filter in ["userName sw \"u\"".to_owned(), format!("groups.value eq \"{group}\"")] {
         let filter = format!("{filter} and title eq \"odd\"");
         for way in [Way::Index, Way::Cursor] {
-            let query = Query::of(USERS).filter(&filter).with("attributes", "userName");
+            let query = Request::get(USERS).filter(&filter).query("attributes", "userName");
             let pages = walk(&service, &query, way, 300, async || ()).await;
             assert!(each(&all_of(&pages), "id").iter().eq(odd.clone()), "{way:?} {filter}");
             if way == Way::Index {
                 assert!(pages.iter().all(|page| page["totalResults"] == odd.len()), "{filter}");
             }
-            let query = query.with("sortBy", "title").with("sortOrder", "descending");
+            let query = query.query("sortBy", "title").query("sortOrder", "descending");
             let pages = walk(&service, &query, way, 300, async || ()).await;
             assert!(each(&all_of(&pages), "id").iter().eq(odd.iter().rev().copied()), "{way:?} {filter}");
         }
@@ -134,7 +134,7 @@ async fn the_members_of_a_group_too_large_to_show_are_all_found_page_by_page() {
     assert_eq!(refused.verdict(), "400 tooMany");
     let detail = refused.body["detail"].as_str().expect("what to do");
     let hint = detail.split("filter=").nth(1).expect("a filter").replace("<id of the group>", &group);
-    let members = Query::of(USERS).filter(hint).with("attributes", "id");
+    let members = Request::get(USERS).filter(hint).query("attributes", "id");
     let pages = walk(&service, &members, Way::Cursor, 1_000, async || ()).await;
     assert!(each(&all_of(&pages), "id") == all);
 }
@@ -166,15 +166,15 @@ async fn a_page_that_takes_too_long_is_refused_with_what_to_do_instead_and_not_w
     let slow = Slow(Connector::new(database));
     let service = Service::on(client_over(SharedHttpConnector::new(slow))).await;
     let member = format!("groups.value eq \"{group}\"");
-    let of = |filter: &str| Query::of(USERS).filter(filter).with("attributes", "id");
+    let of = |filter: &str| Request::get(USERS).filter(filter).query("attributes", "id");
     for query in [
         of("title eq \"nobody's\""),
         of("userName ge \"u\""),
-        of(&member).with("count", 1),
-        of(&member).with("sortBy", "title"),
-        of(&member).with("startIndex", 5_001),
+        of(&member).query("count", 1),
+        of(&member).query("sortBy", "title"),
+        of(&member).query("startIndex", 5_001),
     ] {
-        let answer = query.get(&service).await;
+        let answer = query.send(&service).await;
         assert_eq!(answer.verdict(), "400 tooMany", "{query:?}: {:#}", answer.body);
         let detail = answer.body["detail"].as_str().expect("what to do");
         assert!(

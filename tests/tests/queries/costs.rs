@@ -9,7 +9,6 @@ use std::{
     sync::atomic::{AtomicI64, Ordering},
 };
 
-use axum::http::Method;
 use dynoxide::Database;
 use expect_test::{Expect, expect};
 use scim::{resource::Document, schema::USER_TYPE};
@@ -21,13 +20,13 @@ use service::{
     store::Store,
 };
 use tests::{
-    Answer, NOW, ORG, Service,
+    Answer, NOW, ORG, Request, Service,
     counting::{Cost, Counter},
 };
 use time::Duration;
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::{GROUPS, Query, USERS, Way, all_of, each, resources, walk};
+use super::{GROUPS, USERS, Way, all_of, each, resources, walk};
 
 const SMALL: usize = 100;
 const LARGE: usize = 10_000;
@@ -171,21 +170,21 @@ impl Bench {
         answer
     }
 
-    async fn list(&mut self, grows: Grows, request: &str, shown: usize, query: Query) -> Answer {
-        self.row(grows, request, shown, async |service| query.get(service).await).await
+    async fn list(&mut self, grows: Grows, request: &str, shown: usize, query: Request) -> Answer {
+        self.row(grows, request, shown, async |service| query.send(service).await).await
     }
 
     /// Where a walk in pages of a tenth of all comes to its middle: the index or the cursor of the page there.
-    async fn middle(&self, query: &Query, way: Way) -> String {
+    async fn middle(&self, query: &Request, way: Way) -> String {
         let mut pages = 0;
         let mut next = String::new();
         while pages < 5 {
-            let query = query.clone().with("count", self.size / 10).with("attributes", "id");
+            let query = query.clone().query("count", self.size / 10).query("attributes", "id");
             let query = match way {
-                Way::Index => query.with("startIndex", 1 + pages * self.size / 10),
-                Way::Cursor => query.with("cursor", &next),
+                Way::Index => query.query("startIndex", 1 + pages * self.size / 10),
+                Way::Cursor => query.query("cursor", &next),
             };
-            let page = query.get(&self.service).await.body;
+            let page = query.send(&self.service).await.body;
             page["nextCursor"].as_str().unwrap_or_default().clone_into(&mut next);
             pages += 1;
         }
@@ -232,7 +231,7 @@ impl Bench {
             ("id eq and active eq true", 1, format!("id eq \"{id}\" and active eq true")),
             ("userName sw, three found", 3, "userName sw \"special-\"".to_owned()),
         ] {
-            self.list(never, request, shown, Query::of(USERS).filter(filter)).await;
+            self.list(never, request, shown, Request::get(USERS).filter(filter)).await;
         }
     }
 
@@ -267,7 +266,7 @@ impl Bench {
             ("meta.created ge and lt", 3, between),
             ("userName lt and userName gt, nothing", 0, "userName lt \"b\" and userName gt \"c\"".to_owned()),
         ] {
-            self.list(never, request, shown, Query::of(USERS).filter(filter)).await;
+            self.list(never, request, shown, Request::get(USERS).filter(filter)).await;
         }
         let team = format!("team-{:05}", self.size / TEAMS - 1);
         for (request, shown, filter) in [
@@ -278,38 +277,38 @@ impl Bench {
             ("externalId of a group ge, without members", 1, format!("externalId ge \"{team}\"")),
             ("externalId of a group le, without members", 1, "externalId le \"team-00000\"".to_owned()),
         ] {
-            let query = Query::of(GROUPS).filter(filter).with("excludedAttributes", "members");
+            let query = Request::get(GROUPS).filter(filter).query("excludedAttributes", "members");
             self.list(never, request, shown, query).await;
         }
-        let by_name = Query::of(USERS).filter("userName sw \"user-\"").with("sortBy", "userName");
-        let ten = by_name.with("count", 10).with("cursor", "");
+        let by_name = Request::get(USERS).filter("userName sw \"user-\"").query("sortBy", "userName");
+        let ten = by_name.query("count", 10).query("cursor", "");
         self.list(never, "userName sw by userName, ten by cursor", 10, ten).await;
     }
 
     async fn pages(&mut self) {
         let never = Grows::Never;
-        let ten = |query: &Query| query.clone().with("count", 10);
-        self.list(never, "count=0", 0, Query::of(USERS).with("count", 0)).await;
-        let past = Query::of(USERS).with("startIndex", self.size + 1_000);
+        let ten = |query: &Request| query.clone().query("count", 10);
+        self.list(never, "count=0", 0, Request::get(USERS).query("count", 0)).await;
+        let past = Request::get(USERS).query("startIndex", self.size + 1_000);
         for request in ["an index past the end", "  again"] {
             self.list(never, request, 0, past.clone()).await;
         }
         for (order, query) in [
-            ("a page of ten users", Query::of(USERS)),
-            ("a page of ten users by userName", Query::of(USERS).with("sortBy", "userName")),
+            ("a page of ten users", Request::get(USERS)),
+            ("a page of ten users by userName", Request::get(USERS).query("sortBy", "userName")),
         ] {
-            let last = |query: Query, size: usize| query.with("startIndex", size - 9);
+            let last = |query: Request, size: usize| query.query("startIndex", size - 9);
             self.list(never, &format!("{order}, the first"), 10, ten(&query)).await;
             let index = self.middle(&query, Way::Index).await;
-            let middle = ten(&query).with("startIndex", index);
+            let middle = ten(&query).query("startIndex", index);
             self.list(never, &format!("{order}, in the middle"), 10, middle).await;
-            let before = query.clone().with("count", 10).with("startIndex", self.size - 19);
-            before.get(&self.service).await;
+            let before = query.clone().query("count", 10).query("startIndex", self.size - 19);
+            before.send(&self.service).await;
             self.list(never, &format!("{order}, the last"), 10, last(ten(&query), self.size)).await;
-            self.list(never, &format!("{order}, the first by cursor"), 10, ten(&query).with("cursor", ""))
+            self.list(never, &format!("{order}, the first by cursor"), 10, ten(&query).query("cursor", ""))
                 .await;
             let cursor = self.middle(&query, Way::Cursor).await;
-            let middle = ten(&query).with("cursor", cursor);
+            let middle = ten(&query).query("cursor", cursor);
             self.list(never, &format!("{order}, in the middle by cursor"), 10, middle).await;
         }
     }
@@ -317,19 +316,19 @@ impl Bench {
     async fn groups(&mut self) {
         let never = Grows::Never;
         let (small, large) = (self.small_group.clone(), self.large_group.clone());
-        let members = Query::of(USERS).filter(format!("groups.value eq \"{large}\""));
+        let members = Request::get(USERS).filter(format!("groups.value eq \"{large}\""));
         self.list(
             never,
             "members of a fifth of all, ten by cursor",
             10,
-            members.with("cursor", "").with("count", 10),
+            members.query("cursor", "").query("count", 10),
         )
         .await;
         let team = format!("groups.value eq \"{}\"", self.team().await);
-        let either = Query::of(USERS).filter(format!("groups.value eq \"{small}\" or {team}"));
+        let either = Request::get(USERS).filter(format!("groups.value eq \"{small}\" or {team}"));
         self.list(never, "members of ten or of a team", 10, either).await;
         let user = "userName eq \"user-00050@example.com\"";
-        let either = Query::of(USERS).filter(format!("groups.value eq \"{small}\" or {user}"));
+        let either = Request::get(USERS).filter(format!("groups.value eq \"{small}\" or {user}"));
         self.list(never, "members of ten or userName eq", 11, either).await;
         for (request, id) in [
             ("GET /Groups/{id} of ten, without members", &small),
@@ -340,7 +339,7 @@ impl Bench {
         }
         let path = format!("/Groups/{small}");
         self.row(never, "GET /Groups/{id} of ten", 1, async |service| service.get(&path).await).await;
-        let bare = || Query::of(GROUPS).with("excludedAttributes", "members");
+        let bare = || Request::get(GROUPS).query("excludedAttributes", "members");
         self.list(never, "displayName eq, without members", 1, bare().filter("displayName eq \"LARGE\""))
             .await;
         let of_member = format!("members[value eq \"{}\"]", self.users[self.size / 5]);
@@ -351,7 +350,8 @@ impl Bench {
 
     /// The team of the first user.
     async fn team(&self) -> String {
-        let team = Query::of(GROUPS).filter("displayName eq \"team-00000\"").get(&self.service).await.body;
+        let team =
+            Request::get(GROUPS).filter("displayName eq \"team-00000\"").send(&self.service).await.body;
         resources(&team)[0]["id"].as_str().expect("an id").to_owned()
     }
 
@@ -362,17 +362,17 @@ impl Bench {
             service.get(&format!("/Groups/{large}")).await
         })
         .await;
-        let members = Query::of(USERS).filter(format!("groups.value eq \"{large}\"")).with("count", 5);
+        let members = Request::get(USERS).filter(format!("groups.value eq \"{large}\"")).query("count", 5);
         self.list(grows, "members of a fifth of all, five by index", 5, members.clone()).await;
-        let next = members.with("startIndex", 6);
+        let next = members.query("startIndex", 6);
         self.list(Grows::Never, "members of a fifth of all, the next five", 5, next).await;
-        let managers = Query::of(USERS).filter("title eq \"Manager\"").with("count", 5);
+        let managers = Request::get(USERS).filter("title eq \"Manager\"").query("count", 5);
         self.list(grows, "title eq, five of a tenth of all", 5, managers.clone()).await;
-        self.list(grows, "title eq, the next five", 5, managers.clone().with("startIndex", 6)).await;
-        self.list(grows, "title eq, five by cursor", 5, managers.with("cursor", "")).await;
-        let members = Query::of(USERS).filter("groups pr").with("count", 5).with("attributes", "id");
+        self.list(grows, "title eq, the next five", 5, managers.clone().query("startIndex", 6)).await;
+        self.list(grows, "title eq, five by cursor", 5, managers.query("cursor", "")).await;
+        let members = Request::get(USERS).filter("groups pr").query("count", 5).query("attributes", "id");
         self.list(grows, "groups pr, five", 5, members).await;
-        let unwalked = Query::of(USERS).with("count", 7).with("startIndex", self.size / 2 + 3);
+        let unwalked = Request::get(USERS).query("count", 7).query("startIndex", self.size / 2 + 3);
         self.list(grows, "a page of seven in the middle, without a walk", 7, unwalked).await;
     }
 
@@ -646,15 +646,16 @@ async fn pages_cost_the_same(way: Way) {
     let guard = large().await;
     let bench = guard.as_ref().expect("it was made");
     // As no other test asks, whose bookmarks would be there already.
-    let query = Query::of(USERS).with("count", 1_000).with("attributes", "id").with("sortOrder", "ascending");
+    let query =
+        Request::get(USERS).query("count", 1_000).query("attributes", "id").query("sortOrder", "ascending");
     let (mut costs, mut seen) = (Vec::new(), Vec::new());
     let mut next = Some(String::new());
     while let Some(cursor) = next {
         let query = match way {
-            Way::Index => query.clone().with("startIndex", seen.len() + 1),
-            Way::Cursor => query.clone().with("cursor", cursor),
+            Way::Index => query.clone().query("startIndex", seen.len() + 1),
+            Way::Cursor => query.clone().query("cursor", cursor),
         };
-        let (answer, cost) = bench.cost(async |service| query.get(service).await).await;
+        let (answer, cost) = bench.cost(async |service| query.send(service).await).await;
         seen.extend(each(resources(&answer.body), "id"));
         costs.push(cost);
         next = match way {
@@ -682,18 +683,18 @@ async fn every_page_of_a_walk_by_index_through_ten_thousand_costs_the_same() {
 async fn a_scan_of_ten_thousand_finds_each_match_once_and_in_order() {
     let guard = large().await;
     let bench = guard.as_ref().expect("it was made");
-    let managers = || Query::of(USERS).filter("title eq \"manager\"").with("attributes", "id");
-    let whole = managers().with("count", 1_000).get(&bench.service).await.body;
+    let managers = || Request::get(USERS).filter("title eq \"manager\"").query("attributes", "id");
+    let whole = managers().query("count", 1_000).send(&bench.service).await.body;
     assert_eq!(whole["totalResults"], bench.managers.len());
     assert_eq!(each(resources(&whole), "id"), bench.managers);
-    let backward = managers().with("sortBy", "id").with("sortOrder", "descending").with("count", 1_000);
-    let mut backward = each(resources(&backward.get(&bench.service).await.body), "id");
+    let backward = managers().query("sortBy", "id").query("sortOrder", "descending").query("count", 1_000);
+    let mut backward = each(resources(&backward.send(&bench.service).await.body), "id");
     backward.reverse();
     assert_eq!(backward, bench.managers);
     let pages = walk(&bench.service, &managers(), Way::Cursor, 300, async || ()).await;
     assert_eq!(each(&all_of(&pages), "id"), bench.managers);
     // A page that looked at ten thousand in vain is empty, and says where to go on.
-    let nobody = Query::of(USERS).filter("title eq \"nobody's\"");
+    let nobody = Request::get(USERS).filter("title eq \"nobody's\"");
     let pages = walk(&bench.service, &nobody, Way::Cursor, 10, async || ()).await;
     assert_eq!(all_of(&pages), Vec::<Value>::new());
 }
@@ -712,7 +713,7 @@ async fn a_scan_past_its_budget_is_refused_with_what_to_do_instead() {
     let item = item.map(|(name, value)| (name.to_owned(), value));
     let put = client.put_item().table_name(Tables::default().resources).set_item(Some(item.into()));
     put.send().await.expect("an answer");
-    let refused = Query::of(USERS).filter("title eq \"x\"").get(&service).await;
+    let refused = Request::get(USERS).filter("title eq \"x\"").send(&service).await;
     expect![[r#"
         400
         {
@@ -725,19 +726,21 @@ async fn a_scan_past_its_budget_is_refused_with_what_to_do_instead() {
         }
     "#]].assert_eq(&refused.snapshot());
     for (query, expected) in [
-        (Query::of(USERS).filter("not (title pr)").with("cursor", ""), "200"),
-        (Query::of(USERS).filter("not (title pr)").with("cursor", "").with("sortBy", "userName"), "200"),
-        (Query::of(USERS).filter("not (title pr)").with("cursor", "").with("sortBy", "title"), "400 tooMany"),
-        (Query::of(USERS).with("sortBy", "title"), "400 tooMany"),
-        (Query::of(USERS).with("sortBy", "userName"), "200"),
-        (Query::of(USERS).filter("userName sw \"a\" and not (title pr)"), "200"),
-        (Query::of(USERS).filter("meta.created ge \"2026-11-23T09:00:00Z\" and not (title pr)"), "200"),
-        (Query::of(USERS), "200"),
-        (Query::of(GROUPS).filter("externalId co \"x\""), "200"),
+        (Request::get(USERS).filter("not (title pr)").query("cursor", ""), "200"),
+        (Request::get(USERS).filter("not (title pr)").query("cursor", "").query("sortBy", "userName"), "200"),
+        (
+            Request::get(USERS).filter("not (title pr)").query("cursor", "").query("sortBy", "title"),
+            "400 tooMany",
+        ),
+        (Request::get(USERS).query("sortBy", "title"), "400 tooMany"),
+        (Request::get(USERS).query("sortBy", "userName"), "200"),
+        (Request::get(USERS).filter("userName sw \"a\" and not (title pr)"), "200"),
+        (Request::get(USERS).filter("meta.created ge \"2026-11-23T09:00:00Z\" and not (title pr)"), "200"),
+        (Request::get(USERS), "200"),
+        (Request::get(GROUPS).filter("externalId co \"x\""), "200"),
     ] {
-        assert_eq!(query.get(&service).await.verdict(), expected, "{query:?}");
+        assert_eq!(query.send(&service).await.verdict(), expected, "{query:?}");
     }
-    let method = Method::POST;
-    let search = service.request(method, "/.search", json!({ "filter": "meta.version co \"x\"" })).await;
+    let search = service.post("/.search", json!({ "filter": "meta.version co \"x\"" })).await;
     assert_eq!(search.verdict(), "400 tooMany");
 }

@@ -16,18 +16,14 @@ mod plans;
 mod reads;
 mod search;
 
-use std::{
-    fmt::{Display, Write},
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
 };
 
-use axum::http::Method;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use service::ambient::Clock;
-use tests::{Answer, Service};
+use tests::{Request, Service};
 use time::Duration;
 
 /// The collections there are to ask, and the root, which is both.
@@ -37,59 +33,6 @@ const ROOT: &str = "";
 
 /// So long a test can wait for a clock.
 const MOMENT: Duration = Duration::milliseconds(10);
-
-/// A query: `GET` of a collection; of the root, where there is none, `POST`.
-#[derive(Clone, Debug)]
-struct Query {
-    path: &'static str,
-    key: Option<String>,
-    parameters: Vec<(&'static str, String)>,
-}
-
-impl Query {
-    fn of(path: &'static str) -> Self {
-        Self { path, key: None, parameters: Vec::new() }
-    }
-
-    fn with(mut self, name: &'static str, value: impl Display) -> Self {
-        self.parameters.push((name, value.to_string()));
-        self
-    }
-
-    fn filter(self, filter: impl Display) -> Self {
-        self.with("filter", filter)
-    }
-
-    /// By another organisation's key.
-    fn by(self, key: &str) -> Self {
-        Self { key: Some(key.to_owned()), ..self }
-    }
-
-    async fn ask(&self, service: &Service) -> Answer {
-        if self.path == ROOT { self.search(service).await } else { self.get(service).await }
-    }
-
-    async fn get(&self, service: &Service) -> Answer {
-        let parameters: Vec<String> =
-            self.parameters.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
-        let target = format!("{}?{}", self.path, parameters.join("&"));
-        service.request_as(self.key(service), Method::GET, &target, Value::Null).await
-    }
-
-    async fn search(&self, service: &Service) -> Answer {
-        let member = |(name, value): &(&str, String)| {
-            let value = value.parse::<i64>().map_or_else(|_| Value::from(value.as_str()), Value::from);
-            ((*name).to_owned(), value)
-        };
-        let body: Map<String, Value> = self.parameters.iter().map(member).collect();
-        let target = format!("{}/.search", self.path);
-        service.request_as(self.key(service), Method::POST, &target, body.into()).await
-    }
-
-    fn key<'a>(&'a self, service: &'a Service) -> &'a str {
-        self.key.as_deref().unwrap_or(&service.key)
-    }
-}
 
 /// How a client goes through a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,7 +46,7 @@ enum Way {
 /// Every page of the list in turn. `between` is called after each page that is not the last.
 async fn walk(
     service: &Service,
-    query: &Query,
+    query: &Request,
     way: Way,
     count: usize,
     mut between: impl AsyncFnMut(),
@@ -113,12 +56,12 @@ async fn walk(
     let mut cursor = String::new();
     loop {
         assert!(pages.len() < 1_000, "{query:?} does not end");
-        let query = query.clone().with("count", count);
+        let query = query.clone().query("count", count);
         let query = match way {
-            Way::Index => query.with("startIndex", index),
-            Way::Cursor => query.with("cursor", &cursor),
+            Way::Index => query.query("startIndex", index),
+            Way::Cursor => query.query("cursor", &cursor),
         };
-        let answer = query.ask(service).await;
+        let answer = query.send_query(service).await;
         assert_eq!(answer.status, 200, "{query:?}: {:#}", answer.body);
         let shown = resources(&answer.body).len();
         assert_eq!(answer.body["itemsPerPage"], shown, "{query:?}");
@@ -147,18 +90,6 @@ fn resources(page: &Value) -> &[Value] {
 fn each<'a>(resources: impl IntoIterator<Item = &'a Value>, attribute: &str) -> Vec<String> {
     let text = |resource: &Value| resource[attribute].as_str().unwrap_or_default().to_owned();
     resources.into_iter().map(text).collect()
-}
-
-/// Percent-encodes all but letters and digits.
-fn encode(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut encoded, byte| {
-        if byte.is_ascii_alphanumeric() {
-            encoded.push(char::from(byte));
-        } else {
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-        encoded
-    })
 }
 
 /// A clock that moves when it is told to.

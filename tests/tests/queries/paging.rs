@@ -14,11 +14,11 @@ use proptest::{
     test_runner::{Config, TestError, TestRunner},
 };
 use serde_json::{Value, json};
-use tests::Service;
+use tests::{Request, Service};
 use time::Duration;
 use tokio::runtime::Runtime;
 
-use super::{GROUPS, Hands, Query, ROOT, USERS, Way, all_of, each, resources, walk, with_hands};
+use super::{GROUPS, Hands, ROOT, USERS, Way, all_of, each, resources, walk, with_hands};
 
 /// Directories that each walk goes through.
 const DIRECTORIES: u32 = 6;
@@ -155,13 +155,13 @@ impl World {
     /// Walks while the changes are made, two at a time; what was wrong with the walk.
     async fn disturb(
         &mut self,
-        query: &Query,
+        query: &Request,
         way: Way,
         count: usize,
         on: &[On],
         changes: &[Change],
     ) -> Vec<String> {
-        let all = query.clone().with("count", 1_000).ask(&self.service).await;
+        let all = query.clone().query("count", 1_000).send_query(&self.service).await;
         let there = each(resources(&all.body), "id");
         let mut changes = changes.chunks(2);
         let service = Arc::clone(&self.service);
@@ -183,7 +183,7 @@ impl World {
 }
 
 /// Nobody is missed and nobody shown twice on such a walk, whatever happens meanwhile.
-fn is_exact(way: Way, on: &[On], query: impl Fn(&World) -> Query) {
+fn is_exact(way: Way, on: &[On], query: impl Fn(&World) -> Request) {
     let runtime = Runtime::new().expect("a runtime");
     let config =
         Config { failure_persistence: None, max_shrink_iters: 100, ..Config::with_cases(DIRECTORIES) };
@@ -204,24 +204,28 @@ fn is_exact(way: Way, on: &[On], query: impl Fn(&World) -> Query) {
 }
 
 fn in_order_of_creation(way: Way) {
-    is_exact(way, &[], |_| Query::of(USERS));
-    is_exact(way, &[], |_| Query::of(USERS).with("sortBy", "meta.created").with("sortOrder", "descending"));
+    is_exact(way, &[], |_| Request::get(USERS));
+    is_exact(way, &[], |_| {
+        Request::get(USERS).query("sortBy", "meta.created").query("sortOrder", "descending")
+    });
 }
 
 fn in_order_of_user_name(way: Way) {
     for order in ["ascending", "descending"] {
-        is_exact(way, &[On::Name], |_| Query::of(USERS).with("sortBy", "userName").with("sortOrder", order));
+        is_exact(way, &[On::Name], |_| {
+            Request::get(USERS).query("sortBy", "userName").query("sortOrder", order)
+        });
     }
 }
 
 fn through_members(way: Way) {
     is_exact(way, &[On::Membership], |world| {
-        Query::of(USERS).filter(format!("groups.value eq \"{}\"", world.team))
+        Request::get(USERS).filter(format!("groups.value eq \"{}\"", world.team))
     });
 }
 
 fn through_everything(way: Way) {
-    is_exact(way, &[], |_| Query::of(ROOT));
+    is_exact(way, &[], |_| Request::get(ROOT));
 }
 
 #[test]
@@ -255,18 +259,21 @@ fn a_walk_by_cursor_with_a_filter_is_exact() {
         ),
         (&[On::Membership], "groups pr"),
     ] {
-        is_exact(Way::Cursor, on, |_| Query::of(USERS).filter(filter));
+        is_exact(Way::Cursor, on, |_| Request::get(USERS).filter(filter));
     }
 }
 
 #[test]
 fn a_walk_by_cursor_in_another_order_is_exact() {
-    is_exact(Way::Cursor, &[On::Title], |_| Query::of(USERS).with("sortBy", "title"));
+    is_exact(Way::Cursor, &[On::Title], |_| Request::get(USERS).query("sortBy", "title"));
     is_exact(Way::Cursor, &[On::Name], |_| {
-        Query::of(USERS).filter("userName sw \"u\"").with("sortBy", "userName")
+        Request::get(USERS).filter("userName sw \"u\"").query("sortBy", "userName")
     });
     is_exact(Way::Cursor, &[On::Name, On::Title], |_| {
-        Query::of(USERS).filter("title eq \"x\"").with("sortBy", "userName").with("sortOrder", "descending")
+        Request::get(USERS)
+            .filter("title eq \"x\"")
+            .query("sortBy", "userName")
+            .query("sortOrder", "descending")
     });
 }
 
@@ -278,23 +285,29 @@ fn a_walk_by_index_with_a_filter_is_exact() {
         (&[On::Name], "userName ge \"b\" and userName lt \"v\""),
         (&[On::Membership], "groups pr"),
     ] {
-        is_exact(Way::Index, on, |_| Query::of(USERS).filter(filter));
+        is_exact(Way::Index, on, |_| Request::get(USERS).filter(filter));
     }
     is_exact(Way::Index, &[On::Membership, On::Name], |world| {
-        Query::of(USERS).filter(format!("groups.value eq \"{}\" or userName sw \"u\"", world.team))
+        Request::get(USERS).filter(format!("groups.value eq \"{}\" or userName sw \"u\"", world.team))
     });
 }
 
 #[test]
 fn a_walk_by_index_in_another_order_is_exact() {
-    is_exact(Way::Index, &[On::Title], |_| Query::of(USERS).with("sortBy", "title"));
+    is_exact(Way::Index, &[On::Title], |_| Request::get(USERS).query("sortBy", "title"));
     for order in ["ascending", "descending"] {
         is_exact(Way::Index, &[On::Name], |_| {
-            Query::of(USERS).filter("userName sw \"u\"").with("sortBy", "userName").with("sortOrder", order)
+            Request::get(USERS)
+                .filter("userName sw \"u\"")
+                .query("sortBy", "userName")
+                .query("sortOrder", order)
         });
     }
     is_exact(Way::Index, &[On::Name, On::Title], |_| {
-        Query::of(USERS).filter("title eq \"x\"").with("sortBy", "userName").with("sortOrder", "descending")
+        Request::get(USERS)
+            .filter("title eq \"x\"")
+            .query("sortBy", "userName")
+            .query("sortOrder", "descending")
     });
 }
 
@@ -335,7 +348,8 @@ async fn a_client_that_goes_by_the_total_misses_nobody_when_those_it_has_seen_ar
     let mut seen = Vec::new();
     let mut index = 1;
     loop {
-        let page = Query::of(USERS).with("count", 2).with("startIndex", index).ask(&service).await.body;
+        let page =
+            Request::get(USERS).query("count", 2).query("startIndex", index).send_query(&service).await.body;
         seen.extend(each(resources(&page), "id"));
         if index == 1 {
             for id in &ids[..2] {
@@ -353,7 +367,7 @@ async fn a_client_that_goes_by_the_total_misses_nobody_when_those_it_has_seen_ar
 #[tokio::test]
 async fn a_walk_ends_where_it_ended_when_somebody_comes_before_its_beginning() {
     let (service, _, ids) = users(&["a", "b"]).await;
-    let query = Query::of(USERS).with("sortBy", "userName").with("sortOrder", "descending");
+    let query = Request::get(USERS).query("sortBy", "userName").query("sortOrder", "descending");
     let mut newcomers = ["d", "c"].into_iter();
     let pages = walk(&service, &query, Way::Index, 1, async || {
         if let Some(name) = newcomers.next() {
@@ -373,7 +387,7 @@ async fn a_search_of_everything_misses_nobody_when_those_it_has_seen_are_deleted
     }
     all[4..].sort_unstable();
     let mut seen = ids.iter().take(2);
-    let pages = walk(&service, &Query::of(ROOT), Way::Index, 2, async || {
+    let pages = walk(&service, &Request::get(ROOT), Way::Index, 2, async || {
         if let Some(id) = seen.next() {
             assert_eq!(service.delete(&format!("/Users/{id}")).await.status, 204);
         }
@@ -385,7 +399,7 @@ async fn a_search_of_everything_misses_nobody_when_those_it_has_seen_are_deleted
 #[tokio::test]
 async fn an_index_past_the_end_shows_nobody_whatever_an_earlier_walk_left_there() {
     let (service, _, ids) = users(&["a", "b", "c", "d", "e", "f"]).await;
-    let query = Query::of(USERS);
+    let query = Request::get(USERS);
     let earlier = walk(&service, &query, Way::Index, 2, async || ()).await;
     assert_eq!(each(&all_of(&earlier), "id"), ids);
     for id in &ids[..3] {
@@ -394,7 +408,7 @@ async fn an_index_past_the_end_shows_nobody_whatever_an_earlier_walk_left_there(
     // A client that adds what it asked for, not what it got, and ends with an empty page.
     let mut seen = Vec::new();
     for index in [1, 3, 5] {
-        let page = query.clone().with("count", 2).with("startIndex", index).ask(&service).await.body;
+        let page = query.clone().query("count", 2).query("startIndex", index).send_query(&service).await.body;
         seen.extend(each(resources(&page), "id"));
     }
     assert_eq!(seen, ids[3..]);
@@ -403,10 +417,10 @@ async fn an_index_past_the_end_shows_nobody_whatever_an_earlier_walk_left_there(
 #[tokio::test]
 async fn a_page_asked_for_by_itself_is_right_whoever_was_created_or_deleted_since() {
     let (service, hands, mut ids) = users(&["a", "b", "c", "d", "e", "f"]).await;
-    let page = Query::of(USERS).with("count", 2).with("startIndex", 3);
+    let page = Request::get(USERS).query("count", 2).query("startIndex", 3);
     for newcomer in ["g", "h", "i"] {
         for _ in 0..2 {
-            let answer = page.ask(&service).await.body;
+            let answer = page.send_query(&service).await.body;
             assert_eq!(each(resources(&answer), "id"), ids[2..4], "before {newcomer}");
             assert_eq!(answer["totalResults"], 6);
         }
@@ -419,7 +433,7 @@ async fn a_page_asked_for_by_itself_is_right_whoever_was_created_or_deleted_sinc
 #[tokio::test]
 async fn a_filtered_walk_keeps_the_total_it_began_with() {
     let (service, _, ids) = users(&["a", "b", "c", "d", "e", "f"]).await;
-    let query = Query::of(USERS).filter("not (title pr)");
+    let query = Request::get(USERS).filter("not (title pr)");
     let mut deleted = ids.iter();
     let pages = walk(&service, &query, Way::Index, 2, async || {
         if let Some(id) = deleted.next() {
@@ -445,7 +459,7 @@ async fn a_second_walk_through_users_and_groups_shows_what_the_first_did() {
     }
     let all = [users, groups].concat();
     for count in [2, 2, 3, 2] {
-        let pages = walk(&service, &Query::of(ROOT), Way::Index, count, async || ()).await;
+        let pages = walk(&service, &Request::get(ROOT), Way::Index, count, async || ()).await;
         assert_eq!(each(&all_of(&pages), "id"), all, "in pages of {count}");
     }
 }
@@ -454,9 +468,9 @@ async fn a_second_walk_through_users_and_groups_shows_what_the_first_did() {
 async fn a_page_of_groups_shows_their_members_and_a_page_of_users_their_groups() {
     let (service, _, users) = users(&["a", "b"]).await;
     let group = service.group("g", &[&users[0], &users[1]]).await;
-    let members = Query::of(GROUPS).ask(&service).await.body;
+    let members = Request::get(GROUPS).send_query(&service).await.body;
     assert_eq!(resources(&members)[0]["members"].as_array().map(Vec::len), Some(2));
-    let groups = Query::of(USERS).ask(&service).await.body;
+    let groups = Request::get(USERS).send_query(&service).await.body;
     for user in resources(&groups) {
         assert_eq!(user["groups"][0]["value"], group);
     }

@@ -20,11 +20,11 @@ use scim::{
     schema::{GROUP_TYPE, RESOURCE_TYPES, USER_TYPE},
 };
 use serde_json::{Value, json};
-use tests::Service;
+use tests::{Request, Service};
 use time::{Duration, OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 use tokio::runtime::Runtime;
 
-use super::{GROUPS, Query, ROOT, USERS, Way, all_of, resources, walk, with_hands};
+use super::{GROUPS, ROOT, USERS, Way, all_of, resources, walk, with_hands};
 
 /// Directories for each kind of query, and queries on each of them.
 const DIRECTORIES: u32 = 12;
@@ -290,7 +290,7 @@ impl Sketch {
             }
         }
         let all = async |path: &'static str| {
-            let answer = Query::of(path).with("count", 1_000).ask(&service).await;
+            let answer = Request::get(path).query("count", 1_000).send_query(&service).await;
             resources(&answer.body).to_vec()
         };
         let (users, groups) = (all(USERS).await, all(GROUPS).await);
@@ -328,7 +328,7 @@ impl Made {
 
     async fn check(&self, path: &'static str, asked: &Asked) -> Result<(), TestCaseError> {
         let asked = self.named(asked);
-        let whole = asked.query(path).with("count", 1_000).ask(&self.service).await;
+        let whole = asked.query(path).query("count", 1_000).send_query(&self.service).await;
         let Some(expected) = self.plainly(path, &asked) else {
             prop_assert_eq!(whole.verdict(), "400 invalidFilter", "{:?}", asked);
             return Ok(());
@@ -336,7 +336,7 @@ impl Made {
         prop_assert_eq!(whole.status, 200, "{:?}: {:#}", asked, whole.body);
         same(resources(&whole.body), &expected, "as a whole", &asked)?;
         prop_assert_eq!(&whole.body["totalResults"], expected.len(), "as a whole, {:?}", asked);
-        let none = asked.query(path).with("count", 0).ask(&self.service).await;
+        let none = asked.query(path).query("count", 0).send_query(&self.service).await;
         prop_assert_eq!(&none.body["totalResults"], expected.len(), "count=0, {:?}", asked);
         prop_assert!(resources(&none.body).is_empty());
         // Twice by index: what a walk leaves behind must not lead another one astray.
@@ -389,16 +389,16 @@ fn same(found: &[Value], expected: &[Value], how: &str, asked: &Asked) -> Result
 }
 
 impl Asked {
-    fn query(&self, path: &'static str) -> Query {
-        let mut query = Query::of(path);
+    fn query(&self, path: &'static str) -> Request {
+        let mut query = Request::get(path);
         if let Some(filter) = &self.filter {
             query = query.filter(filter);
         }
         if let Some(sort) = self.sort {
-            query = query.with("sortBy", sort);
+            query = query.query("sortBy", sort);
         }
         match self.order {
-            Some(order) => query.with("sortOrder", order),
+            Some(order) => query.query("sortOrder", order),
             None => query,
         }
     }
@@ -551,9 +551,9 @@ async fn ranges_and_memberships_are_exact_at_their_edges() {
         ("groups.value eq \"\"", ""),
         ("groups.value eq \"nobody\" or userName eq \"a\"", "a"),
     ] {
-        for paged in [Query::of(USERS), Query::of(USERS).with("cursor", "")] {
+        for paged in [Request::get(USERS), Request::get(USERS).query("cursor", "")] {
             let query = paged.filter(filter);
-            let answer = query.ask(&service).await;
+            let answer = query.send_query(&service).await;
             let found = || {
                 let name = |user: &Value| user["userName"].as_str().unwrap_or_default().replace(&long, "…");
                 resources(&answer.body).iter().map(name).collect::<Vec<_>>()
@@ -561,7 +561,7 @@ async fn ranges_and_memberships_are_exact_at_their_edges() {
             let mut found = if answer.status == 200 { found() } else { vec![answer.verdict()] };
             found.sort_unstable_by_key(|name| (*name == "…", name.clone()));
             if !same_names(&found, expected) {
-                failures.push(format!("{:?}: {found:?}, not {expected:?}", query.parameters));
+                failures.push(format!("{}: {found:?}, not {expected:?}", query.target));
             }
         }
     }
@@ -578,7 +578,7 @@ async fn ranges_and_memberships_are_exact_at_their_edges() {
         (format!("members.value ne \"{0}\" or members.value eq \"{0}\"", ids[0]), 2),
         (format!("members[value eq \"{0}\" or value eq \"{0}\"] and displayName pr", ids[0]), 1),
     ] {
-        let answer = Query::of(GROUPS).filter(&filter).ask(&service).await;
+        let answer = Request::get(GROUPS).filter(&filter).send_query(&service).await;
         if answer.body["totalResults"] != expected {
             failures.push(format!("{filter}: {:#}", answer.body));
         }

@@ -6,20 +6,19 @@ use std::{
 };
 
 use aws_sdk_dynamodb::Client;
-use axum::http::Method;
 use dynoxide::Database;
 use expect_test::expect;
 use serde_json::{Value, json};
 use service::janitor;
 use tests::{
-    ORG, Service,
+    ORG, Request, Service,
     counting::table,
     exchange,
     observed::{self, Call},
 };
 use tokio::time::Duration;
 
-use super::{GROUPS, Query, USERS, Way, walk};
+use super::{GROUPS, USERS, Way, walk};
 
 /// The reads that were made, each with how it was made.
 #[derive(Clone, Default)]
@@ -65,18 +64,18 @@ async fn every_read_is_strongly_consistent() {
     let group = service.group("group", &members).await;
     let is_member = format!("groups.value eq \"{group}\"");
     for query in [
-        Query::of(USERS),
-        Query::of(USERS).filter(&is_member),
-        Query::of(USERS).filter("title pr"),
-        Query::of(USERS).filter("userName sw \"user\"").with("sortBy", "userName"),
-        Query::of(GROUPS).filter(format!("members[value eq \"{}\"]", users[7])),
-        Query::of(GROUPS).with("sortBy", "displayName"),
+        Request::get(USERS),
+        Request::get(USERS).filter(&is_member),
+        Request::get(USERS).filter("title pr"),
+        Request::get(USERS).filter("userName sw \"user\"").query("sortBy", "userName"),
+        Request::get(GROUPS).filter(format!("members[value eq \"{}\"]", users[7])),
+        Request::get(GROUPS).query("sortBy", "displayName"),
     ] {
         for way in [Way::Index, Way::Cursor] {
             walk(&service, &query, way, 20, async || ()).await;
         }
     }
-    let search = service.request(Method::POST, "/.search", json!({ "count": 60 })).await;
+    let search = service.post("/.search", json!({ "count": 60 })).await;
     assert_eq!(search.body["totalResults"], 51, "{:#}", search.body);
     let path = format!("/Groups/{group}");
     let answers = [

@@ -3,10 +3,10 @@
 use axum::http::Method;
 use expect_test::{Expect, expect};
 use serde_json::{Value, json};
-use tests::{Answer, Service};
+use tests::{Answer, Request, Service, encode};
 use time::Duration;
 
-use super::{GROUPS, Query, ROOT, USERS, Way, all_of, each, encode, resources, walk, with_hands};
+use super::{GROUPS, ROOT, USERS, Way, all_of, each, resources, walk, with_hands};
 
 /// Four users and two groups with everything a query may ask for; made one after the other.
 async fn directory() -> (Service, Vec<String>, Vec<String>) {
@@ -72,9 +72,10 @@ async fn a_search_answers_as_the_get_does() {
         (GROUPS, vec![("filter", "userName eq \"x\"")]),
     ];
     for (path, parameters) in cases {
-        let query = parameters.iter().fold(Query::of(path), |query, (name, value)| query.with(name, value));
-        let got = lasting(query.get(&service).await);
-        assert_eq!(lasting(query.search(&service).await), got, "{query:?}");
+        let query =
+            parameters.iter().fold(Request::get(path), |query, (name, value)| query.query(name, value));
+        let got = lasting(query.send(&service).await);
+        assert_eq!(lasting(query.to_search().send(&service).await), got, "{query:?}");
     }
 }
 
@@ -126,7 +127,7 @@ async fn a_search_of_everything_goes_through_users_then_groups() {
     let all = [users, groups].concat();
     for way in [Way::Index, Way::Cursor] {
         for count in 1..=7 {
-            let pages = walk(&service, &Query::of(ROOT), way, count, async || ()).await;
+            let pages = walk(&service, &Request::get(ROOT), way, count, async || ()).await;
             assert_eq!(each(&all_of(&pages), "id"), all, "{way:?} in pages of {count}");
             if way == Way::Index {
                 assert!(pages.iter().all(|page| page["totalResults"] == 6), "{pages:#?}");
@@ -136,7 +137,12 @@ async fn a_search_of_everything_goes_through_users_then_groups() {
     for (index, count, expected) in
         [(1, 0, 0..0), (4, 1, 3..4), (4, 2, 3..5), (5, 9, 4..6), (6, 9, 5..6), (7, 9, 6..6), (90, 9, 6..6)]
     {
-        let answer = Query::of(ROOT).with("startIndex", index).with("count", count).ask(&service).await.body;
+        let answer = Request::get(ROOT)
+            .query("startIndex", index)
+            .query("count", count)
+            .send_query(&service)
+            .await
+            .body;
         assert_eq!(each(resources(&answer), "id"), all[expected], "{count} from {index}");
         assert_eq!(answer["totalResults"], 6);
     }
@@ -155,7 +161,7 @@ async fn an_attribute_of_one_type_is_one_without_a_value_of_the_other() {
         ("meta.resourceType eq \"Group\"", "y,X"),
         ("nonsense pr", "400 invalidFilter"),
     ] {
-        let answer = Query::of(ROOT).filter(filter).ask(&service).await;
+        let answer = Request::get(ROOT).filter(filter).send_query(&service).await;
         let found = || {
             let name = |shown: &Value| {
                 let name = shown.get("userName").or(shown.get("displayName")).and_then(Value::as_str);
@@ -200,7 +206,7 @@ async fn a_search_of_everything_shows_of_each_type_the_attributes_it_has() {
         assert_eq!(shown, [user, group], "{body}");
     }
     // Each type is sorted by itself.
-    let sorted = Query::of(ROOT).with("sortBy", "displayName").ask(&service).await.body;
+    let sorted = Request::get(ROOT).query("sortBy", "displayName").send_query(&service).await.body;
     assert_eq!(each(resources(&sorted), "displayName"), ["", "", "", "", "X", "y"]);
 }
 
@@ -226,10 +232,10 @@ async fn what_cannot_be_sorted_by_is_refused() {
         (ROOT, "userName", "ascending", "200"),
         (ROOT, "nonsense", "ascending", "400 invalidValue"),
     ] {
-        let query = Query::of(path).with("sortBy", by).with("sortOrder", order);
-        let paged = query.clone().with("cursor", "");
+        let query = Request::get(path).query("sortBy", by).query("sortOrder", order);
+        let paged = query.clone().query("cursor", "");
         for query in [query, paged] {
-            let answer = query.ask(&service).await;
+            let answer = query.send_query(&service).await;
             assert_eq!(answer.verdict(), expected, "{query:?}: {}", answer.body["detail"]);
         }
     }
@@ -247,8 +253,8 @@ async fn sorting_by_memberships_sorts_or_is_refused() {
         (USERS, "groups.value", &by_group),
         (GROUPS, "members.value", &by_member),
     ] {
-        let query = Query::of(path).with("sortBy", by).with("sortOrder", "descending");
-        let answer = query.ask(&service).await;
+        let query = Request::get(path).query("sortBy", by).query("sortOrder", "descending");
+        let answer = query.send_query(&service).await;
         if answer.status == 200 {
             let mut expected: Vec<String> = ascending.iter().map(|id| (*id).clone()).collect();
             expected.reverse();
@@ -260,7 +266,7 @@ async fn sorting_by_memberships_sorts_or_is_refused() {
     // Joined in another order than made, the groups' order is the other one.
     let late = service.user("late").await;
     let early = service.group("early", &[&late, &users[3]]).await;
-    let answer = Query::of(GROUPS).with("sortBy", "members.value").ask(&service).await;
+    let answer = Request::get(GROUPS).query("sortBy", "members.value").send_query(&service).await;
     if answer.status == 200 {
         assert_eq!(each(resources(&answer.body), "id"), [groups[0].clone(), groups[1].clone(), early]);
     }
@@ -270,8 +276,13 @@ async fn sorting_by_memberships_sorts_or_is_refused() {
 async fn no_key_is_a_user() {
     let (service, ..) = directory().await;
     for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
-        let body = if method == Method::GET || method == Method::DELETE { Value::Null } else { json!({}) };
-        let answer = service.request(method.clone(), "/Me", body).await;
+        let has_body = method != Method::GET && method != Method::DELETE;
+        let request = if has_body {
+            Request::json(method.clone(), "/Me", json!({}))
+        } else {
+            Request::new(method.clone(), "/Me")
+        };
+        let answer = request.send(&service).await;
         assert_eq!(answer.status, 501, "{method}");
         assert_eq!(answer.header("content-type"), "application/scim+json");
     }

@@ -18,13 +18,13 @@ use dynoxide::Database;
 use fastrand::Rng;
 use serde_json::{Value, json};
 use tests::{
-    Answer, Service,
+    Answer, Request, Service,
     history::{Operation, is_explained},
     schedule::{Faults, Schedule},
 };
 use tokio::runtime::Builder;
 
-use super::{Sent, assert_whole, create_all, members};
+use super::{assert_whole, create_all, members};
 
 /// Histories of a scenario.
 const HISTORIES: u64 = 50;
@@ -48,7 +48,7 @@ struct Race {
 /// What was sent, and what came of it.
 #[derive(Clone, Debug)]
 struct Event {
-    sent: Sent,
+    sent: Request,
     answer: Answer,
     began: u64,
     over: u64,
@@ -90,7 +90,7 @@ impl Race {
     }
 
     /// Several clients at once, each of which sends one request after the other.
-    async fn run(&self, clients: impl IntoIterator<Item = Vec<Sent>>) -> Vec<Event> {
+    async fn run(&self, clients: impl IntoIterator<Item = Vec<Request>>) -> Vec<Event> {
         let clock = Arc::new(AtomicU64::new(0));
         let tick = |clock: &AtomicU64| clock.fetch_add(1, Ordering::Relaxed);
         let clients = clients.into_iter().map(|requests| {
@@ -99,7 +99,7 @@ impl Race {
                 let mut events = Vec::new();
                 for sent in requests {
                     let began = tick(&clock);
-                    let answer = sent.by(&service, &service.key).await;
+                    let answer = sent.send(&service).await;
                     events.push(Event { sent, answer, began, over: tick(&clock) });
                 }
                 events
@@ -185,7 +185,8 @@ fn a_seed_is_a_history() {
     let trace = |seed| {
         runtime().block_on(async {
             let race = Race::decided(seed).await;
-            let create = |_| vec![Sent::post("/Users", json!({ "userName": "ada" })), Sent::get("/Users")];
+            let create =
+                |_| vec![Request::post("/Users", json!({ "userName": "ada" })), Request::get("/Users")];
             race.run((0..5).map(create)).await;
             race.schedule.trace()
         })
@@ -200,7 +201,7 @@ fn a_seed_is_a_history() {
 #[test]
 fn of_50_creations_of_one_user_name_one_is_carried_out() {
     heavy_histories(&async |race| {
-        let create = |_| vec![Sent::post("/Users", json!({ "userName": "Ada" }))];
+        let create = |_| vec![Request::post("/Users", json!({ "userName": "Ada" }))];
         let events = race.run((0..50).map(create)).await;
         let created = events.iter().filter(|event| event.answer.status == 201).count();
         let refused = events.iter().filter(|event| event.answer.verdict() == "409 uniqueness").count();
@@ -390,7 +391,7 @@ impl World {
         members(users.iter().map(|user| &self.users[*user]))
     }
 
-    fn request(&self, act: &Act) -> Sent {
+    fn request(&self, act: &Act) -> Request {
         let group = format!("/Groups/{}", self.group);
         let user = |user: &usize| format!("/Users/{}", self.users[*user]);
         let replace = |path: &str, value: &str| json!([{ "op": "replace", "path": path, "value": value }]);
@@ -405,18 +406,20 @@ impl World {
                         json!({ "op": "replace", "path": "members", "value": self.members(users) })
                     }
                 };
-                Sent::patch(group, &changes.iter().map(operation).collect())
+                Request::patch(group, changes.iter().map(operation).collect::<Value>())
             }
-            Put(users) => Sent::put(group, json!({ "displayName": "Team", "members": self.members(users) })),
-            ReadGroup => Sent::get(group),
-            DeleteGroup => Sent::delete(group),
-            Create(name) => Sent::post("/Users", json!({ "userName": user_name(*name) })),
-            ReadUser(of) => Sent::get(format!("{}?excludedAttributes=groups", user(of))),
-            ReadGroups(of) => Sent::get(user(of)),
-            Rename(who, name) => Sent::patch(user(who), &replace("userName", &user_name(*name))),
-            Retitle(who, title) => Sent::patch(user(who), &replace("title", title)),
-            DeleteUser(who) => Sent::delete(user(who)),
-            Count => Sent::get("/Users?count=0"),
+            Put(users) => {
+                Request::put(group, json!({ "displayName": "Team", "members": self.members(users) }))
+            }
+            ReadGroup => Request::get(group),
+            DeleteGroup => Request::delete(group),
+            Create(name) => Request::post("/Users", json!({ "userName": user_name(*name) })),
+            ReadUser(of) => Request::get(format!("{}?excludedAttributes=groups", user(of))),
+            ReadGroups(of) => Request::get(user(of)),
+            Rename(who, name) => Request::patch(user(who), replace("userName", &user_name(*name))),
+            Retitle(who, title) => Request::patch(user(who), replace("title", title)),
+            DeleteUser(who) => Request::delete(user(who)),
+            Count => Request::get("/Users?count=0"),
         }
     }
 
@@ -466,7 +469,7 @@ impl World {
         }
         let mut now = events.iter().map(|event| event.over).max().unwrap_or_default();
         for act in Self::readings(&acts) {
-            let answer = self.request(&act).by(&race.service, &race.service.key).await;
+            let answer = self.request(&act).send(&race.service).await;
             let seen = self.seen(&act, &answer).expect("what reading shows");
             history.push(Operation { began: now + 1, over: Some(now + 2), what: (act, Some(seen)) });
             now += 2;
@@ -536,7 +539,7 @@ fn of_patches_with_one_if_match_exactly_one_wins() {
             let patch = |index: usize| {
                 let operation =
                     json!([{ "op": "replace", "path": "externalId", "value": format!("by {index}") }]);
-                vec![Sent::patch(&path, &operation).if_match(Some(&version))]
+                vec![Request::patch(&path, &operation).if_match(&*version)]
             };
             let events = race.run((0..6).map(patch)).await;
             let won: Vec<_> =

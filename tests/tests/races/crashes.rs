@@ -16,12 +16,12 @@ use local::embedded;
 use serde_json::{Value, json};
 use service::ambient::{Clock, Entropy};
 use tests::{
-    Answer, NOW, ORG, Service,
+    Answer, NOW, ORG, Request, Service,
     faults::{Fault, Faults, Plan},
 };
 use time::Duration;
 
-use super::{Sent, assert_whole, create_all, members};
+use super::{assert_whole, create_all, members};
 
 /// Users there are.
 const USERS: usize = 44;
@@ -151,7 +151,7 @@ enum Repeat {
 }
 
 /// Lets everything go wrong with that write; says how many ways there were.
-fn every_fault(name: &str, repeat: Repeat, write: impl Fn(&World) -> Sent) {
+fn every_fault(name: &str, repeat: Repeat, write: impl Fn(&World) -> Request) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let triples = runtime.expect("a runtime").block_on(async {
         let world = World::new(name).await;
@@ -161,7 +161,7 @@ fn every_fault(name: &str, repeat: Repeat, write: impl Fn(&World) -> Sent) {
             let (database, faults) = (world.database(), Faults::default());
             let service = faulty(&database, &faults).await;
             faults.plan(None);
-            let answer = sent.by(&service, &service.key).await;
+            let answer = sent.send(&service).await;
             assert!((200..300).contains(&answer.status), "{:#}", answer.body);
             (faults.calls(), look(&process(&database, 5, Duration::ZERO).await).await)
         };
@@ -191,7 +191,7 @@ async fn faulty(database: &Database, faults: &Faults) -> Service {
 
 struct Case<'a> {
     world: &'a World,
-    sent: &'a Sent,
+    sent: &'a Request,
     repeat: Repeat,
     before: &'a Seen,
     after: &'a Seen,
@@ -203,7 +203,7 @@ impl Case<'_> {
         let service = faulty(&database, &faults).await;
         faults.plan(Some(plan));
         let answer: Option<Answer> = tokio::select! {
-            answer = self.sent.by(&service, &service.key) => Some(answer),
+            answer = self.sent.send(&service) => Some(answer),
             () = faults.crashed() => None,
         };
         drop(service);
@@ -227,7 +227,7 @@ impl Case<'_> {
             None => {}
         }
         // Whoever was not told that it is done asks again.
-        let again = self.sent.by(&other, &other.key).await;
+        let again = self.sent.send(&other).await;
         match (again.status, self.repeat) {
             (200..300, _) => {}
             (status, Repeat::Or(allowed)) if status == allowed && happened => {}
@@ -260,7 +260,7 @@ fn difference(expected: &Seen, seen: &Seen) -> String {
 #[test]
 fn a_user_is_created_or_not() {
     every_fault("create user", Repeat::Or(409), |_| {
-        Sent::post(
+        Request::post(
             "/Users",
             json!({ "userName": "ada", "externalId": "a", "emails": [{ "value": "ada@example.com" }] }),
         )
@@ -270,42 +270,42 @@ fn a_user_is_created_or_not() {
 #[test]
 fn a_user_is_deactivated_or_not() {
     every_fault("deactivate", Repeat::Success, |world| {
-        Sent::patch(world.user(0), &json!([{ "op": "replace", "value": { "active": false } }]))
+        Request::patch(world.user(0), json!([{ "op": "replace", "value": { "active": false } }]))
     });
 }
 
 #[test]
 fn a_user_is_replaced_and_renamed_or_not() {
     every_fault("replace user", Repeat::Success, |world| {
-        Sent::put(world.user(2), json!({ "userName": "ada", "emails": [{ "value": "ada@example.com" }] }))
+        Request::put(world.user(2), json!({ "userName": "ada", "emails": [{ "value": "ada@example.com" }] }))
     });
 }
 
 #[test]
 fn a_user_in_many_groups_is_deleted_or_not() {
-    every_fault("delete user", Repeat::Or(404), |world| Sent::delete(world.user(2)));
+    every_fault("delete user", Repeat::Or(404), |world| Request::delete(world.user(2)));
 }
 
 #[test]
 fn a_group_is_created_with_its_members_or_not() {
     every_fault("create group", Repeat::Or(409), |world| {
-        Sent::post("/Groups", json!({ "displayName": "new", "members": world.ids([4, 5]) }))
+        Request::post("/Groups", json!({ "displayName": "new", "members": world.ids([4, 5]) }))
     });
 }
 
 #[test]
 fn a_large_group_is_created_with_all_its_members_or_not() {
     every_fault("create large group", Repeat::Or(409), |world| {
-        Sent::post("/Groups", json!({ "displayName": "new", "members": world.ids(0..MANY) }))
+        Request::post("/Groups", json!({ "displayName": "new", "members": world.ids(0..MANY) }))
     });
 }
 
 #[test]
 fn a_member_is_added_or_not() {
     every_fault("add a member", Repeat::Success, |world| {
-        Sent::patch(
+        Request::patch(
             world.group("small"),
-            &json!([{ "op": "add", "path": "members", "value": world.ids([4]) }]),
+            json!([{ "op": "add", "path": "members", "value": world.ids([4]) }]),
         )
     });
 }
@@ -313,9 +313,9 @@ fn a_member_is_added_or_not() {
 #[test]
 fn a_member_is_removed_or_not() {
     every_fault("remove a member", Repeat::Success, |world| {
-        Sent::patch(
+        Request::patch(
             world.group("small"),
-            &json!([{ "op": "Remove", "path": "members", "value": world.ids([1]) }]),
+            json!([{ "op": "Remove", "path": "members", "value": world.ids([1]) }]),
         )
     });
 }
@@ -323,9 +323,9 @@ fn a_member_is_removed_or_not() {
 #[test]
 fn many_members_are_all_added_or_none() {
     every_fault("add many members", Repeat::Success, |world| {
-        Sent::patch(
+        Request::patch(
             world.group("small"),
-            &json!([{ "op": "add", "path": "members", "value": world.ids(0..MANY) }]),
+            json!([{ "op": "add", "path": "members", "value": world.ids(0..MANY) }]),
         )
     });
 }
@@ -333,9 +333,9 @@ fn many_members_are_all_added_or_none() {
 #[test]
 fn members_are_exchanged_or_not() {
     every_fault("replace members", Repeat::Success, |world| {
-        Sent::patch(
+        Request::patch(
             world.group("small"),
-            &json!([{ "op": "replace", "path": "members", "value": world.ids([1, 6]) }]),
+            json!([{ "op": "replace", "path": "members", "value": world.ids([1, 6]) }]),
         )
     });
 }
@@ -343,7 +343,7 @@ fn members_are_exchanged_or_not() {
 #[test]
 fn a_large_group_is_replaced_or_not() {
     every_fault("replace large group", Repeat::Success, |world| {
-        Sent::put(world.group("large"), json!({ "displayName": "renamed", "members": world.ids(38..43) }))
+        Request::put(world.group("large"), json!({ "displayName": "renamed", "members": world.ids(38..43) }))
     });
 }
 
@@ -354,16 +354,16 @@ fn a_group_is_renamed_and_joined_or_neither() {
             { "op": "replace", "value": { "displayName": "renamed", "externalId": "r" } },
             { "op": "add", "path": "members", "value": world.ids([7]) },
         ]);
-        Sent::patch(world.group("small"), &operations)
+        Request::patch(world.group("small"), &operations)
     });
 }
 
 #[test]
 fn a_group_in_a_group_is_deleted_or_not() {
-    every_fault("delete group", Repeat::Or(404), |world| Sent::delete(world.group("small")));
+    every_fault("delete group", Repeat::Or(404), |world| Request::delete(world.group("small")));
 }
 
 #[test]
 fn a_large_group_is_deleted_or_not() {
-    every_fault("delete large group", Repeat::Or(404), |world| Sent::delete(world.group("large")));
+    every_fault("delete large group", Repeat::Or(404), |world| Request::delete(world.group("large")));
 }

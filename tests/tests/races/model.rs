@@ -15,10 +15,10 @@ use proptest::{
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 use serde_json::{Map, Value, json};
-use tests::{Answer, ORG, Service};
+use tests::{Answer, ORG, Request, Service};
 use tokio::runtime::Runtime;
 
-use super::{Sent, assert_whole, members};
+use super::{assert_whole, members};
 
 /// Sequences, and their length.
 const SEQUENCES: u32 = 60;
@@ -246,8 +246,8 @@ impl Pair {
         indices.iter().map(pick).collect()
     }
 
-    async fn send(&self, org: usize, sent: Sent) -> Answer {
-        sent.by(&self.service, &self.keys[org]).await
+    async fn send(&self, org: usize, sent: Request) -> Answer {
+        sent.bearer(&self.keys[org]).send(&self.service).await
     }
 
     /// Takes the step; fails where the two part.
@@ -262,7 +262,7 @@ impl Pair {
                     revision: 0,
                 };
                 let wanted = self.checked(org, None, wanted);
-                let sent = Sent::post(kind.path(), body(*kind, attributes, &members));
+                let sent = Request::post(kind.path(), body(*kind, attributes, &members));
                 let answer = self.send(org, sent).await;
                 expect(&answer, wanted.as_ref().map_or_else(|refused| *refused, |_| "201"))?;
                 if let Ok(resource) = wanted {
@@ -272,7 +272,7 @@ impl Pair {
             Step::Put(kind, target, attributes, indices, bound) => {
                 let id = self.target(*kind, *target);
                 let members = if *kind == Group { self.some(indices) } else { Vec::new() };
-                let sent = Sent::put(format!("{}/{id}", kind.path()), body(*kind, attributes, &members));
+                let sent = Request::put(format!("{}/{id}", kind.path()), body(*kind, attributes, &members));
                 let put = |resource: &mut Resource| {
                     resource.attributes = attributes.clone();
                     resource.members = members.iter().cloned().collect();
@@ -288,7 +288,7 @@ impl Pair {
                     return Ok(());
                 }
                 let operations: Value = edits.iter().map(|(edit, ids)| edit.operation(*kind, ids)).collect();
-                let sent = Sent::patch(format!("{}/{id}", kind.path()), &operations);
+                let sent = Request::patch(format!("{}/{id}", kind.path()), &operations);
                 let patch = |resource: &mut Resource| {
                     for (edit, ids) in &edits {
                         edit.make(resource, ids);
@@ -310,7 +310,7 @@ impl Pair {
                     self.known.iter().filter(|known| known.0 == Group).map(|known| known.1.clone()).collect();
                 let leave =
                     |resource: &mut Resource| resource.members.retain(|member| !groups.contains(member));
-                let sent = Sent::patch(format!("/Groups/{id}"), &operations);
+                let sent = Request::patch(format!("/Groups/{id}"), &operations);
                 self.change(org, (Group, &id), (sent, "204"), Bound::Not, leave).await?;
             }
             Step::Delete(kind, target, bound) => {
@@ -324,7 +324,7 @@ impl Pair {
                 } else {
                     "412"
                 };
-                let sent = Sent::delete(format!("{}/{id}", kind.path())).if_match(if_match.as_deref());
+                let sent = Request::delete(format!("{}/{id}", kind.path())).if_match(if_match.as_deref());
                 expect(&self.send(org, sent).await, expected)?;
                 if expected == "204" {
                     self.orgs[org].remove(&id);
@@ -346,7 +346,7 @@ impl Pair {
         &mut self,
         org: usize,
         (kind, id): (Kind, &str),
-        (sent, success): (Sent, &str),
+        (sent, success): (Request, &str),
         bound: Bound,
         change: impl FnOnce(&mut Resource),
     ) -> Result<(), TestCaseError> {
@@ -416,7 +416,7 @@ impl Pair {
 
     /// Reads the resource: it is as the model has it, and its version is another exactly if it was changed.
     async fn compare(&mut self, org: usize, kind: Kind, id: &str) -> Result<(), TestCaseError> {
-        let answer = self.send(org, Sent::get(format!("{}/{id}", kind.path()))).await;
+        let answer = self.send(org, Request::get(format!("{}/{id}", kind.path()))).await;
         let Some(resource) = self.there(org, kind, id) else { return expect(&answer, "404") };
         expect(&answer, "200")?;
         prop_assert_eq!(Self::shown(&answer.body), self.should_show(org, id, resource));
@@ -498,7 +498,7 @@ impl Pair {
             }
         };
         for (kind, filter, expected) in asked {
-            let search = Sent::post(format!("{}/.search", kind.path()), json!({ "filter": filter }));
+            let search = Request::post(format!("{}/.search", kind.path()), json!({ "filter": filter }));
             let answer = self.send(org, search).await;
             expect(&answer, "200")?;
             prop_assert_eq!(&answer.body["totalResults"], &json!(expected.len()), "{}", &filter);
@@ -525,7 +525,7 @@ impl Pair {
             self.orgs[org].iter().filter(|(_, resource)| resource.kind == kind).map(|(id, _)| id.clone());
         let all: Vec<String> = there.collect();
         let path = format!("{}?startIndex={start}&count={count}", kind.path());
-        let answer = self.send(org, Sent::get(path)).await;
+        let answer = self.send(org, Request::get(path)).await;
         expect(&answer, "200")?;
         prop_assert_eq!(&answer.body["totalResults"], &json!(all.len()));
         let page: Vec<String> = all.into_iter().skip(start.saturating_sub(1)).take(count).collect();
@@ -545,7 +545,7 @@ impl Pair {
             .collect();
         let references: Vec<String> = (0..names.len()).map(|index| format!("bulkId:{index}")).collect();
         operations.push(operation(Group, names.len(), body(Group, &attributes(group), &references)));
-        let answer = self.send(org, Sent::post("/Bulk", json!({ "Operations": operations }))).await;
+        let answer = self.send(org, Request::post("/Bulk", json!({ "Operations": operations }))).await;
         expect(&answer, "200")?;
         let mut said = answer.body["Operations"].as_array().cloned().unwrap_or_default().into_iter();
         let mut joined = BTreeSet::new();
