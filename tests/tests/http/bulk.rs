@@ -44,7 +44,7 @@ impl HttpConnector for Slow {
     }
 }
 
-/// A service whose transactions wait for so many seconds. Under a paused clock those pass at once when everybody waits.
+/// A service whose transactions wait for so many seconds. Under a paused clock those pass at once when all_users waits.
 async fn slow(wait: impl Fn(&str) -> u64 + Send + Sync + 'static) -> Service {
     let database = Database::memory().expect("a database in memory");
     let connector = Slow { connector: Connector::new(database), wait: Arc::new(wait) };

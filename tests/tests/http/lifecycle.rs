@@ -13,10 +13,9 @@ use service::{App, ambient::Clock};
 use tests::{Answer, BASE, NOW, Request, Service};
 use time::{Duration, macros::datetime};
 
-use super::contents;
+use super::{UNKNOWN_ID, contents};
 
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
-const NOBODY: &str = "01936f20-0000-7000-8000-000000000000";
 
 /// A user with a value for every attribute a client may write.
 pub(super) fn everything() -> Value {
@@ -71,7 +70,7 @@ pub(super) fn everything() -> Value {
             "organization": "Analytical Engines",
             "division": "Mathematics",
             "department": "Notes",
-            "manager": { "value": NOBODY, "$ref": "../Users/26118915", "displayName": "Charles Babbage" },
+            "manager": { "value": UNKNOWN_ID, "$ref": "../Users/26118915", "displayName": "Charles Babbage" },
         },
         "urn:ietf:params:scim:schemas:extension:Custom:2.0:User": { "tag": "x", "Nested": { "a": [1, 2.5, null] } },
     })
@@ -101,11 +100,11 @@ impl Times {
     }
 
     /// Sends the request when the clock is `minutes` after the hour.
-    async fn at(&self, minutes: i64, sent: Request) -> Answer {
+    async fn at(&self, minutes: i64, request: Request) -> Answer {
         let time = datetime!(2026-11-23 10:00 UTC) + Duration::minutes(minutes);
         let store = self.0.store_by(Clock::fixed(time));
         let router = self.0.router(App { store, ..self.0.app.clone() });
-        sent.bearer(&self.0.key).send_to(router).await
+        request.bearer(&self.0.key).send_to(router).await
     }
 }
 
@@ -666,15 +665,15 @@ async fn deleted_resource_is_404_and_its_names_are_available() {
         let deleted = service.delete(&path).await;
         assert_eq!((deleted.status, &deleted.body), (204, &Value::Null));
         let body = json!({ "userName": "x", "displayName": "x" });
-        for sent in [
+        for request in [
             Request::get(&path),
             Request::put(&path, &body),
             Request::patch(&path, json!([{ "op": "replace", "value": body }])),
             Request::patch(&path, json!([{ "op": "add", "value": {} }])),
             Request::delete(&path),
         ] {
-            let line = format!("{} {path}", sent.method);
-            assert_eq!(sent.send(&service).await.status, 404, "{line}");
+            let line = format!("{} {path}", request.method);
+            assert_eq!(request.send(&service).await.status, 404, "{line}");
         }
         let list = service.get(collection).await.body;
         assert_eq!((&list["totalResults"], &list["Resources"]), (&json!(0), &json!([])));
@@ -730,7 +729,10 @@ async fn meta_times_record_creation_and_last_change() {
     times
         .at(
             4,
-            patch(&group_path, json!({ "op": "remove", "path": "members", "value": [{ "value": NOBODY }] })),
+            patch(
+                &group_path,
+                json!({ "op": "remove", "path": "members", "value": [{ "value": UNKNOWN_ID }] }),
+            ),
         )
         .await;
     assert_eq!(meta(&user_path).await, ["10:00", "10:02"]);
@@ -917,7 +919,7 @@ async fn page_has_100_resources_by_default_and_1000_at_most() {
         assert_eq!((&list["totalResults"], &list["itemsPerPage"]), (&json!(1001), &json!(wanted)), "{query}");
         assert_eq!(list["Resources"].as_array().map(Vec::len), Some(wanted), "{query}");
     }
-    // Page by page: everybody once.
+    // Page by page: all_users once.
     let mut seen = Vec::new();
     for start in (1..=1001).step_by(300) {
         let list =
@@ -1176,7 +1178,7 @@ async fn version_changes_only_when_the_resource_changes() {
     change(&mut body);
     let group_body = |members: Value| json!({ "displayName": "Engineers", "members": members });
     let member = |op: &str, id: &str| json!([{ "op": op, "path": "members", "value": [{ "value": id }] }]);
-    for (changes, sent) in [
+    for (changes, request) in [
         (false, Request::put(&user, everything())),
         (false, Request::patch(&user, json!([{ "op": "add", "value": {} }]))),
         (false, Request::patch(&user, json!([{ "op": "replace", "path": "title", "value": "Analyst" }]))),
@@ -1209,7 +1211,7 @@ async fn version_changes_only_when_the_resource_changes() {
         (false, Request::put(&group, group_body(json!([{ "value": ada }])))),
         (false, Request::patch(&group, member("add", &ada))),
         (false, Request::patch(&group, member("remove", &bob))),
-        (false, Request::patch(&group, member("remove", NOBODY))),
+        (false, Request::patch(&group, member("remove", UNKNOWN_ID))),
         (false, Request::patch(&group, member("replace", &ada))),
         (
             false,
@@ -1225,10 +1227,10 @@ async fn version_changes_only_when_the_resource_changes() {
             Request::patch(&group, json!([{ "op": "replace", "path": "displayName", "value": "ENGINEERS" }])),
         ),
     ] {
-        let path = if sent.target.contains("/Users") { &user } else { &group };
-        let line = format!("{} {}", sent.method, String::from_utf8_lossy(&sent.body));
+        let path = if request.target.contains("/Users") { &user } else { &group };
+        let line = format!("{} {}", request.method, String::from_utf8_lossy(&request.body));
         let before = service.get(path).await.header("etag").to_owned();
-        let answer = sent.send(&service).await;
+        let answer = request.send(&service).await;
         assert!(answer.status < 300, "{line}: {:#}", answer.body);
         let after = service.get(path).await.header("etag").to_owned();
         assert!(after.starts_with("W/\"") && after.len() > 6, "{after}");
@@ -1263,8 +1265,8 @@ async fn membership_change_invalidates_the_user_version() {
     let ada = service.user("ada").await;
     let before = service.get(&format!("/Users/{ada}")).await;
     service.group("Engineers", &[&ada]).await;
-    let sent = Request::get(format!("/Users/{ada}")).header("if-none-match", before.header("etag"));
-    let after = sent.send(&service).await;
+    let request = Request::get(format!("/Users/{ada}")).header("if-none-match", before.header("etag"));
+    let after = request.send(&service).await;
     assert_eq!(after.status, 200, "`groups` is not what it was");
 }
 
@@ -1278,18 +1280,18 @@ async fn if_match_change_is_applied_once() {
     let member = json!([{ "op": "add", "path": "members", "value": [{ "value": bob }] }]);
     for (path, first) in [(format!("/Users/{ada}"), &title), (format!("/Groups/{group}"), &member)] {
         let etag = service.get(&path).await.header("etag").to_owned();
-        let bound = |sent: Request| sent.header("if-match", &etag);
+        let bound = |request: Request| request.header("if-match", &etag);
         let answer = bound(Request::patch(&path, first)).send(&service).await;
         assert!(answer.status < 300, "{:#}", answer.body);
         let before = contents(&service, &service.org, &service.key).await;
-        for sent in [
+        for request in [
             bound(Request::patch(&path, first)),
             bound(Request::patch(&path, json!([{ "op": "remove", "path": "externalId" }]))),
             bound(Request::put(&path, json!({ "userName": "x", "displayName": "x" }))),
             bound(Request::delete(&path)),
         ] {
-            let line = format!("{} {path}", sent.method);
-            let answer = sent.send(&service).await;
+            let line = format!("{} {path}", request.method);
+            let answer = request.send(&service).await;
             assert_eq!(answer.status, 412, "{line}");
         }
         assert_eq!(contents(&service, &service.org, &service.key).await, before);
@@ -1306,8 +1308,8 @@ async fn if_match_change_is_applied_once() {
 #[tokio::test]
 async fn group_members_and_user_groups_agree() {
     let service = Service::new().await;
-    let everybody = users(&service, 4).await;
-    let [a, b, c, d] = everybody.as_slice() else { unreachable!() };
+    let all_users = users(&service, 4).await;
+    let [a, b, c, d] = all_users.as_slice() else { unreachable!() };
     let group = service.group("Engineers", &[a, b]).await;
     let path = format!("/Groups/{group}");
     let other = service.group("Others", &[b, c]).await;
@@ -1364,19 +1366,19 @@ async fn group_members_and_user_groups_agree() {
             members(&[]),
         ),
         (
-            Request::put(&path, json!({ "displayName": "G", "members": as_members(&everybody) })),
-            everybody.clone(),
+            Request::put(&path, json!({ "displayName": "G", "members": as_members(&all_users) })),
+            all_users.clone(),
         ),
     ];
-    for (sent, mut expected) in steps {
-        let line = String::from_utf8_lossy(&sent.body).into_owned();
-        let answer = sent.send(&service).await;
+    for (request, mut expected) in steps {
+        let line = String::from_utf8_lossy(&request.body).into_owned();
+        let answer = request.send(&service).await;
         assert!(answer.status < 300, "{line}: {:#}", answer.body);
         expected.sort_unstable();
-        has_members(&service, &group, &expected, &everybody).await;
+        has_members(&service, &group, &expected, &all_users).await;
         let mut both = vec![b.clone(), c.clone()];
         both.sort_unstable();
-        has_members(&service, &other, &both, &everybody).await;
+        has_members(&service, &other, &both, &all_users).await;
     }
 }
 
@@ -1419,7 +1421,7 @@ async fn groups_nest_and_cycles_are_allowed() {
 async fn group_can_contain_itself() {
     let service = Service::new().await;
     let mut failures = Vec::new();
-    for (name, sent) in [
+    for (name, request) in [
         (
             "PATCH",
             json!({ "Operations": [{ "op": "add", "path": "members", "value": [{ "value": "ID" }] }] }),
@@ -1440,7 +1442,7 @@ async fn group_can_contain_itself() {
     ] {
         let group = service.group("Engineers", &[]).await;
         let path = format!("/Groups/{group}");
-        let body = sent.to_string().replace("ID", &group);
+        let body = request.to_string().replace("ID", &group);
         let method = Method::from_bytes(name.as_bytes()).unwrap();
         let answer = Request::bytes(method, &path, body.clone()).send(&service).await;
         let members = service.members(&group).await;
@@ -1451,23 +1453,23 @@ async fn group_can_contain_itself() {
         assert_eq!(service.delete(&path).await.status, 204);
         service.assert_healthy().await;
     }
-    super::report(&failures);
+    super::assert_no_failures(&failures);
 }
 
 #[tokio::test]
 async fn deleted_user_leaves_every_group() {
     let service = Service::new().await;
-    let everybody = users(&service, 3).await;
-    let ids: Vec<&str> = everybody.iter().map(String::as_str).collect();
+    let all_users = users(&service, 3).await;
+    let ids: Vec<&str> = all_users.iter().map(String::as_str).collect();
     let groups = [
         service.group("A", &ids).await,
         service.group("B", &ids[..1]).await,
         service.group("C", &ids[1..]).await,
     ];
     assert_eq!(service.delete(&format!("/Users/{}", ids[0])).await.status, 204);
-    has_members(&service, &groups[0], &everybody[1..], &everybody[1..]).await;
-    has_members(&service, &groups[1], &[], &everybody[1..]).await;
-    has_members(&service, &groups[2], &everybody[1..], &everybody[1..]).await;
+    has_members(&service, &groups[0], &all_users[1..], &all_users[1..]).await;
+    has_members(&service, &groups[1], &[], &all_users[1..]).await;
+    has_members(&service, &groups[2], &all_users[1..], &all_users[1..]).await;
     let found =
         Request::get("/Groups").filter(format!("members.value eq \"{}\"", ids[0])).send(&service).await.body;
     assert_eq!(found["totalResults"], 0);
@@ -1479,15 +1481,15 @@ async fn deleted_user_leaves_every_group() {
 #[tokio::test]
 async fn large_group_change_is_written_completely() {
     let service = Service::new().await;
-    let everybody = users(&service, 351).await;
-    let (first, rest) = everybody.split_at(150);
+    let all_users = users(&service, 351).await;
+    let (first, rest) = all_users.split_at(150);
     let created =
         service.post("/Groups", json!({ "displayName": "Many", "members": as_members(first) })).await;
     assert_eq!(created.status, 201);
     assert_eq!(created.body["members"].as_array().map(Vec::len), Some(150));
     let group = created.id();
     let path = format!("/Groups/{group}");
-    has_members(&service, &group, first, &everybody).await;
+    has_members(&service, &group, first, &all_users).await;
 
     let put = async |members: &[String]| {
         let answer =
@@ -1497,46 +1499,46 @@ async fn large_group_change_is_written_completely() {
         answer.header("etag").to_owned()
     };
     put(&[]).await;
-    has_members(&service, &group, &[], &everybody).await;
+    has_members(&service, &group, &[], &all_users).await;
     let etag = put(first).await;
-    has_members(&service, &group, first, &everybody).await;
+    has_members(&service, &group, first, &all_users).await;
     assert_eq!(put(first).await, etag, "nothing changed");
 
     let add = json!([{ "op": "add", "path": "members", "value": as_members(&rest[..200]) }]);
     let patched = service.patch(&path, add.clone()).await;
     assert_eq!(patched.status, 204);
     assert_eq!(patched.header("etag"), service.get(&path).await.header("etag"));
-    has_members(&service, &group, &everybody[..350], &everybody).await;
+    has_members(&service, &group, &all_users[..350], &all_users).await;
     assert_eq!(service.patch(&path, add).await.status, 204, "again");
 
-    let remove: Value = everybody[..120]
+    let remove: Value = all_users[..120]
         .iter()
         .map(|id| json!({ "op": "remove", "path": format!("members[value eq \"{id}\"]") }))
         .collect();
     assert_eq!(service.patch(&path, remove).await.status, 204);
-    has_members(&service, &group, &everybody[120..350], &everybody).await;
+    has_members(&service, &group, &all_users[120..350], &all_users).await;
 
     // Some go, some come, the name changes: one change.
     let all_at_once = json!([
-        { "op": "remove", "path": "members", "value": as_members(&everybody[120..240]) },
-        { "op": "add", "path": "members", "value": as_members(&everybody[..100]) },
+        { "op": "remove", "path": "members", "value": as_members(&all_users[120..240]) },
+        { "op": "add", "path": "members", "value": as_members(&all_users[..100]) },
         { "op": "replace", "path": "displayName", "value": "Very many" },
     ]);
     assert_eq!(service.patch(&path, all_at_once).await.status, 204);
-    let expected = [&everybody[..100], &everybody[240..350]].concat();
-    has_members(&service, &group, &expected, &everybody).await;
+    let expected = [&all_users[..100], &all_users[240..350]].concat();
+    has_members(&service, &group, &expected, &all_users).await;
     assert_eq!(service.get(&path).await.body["displayName"], "Very many");
 
     let remove_where = json!([{ "op": "remove", "path": "members[type eq \"User\"]" }]);
     assert_eq!(service.patch(&path, remove_where).await.status, 204);
-    has_members(&service, &group, &[], &everybody).await;
+    has_members(&service, &group, &[], &all_users).await;
 }
 
 #[tokio::test]
 async fn large_group_change_that_fails_changes_nothing() {
     let service = Service::new().await;
-    let everybody = users(&service, 200).await;
-    let (inside, outside) = everybody.split_at(50);
+    let all_users = users(&service, 200).await;
+    let (inside, outside) = all_users.split_at(50);
     let ids: Vec<&str> = inside.iter().map(String::as_str).collect();
     let group = service.group("Engineers", &ids).await;
     service.group("Taken", &[]).await;
@@ -1544,12 +1546,12 @@ async fn large_group_change_that_fails_changes_nothing() {
     let stale = "W/\"stale\"";
     let with_unknown: Value = {
         let mut members = as_members(outside);
-        members.as_array_mut().unwrap().insert(77, json!({ "value": NOBODY }));
+        members.as_array_mut().unwrap().insert(77, json!({ "value": UNKNOWN_ID }));
         members
     };
     let many = as_members(outside);
     let before = contents(&service, &service.org, &service.key).await;
-    for (verdict, sent) in [
+    for (verdict, request) in [
         (
             "400 invalidValue",
             Request::post("/Groups", json!({ "displayName": "New", "members": with_unknown })),
@@ -1584,17 +1586,20 @@ async fn large_group_change_that_fails_changes_nothing() {
         (
             "404",
             Request::patch(
-                format!("/Groups/{NOBODY}"),
+                format!("/Groups/{UNKNOWN_ID}"),
                 json!([{ "op": "add", "path": "members", "value": many }]),
             ),
         ),
-        ("404", Request::put(format!("/Groups/{NOBODY}"), json!({ "displayName": "New", "members": many }))),
+        (
+            "404",
+            Request::put(format!("/Groups/{UNKNOWN_ID}"), json!({ "displayName": "New", "members": many })),
+        ),
     ] {
-        let line = format!("{} {}", sent.method, sent.target);
-        let answer = sent.send(&service).await;
+        let line = format!("{} {}", request.method, request.target);
+        let answer = request.send(&service).await;
         assert_eq!(answer.verdict(), verdict, "{line}: {:#}", answer.body);
         if verdict == "400 invalidValue" {
-            assert!(answer.body["detail"].as_str().unwrap().contains(NOBODY), "{:#}", answer.body);
+            assert!(answer.body["detail"].as_str().unwrap().contains(UNKNOWN_ID), "{:#}", answer.body);
         }
     }
     assert_eq!(contents(&service, &service.org, &service.key).await, before);
@@ -1603,25 +1608,25 @@ async fn large_group_change_that_fails_changes_nothing() {
 #[tokio::test]
 async fn deletion_removes_all_memberships_of_user_and_group() {
     let service = Service::new().await;
-    let everybody = users(&service, 150).await;
-    let ada = &everybody[0];
+    let all_users = users(&service, 150).await;
+    let ada = &all_users[0];
     let mut groups = Vec::new();
     for number in 0..40 {
-        groups.push(service.group(&format!("Group {number}"), &[ada, &everybody[number + 1]]).await);
+        groups.push(service.group(&format!("Group {number}"), &[ada, &all_users[number + 1]]).await);
     }
     assert_eq!(service.groups(ada).await.len(), 40);
     assert_eq!(service.delete(&format!("/Users/{ada}")).await.status, 204);
     for (number, group) in groups.iter().enumerate() {
-        assert_eq!(service.members(group).await, [everybody[number + 1].as_str()]);
+        assert_eq!(service.members(group).await, [all_users[number + 1].as_str()]);
     }
     service.assert_healthy().await;
 
-    let ids: Vec<&str> = everybody[1..].iter().map(String::as_str).collect();
+    let ids: Vec<&str> = all_users[1..].iter().map(String::as_str).collect();
     let large = service.group("Large", &ids).await;
     let around = service.group("Around", &[&large]).await;
     assert_eq!(service.delete(&format!("/Groups/{large}")).await.status, 204);
     assert_eq!(service.members(&around).await, Vec::<String>::new());
-    for user in &everybody[1..] {
+    for user in &all_users[1..] {
         assert!(!service.groups(user).await.contains(&large));
     }
     service.assert_healthy().await;

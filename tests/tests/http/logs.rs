@@ -29,7 +29,7 @@ use tests::{
 use tower::{ServiceBuilder, util::MapRequestLayer};
 use tracing::{Level, subscriber::DefaultGuard};
 
-use super::report;
+use super::assert_no_failures;
 
 /// The stack of these tests.
 const STACK: &str = "scim-test";
@@ -327,7 +327,7 @@ async fn request_line_names_client_and_route() {
         assert_eq!(strange(&line), [""; 0]);
         assert!(!log.take().contains("ada"), "{line:?}");
     }
-    report(&failures);
+    assert_no_failures(&failures);
 }
 
 #[tokio::test]

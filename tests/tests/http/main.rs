@@ -1,9 +1,9 @@
-//! What clients see of the service over HTTP: who is let in, what is refused, and how resources live.
+//! The service over HTTP: authentication, validation, and the lifecycle of resources.
 //!
-//! One binary, for each links the SDK and the engine.
+//! All tests are in one binary, because each binary links the AWS SDK and the embedded DynamoDB.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-#![allow(clippy::too_many_lines, reason = "most lines are data: tables and whole answers")]
+#![allow(clippy::too_many_lines, reason = "most lines are data: tables and whole responses")]
 
 mod arbitrary;
 mod auth;
@@ -21,7 +21,11 @@ use http_body_util::BodyExt;
 use tests::{Request, Service};
 use tower::ServiceExt;
 
-/// Everything an organisation shows with this key. The doctor has to find it healthy.
+/// An id that no resource has.
+const UNKNOWN_ID: &str = "01936f20-0000-7000-8000-000000000000";
+
+/// Returns all users and groups that the organisation shows for this key. Fails unless the doctor finds the organisation
+/// healthy.
 async fn contents(service: &Service, org: &str, key: &str) -> String {
     let report = service.examine(org).await;
     assert!(report.is_healthy(), "{org}: {:#?}", report.findings);
@@ -35,14 +39,14 @@ async fn contents(service: &Service, org: &str, key: &str) -> String {
     text
 }
 
-/// An answer as it goes over the wire, to look for what should not be in it.
-async fn wire(router: Router, request: &Request) -> String {
+/// Returns status, headers and body of a response as text, for tests of texts that a response must not contain.
+async fn raw_response(router: Router, request: &Request) -> String {
     let (parts, body) = router.oneshot(request.build()).await.expect("an answer").into_parts();
     let body = body.collect().await.expect("a body").to_bytes();
     format!("{} {:?} {}", parts.status, parts.headers, String::from_utf8_lossy(&body))
 }
 
-/// Fails with every line of a table that was not as it should be.
-fn report(failures: &[String]) {
+/// Fails with all lines of a table that differ from the expected result.
+fn assert_no_failures(failures: &[String]) {
     assert!(failures.is_empty(), "\n{}\n", failures.join("\n"));
 }

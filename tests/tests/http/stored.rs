@@ -90,12 +90,12 @@ async fn stored_format_of_this_release_is_recorded() {
     assert_eq!(answer.status, 201);
     service.app.store.enable_org(&CLOSED.parse().expect("a name"), false).await.expect("an answer");
 
-    // A group of everybody is made by a process that dies once that is decided, and one that deletes it, likewise.
+    // A group of all_users is made by a process that dies once that is decided, and one that deletes it, likewise.
     let members: Value = many.iter().map(|id| json!({ "value": id })).collect();
-    let everybody = json!({ "displayName": "Everybody", "members": members });
+    let all_users = json!({ "displayName": "Everybody", "members": members });
     let deleted = json!({ "displayName": "Deleted", "members": members });
     let deleted = service.post("/Groups", deleted).await.id();
-    for request in [Request::post("/Groups", &everybody), Request::delete(format!("/Groups/{deleted}"))] {
+    for request in [Request::post("/Groups", &all_users), Request::delete(format!("/Groups/{deleted}"))] {
         unfinished(&service, &database, &faults, request).await;
     }
 
@@ -125,7 +125,7 @@ async fn stored_format_of_this_release_is_recorded() {
 }
 
 /// Sends the request to a process that dies as soon as there is a pending change.
-async fn unfinished(service: &Service, database: &Database, faults: &Faults, sent: Request) {
+async fn unfinished(service: &Service, database: &Database, faults: &Faults, request: Request) {
     let pending = || {
         let items = items(database, &tables()[0]);
         items
@@ -139,12 +139,12 @@ async fn unfinished(service: &Service, database: &Database, faults: &Faults, sen
         let saved = tables().map(|table| items(database, &table));
         faults.plan(Some(Plan { call, fault: Fault::CrashAfter, lasting: true }));
         tokio::select! {
-            answer = sent.send(service) => panic!("it was finished: {}", answer.status),
+            answer = request.send(service) => panic!("it was finished: {}", answer.status),
             () = faults.crashed() => {}
         }
         faults.plan(None);
         let committed = items(database, &tables()[0]).iter().any(|item| item.get("intent").is_some())
-            || sent.method == Method::DELETE;
+            || request.method == Method::DELETE;
         if pending() > before && committed {
             return;
         }
@@ -200,8 +200,8 @@ impl Release {
         self.recorded["keys"][name].as_str().expect("a key")
     }
 
-    async fn by(&self, sent: Request) -> tests::Answer {
-        sent.bearer(self.key("scim")).send(&self.service).await
+    async fn by(&self, request: Request) -> tests::Answer {
+        request.bearer(self.key("scim")).send(&self.service).await
     }
 
     /// The ids of both kinds.
