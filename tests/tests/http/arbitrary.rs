@@ -1,6 +1,7 @@
-//! Arbitrary input: whatever arrives, the answer is one of SCIM and never a failure of the service, and the data stays
-//! whole. Bodies, filters, paths, parameters and headers are made of noise, of the right tokens in the wrong order,
-//! and of valid input with something changed.
+//! Arbitrary input: every response is valid SCIM below status 500, and the data stays healthy.
+//!
+//! Bodies, filters, paths, parameters and headers are random bytes, valid tokens in random order, and valid input with
+//! random changes.
 
 use axum::http::Method;
 use proptest::{
@@ -13,7 +14,7 @@ use serde_json::{Map, Value, json};
 use tests::{Request, Service, encode, form_violations};
 use tokio::runtime::Runtime;
 
-/// A service that all cases of a property share.
+/// The service that all cases of a property share.
 struct Subject {
     runtime: Runtime,
     service: Service,
@@ -33,7 +34,7 @@ impl Subject {
         Self { runtime, service, user, group }
     }
 
-    /// Fails if the answer is not one a client could make something of.
+    /// Sends a request and returns the status. Fails if the response is not valid SCIM.
     fn assert_scim_response(&self, request: &Request) -> Result<u16, TestCaseError> {
         let line =
             format!("{} {} {}", request.method, request.target, String::from_utf8_lossy(&request.body));
@@ -43,7 +44,7 @@ impl Subject {
         Ok(answer.status)
     }
 
-    /// Every request that takes a body, with this one.
+    /// Returns a request with this body for every route that reads a body.
     fn with_body(&self, body: &[u8]) -> Vec<Request> {
         let (user, group) = (format!("/Users/{}", self.user), format!("/Groups/{}", self.group));
         [
@@ -60,7 +61,7 @@ impl Subject {
         .into()
     }
 
-    /// Runs the property, then has the doctor look at what is left of the data.
+    /// Runs the property, then checks with the doctor that the data is healthy.
     fn check<S: Strategy>(
         self,
         cases: u32,
@@ -92,7 +93,7 @@ fn user() -> Value {
     })
 }
 
-/// Messages that are carried out; ids stand in the place of `USER` and `GROUP`.
+/// Returns valid messages. `USER` and `GROUP` stand for the ids of the user and the group.
 fn messages() -> Vec<Value> {
     vec![
         user(),
@@ -203,7 +204,7 @@ fn odd_name() -> impl Strategy<Value = String> {
     ]
 }
 
-/// A change of one place of a JSON value.
+/// A change at one point of a JSON value.
 #[derive(Debug, Clone)]
 enum Mutation {
     Replace(Value),
@@ -226,12 +227,12 @@ fn mutation() -> impl Strategy<Value = (Index, Mutation)> {
     (any::<Index>(), kind)
 }
 
-/// The pointers of a value, the value itself first.
+/// Returns the JSON pointers of a value, beginning with the value itself.
 fn pointers(value: &Value) -> Vec<String> {
     let mut all = vec![String::new()];
     let mut below = |key: &str, inner: &Value| {
         let key = key.replace('~', "~0").replace('/', "~1");
-        all.extend(pointers(inner).into_iter().map(|place| format!("/{key}{place}")));
+        all.extend(pointers(inner).into_iter().map(|pointer| format!("/{key}{pointer}")));
     };
     match value {
         Value::Array(elements) => {
@@ -246,8 +247,8 @@ fn pointers(value: &Value) -> Vec<String> {
 fn mutated(mut value: Value, mutations: &[(Index, Mutation)]) -> Value {
     for (index, mutation) in mutations {
         let all = pointers(&value);
-        let place = &all[index.index(all.len())];
-        let Some(target) = value.pointer_mut(place) else { continue };
+        let pointer = &all[index.index(all.len())];
+        let Some(target) = value.pointer_mut(pointer) else { continue };
         let old = target.take();
         *target = match mutation {
             Mutation::Replace(new) => new.clone(),
@@ -267,7 +268,7 @@ fn mutated(mut value: Value, mutations: &[(Index, Mutation)]) -> Value {
     value
 }
 
-/// Text cut anywhere and joined with something else.
+/// Generates a cut of a text at two random positions and bytes to insert between them.
 fn spliced() -> impl Strategy<Value = (Index, Index, Vec<u8>)> {
     let bytes = prop_oneof![
         vec(any::<u8>(), 0..6),
@@ -286,7 +287,7 @@ fn splice(text: &[u8], (from, to, new): &(Index, Index, Vec<u8>)) -> Vec<u8> {
     [&text[..from], new, &text[to..]].concat()
 }
 
-/// The right words of filters and paths in any order.
+/// Generates texts of valid tokens of filters and paths in random order.
 fn token_soup() -> impl Strategy<Value = String> {
     let word = prop_oneof![
         6 => select(vec![
@@ -305,7 +306,7 @@ fn token_soup() -> impl Strategy<Value = String> {
     vec(word, 0..12).prop_map(|words| words.concat())
 }
 
-/// A filter that can be evaluated.
+/// Generates valid filters.
 fn valid_filter() -> impl Strategy<Value = String> {
     let leaf = select(vec![
         "userName eq \"ada@example.com\"",
@@ -678,7 +679,7 @@ fn user_name_is_available_when_no_filter_matches_it() {
         let created = ask(Request::post("/Users", json!({ "userName": name })));
         match created.status {
             201 => prop_assert!(before.is_empty(), "{:?} beside {:?}", name, before),
-            409 => prop_assert_eq!(before.len(), 1, "{:?} is taken, and nobody has it", name),
+            409 => prop_assert_eq!(before.len(), 1, "{:?} is in use, but no user has it", name),
             _ => prop_assert!(created.verdict() == "400 invalidValue" && before.is_empty(), "{:?}", name),
         }
         if created.status == 201 {

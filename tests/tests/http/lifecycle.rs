@@ -17,8 +17,8 @@ use super::{UNKNOWN_ID, contents};
 
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 
-/// A user with a value for every attribute a client may write.
-pub(super) fn everything() -> Value {
+/// Returns a user with a value for every attribute that a client can write.
+pub(super) fn full_user() -> Value {
     let values = |value: &str, types: [&str; 2]| {
         json!([
             { "value": format!("{value}-1"), "display": "First", "type": types[0], "primary": true },
@@ -76,8 +76,8 @@ pub(super) fn everything() -> Value {
     })
 }
 
-/// Status, the headers that say something, and the body.
-fn whole(answer: &Answer) -> String {
+/// Returns the status, the headers of the resource and the body, for snapshots.
+fn response_text(answer: &Answer) -> String {
     let mut text = String::new();
     for name in ["location", "content-location", "etag"] {
         if answer.headers.contains_key(name) {
@@ -87,19 +87,19 @@ fn whole(answer: &Answer) -> String {
     text + &answer.snapshot()
 }
 
-fn is(service: &Service, answer: &Answer, expected: &Expect) {
-    expected.assert_eq(&service.named(&whole(answer)));
+fn assert_response(service: &Service, answer: &Answer, expected: &Expect) {
+    expected.assert_eq(&service.named(&response_text(answer)));
 }
 
-/// An organisation in which requests are made at times of the test's choosing.
-struct Times(Service);
+/// A service that receives requests at times that the test chooses.
+struct TimedRequests(Service);
 
-impl Times {
+impl TimedRequests {
     async fn new() -> Self {
         Self(Service::new().await)
     }
 
-    /// Sends the request when the clock is `minutes` after the hour.
+    /// Sends the request at `minutes` past ten o'clock.
     async fn at(&self, minutes: i64, request: Request) -> Answer {
         let time = datetime!(2026-11-23 10:00 UTC) + Duration::minutes(minutes);
         let store = self.0.store_by(Clock::fixed(time));
@@ -113,8 +113,8 @@ fn names(list: &Value, attribute: &str) -> Vec<String> {
     resources.iter().map(|resource| resource[attribute].as_str().unwrap_or_default().to_owned()).collect()
 }
 
-/// `startIndex: itemsPerPage of totalResults`, and the names.
-fn page(answer: &Answer) -> String {
+/// Returns `startIndex: itemsPerPage of totalResults` and the user names.
+fn page_summary(answer: &Answer) -> String {
     let body = &answer.body;
     let names = names(body, "userName").join(" ");
     format!("{}: {} of {}: {names}", body["startIndex"], body["itemsPerPage"], body["totalResults"])
@@ -122,7 +122,7 @@ fn page(answer: &Answer) -> String {
         .into()
 }
 
-async fn users(service: &Service, count: usize) -> Vec<String> {
+async fn create_users(service: &Service, count: usize) -> Vec<String> {
     let mut ids = Vec::with_capacity(count);
     for number in 0..count {
         ids.push(service.user(&format!("user-{number:03}@example.com")).await);
@@ -135,19 +135,19 @@ fn as_members(ids: &[String]) -> Value {
     ids.iter().map(|id| json!({ "value": id })).collect()
 }
 
-/// Fails unless the group has exactly these members, and they, and no others, say so too.
-async fn has_members(service: &Service, group: &str, members: &[String], others: &[String]) {
+/// Fails unless the group has exactly these members, and exactly these users show the group.
+async fn assert_members(service: &Service, group: &str, members: &[String], others: &[String]) {
     assert_eq!(service.members(group).await, members, "members");
-    let mut say_so = Vec::new();
+    let mut in_group = Vec::new();
     let list = service.get("/Users?attributes=groups.value&count=1000").await.body;
     for user in list["Resources"].as_array().expect("users") {
         let groups = user["groups"].as_array().map(Vec::as_slice).unwrap_or_default();
         if groups.iter().any(|known| known["value"] == group) {
-            say_so.push(user["id"].as_str().unwrap_or_default().to_owned());
+            in_group.push(user["id"].as_str().unwrap_or_default().to_owned());
         }
     }
-    say_so.sort_unstable();
-    assert_eq!(say_so, members, "users that say they are in it");
+    in_group.sort_unstable();
+    assert_eq!(in_group, members, "users that show the group");
     for user in members.iter().chain(others).step_by(50) {
         let knows = service.groups(user).await.contains(&group.to_owned());
         assert_eq!(knows, members.contains(user), "{user}");
@@ -163,8 +163,8 @@ async fn has_members(service: &Service, group: &str, members: &[String], others:
 #[tokio::test]
 async fn user_with_every_attribute_is_created_and_read() {
     let service = Service::new().await;
-    let created = service.post("/Users", everything()).await;
-    is(
+    let created = service.post("/Users", full_user()).await;
+    assert_response(
         &service,
         &created,
         &expect![[r#"
@@ -333,7 +333,7 @@ async fn user_with_every_attribute_is_created_and_read() {
 #[tokio::test]
 async fn put_of_the_read_resource_changes_nothing() {
     let service = Service::new().await;
-    let created = service.post("/Users", everything()).await;
+    let created = service.post("/Users", full_user()).await;
     let group = service.group("Engineers", &[&created.id()]).await;
     for path in [format!("/Users/{}", created.id()), format!("/Groups/{group}")] {
         let before = service.get(&path).await;
@@ -348,7 +348,7 @@ async fn put_of_the_read_resource_changes_nothing() {
 async fn user_with_only_a_user_name_is_created() {
     let service = Service::new().await;
     let created = service.post("/Users", json!({ "userName": "Bob" })).await;
-    is(
+    assert_response(
         &service,
         &created,
         &expect![[r#"
@@ -376,10 +376,10 @@ async fn user_with_only_a_user_name_is_created() {
 #[tokio::test]
 async fn put_replaces_every_attribute() {
     let service = Service::new().await;
-    let id = service.post("/Users", everything()).await.id();
+    let id = service.post("/Users", full_user()).await.id();
     service.group("Engineers", &[&id]).await;
     let replaced = service.put(&format!("/Users/{id}"), json!({ "userName": "bob", "active": false })).await;
-    is(
+    assert_response(
         &service,
         &replaced,
         &expect![[r#"
@@ -428,7 +428,7 @@ async fn patch_changes_only_named_attributes() {
         { "op": "replace", "value": { "active": false } },
     ]);
     let patched = service.patch(&format!("/Users/{id}"), operations).await;
-    is(
+    assert_response(
         &service,
         &patched,
         &expect![[r#"
@@ -494,7 +494,7 @@ async fn deactivated_user_is_readable_and_keeps_its_groups() {
     assert_eq!(service.get("/Users?filter=userName%20eq%20%22ada%22").await.body["totalResults"], 1);
     assert_eq!(service.get("/Users?filter=active%20eq%20false").await.body["totalResults"], 1);
     assert_eq!(service.get("/Users?filter=active%20eq%20true").await.body["totalResults"], 0);
-    has_members(&service, &group, &[id], &[]).await;
+    assert_members(&service, &group, &[id], &[]).await;
 }
 
 #[tokio::test]
@@ -513,7 +513,7 @@ async fn group_with_every_attribute_is_created_read_and_listed() {
         ],
     });
     let created = service.post("/Groups", body).await;
-    is(
+    assert_response(
         &service,
         &created,
         &expect![[r#"
@@ -553,7 +553,7 @@ async fn group_with_every_attribute_is_created_read_and_listed() {
     assert_eq!((read.status, &read.body), (200, &created.body));
     let listed = Request::get("/Groups").filter("displayName eq \"ENGINEERS\"").send(&service).await.body;
     assert_eq!(listed["Resources"], json!([created.body]));
-    is(
+    assert_response(
         &service,
         &service.get(&format!("/Users/{ada}")).await,
         &expect![[r#"
@@ -592,7 +592,7 @@ async fn group_patch_is_204_unless_attributes_are_requested() {
     let group = service.group("Engineers", &[]).await;
     let path = format!("/Groups/{group}");
     let add = json!([{ "op": "add", "path": "members", "value": [{ "value": ada }] }]);
-    is(
+    assert_response(
         &service,
         &service.patch(&path, add.clone()).await,
         &expect![[r#"
@@ -600,7 +600,7 @@ async fn group_patch_is_204_unless_attributes_are_requested() {
             204
         "#]],
     );
-    is(
+    assert_response(
         &service,
         &service.patch(&format!("{path}?attributes=members.value"), add.clone()).await,
         &expect![[r#"
@@ -620,7 +620,7 @@ async fn group_patch_is_204_unless_attributes_are_requested() {
             }
         "#]],
     );
-    is(
+    assert_response(
         &service,
         &service.patch(&format!("{path}?excludedAttributes=members"), add).await,
         &expect![[r#"
@@ -644,7 +644,7 @@ async fn group_patch_is_204_unless_attributes_are_requested() {
         "#]],
     );
     let rename = json!([{ "op": "replace", "path": "displayName", "value": "Builders" }]);
-    is(
+    assert_response(
         &service,
         &service.patch(&path, rename).await,
         &expect![[r#"
@@ -658,7 +658,7 @@ async fn group_patch_is_204_unless_attributes_are_requested() {
 #[tokio::test]
 async fn deleted_resource_is_404_and_its_names_are_available() {
     let service = Service::new().await;
-    let ada = service.post("/Users", everything()).await.id();
+    let ada = service.post("/Users", full_user()).await.id();
     let group = service.group("Engineers", &[&ada]).await;
     for (collection, id) in [("/Users", &ada), ("/Groups", &group)] {
         let path = format!("{collection}/{id}");
@@ -692,7 +692,7 @@ async fn deleted_resource_is_404_and_its_names_are_available() {
             "{filter}"
         );
     }
-    let again = service.post("/Users", everything()).await;
+    let again = service.post("/Users", full_user()).await;
     assert_eq!(again.status, 201);
     assert_ne!(again.id(), ada);
     assert_ne!(service.group("ENGINEERS", &[]).await, group);
@@ -701,12 +701,12 @@ async fn deleted_resource_is_404_and_its_names_are_available() {
 
 #[tokio::test]
 async fn meta_times_record_creation_and_last_change() {
-    let times = Times::new().await;
-    let user = times.at(0, Request::post("/Users", json!({ "userName": "ada" }))).await.id();
-    let group = times.at(1, Request::post("/Groups", json!({ "displayName": "Engineers" }))).await.id();
+    let timed = TimedRequests::new().await;
+    let user = timed.at(0, Request::post("/Users", json!({ "userName": "ada" }))).await.id();
+    let group = timed.at(1, Request::post("/Groups", json!({ "displayName": "Engineers" }))).await.id();
     let (user_path, group_path) = (format!("/Users/{user}"), format!("/Groups/{group}"));
     let meta = async |path: &str| {
-        let meta = times.at(59, Request::get(path)).await.body["meta"].clone();
+        let meta = timed.at(59, Request::get(path)).await.body["meta"].clone();
         ["created", "lastModified"].map(|name| meta[name].as_str().unwrap_or_default()[11..16].to_owned())
     };
     assert_eq!(meta(&user_path).await, ["10:00", "10:00"]);
@@ -715,18 +715,18 @@ async fn meta_times_record_creation_and_last_change() {
     let patch = |path: &str, operation: Value| Request::patch(path, json!([operation]));
     let title = json!({ "op": "add", "path": "title", "value": "x" });
     let member = json!({ "op": "add", "path": "members", "value": [{ "value": user }] });
-    times.at(2, patch(&user_path, title.clone())).await;
-    times.at(3, patch(&group_path, member.clone())).await;
+    timed.at(2, patch(&user_path, title.clone())).await;
+    timed.at(3, patch(&group_path, member.clone())).await;
     assert_eq!(meta(&user_path).await, ["10:00", "10:02"]);
     assert_eq!(meta(&group_path).await, ["10:01", "10:03"]);
 
-    // Nothing new, so nothing is modified.
-    times.at(4, patch(&user_path, title)).await;
-    times.at(4, patch(&group_path, member)).await;
-    times.at(4, Request::put(&user_path, json!({ "userName": "ada", "title": "x" }))).await;
+    // Requests without a change keep `lastModified`.
+    timed.at(4, patch(&user_path, title)).await;
+    timed.at(4, patch(&group_path, member)).await;
+    timed.at(4, Request::put(&user_path, json!({ "userName": "ada", "title": "x" }))).await;
     let members = json!([{ "value": user }]);
-    times.at(4, Request::put(&group_path, json!({ "displayName": "Engineers", "members": members }))).await;
-    times
+    timed.at(4, Request::put(&group_path, json!({ "displayName": "Engineers", "members": members }))).await;
+    timed
         .at(
             4,
             patch(
@@ -738,10 +738,10 @@ async fn meta_times_record_creation_and_last_change() {
     assert_eq!(meta(&user_path).await, ["10:00", "10:02"]);
     assert_eq!(meta(&group_path).await, ["10:01", "10:03"]);
 
-    // A group that loses a member is changed, whoever took it away.
-    times.at(5, Request::delete(&user_path)).await;
+    // The deletion of a member changes the group.
+    timed.at(5, Request::delete(&user_path)).await;
     assert_eq!(meta(&group_path).await, ["10:01", "10:05"]);
-    let found = times
+    let found = timed
         .at(6, Request::get("/Groups").filter("meta.lastModified gt \"2026-11-23T11:04:59+01:00\""))
         .await;
     assert_eq!(found.body["totalResults"], 1);
@@ -752,7 +752,7 @@ async fn meta_times_record_creation_and_last_change() {
 #[tokio::test]
 async fn list_is_a_list_response_even_when_empty() {
     let service = Service::new().await;
-    is(
+    assert_response(
         &service,
         &service.get("/Users").await,
         &expect![[r#"
@@ -768,7 +768,7 @@ async fn list_is_a_list_response_even_when_empty() {
         }
     "#]],
     );
-    is(
+    assert_response(
         &service,
         &service.get("/Groups?filter=displayName%20eq%20%22x%22&startIndex=5&count=7").await,
         &expect![[r#"
@@ -785,7 +785,7 @@ async fn list_is_a_list_response_even_when_empty() {
     "#]],
     );
     service.user("ada").await;
-    is(
+    assert_response(
         &service,
         &service.get("/Users").await,
         &expect![[r#"
@@ -820,11 +820,11 @@ async fn list_is_a_list_response_even_when_empty() {
 
 #[tokio::test]
 async fn list_is_in_creation_order_with_exact_total() {
-    let times = Times::new().await;
-    // Neither the order of names nor that of random bytes.
+    let timed = TimedRequests::new().await;
+    // The names are neither in alphabetical order nor in the order of the ids.
     for (minutes, name) in ["delta", "alpha", "echo", "bravo", "charlie"].into_iter().enumerate() {
         let body = json!({ "userName": name, "active": minutes % 2 == 0, "externalId": "same" });
-        let created = times.at(i64::try_from(minutes).unwrap(), Request::post("/Users", &body)).await;
+        let created = timed.at(i64::try_from(minutes).unwrap(), Request::post("/Users", &body)).await;
         assert_eq!(created.status, 201);
     }
     let mut text = String::new();
@@ -841,11 +841,11 @@ async fn list_is_in_creation_order_with_exact_total() {
         "filter=userName eq \"nobody\"", "filter=meta.created ge \"2026-11-23T10:03:00Z\"",
     ];
     for query in queries {
-        let answer = times
+        let answer = timed
             .at(59, Request::get(format!("/Users?{}", query.replace(' ', "%20").replace('"', "%22"))))
             .await;
         assert_eq!(answer.status, 200, "{query}");
-        let _ = writeln!(text, "{query:<52} {}", page(&answer));
+        let _ = writeln!(text, "{query:<52} {}", page_summary(&answer));
     }
     expect![[r#"
                                                              1: 5 of 5: delta alpha echo bravo charlie
@@ -880,31 +880,31 @@ async fn list_is_in_creation_order_with_exact_total() {
 
 #[tokio::test]
 async fn pages_omit_no_user_during_concurrent_changes() {
-    let times = Times::new().await;
+    let timed = TimedRequests::new().await;
     let mut ids = Vec::new();
     for (minutes, name) in ["a", "b", "c", "d", "e"].into_iter().enumerate() {
         let body = json!({ "userName": name });
-        ids.push(times.at(i64::try_from(minutes).unwrap(), Request::post("/Users", &body)).await.id());
+        ids.push(timed.at(i64::try_from(minutes).unwrap(), Request::post("/Users", &body)).await.id());
     }
-    let first = times.at(10, Request::get("/Users?startIndex=1&count=2")).await;
-    assert_eq!(page(&first), "1: 2 of 5: a b");
-    times.at(11, Request::delete(format!("/Users/{}", ids[0]))).await;
-    times.at(12, Request::post("/Users", json!({ "userName": "f" }))).await;
+    let first = timed.at(10, Request::get("/Users?startIndex=1&count=2")).await;
+    assert_eq!(page_summary(&first), "1: 2 of 5: a b");
+    timed.at(11, Request::delete(format!("/Users/{}", ids[0]))).await;
+    timed.at(12, Request::post("/Users", json!({ "userName": "f" }))).await;
     let mut seen = names(&first.body, "userName");
     for start in [3, 5, 7] {
-        let next = times.at(13, Request::get(format!("/Users?startIndex={start}&count=2"))).await;
+        let next = timed.at(13, Request::get(format!("/Users?startIndex={start}&count=2"))).await;
         seen.extend(names(&next.body, "userName"));
     }
     assert_eq!(seen, ["a", "b", "c", "d", "e", "f"]);
-    // Who begins again sees what there is.
-    let again = times.at(14, Request::get("/Users?startIndex=1&count=9")).await;
-    assert_eq!(page(&again), "1: 5 of 5: b c d e f");
+    // A new listing shows the current users.
+    let again = timed.at(14, Request::get("/Users?startIndex=1&count=9")).await;
+    assert_eq!(page_summary(&again), "1: 5 of 5: b c d e f");
 }
 
 #[tokio::test]
 async fn page_has_100_resources_by_default_and_1000_at_most() {
     let service = Service::new().await;
-    users(&service, 1001).await;
+    create_users(&service, 1001).await;
     for (query, wanted) in [
         ("attributes=userName", 100),
         ("attributes=userName&count=1000", 1000),
@@ -919,7 +919,7 @@ async fn page_has_100_resources_by_default_and_1000_at_most() {
         assert_eq!((&list["totalResults"], &list["itemsPerPage"]), (&json!(1001), &json!(wanted)), "{query}");
         assert_eq!(list["Resources"].as_array().map(Vec::len), Some(wanted), "{query}");
     }
-    // Page by page: all_users once.
+    // The pages together contain each user once.
     let mut seen = Vec::new();
     for start in (1..=1001).step_by(300) {
         let list =
@@ -935,7 +935,7 @@ async fn page_has_100_resources_by_default_and_1000_at_most() {
 #[tokio::test]
 async fn every_filter_operator_returns_the_matching_users() {
     let service = Service::new().await;
-    let mut ada = everything();
+    let mut ada = full_user();
     ada["userName"] = json!("ada");
     service.post("/Users", ada).await;
     let emails = json!([{ "value": "bob@work", "type": "work" }, { "value": "bob@home", "type": "home" }]);
@@ -1060,12 +1060,12 @@ async fn time_comparison_honours_the_zone_offset() {
     }
 }
 
-// What is shown
+// Requested attributes
 
 #[tokio::test]
 async fn responses_contain_the_requested_attributes() {
     let service = Service::new().await;
-    let mut body = everything();
+    let mut body = full_user();
     body["userName"] = json!("ada");
     let ada = service.post("/Users", body.clone()).await.id();
     service.group("Engineers", &[&ada]).await;
@@ -1094,7 +1094,7 @@ async fn responses_contain_the_requested_attributes() {
         shown.as_object_mut().unwrap().shift_remove("schemas").unwrap();
         shown.as_object_mut().unwrap().shift_remove("id").unwrap();
         let _ = writeln!(text, "{}\n    {shown}", query.chars().take(90).collect::<String>());
-        // The same whatever the request is.
+        // Every kind of request returns the same attributes.
         let listed = service.get(&format!("/Users?{query}")).await.body["Resources"][0].clone();
         assert_eq!(listed, read.body, "{query}");
         let put = service.put(&format!("/Users/{ada}?{query}"), body.clone()).await;
@@ -1154,7 +1154,7 @@ async fn group_members_can_be_excluded() {
         .await
         .body;
     assert!(list["totalResults"] == 1 && list["Resources"][0].get("members").is_none());
-    // Not shown, but looked at.
+    // A filter can use an excluded attribute.
     let filter = format!(
         "/Groups?excludedAttributes=members&filter=members.type%20eq%20%22User%22%20and%20members%20eq%20%22{ada}%22"
     );
@@ -1169,17 +1169,17 @@ async fn group_members_can_be_excluded() {
 #[tokio::test]
 async fn version_changes_only_when_the_resource_changes() {
     let service = Service::new().await;
-    let ada = service.post("/Users", everything()).await.id();
+    let ada = service.post("/Users", full_user()).await.id();
     let bob = service.user("bob").await;
     let group = service.group("Engineers", &[&ada]).await;
     let (user, group) = (format!("/Users/{ada}"), format!("/Groups/{group}"));
-    let mut body = everything();
+    let mut body = full_user();
     let change = |body: &mut Value| body["title"] = json!("Countess");
     change(&mut body);
     let group_body = |members: Value| json!({ "displayName": "Engineers", "members": members });
     let member = |op: &str, id: &str| json!([{ "op": op, "path": "members", "value": [{ "value": id }] }]);
     for (changes, request) in [
-        (false, Request::put(&user, everything())),
+        (false, Request::put(&user, full_user())),
         (false, Request::patch(&user, json!([{ "op": "add", "value": {} }]))),
         (false, Request::patch(&user, json!([{ "op": "replace", "path": "title", "value": "Analyst" }]))),
         (
@@ -1254,11 +1254,11 @@ async fn matching_if_none_match_is_304() {
         assert_eq!((other.status, other.header("etag")), (200, etag.as_str()));
         service.patch(&path, json!([{ "op": "add", "path": "externalId", "value": "x" }])).await;
         let changed = Request::get(&path).header("if-none-match", &etag).send(&service).await;
-        assert_eq!(changed.status, 200, "it has changed");
+        assert_eq!(changed.status, 200, "the resource has changed");
     }
 }
 
-/// `groups` is part of what a client has of a user.
+/// The version of a user covers the `groups` attribute.
 #[tokio::test]
 async fn membership_change_invalidates_the_user_version() {
     let service = Service::new().await;
@@ -1267,7 +1267,7 @@ async fn membership_change_invalidates_the_user_version() {
     service.group("Engineers", &[&ada]).await;
     let request = Request::get(format!("/Users/{ada}")).header("if-none-match", before.header("etag"));
     let after = request.send(&service).await;
-    assert_eq!(after.status, 200, "`groups` is not what it was");
+    assert_eq!(after.status, 200, "`groups` has changed");
 }
 
 #[tokio::test]
@@ -1308,7 +1308,7 @@ async fn if_match_change_is_applied_once() {
 #[tokio::test]
 async fn group_members_and_user_groups_agree() {
     let service = Service::new().await;
-    let all_users = users(&service, 4).await;
+    let all_users = create_users(&service, 4).await;
     let [a, b, c, d] = all_users.as_slice() else { unreachable!() };
     let group = service.group("Engineers", &[a, b]).await;
     let path = format!("/Groups/{group}");
@@ -1375,10 +1375,10 @@ async fn group_members_and_user_groups_agree() {
         let answer = request.send(&service).await;
         assert!(answer.status < 300, "{line}: {:#}", answer.body);
         expected.sort_unstable();
-        has_members(&service, &group, &expected, &all_users).await;
+        assert_members(&service, &group, &expected, &all_users).await;
         let mut both = vec![b.clone(), c.clone()];
         both.sort_unstable();
-        has_members(&service, &other, &both, &all_users).await;
+        assert_members(&service, &other, &both, &all_users).await;
     }
 }
 
@@ -1388,7 +1388,7 @@ async fn groups_nest_and_cycles_are_allowed() {
     let ada = service.user("ada").await;
     let inner = service.group("Inner", &[&ada]).await;
     let outer = service.group("Outer", &[&inner]).await;
-    // Neither by type nor by reference: it is found out what it is.
+    // The members have neither `type` nor `$ref`, so the service looks up their kind.
     let add = |id: &str| json!([{ "op": "add", "path": "members", "value": [{ "value": id }] }]);
     assert_eq!(service.patch(&format!("/Groups/{inner}"), add(&outer)).await.status, 204);
     let mut both = vec![ada.clone(), outer.clone()];
@@ -1407,7 +1407,7 @@ async fn groups_nest_and_cycles_are_allowed() {
         let reference = format!("{BASE}/Groups/{member}");
         assert_eq!((&shown["type"], &shown["$ref"]), (&json!("Group"), &json!(reference)));
     }
-    // A user is a member of what it was put into, and of nothing around that.
+    // A user shows its direct groups only.
     assert_eq!(service.groups(&ada).await, std::slice::from_ref(&inner));
     service.assert_healthy().await;
 
@@ -1459,7 +1459,7 @@ async fn group_can_contain_itself() {
 #[tokio::test]
 async fn deleted_user_leaves_every_group() {
     let service = Service::new().await;
-    let all_users = users(&service, 3).await;
+    let all_users = create_users(&service, 3).await;
     let ids: Vec<&str> = all_users.iter().map(String::as_str).collect();
     let groups = [
         service.group("A", &ids).await,
@@ -1467,13 +1467,13 @@ async fn deleted_user_leaves_every_group() {
         service.group("C", &ids[1..]).await,
     ];
     assert_eq!(service.delete(&format!("/Users/{}", ids[0])).await.status, 204);
-    has_members(&service, &groups[0], &all_users[1..], &all_users[1..]).await;
-    has_members(&service, &groups[1], &[], &all_users[1..]).await;
-    has_members(&service, &groups[2], &all_users[1..], &all_users[1..]).await;
+    assert_members(&service, &groups[0], &all_users[1..], &all_users[1..]).await;
+    assert_members(&service, &groups[1], &[], &all_users[1..]).await;
+    assert_members(&service, &groups[2], &all_users[1..], &all_users[1..]).await;
     let found =
         Request::get("/Groups").filter(format!("members.value eq \"{}\"", ids[0])).send(&service).await.body;
     assert_eq!(found["totalResults"], 0);
-    // And cannot be put back.
+    // A deleted user cannot be added again.
     let add = json!([{ "op": "add", "path": "members", "value": [{ "value": ids[0] }] }]);
     assert_eq!(service.patch(&format!("/Groups/{}", groups[0]), add).await.verdict(), "400 invalidValue");
 }
@@ -1481,7 +1481,7 @@ async fn deleted_user_leaves_every_group() {
 #[tokio::test]
 async fn large_group_change_is_written_completely() {
     let service = Service::new().await;
-    let all_users = users(&service, 351).await;
+    let all_users = create_users(&service, 351).await;
     let (first, rest) = all_users.split_at(150);
     let created =
         service.post("/Groups", json!({ "displayName": "Many", "members": as_members(first) })).await;
@@ -1489,7 +1489,7 @@ async fn large_group_change_is_written_completely() {
     assert_eq!(created.body["members"].as_array().map(Vec::len), Some(150));
     let group = created.id();
     let path = format!("/Groups/{group}");
-    has_members(&service, &group, first, &all_users).await;
+    assert_members(&service, &group, first, &all_users).await;
 
     let put = async |members: &[String]| {
         let answer =
@@ -1499,16 +1499,16 @@ async fn large_group_change_is_written_completely() {
         answer.header("etag").to_owned()
     };
     put(&[]).await;
-    has_members(&service, &group, &[], &all_users).await;
+    assert_members(&service, &group, &[], &all_users).await;
     let etag = put(first).await;
-    has_members(&service, &group, first, &all_users).await;
+    assert_members(&service, &group, first, &all_users).await;
     assert_eq!(put(first).await, etag, "nothing changed");
 
     let add = json!([{ "op": "add", "path": "members", "value": as_members(&rest[..200]) }]);
     let patched = service.patch(&path, add.clone()).await;
     assert_eq!(patched.status, 204);
     assert_eq!(patched.header("etag"), service.get(&path).await.header("etag"));
-    has_members(&service, &group, &all_users[..350], &all_users).await;
+    assert_members(&service, &group, &all_users[..350], &all_users).await;
     assert_eq!(service.patch(&path, add).await.status, 204, "again");
 
     let remove: Value = all_users[..120]
@@ -1516,9 +1516,9 @@ async fn large_group_change_is_written_completely() {
         .map(|id| json!({ "op": "remove", "path": format!("members[value eq \"{id}\"]") }))
         .collect();
     assert_eq!(service.patch(&path, remove).await.status, 204);
-    has_members(&service, &group, &all_users[120..350], &all_users).await;
+    assert_members(&service, &group, &all_users[120..350], &all_users).await;
 
-    // Some go, some come, the name changes: one change.
+    // One request removes members, adds members and renames the group.
     let all_at_once = json!([
         { "op": "remove", "path": "members", "value": as_members(&all_users[120..240]) },
         { "op": "add", "path": "members", "value": as_members(&all_users[..100]) },
@@ -1526,18 +1526,18 @@ async fn large_group_change_is_written_completely() {
     ]);
     assert_eq!(service.patch(&path, all_at_once).await.status, 204);
     let expected = [&all_users[..100], &all_users[240..350]].concat();
-    has_members(&service, &group, &expected, &all_users).await;
+    assert_members(&service, &group, &expected, &all_users).await;
     assert_eq!(service.get(&path).await.body["displayName"], "Very many");
 
     let remove_where = json!([{ "op": "remove", "path": "members[type eq \"User\"]" }]);
     assert_eq!(service.patch(&path, remove_where).await.status, 204);
-    has_members(&service, &group, &[], &all_users).await;
+    assert_members(&service, &group, &[], &all_users).await;
 }
 
 #[tokio::test]
 async fn large_group_change_that_fails_changes_nothing() {
     let service = Service::new().await;
-    let all_users = users(&service, 200).await;
+    let all_users = create_users(&service, 200).await;
     let (inside, outside) = all_users.split_at(50);
     let ids: Vec<&str> = inside.iter().map(String::as_str).collect();
     let group = service.group("Engineers", &ids).await;
@@ -1608,7 +1608,7 @@ async fn large_group_change_that_fails_changes_nothing() {
 #[tokio::test]
 async fn deletion_removes_all_memberships_of_user_and_group() {
     let service = Service::new().await;
-    let all_users = users(&service, 150).await;
+    let all_users = create_users(&service, 150).await;
     let ada = &all_users[0];
     let mut groups = Vec::new();
     for number in 0..40 {
@@ -1634,15 +1634,15 @@ async fn deletion_removes_all_memberships_of_user_and_group() {
     assert_eq!(service.get("/Groups?count=0").await.body["totalResults"], 41);
 }
 
-// What the service says of itself
+// Discovery
 
-/// The names, types and characteristics of attributes as the schema table has them.
-fn described(attributes: &[Attribute], prefix: &str) -> Vec<String> {
+/// Returns the names, types and characteristics of attributes in the schema table.
+fn schema_lines(attributes: &[Attribute], prefix: &str) -> Vec<String> {
     attributes
         .iter()
         .flat_map(|attribute| {
             let name = format!("{prefix}{}", attribute.name);
-            let below = described(attribute.sub_attributes, &format!("{name}."));
+            let below = schema_lines(attribute.sub_attributes, &format!("{name}."));
             let kind = format!("{:?}", attribute.kind);
             let kind = format!("{}{}", kind[..1].to_lowercase(), &kind[1..]);
             let line = format!(
@@ -1659,8 +1659,8 @@ fn described(attributes: &[Attribute], prefix: &str) -> Vec<String> {
         .collect()
 }
 
-/// The same of a schema as it is published.
-fn published(attributes: &Value, prefix: &str) -> Vec<String> {
+/// Returns the names, types and characteristics of attributes in a published schema.
+fn published_lines(attributes: &Value, prefix: &str) -> Vec<String> {
     let text = |value: &Value| {
         let text = value.as_str().unwrap_or_default();
         format!("{}{}", text[..1].to_uppercase(), &text[1..])
@@ -1671,7 +1671,7 @@ fn published(attributes: &Value, prefix: &str) -> Vec<String> {
         .flatten()
         .flat_map(|attribute| {
             let name = format!("{prefix}{}", attribute["name"].as_str().unwrap_or_default());
-            let below = published(&attribute["subAttributes"], &format!("{name}."));
+            let below = published_lines(&attribute["subAttributes"], &format!("{name}."));
             let line = format!(
                 "{name} {} multi={} required={} exact={} {} {} {}",
                 attribute["type"].as_str().unwrap_or_default(),
@@ -1694,7 +1694,7 @@ async fn schemas_are_published_with_every_attribute() {
     assert_eq!((list.status, &list.body["totalResults"]), (200, &json!(SCHEMAS.len())));
     for (schema, shown) in SCHEMAS.iter().zip(list.body["Resources"].as_array().unwrap()) {
         assert_eq!(shown["id"], schema.id);
-        assert_eq!(published(&shown["attributes"], ""), described(schema.attributes, ""));
+        assert_eq!(published_lines(&shown["attributes"], ""), schema_lines(schema.attributes, ""));
         for id in [schema.id.to_owned(), schema.id.to_uppercase(), schema.id.replace(':', "%3A")] {
             let alone = service.get(&format!("/Schemas/{id}")).await;
             assert_eq!((alone.status, &alone.body), (200, shown), "{id}");
@@ -1750,7 +1750,7 @@ async fn discovery_rejects_filters_and_unknown_ids() {
         for filter in ["?filter=id%20pr", "?filter=", "?FILTER=x", "?count=1&filter=name%20eq%20%22User%22"] {
             assert_eq!(service.get(&format!("{path}{filter}")).await.status, 403, "{path}{filter}");
         }
-        // Paging is ignored: it is all one page.
+        // Discovery ignores paging and returns one page.
         let all = service.get(path).await.body;
         assert_eq!(service.get(&format!("{path}?startIndex=2&count=1")).await.body, all);
         assert_eq!(service.get(&format!("{path}/nonsense")).await.status, 404);
@@ -1806,7 +1806,7 @@ async fn service_provider_config_matches_the_behaviour() {
         order("descending").await == ["b", "a"] && order("ascending").await == ["a", "b"]
     );
     assert!(!claims("changePassword"));
-    // RFC 9865 §4: both ways of paging are there, and by index is what a client gets that asks for none.
+    // RFC 9865 §4: the service supports paging by cursor and by index. Index paging is the default.
     assert_eq!(
         config["pagination"],
         json!({

@@ -19,7 +19,7 @@ use tests::{
 };
 use tokio::time::Duration;
 
-use super::lifecycle::everything;
+use super::lifecycle::full_user;
 
 /// A disabled organisation.
 const CLOSED: &str = "closed";
@@ -65,7 +65,7 @@ async fn stored_format_of_this_release_is_recorded() {
     let service = Service::on(faults.client(database.clone())).await;
     let reader = service.organisation(ORG, &[Scope::Read]).await;
 
-    let ada = service.post("/Users", everything()).await.id();
+    let ada = service.post("/Users", full_user()).await.id();
     let strasse = json!({ "userName": "Straße@Example.com", "emails": [{ "value": "ｆｕｌｌ@example.com" }], "active": false });
     let strasse = service.post("/Users", strasse).await.id();
     let mut many = Vec::new();
