@@ -38,6 +38,10 @@ impl Setup {
         Self { service, user, group, before }
     }
 
+    async fn contents(&self) -> String {
+        contents(&self.service, &self.service.org, &self.service.key).await
+    }
+
     /// Returns the path of the route with the ids of the user and the group.
     fn path(&self, route: &Route) -> String {
         let path = match route.path {
@@ -91,11 +95,7 @@ impl Setup {
             failures.extend(form_violations(&answer).into_iter().map(|fault| format!("{place}: {fault}")));
         }
         assert_no_failures(&failures);
-        assert_eq!(
-            contents(&self.service, &self.service.org, &self.service.key).await,
-            self.before,
-            "{case}: the data changed"
-        );
+        assert_eq!(self.contents().await, self.before, "{case}: the data changed");
     }
 
     /// Fails unless every route responds with 401 to these credentials.
@@ -146,8 +146,7 @@ async fn valid_key_is_accepted_on_every_route() {
             let answer = setup.request(&route).bearer(&key).send(&setup.service).await;
             let place = format!("{} {}", route.method, route.path);
             assert_eq!(answer.status, scope_and_status(&route).1, "{place}: {}", answer.body);
-            let changed =
-                contents(&setup.service, &setup.service.org, &setup.service.key).await != setup.before;
+            let changed = setup.contents().await != setup.before;
             assert_eq!(changed, !reads(&route) && answer.status < 300, "{place}");
         }
     }
@@ -363,7 +362,7 @@ async fn headers_and_parameters_cannot_select_the_organisation() {
         let answer = request.send_as_is(&setup.service).await;
         assert_eq!(answer.status, 404, "{} {}", route.method, route.path);
     }
-    assert_eq!(contents(&setup.service, &setup.service.org, &setup.service.key).await, setup.before);
+    assert_eq!(setup.contents().await, setup.before);
 }
 
 #[tokio::test]
@@ -444,7 +443,7 @@ async fn unsupported_method_is_405_with_allow_header() {
         }
     }
     assert_no_failures(&failures);
-    assert_eq!(contents(&setup.service, &setup.service.org, &setup.service.key).await, setup.before);
+    assert_eq!(setup.contents().await, setup.before);
 }
 
 #[tokio::test]
@@ -492,7 +491,7 @@ async fn unknown_path_is_404_with_and_without_key() {
         }
     }
     assert_no_failures(&failures);
-    assert_eq!(contents(&setup.service, &setup.service.org, &setup.service.key).await, setup.before);
+    assert_eq!(setup.contents().await, setup.before);
 }
 
 /// Returns alternative spellings of the path of a resource.
@@ -556,7 +555,7 @@ async fn alternative_path_spellings_need_a_key() {
         }
     }
     assert_no_failures(&failures);
-    assert_eq!(contents(&setup.service, &setup.service.org, &setup.service.key).await, setup.before);
+    assert_eq!(setup.contents().await, setup.before);
 }
 
 #[tokio::test]
@@ -665,7 +664,7 @@ async fn method_override_headers_are_ignored() {
             assert_eq!(answer.status, 200, "{method}");
         }
     }
-    assert_eq!(contents(&setup.service, &setup.service.org, &setup.service.key).await, setup.before);
+    assert_eq!(setup.contents().await, setup.before);
 }
 
 /// Returns one or more responses of every status, each with a label.

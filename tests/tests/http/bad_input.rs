@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use service::auth::Scope;
 use tests::{BASE, Request, Service, form_violations};
 
-use super::{UNKNOWN_ID, assert_no_failures, contents, raw_response};
+use super::{UNKNOWN_ID, assert_no_failures, contents, raw_response, requests_with_body};
 
 const OTHER: &str = "beta";
 
@@ -87,23 +87,6 @@ impl TwoOrgs {
             let new: Vec<_> = after.lines().filter(|line| !before.lines().any(|old| old == *line)).collect();
             assert!(*before == after, "the data changed. New lines:\n{}", new.join("\n"));
         }
-    }
-
-    /// Returns a request with this body for every route that reads a body.
-    fn with_body(&self, body: &[u8]) -> Vec<Request> {
-        [
-            (Method::POST, "/Users"),
-            (Method::PUT, &self.user),
-            (Method::PATCH, &self.user),
-            (Method::POST, "/Groups"),
-            (Method::PUT, &self.group),
-            (Method::PATCH, &self.group),
-            (Method::POST, "/Users/.search"),
-            (Method::POST, "/.search"),
-            (Method::POST, "/Bulk"),
-        ]
-        .map(|(method, path)| Request::bytes(method, path, body.to_vec()))
-        .into()
     }
 
     /// Returns valid requests that change nothing.
@@ -183,7 +166,11 @@ async fn body_that_is_not_a_json_object_is_rejected() {
         ("depth 100,000 not closed", &deep.as_bytes()[..100_000]),
         ("depth 100,000 of objects", deep_objects.as_bytes()),
     ] {
-        table.extend(orgs.with_body(body).into_iter().map(|request| (name, "400 invalidSyntax", request)));
+        table.extend(
+            requests_with_body(&orgs.user, &orgs.group, body)
+                .into_iter()
+                .map(|request| (name, "400 invalidSyntax", request)),
+        );
     }
     orgs.assert_verdicts(table).await;
 }
@@ -197,7 +184,7 @@ async fn json_deeper_than_32_levels_is_rejected() {
             nested(depth - 1, "[", "]")
         )
     };
-    let too_deep = orgs.with_body(body(33).as_bytes());
+    let too_deep = requests_with_body(&orgs.user, &orgs.group, body(33).as_bytes());
     orgs.assert_verdicts(too_deep.into_iter().map(|request| ("33", "400 invalidSyntax", request))).await;
     let patches = [&orgs.user, &orgs.group].map(|path| Request::bytes(Method::PATCH, path, body(32)));
     orgs.assert_verdicts(

@@ -21,7 +21,7 @@ mod versions;
 
 use std::fmt::Write;
 
-use axum::Router;
+use axum::{Router, http::Method};
 use expect_test::Expect;
 use http_body_util::BodyExt;
 use scim::schema::USER_URN;
@@ -55,6 +55,23 @@ async fn raw_response(router: Router, request: &Request) -> String {
     let (parts, body) = router.oneshot(request.build()).await.expect("an answer").into_parts();
     let body = body.collect().await.expect("a body").to_bytes();
     format!("{} {:?} {}", parts.status, parts.headers, String::from_utf8_lossy(&body))
+}
+
+/// Returns a request with this body for every route that reads a body. `user` and `group` are paths of resources.
+fn requests_with_body(user: &str, group: &str, body: &[u8]) -> Vec<Request> {
+    [
+        (Method::POST, "/Users"),
+        (Method::PUT, user),
+        (Method::PATCH, user),
+        (Method::POST, "/Groups"),
+        (Method::PUT, group),
+        (Method::PATCH, group),
+        (Method::POST, "/Users/.search"),
+        (Method::POST, "/.search"),
+        (Method::POST, "/Bulk"),
+    ]
+    .map(|(method, path)| Request::bytes(method, path, body.to_vec()))
+    .into()
 }
 
 /// Fails with all lines of a table that differ from the expected result.
