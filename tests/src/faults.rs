@@ -9,19 +9,13 @@ use std::{
 };
 
 use aws_sdk_dynamodb::Client;
-use aws_smithy_runtime_api::{
-    client::{
-        http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector},
-        orchestrator::{HttpRequest, HttpResponse},
-        result::ConnectorError,
-    },
-    http::StatusCode,
-};
-use aws_smithy_types::body::SdkBody;
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use dynoxide::Database;
-use local::embedded::{Connector, client_over};
-use serde_json::{Value, json};
+use local::embedded::Connector;
+use serde_json::json;
 use tokio::sync::Notify;
+
+use crate::intercept::{self, Call, CallResult, answer, cancelled, exception};
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,8 +96,9 @@ impl Faults {
     /// A client of the database whose calls fail as planned; none until there is a plan.
     #[must_use]
     pub fn client(&self, database: Database) -> Client {
+        let faults = self.clone();
         let connector = Connector::new(database).honouring_tokens();
-        client_over(SharedHttpConnector::new(Failing { connector, faults: self.clone() }))
+        intercept::client(connector, move |call| faults.clone().handle(call))
     }
 
     /// Counts from 0 again, and lets calls fail by this plan.
@@ -140,78 +135,48 @@ impl Faults {
         falls.then_some(plan.fault)
     }
 
+    async fn handle(self, call: Call) -> CallResult {
+        let lost = || Err(ConnectorError::io("the connection broke".into()));
+        match self.next() {
+            None => call.forward().await,
+            Some(Fault::Unsent) => lost(),
+            Some(Fault::Unanswered) => {
+                let _ = call.forward().await;
+                lost()
+            }
+            Some(Fault::CrashBefore) => self.die().await,
+            Some(Fault::CrashAfter) => {
+                let _ = call.forward().await;
+                self.die().await
+            }
+            Some(fault) => refuse(fault, &call),
+        }
+    }
+
     async fn die(&self) -> ! {
         self.0.crash.notify_one();
         std::future::pending().await
     }
 }
 
-#[derive(Debug)]
-struct Failing {
-    connector: Connector,
-    faults: Faults,
-}
-
-impl HttpConnector for Failing {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let (connector, faults) = (self.connector.clone(), self.faults.clone());
-        HttpConnectorFuture::new(async move {
-            let lost = || Err(ConnectorError::io("the connection broke".into()));
-            match faults.next() {
-                None => connector.call(request).await,
-                Some(Fault::Unsent) => lost(),
-                Some(Fault::Unanswered) => {
-                    let _ = connector.call(request).await;
-                    lost()
-                }
-                Some(Fault::CrashBefore) => faults.die().await,
-                Some(Fault::CrashAfter) => {
-                    let _ = connector.call(request).await;
-                    faults.die().await
-                }
-                Some(fault) => {
-                    let target = request.headers().get("x-amz-target").unwrap_or_default();
-                    let operation = target.rsplit('.').next().unwrap_or_default();
-                    let body = request.body().bytes().unwrap_or_default();
-                    let (status, body) =
-                        refusal(fault, operation, &serde_json::from_slice(body).unwrap_or_default());
-                    StatusCode::try_from(status)
-                        .map(|status| HttpResponse::new(status, SdkBody::from(body.to_string())))
-                        .map_err(|error| ConnectorError::other(error.into(), None))
-                }
-            }
-        })
-    }
-}
-
-/// The answer that DynamoDB gives instead of carrying the call out.
-fn refusal(fault: Fault, operation: &str, request: &Value) -> (u16, Value) {
-    let exception = |name: &str| json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{name}") });
-    match (fault, operation) {
-        (Fault::Broken, _) => (500, exception("InternalServerError")),
-        (Fault::Conflict, "TransactWriteItems") => (400, cancelled("TransactionConflict", request)),
-        (Fault::Throttled, "TransactWriteItems") => (400, cancelled("ThrottlingError", request)),
-        // What reads and single writes are told of a conflict, and batches too.
-        (Fault::Conflict, _) => (400, exception("TransactionConflictException")),
+/// Answers as DynamoDB does when it refuses a call.
+fn refuse(fault: Fault, call: &Call) -> CallResult {
+    match (fault, call.operation.as_str()) {
+        (Fault::Broken, _) => answer(500, &exception("InternalServerError")),
+        (Fault::Conflict, "TransactWriteItems") => cancel(call, "TransactionConflict"),
+        (Fault::Throttled, "TransactWriteItems") => cancel(call, "ThrottlingError"),
+        // Reads, single writes and batches fail with this error if a transaction is in progress.
+        (Fault::Conflict, _) => answer(400, &exception("TransactionConflictException")),
         (Fault::Unprocessed, "BatchGetItem") => {
-            (200, json!({ "Responses": {}, "UnprocessedKeys": request["RequestItems"] }))
+            answer(200, &json!({ "Responses": {}, "UnprocessedKeys": call.request()["RequestItems"] }))
         }
         (Fault::Unprocessed, "BatchWriteItem") => {
-            (200, json!({ "UnprocessedItems": request["RequestItems"] }))
+            answer(200, &json!({ "UnprocessedItems": call.request()["RequestItems"] }))
         }
-        _ => (400, exception("ProvisionedThroughputExceededException")),
+        _ => answer(400, &exception("ProvisionedThroughputExceededException")),
     }
 }
 
-/// One action is the reason: the others have nothing against it.
-fn cancelled(code: &str, request: &Value) -> Value {
-    let actions = request["TransactItems"].as_array().map_or(0, Vec::len);
-    let reasons: Vec<Value> = (0..actions)
-        .map(|index| json!({ "Code": if index == actions / 2 { code } else { "None" } }))
-        .collect();
-    json!({
-        "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
-        "Message": "Transaction cancelled, please refer cancellation reasons for specific reasons",
-        "CancellationReasons": reasons,
-    })
+fn cancel(call: &Call, code: &str) -> CallResult {
+    answer(400, &cancelled(&call.request(), |actions| actions / 2, code))
 }

@@ -19,6 +19,7 @@ mod functions;
 pub mod fuzz;
 pub mod gateway;
 pub mod history;
+pub mod intercept;
 pub mod load;
 mod named;
 pub mod observed;

@@ -13,24 +13,17 @@ use std::{
 };
 
 use aws_sdk_dynamodb::Client;
-use aws_smithy_runtime_api::{
-    client::{
-        http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector},
-        orchestrator::{HttpRequest, HttpResponse},
-        result::ConnectorError,
-    },
-    http::StatusCode,
-};
-use aws_smithy_types::body::SdkBody;
 use dynoxide::Database;
 use fastrand::Rng;
-use local::embedded::{Connector, client_over};
-use serde_json::{Value, json};
+use local::embedded::Connector;
+use serde_json::Value;
 use tokio::{
     sync::{Notify, oneshot},
     task::{JoinHandle, yield_now},
     time::{Duration, sleep},
 };
+
+use crate::intercept::{self, Call, CallResult, answer, cancelled, exception};
 
 /// Times the scheduler lets everybody else go on before it looks who waits.
 const SETTLE: usize = 4;
@@ -93,8 +86,8 @@ impl Schedule {
     /// A client of the database whose calls are in this order.
     #[must_use]
     pub fn client(&self, database: Database) -> Client {
-        let connector = Scheduled { connector: Connector::new(database), schedule: self.clone() };
-        client_over(SharedHttpConnector::new(connector))
+        let schedule = self.clone();
+        intercept::client(Connector::new(database), move |call| schedule.clone().handle(call))
     }
 
     /// Runs these at the same time; gives what they come to.
@@ -164,8 +157,21 @@ impl Schedule {
         turn.await.unwrap_or_default();
     }
 
-    /// The failure that this call meets, if it meets one. Nothing is carried out then.
-    fn fault(&self, operation: &str, request: &Value) -> Option<Value> {
+    async fn handle(self, call: Call) -> CallResult {
+        self.turn().await;
+        let failure = self.failure(&call);
+        let outcome = if failure.is_some() { " fails" } else { "" };
+        self.state().trace.push(format!("{}{outcome}", call.operation));
+        let answer = match failure {
+            Some(failure) => answer(400, &failure),
+            None => call.forward().await,
+        };
+        self.turn().await;
+        answer
+    }
+
+    /// Chooses whether the call fails, and returns the error that answers it then.
+    fn failure(&self, call: &Call) -> Option<Value> {
         let mut state = self.state();
         if !state.running {
             return None;
@@ -173,55 +179,12 @@ impl Schedule {
         let Faults { conflicts, throttled } = state.faults;
         let mut falls = |one_in: u64| one_in != 0 && state.random.u64(..one_in) == 0;
         if falls(throttled) {
-            return Some(json!({ "__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException" }));
+            return Some(exception("ThrottlingException"));
         }
-        if operation != "TransactWriteItems" || !falls(conflicts) {
+        if call.operation != "TransactWriteItems" || !falls(conflicts) {
             return None;
         }
-        // One action is in conflict: the others have nothing against it.
-        let actions = request["TransactItems"].as_array().map_or(0, Vec::len);
-        let loser = state.random.usize(..actions.max(1));
-        let code = |index| if index == loser { "TransactionConflict" } else { "None" };
-        let reasons: Vec<Value> = (0..actions).map(|index| json!({ "Code": code(index) })).collect();
-        Some(json!({
-            "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
-            "Message": "Transaction cancelled, please refer cancellation reasons for specific reasons",
-            "CancellationReasons": reasons,
-        }))
+        let loser = |actions: usize| state.random.usize(..actions.max(1));
+        Some(cancelled(&call.request(), loser, "TransactionConflict"))
     }
-}
-
-#[derive(Debug)]
-struct Scheduled {
-    connector: Connector,
-    schedule: Schedule,
-}
-
-impl HttpConnector for Scheduled {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let (connector, schedule) = (self.connector.clone(), self.schedule.clone());
-        HttpConnectorFuture::new(async move {
-            let target = request.headers().get("x-amz-target").unwrap_or_default();
-            let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
-            let body = serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap_or_default();
-            schedule.turn().await;
-            let fault = schedule.fault(&operation, &body);
-            schedule
-                .state()
-                .trace
-                .push(format!("{operation}{}", if fault.is_some() { " fails" } else { "" }));
-            let answer = match fault {
-                Some(fault) => refusal(&fault),
-                None => connector.call(request).await,
-            };
-            schedule.turn().await;
-            answer
-        })
-    }
-}
-
-fn refusal(body: &Value) -> Result<HttpResponse, ConnectorError> {
-    StatusCode::try_from(400)
-        .map(|status| HttpResponse::new(status, SdkBody::from(body.to_string())))
-        .map_err(|error| ConnectorError::other(error.into(), None))
 }

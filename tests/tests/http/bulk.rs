@@ -1,55 +1,28 @@
 //! `POST /Bulk` (RFC 7644 §3.7).
 
-use std::{fmt, sync::Arc};
-
-use aws_smithy_runtime_api::client::{
-    http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector},
-    orchestrator::HttpRequest,
-};
 use dynoxide::Database;
-use local::embedded::{Connector, client_over};
+use local::embedded::Connector;
 use serde_json::{Value, json};
-use tests::{Answer, BASE, Service};
+use tests::{Answer, BASE, Service, intercept};
 use tokio::time::{Duration, sleep};
 
 const BULK_REQUEST: &str = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
 
-/// A connector that delays each transaction by a number of seconds that depends on its body.
-#[derive(Clone)]
-struct SlowConnector {
-    connector: Connector,
-    wait: Arc<dyn Fn(&str) -> u64 + Send + Sync>,
-}
-
-impl fmt::Debug for SlowConnector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SlowConnector")
-    }
-}
-
-impl HttpConnector for SlowConnector {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let slow = self.clone();
-        HttpConnectorFuture::new(async move {
-            if request
-                .headers()
-                .get("x-amz-target")
-                .is_some_and(|target| target.ends_with("TransactWriteItems"))
-            {
-                let body = String::from_utf8_lossy(request.body().bytes().unwrap_or_default());
-                sleep(Duration::from_secs((slow.wait)(&body))).await;
-            }
-            slow.connector.call(request).await
-        })
-    }
-}
-
-/// Returns a service that delays each transaction by this number of seconds. A paused clock skips the delay when all
-/// tasks wait.
+/// Returns a service that delays each transaction by the seconds that `wait` returns for its body. A paused clock skips
+/// the delay when all tasks wait.
 async fn slow_service(wait: impl Fn(&str) -> u64 + Send + Sync + 'static) -> Service {
     let database = Database::memory().expect("a database in memory");
-    let connector = SlowConnector { connector: Connector::new(database), wait: Arc::new(wait) };
-    Service::on(client_over(SharedHttpConnector::new(connector))).await
+    let client = intercept::client(Connector::new(database), move |call| {
+        let is_transaction = call.operation == "TransactWriteItems";
+        let seconds = is_transaction.then(|| wait(&String::from_utf8_lossy(call.body())));
+        async move {
+            if let Some(seconds) = seconds {
+                sleep(Duration::from_secs(seconds)).await;
+            }
+            call.forward().await
+        }
+    });
+    Service::on(client).await
 }
 
 async fn bulk(service: &Service, operations: Value) -> Answer {

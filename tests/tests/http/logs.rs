@@ -10,14 +10,10 @@ use std::{
     },
 };
 
-use aws_smithy_runtime_api::client::{
-    http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector},
-    orchestrator::HttpRequest,
-};
 use axum::{Router, extract, http::Method};
 use dynoxide::Database;
 use expect_test::expect;
-use local::embedded::{Connector, client_over};
+use local::embedded::Connector;
 use serde_json::{Map, Value, json};
 use service::{ambient::Clock, auth::Scope, config::Tables, http, janitor, telemetry};
 use tests::{
@@ -25,6 +21,7 @@ use tests::{
     counting::Counter,
     exchange,
     faults::{Fault, Faults, Plan},
+    intercept,
 };
 use tower::{ServiceBuilder, util::MapRequestLayer};
 use tracing::{Level, subscriber::DefaultGuard};
@@ -432,22 +429,6 @@ async fn warn_level_omits_request_lines() {
 /// A panic message, which can contain personal data.
 const PANIC_TEXT: &str = "no reading of planted.user@example.com";
 
-/// A connector that panics when a resource is read.
-#[derive(Debug)]
-struct PanickingConnector(Connector);
-
-impl HttpConnector for PanickingConnector {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let target = request.headers().get("x-amz-target").unwrap_or_default();
-        let body = String::from_utf8_lossy(request.body().bytes().unwrap_or_default());
-        assert!(
-            !target.ends_with(".GetItem") || !body.contains(&Tables::default().resources),
-            "{PANIC_TEXT}"
-        );
-        self.0.call(request)
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn panic_is_a_scim_error_and_logs_only_its_location() {
     // The hook of a deployed function. Any other panic is a failed test.
@@ -457,8 +438,15 @@ async fn panic_is_a_scim_error_and_logs_only_its_location() {
         _ => before(info),
     }));
     let log = Log::new(Level::TRACE, Some(STACK));
-    let connector = PanickingConnector(Connector::new(Database::memory().unwrap()));
-    let service = Service::on(client_over(SharedHttpConnector::new(connector))).await;
+    // A read of a resource panics.
+    let connector = Connector::new(Database::memory().unwrap());
+    let client = intercept::client(connector, async |call| {
+        let body = String::from_utf8_lossy(call.body());
+        let is_resource = body.contains(&Tables::default().resources);
+        assert!(call.operation != "GetItem" || !is_resource, "{PANIC_TEXT}");
+        call.forward().await
+    });
+    let service = Service::on(client).await;
     let id = service.user("ada").await;
     let path = format!("/Users/{id}");
     log.take();

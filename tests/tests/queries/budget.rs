@@ -5,15 +5,11 @@
 
 use std::time::Duration;
 
-use aws_smithy_runtime_api::client::{
-    http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector},
-    orchestrator::HttpRequest,
-};
 use dynoxide::{AttributeValue, Database};
-use local::embedded::{Connector, client, client_over};
+use local::embedded::{Connector, client};
 use serde_json::json;
 use tests::{
-    ORG, Request, Service,
+    ORG, Request, Service, intercept,
     load::{Item, fill, import, item, member_id},
 };
 
@@ -139,23 +135,6 @@ async fn the_members_of_a_group_too_large_to_show_are_all_found_page_by_page() {
     assert!(each(&all_of(&pages), "id") == all);
 }
 
-/// Every query takes five and a half seconds; a request may take 25.
-#[derive(Debug)]
-struct Slow(Connector);
-
-impl HttpConnector for Slow {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let is_query = request.headers().get("x-amz-target").is_some_and(|target| target.ends_with(".Query"));
-        let connector = self.0.clone();
-        HttpConnectorFuture::new(async move {
-            if is_query {
-                tokio::time::sleep(Duration::from_millis(5_500)).await;
-            }
-            connector.call(request).await
-        })
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_page_that_takes_too_long_is_refused_with_what_to_do_instead_and_not_with_503() {
     let database = Database::memory().expect("a database in memory");
@@ -163,8 +142,14 @@ async fn a_page_that_takes_too_long_is_refused_with_what_to_do_instead_and_not_w
     let group = quick.group("group", &[]).await;
     let all = users(&database, 0..5_500);
     fill(&database, &group, 0..5_500);
-    let slow = Slow(Connector::new(database));
-    let service = Service::on(client_over(SharedHttpConnector::new(slow))).await;
+    // Every query takes five and a half seconds; a request may take 25.
+    let slow = intercept::client(Connector::new(database), async |call| {
+        if call.operation == "Query" {
+            tokio::time::sleep(Duration::from_millis(5_500)).await;
+        }
+        call.forward().await
+    });
+    let service = Service::on(slow).await;
     let member = format!("groups.value eq \"{group}\"");
     let of = |filter: &str| Request::get(USERS).filter(filter).query("attributes", "id");
     for query in [
