@@ -166,7 +166,8 @@ struct Function {
 }
 
 impl Function {
-    /// Reads a function from a resource of the template. Returns `None` for a resource without a binary or without paths.
+    /// Reads a function from a resource of the template. Returns `None` for a resource without a binary or without
+    /// paths.
     fn from_resource(logical_id: &str, resource: &Yaml) -> Option<Self> {
         let name = resource.get("Metadata").get("BuildProperties").get("Binary")?.as_str()?.to_owned();
         let path = |event: &Yaml| Some(event.get("Properties").get("Path")?.as_str()?.to_owned());

@@ -8,8 +8,9 @@ use tokio::time::{Duration, sleep};
 
 const BULK_REQUEST: &str = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
 
-/// A service whose transactions wait for so many seconds. Under a paused clock those pass at once when everybody waits.
-async fn slow(wait: impl Fn(&str) -> u64 + Send + Sync + 'static) -> Service {
+/// Returns a service that delays each transaction by the seconds that `wait` returns for its body. A paused clock skips
+/// the delay when all tasks wait.
+async fn slow_service(wait: impl Fn(&str) -> u64 + Send + Sync + 'static) -> Service {
     let database = Database::memory().expect("a database in memory");
     let client = intercept::client(Connector::new(database), move |call| {
         let is_transaction = call.operation == "TransactWriteItems";
@@ -40,7 +41,7 @@ fn group(bulk_id: &str, name: &str, members: &[&str]) -> Value {
     })
 }
 
-/// The statuses of the operations, in their order, with the `scimType` of those that failed.
+/// Returns the statuses of the operations in order, with the `scimType` of failed operations.
 fn statuses(answer: &Answer) -> Vec<String> {
     let operations = answer.body["Operations"].as_array().expect("operations");
     let status = |operation: &Value| {
@@ -54,7 +55,7 @@ fn delete(path: &str) -> Value {
     json!({ "method": "DELETE", "path": path })
 }
 
-/// `PATCH` with one operation.
+/// Returns a `PATCH` with one operation.
 fn patch(path: &str, operation: &Value) -> Value {
     json!({ "method": "PATCH", "path": path, "data": { "Operations": [operation] } })
 }
@@ -363,7 +364,7 @@ async fn patch_resolves_bulk_ids_in_values_and_paths() {
             patch(&path, &json!({ "op": "add", "path": "members", "value": [{ "value": "bulkId:b" }, { "value": "bulkId:c" }] })),
             user("b", "bob"),
             user("c", "cy"),
-            // The figure of RFC 7644 §3.7.3 has the operations alone.
+            // A figure of RFC 7644 §3.7.3 has the list of operations as `data`.
             { "method": "PATCH", "path": path, "data": [
                 { "op": "remove", "path": "members[value eq \"bulkId:b\"]" },
             ] },
@@ -392,27 +393,28 @@ async fn operation_with_current_version_succeeds() {
 
 #[tokio::test(start_paused = true)]
 async fn released_name_is_available_to_the_next_operation() {
-    // Whoever gives a name up is slow about it: what is under way at the same time would find it taken.
-    let service = slow(|body| u64::from(!body.contains("\"Put\"") || body.contains("given-up"))).await;
-    for give_up in ["DELETE", "PATCH", "PUT"] {
-        for take in ["POST", "PATCH", "PUT"] {
-            let name = format!("{give_up}-{take}");
+    // The operation that releases the name is slow, so a concurrent operation would find the name in use.
+    let service =
+        slow_service(|body| u64::from(!body.contains("\"Put\"") || body.contains("released"))).await;
+    for release_by in ["DELETE", "PATCH", "PUT"] {
+        for take_by in ["POST", "PATCH", "PUT"] {
+            let name = format!("{release_by}-{take_by}");
             let first = format!("/Users/{}", service.user(&name).await);
             let second = format!("/Users/{}", service.user(&format!("{name}-2")).await);
             let rename = |path: &str, name: &str| {
                 patch(path, &json!({ "op": "replace", "value": { "USERNAME": name } }))
             };
-            let gives_up = match give_up {
+            let release = match release_by {
                 "DELETE" => delete(&first),
-                "PATCH" => rename(&first, &format!("given-up-{name}")),
-                _ => put(&first, &format!("given-up-{name}")),
+                "PATCH" => rename(&first, &format!("released-{name}")),
+                _ => put(&first, &format!("released-{name}")),
             };
-            let takes = match take {
+            let take = match take_by {
                 "POST" => user("1", &name),
                 "PATCH" => rename(&second, &name),
                 _ => put(&second, &name),
             };
-            let answer = bulk(&service, json!([gives_up, takes])).await;
+            let answer = bulk(&service, json!([release, take])).await;
             let found = statuses(&answer);
             assert!(found.iter().all(|status| status.starts_with('2')), "{name}: {found:?}");
         }
@@ -423,30 +425,30 @@ async fn released_name_is_available_to_the_next_operation() {
 #[tokio::test]
 async fn operations_do_not_overtake_one_with_a_reference() {
     let service = Service::new().await;
-    let mut gives_up = put(&format!("/Users/{}", service.user("ada").await), "lovelace");
-    gives_up["data"]["urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"] =
+    let mut release = put(&format!("/Users/{}", service.user("ada").await), "lovelace");
+    release["data"]["urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"] =
         json!({ "manager": { "value": "bulkId:1" } });
-    let answer = bulk(&service, json!([user("1", "bob"), gives_up, user("2", "ada")])).await;
+    let answer = bulk(&service, json!([user("1", "bob"), release, user("2", "ada")])).await;
     assert_eq!(statuses(&answer), ["201", "200", "201"], "{:#}", answer.body);
 }
 
 #[tokio::test(start_paused = true)]
 async fn first_creation_of_a_name_wins() {
-    let service = slow(|body| u64::from(body.contains("Ada") || body.contains("Team"))).await;
+    let service = slow_service(|body| u64::from(body.contains("Ada") || body.contains("Team"))).await;
     let operations =
         json!([user("1", "Ada"), user("2", "aDA"), group("3", "Team", &[]), group("4", "team", &[])]);
     assert_eq!(
         statuses(&bulk(&service, operations).await),
         ["201", "409 uniqueness", "201", "409 uniqueness"]
     );
-    // Also where the first has to wait for what comes after both.
+    // The first creation wins even if it refers to a later operation.
     let operations = json!([group("5", "Crew", &["bulkId:7"]), group("6", "crew", &[]), user("7", "bob")]);
     assert_eq!(statuses(&bulk(&service, operations).await), ["201", "409 uniqueness", "201"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn query_string_does_not_change_the_order_of_operations() {
-    let service = slow(|body| u64::from(body.contains("first"))).await;
+    let service = slow_service(|body| u64::from(body.contains("first"))).await;
     let ada = service.user("ada").await;
     let title = |query: &str, title: &str| {
         patch(&format!("/Users/{ada}{query}"), &json!({ "op": "replace", "path": "title", "value": title }))
@@ -460,7 +462,7 @@ async fn query_string_does_not_change_the_order_of_operations() {
 
 #[tokio::test(start_paused = true)]
 async fn deletion_waits_for_earlier_operations_on_the_resource() {
-    let service = slow(|body| u64::from(body.contains("slow"))).await;
+    let service = slow_service(|body| u64::from(body.contains("slow"))).await;
     let ada = service.user("ada").await;
     let operations =
         json!([user("1", "slow"), group("g", "G", &[&ada, "bulkId:1"]), delete(&format!("/Users/{ada}"))]);
@@ -471,8 +473,8 @@ async fn deletion_waits_for_earlier_operations_on_the_resource() {
 
 #[tokio::test(start_paused = true)]
 async fn fail_on_errors_keeps_operations_parallel() {
-    // One after the other, 60 s would be needed.
-    let service = slow(|_| 1).await;
+    // Sequential operations would need 60 s.
+    let service = slow_service(|_| 1).await;
     let operations: Vec<Value> = (0..60).map(|n| user(&n.to_string(), &n.to_string())).collect();
     let body = json!({ "failOnErrors": 8, "Operations": operations });
     assert_eq!(statuses(&service.post("/Bulk", body).await), vec!["201"; 60]);
@@ -480,8 +482,8 @@ async fn fail_on_errors_keeps_operations_parallel() {
 
 #[tokio::test(start_paused = true)]
 async fn operations_past_the_deadline_are_503() {
-    // Seven waves of two seconds; in the eighth one hangs; the ninth is not begun.
-    let service = slow(|body| if body.contains("hangs") { 60 } else { 2 }).await;
+    // Seven waves take two seconds each. One operation of the eighth wave hangs. The ninth wave does not start.
+    let service = slow_service(|body| if body.contains("hangs") { 60 } else { 2 }).await;
     let mut operations: Vec<Value> = (0..56).map(|n| user(&n.to_string(), &n.to_string())).collect();
     operations.push(user("hangs", "hangs"));
     operations.extend((57..80).map(|n| user(&n.to_string(), &n.to_string())));
@@ -502,10 +504,10 @@ async fn operations_past_the_deadline_are_503() {
 
 #[tokio::test(start_paused = true)]
 async fn incomplete_group_is_deleted_or_reported_at_the_deadline() {
-    // Two groups are there after 16 s; what joins them would be after 24 s.
+    // Both groups exist after 16 s. The change that joins them would end after 24 s.
     let circle = || json!([group("a", "A", &["bulkId:b"]), group("b", "B", &["bulkId:a"])]);
     for deletion in [0, 8] {
-        let service = slow(move |body| if body.contains("\"Delete\"") { deletion } else { 8 }).await;
+        let service = slow_service(move |body| if body.contains("\"Delete\"") { deletion } else { 8 }).await;
         let answer = bulk(&service, circle()).await;
         assert_eq!(statuses(&answer), ["503", "201"], "{:#}", answer.body);
         let failed = &answer.body["Operations"][0];
@@ -544,7 +546,7 @@ async fn failed_circular_member_counts_toward_fail_on_errors() {
 
 #[tokio::test]
 async fn panic_in_one_operation_leaves_the_others_unaffected() {
-    let service = slow(|body| {
+    let service = slow_service(|body| {
         assert!(!body.contains("boom"), "boom");
         0
     })

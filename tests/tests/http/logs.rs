@@ -1,4 +1,4 @@
-//! What is logged: one line a request, of words the service has for everything; and nothing of people, nothing secret.
+//! The log: one line per request with a fixed set of members, and no personal data or secrets.
 
 use std::{
     collections::BTreeSet,
@@ -26,17 +26,17 @@ use tests::{
 use tower::{ServiceBuilder, util::MapRequestLayer};
 use tracing::{Level, subscriber::DefaultGuard};
 
-use super::report;
+use super::assert_no_failures;
 
-/// The stack of these tests.
+/// The stack name in these tests.
 const STACK: &str = "scim-test";
-/// Why a test says nothing of a service that is another process.
-const LOGGED: &str = "it reads the log of this process";
+/// The reason why a test does not apply to a service in another process.
+const NEEDS_LOG: &str = "it reads the log of this process";
 
-/// The subscriber of threads without another.
-static EVERYWHERE: Once = Once::new();
+/// Installs the subscriber of threads that have no other subscriber.
+static FALLBACK: Once = Once::new();
 
-/// What is logged on this thread until it is dropped.
+/// The log of this thread until the value is dropped.
 struct Log {
     written: Arc<Mutex<Vec<u8>>>,
     _guard: DefaultGuard,
@@ -56,11 +56,11 @@ impl io::Write for Writer {
 
 impl Log {
     fn new(level: Level, stack: Option<&str>) -> Self {
-        // While there is but one subscriber, tracing asks the thread that comes to an event first whether anybody wants
-        // it, and remembers the answer for all: every thread has to have one.
-        EVERYWHERE.call_once(|| {
+        // With a single subscriber, tracing caches for all threads whether the first thread at an event enables it.
+        // Every thread therefore needs a subscriber.
+        FALLBACK.call_once(|| {
             let nowhere = telemetry::subscriber(Level::TRACE, None, Clock::fixed(NOW), io::sink);
-            tracing::subscriber::set_global_default(nowhere).expect("the only one");
+            tracing::subscriber::set_global_default(nowhere).expect("no other global subscriber");
         });
         let written = Arc::<Mutex<Vec<u8>>>::default();
         let writer = written.clone();
@@ -83,7 +83,7 @@ impl Log {
         self.lines().into_iter().filter(|line| line["message"] == "request").collect()
     }
 
-    /// What was logged since it was last asked.
+    /// Returns the log since the last call.
     fn take(&self) -> String {
         let text = self.text();
         self.written.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -91,8 +91,8 @@ impl Log {
     }
 }
 
-/// The service, with every request that is sent to it counted.
-fn counted(service: Service, sent: &Arc<AtomicUsize>) -> Service {
+/// Returns the service with a counter of the requests that it receives.
+fn count_requests(service: Service, sent: &Arc<AtomicUsize>) -> Service {
     let sent = sent.clone();
     let count = move |request: extract::Request| {
         sent.fetch_add(1, Ordering::Relaxed);
@@ -103,8 +103,8 @@ fn counted(service: Service, sent: &Arc<AtomicUsize>) -> Service {
     service.with_router(Router::new().fallback_service(layers.service(router)))
 }
 
-/// What a line may say: each member, and the values it may have.
-fn strange(line: &Map<String, Value>) -> Vec<String> {
+/// Returns the members of a line that are unknown or have an unexpected value.
+fn unexpected_members(line: &Map<String, Value>) -> Vec<String> {
     let routes = http::all();
     let is_pattern = |text: &str| text == "none" || routes.iter().any(|route| route.path == text);
     let is_route = |text: &str| {
@@ -118,7 +118,7 @@ fn strange(line: &Map<String, Value>) -> Vec<String> {
     };
     let among = |text: &str, words: &[&str]| words.contains(&text);
     let is_hex = |text: &str| text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let strange = |(name, value): (&String, &Value)| {
+    let unexpected = |(name, value): (&String, &Value)| {
         let text = value.as_str();
         let known = match name.as_str() {
             "timestamp" => value == "2026-11-23T09:00:00.123Z",
@@ -132,7 +132,7 @@ fn strange(line: &Map<String, Value>) -> Vec<String> {
             "Route" => text.is_some_and(is_route),
             "client" | "Client" => text.is_some_and(|text| among(text, &["okta", "entra", "other"])),
             "scimType" => text.is_some_and(|text| text.bytes().all(|byte| byte.is_ascii_alphabetic())),
-            // Free text, of the service's own: what is planted is looked for in it.
+            // Texts of the service. The tests search them for planted data.
             "cause" | "message" => text.is_some(),
             "Stack" => value == STACK,
             "_aws" => value.is_object(),
@@ -159,10 +159,11 @@ fn strange(line: &Map<String, Value>) -> Vec<String> {
         };
         (!known).then(|| format!("{name}: {value}"))
     };
-    line.iter().filter_map(strange).collect()
+    line.iter().filter_map(unexpected).collect()
 }
 
-/// Fails unless CloudWatch makes these metrics of the line: in `_aws` as declared, each a number, each dimension a text.
+/// Fails unless CloudWatch extracts these metrics from the line: `_aws` declares them, each is a number, and each
+/// dimension is a string.
 fn assert_metrics(line: &Map<String, Value>, dimensions: &Value, metrics: &[(&str, &str)]) {
     let declared: Vec<Value> =
         metrics.iter().map(|(name, unit)| json!({ "Name": name, "Unit": unit })).collect();
@@ -198,7 +199,7 @@ fn assert_request_metrics(line: &Map<String, Value>) {
     assert_eq!(line["Exhausted"], u64::from([429, 503].contains(&status)));
 }
 
-/// Every text in a JSON value, names of members too.
+/// Collects every string in a JSON value, including member names.
 fn texts(value: &Value, found: &mut BTreeSet<String>) {
     match value {
         Value::String(text) => drop(found.insert(text.clone())),
@@ -289,7 +290,7 @@ async fn request_writes_one_line_with_metrics_in_a_stack() {
 async fn request_line_names_client_and_route() {
     let log = Log::new(Level::INFO, Some(STACK));
     let service = Service::new().await;
-    service.require_in_process(LOGGED);
+    service.require_in_process(NEEDS_LOG);
     let get = |path: &str| Request::get(path);
     let agent = |agent: &str| Request::get("/Users").header("user-agent", agent);
     let method = |method: &str| Request::new(method.parse().unwrap(), "/Users");
@@ -321,10 +322,10 @@ async fn request_line_names_client_and_route() {
             failures.push(format!("{found}, not {expected}"));
         }
         assert_eq!(line["client"], line["Client"]);
-        assert_eq!(strange(&line), [""; 0]);
+        assert_eq!(unexpected_members(&line), [""; 0]);
         assert!(!log.take().contains("ada"), "{line:?}");
     }
-    report(&failures);
+    assert_no_failures(&failures);
 }
 
 #[tokio::test]
@@ -360,7 +361,7 @@ async fn request_line_reports_dynamodb_usage() {
         Request::delete(&path),
         Request::get("/Users").bearer("no key"),
     ] {
-        let said = format!("{} {}", request.method, request.target);
+        let label = format!("{} {}", request.method, request.target);
         let _ = (log.take(), counter.take());
         request.send(&service).await;
         let line = log.requests().remove(0);
@@ -368,14 +369,14 @@ async fn request_line_reports_dynamodb_usage() {
         let calls: usize = costs.iter().flat_map(|cost| cost.calls.values()).sum();
         let read: f64 = costs.iter().map(|cost| cost.read).sum();
         let write: f64 = costs.iter().map(|cost| cost.write).sum();
-        assert_eq!(line["calls"], calls, "{said}");
-        assert_eq!(line["readUnits"], read, "{said}");
-        assert_eq!(line["writeUnits"], write, "{said}");
-        assert!(calls > 0 || line["status"] == 401, "{said}");
+        assert_eq!(line["calls"], calls, "{label}");
+        assert_eq!(line["readUnits"], read, "{label}");
+        assert_eq!(line["writeUnits"], write, "{label}");
+        assert!(calls > 0 || line["status"] == 401, "{label}");
     }
 }
 
-/// The SDK sends again by itself; each time is a call.
+/// The SDK retries by itself. Each attempt counts as a call.
 #[tokio::test(start_paused = true)]
 async fn request_line_counts_retries_as_calls() {
     let log = Log::new(Level::INFO, Some(STACK));
@@ -395,7 +396,7 @@ async fn request_line_counts_retries_as_calls() {
         assert_eq!(answer.status, status, "{fault:?}");
         let line = log.requests().remove(0);
         assert_eq!(line["calls"], faults.calls(), "{fault:?}");
-        assert!(faults.calls() > 4, "the SDK sent nothing again");
+        assert!(faults.calls() > 4, "the SDK did not retry");
         assert_request_metrics(&line);
     }
 }
@@ -404,7 +405,7 @@ async fn request_line_counts_retries_as_calls() {
 async fn sweep_writes_one_line_with_metrics() {
     let log = Log::new(Level::INFO, Some(STACK));
     let service = Service::new().await;
-    service.require_in_process(LOGGED);
+    service.require_in_process(NEEDS_LOG);
     log.take();
     janitor::sweep(&service.app.store).await.expect("a sweep");
     let lines = log.lines();
@@ -412,28 +413,28 @@ async fn sweep_writes_one_line_with_metrics() {
     let metrics =
         [("OldestUnfinished", "Milliseconds"), ("UnfinishedChanges", "Count"), ("SweepFailures", "Count")];
     assert_metrics(line, &json!([["Stack"]]), &metrics);
-    assert_eq!(strange(line), [""; 0]);
+    assert_eq!(unexpected_members(line), [""; 0]);
 }
 
-/// Above it there are no lines of requests, and so no metrics.
+/// Above INFO the log has no request lines and therefore no metrics.
 #[tokio::test]
 async fn warn_level_omits_request_lines() {
     let log = Log::new(Level::WARN, Some(STACK));
     let service = Service::new().await;
-    service.require_in_process(LOGGED);
+    service.require_in_process(NEEDS_LOG);
     service.get("/Users").await;
     assert_eq!(log.text(), "");
 }
 
-/// What a panic says may be anything, data too.
-const SAID: &str = "no reading of planted.user@example.com";
+/// A panic message, which can contain personal data.
+const PANIC_TEXT: &str = "no reading of planted.user@example.com";
 
 #[tokio::test(start_paused = true)]
 async fn panic_is_a_scim_error_and_logs_only_its_location() {
-    // As in a deployed function; what else panics is a test that fails.
+    // The hook of a deployed function. Any other panic is a failed test.
     let before = panic::take_hook();
     panic::set_hook(Box::new(move |info| match info.payload_as_str() {
-        Some(SAID) => telemetry::log_panic(info),
+        Some(PANIC_TEXT) => telemetry::log_panic(info),
         _ => before(info),
     }));
     let log = Log::new(Level::TRACE, Some(STACK));
@@ -442,7 +443,7 @@ async fn panic_is_a_scim_error_and_logs_only_its_location() {
     let client = intercept::client(connector, async |call| {
         let body = String::from_utf8_lossy(call.body());
         let is_resource = body.contains(&Tables::default().resources);
-        assert!(call.operation != "GetItem" || !is_resource, "{SAID}");
+        assert!(call.operation != "GetItem" || !is_resource, "{PANIC_TEXT}");
         call.forward().await
     });
     let service = Service::on(client).await;
@@ -470,7 +471,7 @@ async fn panic_is_a_scim_error_and_logs_only_its_location() {
         (&json!("panic"), &json!(500), &json!("a handler panicked"))
     );
 
-    // Of a bulk request, it is the end of one operation.
+    // A panic in a bulk request fails one operation.
     let operations = json!([
         { "method": "PATCH", "path": path, "data": { "Operations": [{ "op": "remove", "path": "title" }] } },
         { "method": "POST", "path": "/Users", "bulkId": "b", "data": { "userName": "bob" } },
@@ -480,30 +481,29 @@ async fn panic_is_a_scim_error_and_logs_only_its_location() {
         bulk.body["Operations"].as_array().unwrap().iter().map(|operation| &operation["status"]).collect();
     assert_eq!(statuses, ["500", "201"], "{:#}", bulk.body);
 
-    // And whoever asks next is served.
+    // The next request succeeds.
     let list = Request::get("/Users?startIndex=1&count=0").send(&service).await;
     assert_eq!(list.body["totalResults"], 2, "{:#}", list.body);
     assert!(!log.text().contains("planted"), "{}", log.text());
 }
 
-/// Every recorded exchange, and requests that fail in every way, full of what must not be logged, at the level that logs
-/// most.
+/// Sends every recorded exchange, and requests with planted data that fail in every way, at the most verbose level.
 #[tokio::test(start_paused = true)]
 async fn log_contains_no_personal_data_or_secrets() {
     let log = Log::new(Level::TRACE, Some(STACK));
     let sent = Arc::new(AtomicUsize::new(0));
     let mut planted = BTreeSet::from(["a pepper for tests".to_owned()]);
 
-    // Events have no request to be counted here: they are handed to the function that makes one of them.
-    let is_of_requests = |file: &PathBuf| !file.parent().is_some_and(|source| source.ends_with("events"));
-    for file in exchange::files().into_iter().filter(is_of_requests) {
-        let service = counted(Service::embedded().await, &sent);
+    // Events of API Gateway bypass the counter, so this test skips them.
+    let has_requests = |file: &PathBuf| !file.parent().is_some_and(|source| source.ends_with("events"));
+    for file in exchange::files().into_iter().filter(has_requests) {
+        let service = count_requests(Service::embedded().await, &sent);
         planted.insert(service.key.clone());
         exchange::replay(&file, &service).await.unwrap_or_else(|error| panic!("{error}"));
         let recorded = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
         texts(&recorded, &mut planted);
     }
-    // Of the exchanges, what is about somebody: not the protocol's words, which lines are made of.
+    // Keeps the personal data of the exchanges. Log lines contain words of the protocol.
     planted.retain(|text| text.contains('@') || text.contains(char::is_whitespace) || text.len() > 40);
     assert!(planted.len() > 300, "{}", planted.len());
 
@@ -528,7 +528,7 @@ async fn log_contains_no_personal_data_or_secrets() {
     let faults = Faults::default();
     let database = Database::memory().unwrap();
     let client = faults.client(database);
-    let service = counted(Service::on(client.clone()).await, &sent);
+    let service = count_requests(Service::on(client.clone()).await, &sent);
     let reader = service.organisation(ORG, &[Scope::Read]).await;
     planted.extend([service.key.clone(), reader.clone()]);
     let user = json!({
@@ -616,7 +616,7 @@ async fn log_contains_no_personal_data_or_secrets() {
         }
     }
     faults.plan(None);
-    // An item that cannot be read: a defect, whose cause is logged.
+    // An unreadable item, whose cause is logged.
     let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
     let item = [("pk", "ORG#acme#USER"), ("sk", &id), ("doc", mail), ("version", mail), ("planted", phone)]
         .map(|(name, value)| (name.to_owned(), text(value)));
@@ -634,8 +634,8 @@ async fn log_contains_no_personal_data_or_secrets() {
     let requests = log.requests();
     assert_eq!(requests.len(), sent.load(Ordering::Relaxed));
     requests.iter().for_each(assert_request_metrics);
-    let strange: BTreeSet<String> = log.lines().iter().flat_map(strange).collect();
-    assert_eq!(strange, BTreeSet::new());
+    let unexpected: BTreeSet<String> = log.lines().iter().flat_map(unexpected_members).collect();
+    assert_eq!(unexpected, BTreeSet::new());
     let statuses: BTreeSet<u64> = requests.iter().filter_map(|line| line["status"].as_u64()).collect();
     for status in [200, 201, 204, 304, 400, 401, 403, 404, 405, 409, 412, 413, 415, 429, 500, 503] {
         assert!(statuses.contains(&status), "{status} is not among {statuses:?}");

@@ -1,5 +1,5 @@
-//! The doctor on stores that were damaged on purpose: it reports each damage without personal data. And the janitor, which
-//! finishes interrupted changes.
+//! The doctor on stores that were damaged on purpose: it reports each damage without personal data. The janitor finishes
+//! interrupted changes.
 
 use std::collections::HashMap;
 
@@ -513,7 +513,8 @@ async fn finish_completes_an_interrupted_member_change() {
     assert_eq!(members, expected);
 }
 
-/// Returns an organisation in which the process died after the transaction that deletes a user: the user's edges are left.
+/// Returns an organisation in which the process died after the transaction that deletes a user: the user's edges are
+/// left.
 async fn org_with_deletion(age_millis: i64) -> TestOrg {
     let org = TestOrg::new().await;
     let path = org.named("/Users/{bob}");
@@ -572,8 +573,8 @@ async fn janitor_continues_after_a_damaged_organisation() {
     assert_eq!(org.findings().await, "");
 }
 
-/// Returns an organisation with a draft of this age. A draft has no effect: its request was killed before it committed the
-/// change, or is about to commit it.
+/// Returns an organisation with a draft of this age. A draft has no effect: its request was killed before it committed
+/// the change, or is about to commit it.
 async fn org_with_draft(age_millis: i64) -> TestOrg {
     let org = TestOrg::new().await;
     let draft = json!({ "step": "draft", "subject": "{company}", "since": NOW - age_millis });
@@ -595,7 +596,7 @@ async fn abandoned_draft_is_reported_and_removed_by_finish() {
     assert_eq!(org.service.members(&org.named("{company}")).await, [org.named("{team}")]);
 }
 
-/// The doctor would otherwise report drafts of a gateway that was killed a minute ago, which `--finish` must not remove yet.
+/// A recent draft is no finding: a gateway that was killed a minute ago leaves drafts that `--finish` must not remove yet.
 #[tokio::test]
 async fn recent_draft_is_kept_and_not_reported() {
     let org = org_with_draft(1_000).await;
@@ -670,8 +671,8 @@ fn scimctl_doctor_prints_findings_and_exits_with_3() {
     .assert_eq(&doctor(&["--output", "json", "--finish"]).replace(&id, "<id>"));
 }
 
-/// A DynamoDB backup is not isolated from transactions: a restored table may hold only some changes of a transaction. No
-/// request may then wait for the missing changes.
+/// A DynamoDB backup is not isolated from transactions: a restored table may hold only some changes of a transaction.
+/// No request may then wait for the missing changes.
 #[test]
 fn partly_restored_change_does_not_block_writers() {
     let dir = TempDir::new("restored");

@@ -256,7 +256,8 @@ fn write_until_killed(round: usize, kill_point: KillPoint, gateway: Gateway, use
     writers.into_iter().flat_map(|writer| writer.claims).collect()
 }
 
-/// The time of the kill: after a write of this kind has begun, and after this fraction of the previous write's duration.
+/// The time of the kill: after a write of this kind has begun, and after this fraction of the previous write's
+/// duration.
 #[derive(Clone, Copy)]
 struct KillPoint(&'static str, f64);
 

@@ -1,5 +1,5 @@
-//! The lifecycle of a user and a group as Okta and Entra provision them, over HTTP to the gateway process. The exchanges
-//! in `fixtures/` check each response in detail.
+//! The lifecycle of a user and a group as Okta and Entra provision them, over HTTP to the gateway process. The
+//! exchanges in `fixtures/` check each response in detail.
 
 use std::{fmt::Write, fs, os::unix::fs::PermissionsExt};
 
