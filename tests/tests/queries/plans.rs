@@ -35,17 +35,17 @@ const CUSTOM: &str = "urn:ietf:params:scim:schemas:extension:Acme:2.0:User";
 
 /// The description of a small directory.
 #[derive(Clone, Debug)]
-struct Sketch {
+struct Description {
     /// Users with the milliseconds that pass before each.
     users: Vec<(i64, Value)>,
     groups: Vec<(i64, Value, Vec<usize>)>,
     /// Users that change afterwards.
-    touched: Vec<usize>,
+    changed: Vec<usize>,
 }
 
 /// A query. `{u1}` and `{g1}` stand for ids, `{t1}` and `{z1}` for times of creation.
 #[derive(Clone, Debug)]
-struct Asked {
+struct Query {
     filter: Option<String>,
     sort: Option<&'static str>,
     order: Option<&'static str>,
@@ -86,7 +86,7 @@ fn user() -> impl Strategy<Value = Value> {
         })
 }
 
-fn sketch() -> impl Strategy<Value = Sketch> {
+fn description() -> impl Strategy<Value = Description> {
     let pause = || select(vec![0, 0, 1, 999, 3_600_000]);
     let group = (text(), option::of(text()))
         .prop_map(|(name, external)| json!({ "displayName": name, "externalId": external }));
@@ -95,7 +95,7 @@ fn sketch() -> impl Strategy<Value = Sketch> {
         vec((pause(), group, vec(0..12_usize, 0..6)), 1..6),
         vec(0..12_usize, 0..3),
     )
-        .prop_map(|(users, groups, touched)| Sketch { users, groups, touched })
+        .prop_map(|(users, groups, changed)| Description { users, groups, changed })
 }
 
 /// Quoted literals: the values above, and texts that no value can equal.
@@ -234,24 +234,24 @@ const SORTS: [(&str, &str, bool); 12] = [
 /// The number of sort attributes that groups have.
 const GROUP_SORTS: std::ops::Range<usize> = 1..6;
 
-fn asked(leaf: BoxedStrategy<String>, sorts: &[(&'static str, &'static str, bool)]) -> BoxedStrategy<Asked> {
+fn query(leaf: BoxedStrategy<String>, sorts: &[(&'static str, &'static str, bool)]) -> BoxedStrategy<Query> {
     let sorts: Vec<&'static str> = sorts.iter().map(|(name, ..)| *name).collect();
     let orders = select(vec!["ascending", "descending", "DESCENDING", ""]);
     (option::weighted(0.9, filter(leaf)), option::of(select(sorts)), option::of(orders), 1..6_usize)
-        .prop_map(|(filter, sort, order, count)| Asked { filter, sort, order, count })
+        .prop_map(|(filter, sort, order, count)| Query { filter, sort, order, count })
         .boxed()
 }
 
 /// A directory in a service.
-struct Made {
+struct Directory {
     service: Service,
     users: Vec<Value>,
     groups: Vec<Value>,
     names: BTreeMap<String, String>,
 }
 
-impl Sketch {
-    async fn make(&self) -> Made {
+impl Description {
+    async fn make(&self) -> Directory {
         let (service, clock) = service_with_clock().await;
         let mut names = BTreeMap::new();
         let mut ids = Vec::new();
@@ -282,11 +282,11 @@ impl Sketch {
             ids.push(group["id"].as_str().expect("an id").to_owned());
             names.insert(format!("{{g{index}}}"), group["id"].as_str().expect("an id").to_owned());
         }
-        for index in &self.touched {
+        for index in &self.changed {
             if let Some(id) = names.get(&format!("{{u{index}}}")) {
                 clock.advance(Duration::milliseconds(5));
-                let touch = json!([{ "op": "replace", "path": "title", "value": "b" }]);
-                assert_eq!(service.patch(&format!("/Users/{id}"), touch).await.status, 200);
+                let change = json!([{ "op": "replace", "path": "title", "value": "b" }]);
+                assert_eq!(service.patch(&format!("/Users/{id}"), change).await.status, 200);
             }
         }
         let all = async |path: &'static str| {
@@ -294,13 +294,13 @@ impl Sketch {
             resources(&answer.body).to_vec()
         };
         let (users, groups) = (all(USERS).await, all(GROUPS).await);
-        Made { service, users, groups, names }
+        Directory { service, users, groups, names }
     }
 }
 
-impl Made {
+impl Directory {
     /// Evaluates the query on every resource; `None` if the filter is invalid.
-    fn plainly(&self, path: &str, asked: &Asked) -> Option<Vec<Value>> {
+    fn evaluate(&self, path: &str, query: &Query) -> Option<Vec<Value>> {
         let both: &[&ResourceType] = if path == ROOT { &RESOURCE_TYPES } else { &[] };
         let mut found = Vec::new();
         for (resource_type, endpoint, all) in
@@ -309,7 +309,7 @@ impl Made {
             if !both.is_empty() || path == endpoint {
                 let others: &'static [&'static ResourceType] =
                     if path == ROOT { &RESOURCE_TYPES } else { &[] };
-                let mut matching = match &asked.filter {
+                let mut matching = match &query.filter {
                     None => all.clone(),
                     Some(filter) => {
                         let predicate =
@@ -319,35 +319,35 @@ impl Made {
                         all.iter().filter(meets).cloned().collect()
                     }
                 };
-                asked.arrange(&mut matching);
+                query.sort(&mut matching);
                 found.append(&mut matching);
             }
         }
         Some(found)
     }
 
-    async fn check(&self, path: &'static str, asked: &Asked) -> Result<(), TestCaseError> {
-        let asked = self.named(asked);
-        let whole = asked.query(path).query("count", 1_000).send_query(&self.service).await;
-        let Some(expected) = self.plainly(path, &asked) else {
-            prop_assert_eq!(whole.verdict(), "400 invalidFilter", "{:?}", asked);
+    async fn check(&self, path: &'static str, query: &Query) -> Result<(), TestCaseError> {
+        let query = self.named(query);
+        let whole = query.request(path).query("count", 1_000).send_query(&self.service).await;
+        let Some(expected) = self.evaluate(path, &query) else {
+            prop_assert_eq!(whole.verdict(), "400 invalidFilter", "{:?}", query);
             return Ok(());
         };
-        prop_assert_eq!(whole.status, 200, "{:?}: {:#}", asked, whole.body);
-        same(resources(&whole.body), &expected, "as a whole", &asked)?;
-        prop_assert_eq!(&whole.body["totalResults"], expected.len(), "as a whole, {:?}", asked);
-        let none = asked.query(path).query("count", 0).send_query(&self.service).await;
-        prop_assert_eq!(&none.body["totalResults"], expected.len(), "count=0, {:?}", asked);
+        prop_assert_eq!(whole.status, 200, "{:?}: {:#}", query, whole.body);
+        same(resources(&whole.body), &expected, "as a whole", &query)?;
+        prop_assert_eq!(&whole.body["totalResults"], expected.len(), "as a whole, {:?}", query);
+        let none = query.request(path).query("count", 0).send_query(&self.service).await;
+        prop_assert_eq!(&none.body["totalResults"], expected.len(), "count=0, {:?}", query);
         prop_assert!(resources(&none.body).is_empty());
         // The second index walk finds the bookmarks of the first.
         for (paging, count) in
-            [(Paging::Index, asked.count), (Paging::Cursor, asked.count), (Paging::Index, 2)]
+            [(Paging::Index, query.count), (Paging::Cursor, query.count), (Paging::Index, 2)]
         {
-            let pages = walk(&self.service, &asked.query(path), paging, count, async || ()).await;
-            same(&all_of(&pages), &expected, &format!("{paging:?}"), &asked)?;
+            let pages = walk(&self.service, &query.request(path), paging, count, async || ()).await;
+            same(&all_of(&pages), &expected, &format!("{paging:?}"), &query)?;
             if paging == Paging::Index {
                 for page in &pages {
-                    prop_assert_eq!(&page["totalResults"], expected.len(), "{:?}", asked);
+                    prop_assert_eq!(&page["totalResults"], expected.len(), "{:?}", query);
                 }
             }
         }
@@ -355,8 +355,8 @@ impl Made {
     }
 
     /// Replaces the placeholders by ids and times.
-    fn named(&self, asked: &Asked) -> Asked {
-        let filter = asked.filter.as_ref().map(|filter| {
+    fn named(&self, query: &Query) -> Query {
+        let filter = query.filter.as_ref().map(|filter| {
             self.names.iter().fold(filter.clone(), |filter, (name, value)| filter.replace(name, value))
         });
         // Times of users that do not exist.
@@ -367,11 +367,11 @@ impl Made {
                 })
             })
         });
-        Asked { filter, ..asked.clone() }
+        Query { filter, ..query.clone() }
     }
 }
 
-fn same(found: &[Value], expected: &[Value], how: &str, asked: &Asked) -> Result<(), TestCaseError> {
+fn same(found: &[Value], expected: &[Value], how: &str, query: &Query) -> Result<(), TestCaseError> {
     if found == expected {
         return Ok(());
     }
@@ -384,14 +384,14 @@ fn same(found: &[Value], expected: &[Value], how: &str, asked: &Asked) -> Result
         resources.iter().map(name).collect()
     };
     Err(TestCaseError::fail(format!(
-        "{how}, {asked:?}\nfound {:#?}\nplainly {:#?}",
+        "{how}, {query:?}\nfound {:#?}\nexpected {:#?}",
         short(found),
         short(expected)
     )))
 }
 
-impl Asked {
-    fn query(&self, path: &'static str) -> Request {
+impl Query {
+    fn request(&self, path: &'static str) -> Request {
         let mut query = Request::get(path);
         if let Some(filter) = &self.filter {
             query = query.filter(filter);
@@ -406,7 +406,7 @@ impl Asked {
     }
 
     /// Sorts by the attribute and then by id. Resources without the attribute are last. Reverses the order if descending.
-    fn arrange(&self, resources: &mut [Value]) {
+    fn sort(&self, resources: &mut [Value]) {
         let Some((_, pointer, case_exact)) = SORTS.iter().find(|(name, ..)| Some(*name) == self.sort) else {
             return;
         };
@@ -441,40 +441,41 @@ impl Asked {
 }
 
 /// Creates directories and sends queries to each.
-fn answers_are_plain(path: &'static str, asked: BoxedStrategy<Asked>) {
+fn assert_answers_match(path: &'static str, query: BoxedStrategy<Query>) {
     let runtime = Runtime::new().expect("a runtime");
     let config =
         Config { failure_persistence: None, max_shrink_iters: 150, ..Config::with_cases(DIRECTORIES) };
-    let outcome = TestRunner::new(config).run(&(sketch(), vec(asked, QUERIES)), |(sketch, queries)| {
-        runtime.block_on(async {
-            let made = sketch.make().await;
-            for asked in &queries {
-                made.check(path, asked).await?;
-            }
-            Ok(())
-        })
-    });
+    let outcome =
+        TestRunner::new(config).run(&(description(), vec(query, QUERIES)), |(description, queries)| {
+            runtime.block_on(async {
+                let directory = description.make().await;
+                for query in &queries {
+                    directory.check(path, query).await?;
+                }
+                Ok(())
+            })
+        });
     match outcome {
         Ok(()) => {}
         // Omits the queries with correct answers.
-        Err(TestError::Fail(why, (sketch, _))) => panic!("{why}\n{sketch:#?}"),
+        Err(TestError::Fail(why, (description, _))) => panic!("{why}\n{description:#?}"),
         Err(TestError::Abort(why)) => panic!("{why}"),
     }
 }
 
 #[test]
 fn user_queries_match_plain_evaluation() {
-    answers_are_plain(USERS, asked(of_users(), &SORTS));
+    assert_answers_match(USERS, query(of_users(), &SORTS));
 }
 
 #[test]
 fn group_queries_match_plain_evaluation() {
-    answers_are_plain(GROUPS, asked(of_groups(), &SORTS[GROUP_SORTS]));
+    assert_answers_match(GROUPS, query(of_groups(), &SORTS[GROUP_SORTS]));
 }
 
 #[test]
 fn root_queries_match_plain_evaluation() {
-    answers_are_plain(ROOT, asked(prop_oneof![of_users(), of_groups()].boxed(), &SORTS));
+    assert_answers_match(ROOT, query(prop_oneof![of_users(), of_groups()].boxed(), &SORTS));
 }
 
 /// Filters at the boundaries of plans. The users are `a`, `ab`, `\u{10FFFF}b` (each with that externalId and e-mail, the
