@@ -71,7 +71,7 @@ mod tests {
     const NEVER: u64 = u64::MAX;
 
     #[test]
-    fn what_follows_in_time_follows_in_the_order() {
+    fn sequential_operations_keep_their_order() {
         assert!(explained(&[(0, 1, Add), (2, 3, Read(true)), (4, 5, Remove), (6, 7, Read(false))]));
         assert!(!explained(&[(0, 1, Add), (2, 3, Read(false))]), "a stale read");
         assert!(!explained(&[(0, 1, Add), (2, 3, Remove), (4, 5, Read(true))]), "a lost removal");
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn what_overlaps_may_have_happened_in_either_order() {
+    fn overlapping_operations_have_either_order() {
         for seen in [true, false] {
             assert!(explained(&[(0, 3, Add), (1, 2, Read(seen))]));
             assert!(explained(&[(0, 3, Add), (1, 4, Remove), (5, 6, Read(seen))]));
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_knows_happened_then_or_later_or_never() {
+    fn unknown_outcome_allows_any_later_time_or_never() {
         for seen in [true, false] {
             assert!(explained(&[(0, NEVER, Add), (1, 2, Read(false)), (3, 4, Read(seen))]));
         }
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn two_readers_agree_on_an_order() {
+    fn readers_agree_on_one_order() {
         let twice =
             [(0, 9, Add), (0, 9, Remove), (1, 2, Read(true)), (3, 4, Read(false)), (5, 6, Read(true))];
         assert!(!explained(&twice), "one addition is seen once");

@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_the_same_has_the_same_name() {
+    fn equal_values_have_equal_names() {
         let named = Named::default();
         let [first, second] =
             ["01a207a2-32fb-71c1-8690-ee42c90b71bb", "01a207a2-32fb-7917-98de-357e3da8cb43"];
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_service_did_not_choose_stays() {
+    fn foreign_values_are_unchanged() {
         let text = "01936f20-0000-7000-8000-000000000000 2026-11-23T09:00:00.124Z W/\"x\" W/\"0123\" é 1";
         assert_eq!(Named::default().text(text), text);
     }

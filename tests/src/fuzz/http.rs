@@ -3,14 +3,14 @@
 
 use axum::{
     body::Body,
-    http::{Request, header::AUTHORIZATION},
+    http::{Request as HttpRequest, header::AUTHORIZATION},
 };
 use scim::{ResourceType, resource::Document, schema::RESOURCE_TYPES};
 use serde_json::Value;
 use service::http::BASE_PATH;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::{Answer, Service, faults};
+use crate::{Answer, Service, form_violations};
 
 /// Requests of one input: each costs some milliseconds.
 const MAX_REQUESTS: usize = 12;
@@ -32,8 +32,8 @@ async fn send(requests: &[&str]) {
         let fill = |text: &str| fill(text, &service.key, &answers);
         if let Some(request) = request(text, fill) {
             let answer = service.send(request).await;
-            let faults = faults(&answer);
-            assert!(faults.is_empty(), "{text}\n{}\n{faults:?}", answer.body);
+            let violations = form_violations(&answer);
+            assert!(violations.is_empty(), "{text}\n{}\n{violations:?}", answer.body);
             shows_what_can_be_written(&answer.body);
             answers.push(answer);
         }
@@ -42,11 +42,11 @@ async fn send(requests: &[&str]) {
 }
 
 /// `None` where it is no HTTP at all.
-fn request(text: &str, fill: impl Fn(&str) -> String) -> Option<Request<Body>> {
+fn request(text: &str, fill: impl Fn(&str) -> String) -> Option<HttpRequest<Body>> {
     let (head, body) = text.split_once("\n\n").unwrap_or((text, ""));
     let mut lines = head.lines();
     let (method, target) = lines.next()?.split_once(' ')?;
-    let mut request = Request::builder().method(method).uri(format!("{BASE_PATH}{}", fill(target)));
+    let mut request = HttpRequest::builder().method(method).uri(format!("{BASE_PATH}{}", fill(target)));
     let mut is_authorized = false;
     for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
         is_authorized |= name.eq_ignore_ascii_case(AUTHORIZATION.as_str());

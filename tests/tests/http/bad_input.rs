@@ -1,7 +1,7 @@
-//! Bad input: every class of HAZARDS.md §1, as requests and what each is answered with.
+//! Bad input: every class of HAZARDS.md §1 as a table of requests and verdicts.
 //!
-//! A line is a name, a verdict (status and `scimType`) and a request. After each table the data is what it was before,
-//! in this organisation and in the other one, and the doctor is content with both.
+//! A line of a table is a name, a verdict (status and `scimType`) and a request. After each table the data of both
+//! organisations must be unchanged and healthy.
 
 use std::fmt::{Display, Write};
 
@@ -9,27 +9,26 @@ use axum::http::Method;
 use expect_test::expect;
 use serde_json::{Value, json};
 use service::auth::Scope;
-use tests::{BASE, Service};
+use tests::{BASE, Request, Service, form_violations};
 
-use super::{Sent, contents, faults, report, wire};
+use super::{UNKNOWN_ID, assert_no_failures, contents, raw_response, requests_with_body};
 
 const OTHER: &str = "beta";
-const NOBODY: &str = "01936f20-0000-7000-8000-000000000000";
 
-/// Two organisations that have something to lose.
-struct Bench {
+/// A service with two organisations, each with users and a group.
+struct TwoOrgs {
     service: Service,
-    /// `/Users/<id>` and `/Groups/<id>` of this organisation.
+    /// The paths of a user and a group, `/Users/<id>` and `/Groups/<id>`.
     user: String,
     group: String,
-    /// Ids of the other organisation.
+    /// The key and the ids of the other organisation.
     other_key: String,
     other_user: String,
     other_group: String,
     before: [String; 2],
 }
 
-impl Bench {
+impl TwoOrgs {
     async fn new() -> Self {
         let service = Service::new().await;
         let ada = json!({
@@ -43,7 +42,7 @@ impl Bench {
         let group = service.group("Staff", &[&ada, &bob]).await;
         let other_key = service.organisation(OTHER, &[Scope::Scim]).await;
         let create = async |path, body| {
-            let answer = Sent::post(path, &body).bearer(&other_key).to(&service).await;
+            let answer = Request::post(path, &body).bearer(&other_key).send(&service).await;
             assert_eq!(answer.status, 201, "{:#}", answer.body);
             answer.id()
         };
@@ -52,9 +51,9 @@ impl Bench {
         let other_group = create("/Groups", json!({ "displayName": "Others", "members": members })).await;
         let (user, group) = (format!("/Users/{ada}"), format!("/Groups/{group}"));
         let before = [const { String::new() }; 2];
-        let mut bench = Self { service, user, group, other_key, other_user, other_group, before };
-        bench.before = bench.contents().await;
-        bench
+        let mut orgs = Self { service, user, group, other_key, other_user, other_group, before };
+        orgs.before = orgs.contents().await;
+        orgs
     }
 
     async fn contents(&self) -> [String; 2] {
@@ -64,13 +63,16 @@ impl Bench {
         ]
     }
 
-    /// The table: every request gets its verdict, in the form of a SCIM answer, and nothing changes.
-    async fn gives<N: Display>(&self, table: impl IntoIterator<Item = (N, &str, Sent)>) {
+    /// Sends each request of a table. Fails unless each response has its verdict and a valid form, and no data changes.
+    async fn assert_verdicts<N: Display>(&self, table: impl IntoIterator<Item = (N, &str, Request)>) {
         let mut failures = Vec::new();
-        for (name, verdict, sent) in table {
-            let line =
-                format!("{name} ({} {})", sent.method, sent.target.chars().take(60).collect::<String>());
-            let answer = sent.by(&self.service).await;
+        for (name, verdict, request) in table {
+            let line = format!(
+                "{name} ({} {})",
+                request.method,
+                request.target.chars().take(60).collect::<String>()
+            );
+            let answer = request.send(&self.service).await;
             if answer.verdict() != verdict {
                 failures.push(format!(
                     "{line}: {}, not {verdict}: {}",
@@ -78,39 +80,22 @@ impl Bench {
                     answer.body["detail"]
                 ));
             }
-            failures.extend(faults(&answer).into_iter().map(|fault| format!("{line}: {fault}")));
+            failures.extend(form_violations(&answer).into_iter().map(|fault| format!("{line}: {fault}")));
         }
-        report(&failures);
+        assert_no_failures(&failures);
         for (before, after) in self.before.iter().zip(self.contents().await) {
             let new: Vec<_> = after.lines().filter(|line| !before.lines().any(|old| old == *line)).collect();
-            assert!(*before == after, "the data changed; lines that were not there:\n{}", new.join("\n"));
+            assert!(*before == after, "the data changed. New lines:\n{}", new.join("\n"));
         }
     }
 
-    /// Every request that has a body, with this one.
-    fn with_body(&self, body: &[u8]) -> Vec<Sent> {
-        [
-            (Method::POST, "/Users"),
-            (Method::PUT, &self.user),
-            (Method::PATCH, &self.user),
-            (Method::POST, "/Groups"),
-            (Method::PUT, &self.group),
-            (Method::PATCH, &self.group),
-            (Method::POST, "/Users/.search"),
-            (Method::POST, "/.search"),
-            (Method::POST, "/Bulk"),
-        ]
-        .map(|(method, path)| Sent::bytes(method, path, body.to_vec()))
-        .into()
-    }
-
-    /// A valid request for each of these, which changes nothing.
-    async fn harmless(&self) -> Vec<Sent> {
+    /// Returns valid requests that change nothing.
+    async fn no_op_requests(&self) -> Vec<Request> {
         let mut requests = Vec::new();
         for path in [&self.user, &self.group] {
             let shown = self.service.get(path).await.body;
-            requests.push(Sent::put(path, &shown));
-            requests.push(Sent::patch(path, &json!([{ "op": "add", "value": {} }])));
+            requests.push(Request::put(path, &shown));
+            requests.push(Request::patch(path, json!([{ "op": "add", "value": {} }])));
         }
         requests
     }
@@ -123,8 +108,8 @@ fn nested(depth: usize, open: &str, close: &str) -> String {
 // Bodies
 
 #[tokio::test]
-async fn a_body_that_is_no_json_object_is_refused_everywhere() {
-    let bench = Bench::new().await;
+async fn body_that_is_not_a_json_object_is_rejected() {
+    let orgs = TwoOrgs::new().await;
     let mut table = Vec::new();
     let deep = nested(100_000, "[", "]");
     let deep_objects =
@@ -158,7 +143,7 @@ async fn a_body_that_is_no_json_object_is_refused_everywhere() {
         ("line feed in a text", b"{\"userName\":\"e\nve\",\"displayName\":\"e\nve\"}"),
         ("lone high surrogate", b"{\"userName\":\"\\ud800\",\"displayName\":\"\\ud800\"}"),
         ("lone low surrogate", b"{\"userName\":\"\\udc00\",\"displayName\":\"\\udc00\"}"),
-        ("surrogates turned round", b"{\"userName\":\"\\udc00\\ud800\",\"displayName\":\"\\udc00\\ud800\"}"),
+        ("reversed surrogates", b"{\"userName\":\"\\udc00\\ud800\",\"displayName\":\"\\udc00\\ud800\"}"),
         ("lone surrogate in a name", b"{\"userName\":\"eve\",\"displayName\":\"eve\",\"\\ud800\":1}"),
         ("bad escape", b"{\"userName\":\"\\x41\",\"displayName\":\"\\x41\"}"),
         ("1e400", b"{\"userName\":\"eve\",\"displayName\":\"eve\",\"x\":1e400}"),
@@ -181,31 +166,38 @@ async fn a_body_that_is_no_json_object_is_refused_everywhere() {
         ("depth 100,000 not closed", &deep.as_bytes()[..100_000]),
         ("depth 100,000 of objects", deep_objects.as_bytes()),
     ] {
-        table.extend(bench.with_body(body).into_iter().map(|sent| (name, "400 invalidSyntax", sent)));
+        table.extend(
+            requests_with_body(&orgs.user, &orgs.group, body)
+                .into_iter()
+                .map(|request| (name, "400 invalidSyntax", request)),
+        );
     }
-    bench.gives(table).await;
+    orgs.assert_verdicts(table).await;
 }
 
 #[tokio::test]
-async fn thirty_two_levels_are_read_and_thirty_three_are_not() {
-    let bench = Bench::new().await;
+async fn json_deeper_than_32_levels_is_rejected() {
+    let orgs = TwoOrgs::new().await;
     let body = |depth: usize| {
         format!(
             "{{\"userName\":\"ada@example.com\",\"count\":1,\"displayName\":\"x\",\"Operations\":[{{\"op\":\"add\",\"value\":{{}}}}],\"x\":{}}}",
             nested(depth - 1, "[", "]")
         )
     };
-    let too_deep = bench.with_body(body(33).as_bytes());
-    bench.gives(too_deep.into_iter().map(|sent| ("33", "400 invalidSyntax", sent))).await;
-    let patches = [&bench.user, &bench.group].map(|path| Sent::bytes(Method::PATCH, path, body(32)));
-    bench.gives(patches.into_iter().zip(["200", "204"]).map(|(sent, verdict)| ("32", verdict, sent))).await;
-    let search = Sent::bytes(Method::POST, "/Users/.search", body(32));
-    bench.gives([("32", "200", search)]).await;
+    let too_deep = requests_with_body(&orgs.user, &orgs.group, body(33).as_bytes());
+    orgs.assert_verdicts(too_deep.into_iter().map(|request| ("33", "400 invalidSyntax", request))).await;
+    let patches = [&orgs.user, &orgs.group].map(|path| Request::bytes(Method::PATCH, path, body(32)));
+    orgs.assert_verdicts(
+        patches.into_iter().zip(["200", "204"]).map(|(request, verdict)| ("32", verdict, request)),
+    )
+    .await;
+    let search = Request::bytes(Method::POST, "/Users/.search", body(32));
+    orgs.assert_verdicts([("32", "200", search)]).await;
 }
 
 #[tokio::test]
-async fn a_value_of_the_wrong_type_is_refused() {
-    let bench = Bench::new().await;
+async fn value_of_wrong_type_is_rejected() {
+    let orgs = TwoOrgs::new().await;
     let user = |attributes: Value| {
         let mut body = json!({ "userName": "eve@example.com" });
         body.as_object_mut().unwrap().extend(attributes.as_object().unwrap().clone());
@@ -220,7 +212,7 @@ async fn a_value_of_the_wrong_type_is_refused() {
         json!({ "externalId": 1e30 }),
         json!({ "externalId": ["1"] }),
         json!({ "externalId": { "value": "1" } }),
-        // CVE-2019-11279: a list where one text belongs.
+        // CVE-2019-11279: a list in place of a string.
         json!({ "userName": ["eve@example.com"] }),
         json!({ "userName": 1 }),
         json!({ "userName": { "$ne": null } }),
@@ -254,14 +246,14 @@ async fn a_value_of_the_wrong_type_is_refused() {
         json!({ (enterprise): { "manager": [{ "value": "a" }, { "value": "b" }] } }),
     ] {
         let body = user(attributes.clone());
-        table.push((attributes.to_string(), "400 invalidValue", Sent::post("/Users", &body)));
-        table.push((attributes.to_string(), "400 invalidValue", Sent::put(&bench.user, &body)));
-        // An object for one value, a list where the RFC has one: PATCH is more lenient (CLIENTS.md), and says so.
+        table.push((attributes.to_string(), "400 invalidValue", Request::post("/Users", &body)));
+        table.push((attributes.to_string(), "400 invalidValue", Request::put(&orgs.user, &body)));
+        // PATCH accepts one object where the RFC requires a list (CLIENTS.md).
         let lenient =
             ["{\"emails\":{\"value\":\"eve@example.com\"}}"].contains(&attributes.to_string().as_str());
         if !lenient {
             let operations = json!([{ "op": "replace", "value": attributes }]);
-            table.push((attributes.to_string(), "400 invalidValue", Sent::patch(&bench.user, &operations)));
+            table.push((attributes.to_string(), "400 invalidValue", Request::patch(&orgs.user, &operations)));
         }
     }
     for body in [
@@ -280,41 +272,41 @@ async fn a_value_of_the_wrong_type_is_refused() {
         json!({ "displayName": "x", "members": [{ "value": "y", "type": 1 }] }),
         json!({ "displayName": "x", "externalId": 1 }),
     ] {
-        table.push((body.to_string(), "400 invalidValue", Sent::post("/Groups", &body)));
-        table.push((body.to_string(), "400 invalidValue", Sent::put(&bench.group, &body)));
+        table.push((body.to_string(), "400 invalidValue", Request::post("/Groups", &body)));
+        table.push((body.to_string(), "400 invalidValue", Request::put(&orgs.group, &body)));
     }
-    bench.gives(table).await;
+    orgs.assert_verdicts(table).await;
 }
 
 #[tokio::test]
-async fn what_is_required_cannot_be_left_out_or_blank() {
-    let bench = Bench::new().await;
+async fn required_attribute_cannot_be_missing_or_blank() {
+    let orgs = TwoOrgs::new().await;
     let mut table = Vec::new();
     for blank in
         [json!({}), json!(null), json!(""), json!(" "), json!("\t"), json!("\u{a0}\u{3000}"), json!([])]
     {
         for (collection, item, name) in
-            [("/Users", &bench.user, "userName"), ("/Groups", &bench.group, "displayName")]
+            [("/Users", &orgs.user, "userName"), ("/Groups", &orgs.group, "displayName")]
         {
             let body = json!({ (name): blank, "externalId": "x" });
-            table.push((body.to_string(), "400 invalidValue", Sent::post(collection, &body)));
-            table.push((body.to_string(), "400 invalidValue", Sent::put(item, &body)));
+            table.push((body.to_string(), "400 invalidValue", Request::post(collection, &body)));
+            table.push((body.to_string(), "400 invalidValue", Request::put(item, &body)));
             let operations = json!([{ "op": "replace", "path": name, "value": blank }]);
-            table.push((operations.to_string(), "400 invalidValue", Sent::patch(item, &operations)));
+            table.push((operations.to_string(), "400 invalidValue", Request::patch(item, &operations)));
         }
     }
-    for (item, name) in [(&bench.user, "userName"), (&bench.group, "displayName")] {
+    for (item, name) in [(&orgs.user, "userName"), (&orgs.group, "displayName")] {
         let without = json!({ "externalId": "x" });
-        table.push((name.to_owned(), "400 invalidValue", Sent::put(item, &without)));
+        table.push((name.to_owned(), "400 invalidValue", Request::put(item, &without)));
         let removal = json!([{ "op": "remove", "path": name }]);
-        table.push((format!("remove {name}"), "400 mutability", Sent::patch(item, &removal)));
+        table.push((format!("remove {name}"), "400 mutability", Request::patch(item, &removal)));
     }
-    bench.gives(table).await;
+    orgs.assert_verdicts(table).await;
 }
 
 #[tokio::test]
-async fn the_same_attribute_twice_in_another_case_is_refused() {
-    let bench = Bench::new().await;
+async fn attribute_repeated_in_another_case_is_rejected() {
+    let orgs = TwoOrgs::new().await;
     let mut table = Vec::new();
     for body in [
         r#"{"userName":"eve","USERNAME":"ada@example.com"}"#,
@@ -324,18 +316,18 @@ async fn the_same_attribute_twice_in_another_case_is_refused() {
         r#"{"userName":"eve","urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":{"department":"a"},"URN:IETF:params:scim:schemas:extension:enterprise:2.0:User":{"department":"b"}}"#,
         r#"{"userName":"eve","urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":{"department":"a","Department":"b"}}"#,
     ] {
-        table.push((body, "400 invalidSyntax", Sent::bytes(Method::POST, "/Users", body)));
-        table.push((body, "400 invalidSyntax", Sent::bytes(Method::PUT, &bench.user, body)));
+        table.push((body, "400 invalidSyntax", Request::bytes(Method::POST, "/Users", body)));
+        table.push((body, "400 invalidSyntax", Request::bytes(Method::PUT, &orgs.user, body)));
         let patch = format!(r#"{{"Operations":[{{"op":"add","value":{body}}}]}}"#);
-        table.push((body, "400 invalidSyntax", Sent::bytes(Method::PATCH, &bench.user, patch)));
+        table.push((body, "400 invalidSyntax", Request::bytes(Method::PATCH, &orgs.user, patch)));
     }
     for body in [
         r#"{"displayName":"x","DisplayName":"y"}"#,
         r#"{"displayName":"x","members":[],"Members":[]}"#,
         r#"{"displayName":"x","members":[{"value":"a","VALUE":"b"}]}"#,
     ] {
-        table.push((body, "400 invalidSyntax", Sent::bytes(Method::POST, "/Groups", body)));
-        table.push((body, "400 invalidSyntax", Sent::bytes(Method::PUT, &bench.group, body)));
+        table.push((body, "400 invalidSyntax", Request::bytes(Method::POST, "/Groups", body)));
+        table.push((body, "400 invalidSyntax", Request::bytes(Method::PUT, &orgs.group, body)));
     }
     for body in [
         r#"{"Operations":[],"operations":[{"op":"remove","path":"emails"}]}"#,
@@ -344,17 +336,17 @@ async fn the_same_attribute_twice_in_another_case_is_refused() {
         r#"{"Operations":[{"op":"replace","path":"title","value":"a","VALUE":"b"}]}"#,
         r#"{"Operations":[{"op":"replace","value":"{\"title\":\"a\",\"title\":\"b\"}"}]}"#,
     ] {
-        table.push((body, "400 invalidSyntax", Sent::bytes(Method::PATCH, &bench.user, body)));
+        table.push((body, "400 invalidSyntax", Request::bytes(Method::PATCH, &orgs.user, body)));
     }
     for body in [r#"{"count":1,"Count":2}"#, r#"{"filter":"id pr","FILTER":"title pr"}"#] {
-        table.push((body, "400 invalidValue", Sent::bytes(Method::POST, "/Users/.search", body)));
+        table.push((body, "400 invalidValue", Request::bytes(Method::POST, "/Users/.search", body)));
     }
-    bench.gives(table).await;
+    orgs.assert_verdicts(table).await;
 }
 
 #[tokio::test]
-async fn a_list_holds_a_hundred_values_and_forty_emails() {
-    let bench = Bench::new().await;
+async fn list_is_limited_to_100_values_and_40_emails() {
+    let orgs = TwoOrgs::new().await;
     let values =
         |count: usize| -> Value { (0..count).map(|n| json!({ "value": format!("v{n}") })).collect() };
     let mut table = Vec::new();
@@ -362,94 +354,93 @@ async fn a_list_holds_a_hundred_values_and_forty_emails() {
         [("emails", 40), ("phoneNumbers", 100), ("roles", 100), ("entitlements", 100), ("ims", 100)]
     {
         let body = json!({ "userName": "eve", (name): values(most + 1) });
-        table.push((name, "400 invalidValue", Sent::post("/Users", &body)));
-        table.push((name, "400 invalidValue", Sent::put(&bench.user, &body)));
+        table.push((name, "400 invalidValue", Request::post("/Users", &body)));
+        table.push((name, "400 invalidValue", Request::put(&orgs.user, &body)));
         for op in ["add", "replace"] {
             let operations = json!([{ "op": op, "path": name, "value": values(most + 1) }]);
-            table.push((name, "400 invalidValue", Sent::patch(&bench.user, &operations)));
+            table.push((name, "400 invalidValue", Request::patch(&orgs.user, &operations)));
         }
         let one_by_one: Value = (0..=most)
             .map(|n| json!({ "op": "add", "path": name, "value": [{ "value": format!("v{n}") }] }))
             .collect();
-        table.push((name, "400 invalidValue", Sent::patch(&bench.user, &one_by_one)));
+        table.push((name, "400 invalidValue", Request::patch(&orgs.user, &one_by_one)));
         let by_filter: Value = (0..=most)
             .map(|n| json!({ "op": "add", "path": format!("{name}[type eq \"t{n}\"].value"), "value": "v" }))
             .collect();
-        table.push((name, "400 invalidValue", Sent::patch(&bench.user, &by_filter)));
+        table.push((name, "400 invalidValue", Request::patch(&orgs.user, &by_filter)));
     }
-    bench.gives(table).await;
+    orgs.assert_verdicts(table).await;
 
     for (name, most) in [("emails", 40), ("phoneNumbers", 100)] {
         let body = json!({ "userName": format!("{name}@example.com"), (name): values(most) });
-        let created = bench.service.post("/Users", body).await;
+        let created = orgs.service.post("/Users", body).await;
         assert_eq!(created.status, 201, "{:#}", created.body);
-        // All of them at once: the index entries of old and new are in one transaction.
+        // One transaction holds the index entries of all old and new values.
         let path = format!("/Users/{}", created.id());
         let others: Value = (0..most).map(|n| json!({ "value": format!("w{n}") })).collect();
         let operations = json!([{ "op": "replace", "path": name, "value": others }]);
-        assert_eq!(bench.service.patch(&path, operations).await.status, 200);
-        bench.service.assert_healthy().await;
+        assert_eq!(orgs.service.patch(&path, operations).await.status, 200);
+        orgs.service.assert_healthy().await;
     }
 }
 
 #[tokio::test]
-async fn a_resource_is_at_most_three_hundred_kilobytes() {
-    let bench = Bench::new().await;
+async fn resource_is_limited_to_300_kilobytes() {
+    let orgs = TwoOrgs::new().await;
     let big = "x".repeat(300 * 1024);
     let custom = "urn:ietf:params:scim:schemas:extension:Custom:2.0:User";
-    bench
-        .gives([
-            ("text", "400 invalidValue", Sent::post("/Users", &json!({ "userName": "eve", "title": big }))),
-            ("PUT", "400 invalidValue", Sent::put(&bench.user, &json!({ "userName": "eve", "title": big }))),
-            (
-                "PATCH",
-                "400 invalidValue",
-                Sent::patch(&bench.user, &json!([{ "op": "add", "path": "title", "value": big }])),
-            ),
-            (
-                "custom",
-                "400 invalidValue",
-                Sent::post("/Users", &json!({ "userName": "eve", (custom): { "a": big } })),
-            ),
-        ])
-        .await;
+    orgs.assert_verdicts([
+        ("text", "400 invalidValue", Request::post("/Users", json!({ "userName": "eve", "title": big }))),
+        ("PUT", "400 invalidValue", Request::put(&orgs.user, json!({ "userName": "eve", "title": big }))),
+        (
+            "PATCH",
+            "400 invalidValue",
+            Request::patch(&orgs.user, json!([{ "op": "add", "path": "title", "value": big }])),
+        ),
+        (
+            "custom",
+            "400 invalidValue",
+            Request::post("/Users", json!({ "userName": "eve", (custom): { "a": big } })),
+        ),
+    ])
+    .await;
     let large = json!({ "userName": "large", "title": "x".repeat(299 * 1024) });
-    assert_eq!(bench.service.post("/Users", large).await.status, 201);
-    assert_eq!(bench.service.get("/Users?filter=title%20pr").await.body["totalResults"], 1);
+    assert_eq!(orgs.service.post("/Users", large).await.status, 201);
+    assert_eq!(orgs.service.get("/Users?filter=title%20pr").await.body["totalResults"], 1);
 }
 
 #[tokio::test]
-async fn a_body_one_byte_over_the_limit_is_413() {
-    let bench = Bench::new().await;
+async fn body_one_byte_over_the_limit_is_413() {
+    let orgs = TwoOrgs::new().await;
     let (user, group) = (1024 * 1024, 5 * 1024 * 1024 + 512 * 1024);
-    let padded = |sent: &Sent, length: usize| {
-        let mut body = sent.body.to_vec();
+    let padded = |request: &Request, length: usize| {
+        let mut body = request.body.to_vec();
         body.resize(length, b' ');
-        Sent { body: body.into(), ..sent.clone() }
+        Request { body: body.into(), ..request.clone() }
     };
     let mut table = Vec::new();
-    for sent in bench.harmless().await {
-        let (limit, carried_out) = match (sent.target.contains("/Users"), &sent.method) {
+    for request in orgs.no_op_requests().await {
+        let (limit, carried_out) = match (request.target.contains("/Users"), &request.method) {
             (true, _) => (user, "200"),
             (false, &Method::PATCH) => (group, "204"),
             (false, _) => (group, "200"),
         };
-        table.push(("at the limit", carried_out, padded(&sent, limit)));
-        table.push(("over the limit", "413", padded(&sent, limit + 1)));
+        table.push(("at the limit", carried_out, padded(&request, limit)));
+        table.push(("over the limit", "413", padded(&request, limit + 1)));
     }
-    // What it holds does not matter, nor whether the end could ever be read.
-    let zeros = Sent::bytes(Method::POST, "/Users", vec![0; user + 1]);
+    // The content of the body does not matter.
+    let zeros = Request::bytes(Method::POST, "/Users", vec![0; user + 1]);
     table.push(("zeros", "413", zeros));
-    let group_create = Sent::bytes(Method::POST, "/Groups", vec![b'['; group + 1]);
+    let group_create = Request::bytes(Method::POST, "/Groups", vec![b'['; group + 1]);
     table.push(("brackets", "413", group_create));
-    bench.gives(table).await;
+    orgs.assert_verdicts(table).await;
 }
 
 #[tokio::test]
-async fn a_body_in_another_form_is_415() {
-    let bench = Bench::new().await;
+async fn body_of_unsupported_media_type_is_415() {
+    let orgs = TwoOrgs::new().await;
     let mut table = Vec::new();
-    for sent in bench.harmless().await {
+    for request in orgs.no_op_requests().await {
         #[rustfmt::skip]
         let types = [
             "text/plain", "text/html", "application/xml", "application/x-www-form-urlencoded",
@@ -458,31 +449,31 @@ async fn a_body_in_another_form_is_415() {
             "*/*", "application/jsonx", "text/plain, application/json",
         ];
         for content_type in types {
-            table.push((content_type, "415", sent.clone().with_header("content-type", content_type)));
+            table.push((content_type, "415", request.clone().with_header("content-type", content_type)));
         }
         for encoding in
             ["gzip", "deflate", "br", "zstd", "x-gzip", "gzip, identity", "identity, gzip", "nonsense"]
         {
-            table.push((encoding, "415", sent.clone().header("content-encoding", encoding)));
+            table.push((encoding, "415", request.clone().header("content-encoding", encoding)));
         }
-        let twice = sent.clone().header("content-type", "application/json");
+        let twice = request.clone().header("content-type", "application/json");
         table.push(("two content types", "400 invalidValue", twice));
     }
-    // A bomb: 1 MB of zeros in about 1 KB, as gzip. It is not unpacked.
-    let mut bomb = Sent::bytes(Method::POST, "/Users", vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3]);
-    table.push(("gzip without saying so", "400 invalidSyntax", bomb.clone()));
+    // The header of a gzip bomb. The service does not decompress bodies.
+    let mut bomb = Request::bytes(Method::POST, "/Users", vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3]);
+    table.push(("gzip without content-encoding", "400 invalidSyntax", bomb.clone()));
     bomb = bomb.header("content-encoding", "gzip");
     table.push(("gzip", "415", bomb));
-    bench.gives(table).await;
+    orgs.assert_verdicts(table).await;
 }
 
 #[tokio::test]
-async fn json_is_taken_by_any_of_its_names() {
-    let bench = Bench::new().await;
+async fn every_json_media_type_is_accepted() {
+    let orgs = TwoOrgs::new().await;
     let mut table = Vec::new();
-    for sent in bench.harmless().await {
+    for request in orgs.no_op_requests().await {
         let carried_out =
-            if sent.target.contains("/Groups") && sent.method == Method::PATCH { "204" } else { "200" };
+            if request.target.contains("/Groups") && request.method == Method::PATCH { "204" } else { "200" };
         for content_type in [
             "application/scim+json",
             "application/json",
@@ -491,28 +482,32 @@ async fn json_is_taken_by_any_of_its_names() {
             " application/json ",
             "text/json",
         ] {
-            table.push((content_type, carried_out, sent.clone().with_header("content-type", content_type)));
+            table.push((
+                content_type,
+                carried_out,
+                request.clone().with_header("content-type", content_type),
+            ));
         }
-        table.push(("none", carried_out, sent.clone().without_header("content-type")));
-        table.push(("identity", carried_out, sent.header("content-encoding", "identity")));
+        table.push(("none", carried_out, request.clone().without_header("content-type")));
+        table.push(("identity", carried_out, request.header("content-encoding", "identity")));
     }
-    bench.gives(table).await;
+    orgs.assert_verdicts(table).await;
 }
 
 // Filters
 
-/// The filter as a query parameter, in a search, and between the brackets of a PATCH path where it may stand there.
-fn asked(filter: &str) -> Vec<Sent> {
+/// Returns requests with the filter as a query parameter and in search requests.
+fn filter_requests(filter: &str) -> Vec<Request> {
     vec![
-        Sent::filter("/Users", filter),
-        Sent::post("/Users/.search", &json!({ "filter": filter })),
-        Sent::post("/.search", &json!({ "filter": filter })),
+        Request::get("/Users").filter(filter),
+        Request::post("/Users/.search", json!({ "filter": filter })),
+        Request::post("/.search", json!({ "filter": filter })),
     ]
 }
 
 #[tokio::test]
-async fn a_filter_that_cannot_be_read_is_refused() {
-    let bench = Bench::new().await;
+async fn malformed_filter_is_rejected() {
+    let orgs = TwoOrgs::new().await;
     let mut table = Vec::new();
     #[rustfmt::skip]
     let filters = [
@@ -534,41 +529,40 @@ async fn a_filter_that_cannot_be_read_is_refused() {
         "userName eq true eq true", ":userName pr", "urn: pr",
     ];
     for filter in filters {
-        for sent in asked(filter) {
-            // An empty parameter is none given, like an absent one, only in a list: see below.
-            table.push((format!("{filter:?}"), "400 invalidFilter", sent));
+        for request in filter_requests(filter) {
+            table.push((format!("{filter:?}"), "400 invalidFilter", request));
         }
     }
-    bench.gives(table).await;
+    orgs.assert_verdicts(table).await;
 }
 
 #[tokio::test]
-async fn a_filter_that_makes_no_sense_is_refused() {
-    let bench = Bench::new().await;
+async fn filter_with_invalid_attribute_or_type_is_rejected() {
+    let orgs = TwoOrgs::new().await;
     let mut table = Vec::new();
     #[rustfmt::skip]
     let filters = [
-        // A boolean has no order and no parts.
+        // Booleans have no order and no substrings.
         "active gt true", "active lt false", "active co true", "active sw \"t\"", "active eq \"yes\"",
         "active eq 1", "active eq \"\"", "emails[primary gt true]", "emails.primary co \"t\"",
-        // Text is compared with text.
+        // Strings compare with strings only.
         "userName eq 1", "userName eq true", "userName gt 5", "userName co null", "userName gt null",
         "userName sw 1", "externalId eq 1", "id eq 5", "emails.value eq 1", "emails[value eq true]",
         "profileUrl eq 1",
-        // A certificate is equal or not.
+        // Certificates compare by equality only.
         "x509Certificates.value co \"MII\"", "x509Certificates[value gt \"MII\"]",
         "x509Certificates sw \"MII\"",
-        // A date is a date.
+        // Dates compare with dates only.
         "meta.created gt \"yesterday\"", "meta.created eq \"2026\"", "meta.created ge 2026",
         "meta.created co \"2026\"", "meta.lastModified sw \"2026\"", "meta.created gt \"2026-11-23\"",
         "meta.created gt \"2026-11-23T09:00:00\"", "meta.created lt \"2026-13-23T09:00:00Z\"",
         "meta.created eq true",
-        // A complex attribute without a value of its own.
+        // Complex attributes without a `value` do not compare.
         "name eq \"eve\"", "name co \"e\"", "meta eq \"x\"", "addresses eq \"x\"", "addresses gt \"x\"",
-        // Brackets belong to lists of complex values.
+        // Brackets apply to multi-valued complex attributes only.
         "userName[value eq \"x\"]", "active[value eq true]", "schemas[value eq \"x\"]",
         "emails.value[type eq \"x\"]",
-        // Nobody has these.
+        // Unknown attributes.
         "nonsense eq \"x\"", "nonsense pr", "isAdmin eq true", "emails.nonsense pr",
         "emails[nonsense eq \"x\"]", "nonsense[type eq \"x\"]", "name.nonsense co \"x\"",
         "userName.value eq \"x\"", "emails[emails.value eq \"x\"]",
@@ -579,28 +573,28 @@ async fn a_filter_that_makes_no_sense_is_refused() {
         "constructor pr", "__proto__.x eq \"y\"", "constructor.prototype pr", "toString pr",
         "hasOwnProperty pr", "org eq \"beta\"", "pk eq \"ORG#beta\"", "version eq \"x\"",
         "document co \"x\"",
-        // Nobody may ask for these.
+        // The password cannot be queried.
         "password eq \"secret\"", "password pr", "PASSWORD sw \"s\"", "not (password pr)",
         "password eq null", "userName pr or password co \"a\"",
         "urn:ietf:params:scim:schemas:core:2.0:User:password pr",
     ];
     for filter in filters {
-        for sent in asked(filter) {
-            table.push((format!("{filter:?}"), "400 invalidFilter", sent));
+        for request in filter_requests(filter) {
+            table.push((format!("{filter:?}"), "400 invalidFilter", request));
         }
     }
-    // Of groups: what only users have.
+    // Attributes of users are unknown in a filter on groups.
     for filter in
         ["userName eq \"x\"", "emails pr", "password pr", "members.value gt 5", "members eq 5", "groups pr"]
     {
-        table.push((format!("{filter:?}"), "400 invalidFilter", Sent::filter("/Groups", filter)));
+        table.push((format!("{filter:?}"), "400 invalidFilter", Request::get("/Groups").filter(filter)));
     }
-    bench.gives(table).await;
+    orgs.assert_verdicts(table).await;
 }
 
 #[tokio::test]
-async fn a_filter_is_bounded_in_length_depth_and_nodes() {
-    let bench = Bench::new().await;
+async fn filter_is_limited_in_length_depth_and_nodes() {
+    let orgs = TwoOrgs::new().await;
     let deep = |depth: usize| format!("{}userName pr{}", "(".repeat(depth), ")".repeat(depth));
     let nots = |depth: usize| format!("{}userName pr{}", "not (".repeat(depth), ")".repeat(depth));
     let terms = |count: usize, word: &str| vec!["title pr"; count].join(word);
@@ -630,35 +624,34 @@ async fn a_filter_is_bounded_in_length_depth_and_nodes() {
         ("200", format!("title pr{}", " ".repeat(4000))),
     ] {
         let name: String = filter.chars().take(20).collect();
-        let sent = Sent::post("/Users/.search", &json!({ "filter": filter }));
-        table.push((name.clone(), verdict, sent));
-        let in_query = Sent::filter("/Users", &filter);
+        let request = Request::post("/Users/.search", json!({ "filter": filter }));
+        table.push((name.clone(), verdict, request));
+        let in_query = Request::get("/Users").filter(&filter);
         if in_query.target.len() < 65_000 {
             table.push((name, verdict, in_query));
         }
     }
-    let mut raw = Sent::filter("/Users", "title eq \"");
+    let mut raw = Request::get("/Users").filter("title eq \"");
     raw.target.push_str(&"\\".repeat(50_000));
     table.push(("50,000 backslashes".to_owned(), "400 invalidFilter", raw));
-    bench.gives(table).await;
+    orgs.assert_verdicts(table).await;
 }
 
 #[tokio::test]
-async fn two_hundred_nodes_are_evaluated_and_one_more_is_not() {
-    let bench = Bench::new().await;
-    // A comparison is a node, and so is the `and` or `or` that joins any number of them.
-    let of = |comparisons: usize| vec!["title pr"; comparisons].join(" or ");
-    bench
-        .gives([
-            ("200", "200", Sent::filter("/Users", &of(199))),
-            ("201", "400 invalidFilter", Sent::filter("/Users", &of(200))),
-        ])
-        .await;
+async fn filter_is_limited_to_200_nodes() {
+    let orgs = TwoOrgs::new().await;
+    // Each comparison is a node, and each `and` or `or` of any number of terms is one node.
+    let filter = |comparisons: usize| vec!["title pr"; comparisons].join(" or ");
+    orgs.assert_verdicts([
+        ("200", "200", Request::get("/Users").filter(filter(199))),
+        ("201", "400 invalidFilter", Request::get("/Users").filter(filter(200))),
+    ])
+    .await;
 }
 
 #[tokio::test]
-async fn a_filter_in_a_patch_path_is_bounded_likewise() {
-    let bench = Bench::new().await;
+async fn patch_path_filter_is_limited_in_length_and_depth() {
+    let orgs = TwoOrgs::new().await;
     let deep = |depth: usize| format!("emails[{}type pr{}]", "(".repeat(depth), ")".repeat(depth));
     let mut table = Vec::new();
     for (verdict, path) in [
@@ -675,21 +668,21 @@ async fn a_filter_in_a_patch_path_is_bounded_likewise() {
         ("400 invalidPath", "urn:".repeat(1000)),
     ] {
         for op in ["add", "replace"] {
-            let sent = Sent::patch(&bench.user, &json!([{ "op": op, "path": path, "value": {} }]));
-            table.push((path.chars().take(30).collect::<String>(), verdict, sent));
+            let request = Request::patch(&orgs.user, json!([{ "op": op, "path": path, "value": {} }]));
+            table.push((path.chars().take(30).collect::<String>(), verdict, request));
         }
     }
-    // The bracket is one level, thirty-one parentheses are the others.
-    let deepest = Sent::patch(&bench.user, &json!([{ "op": "add", "path": deep(31), "value": {} }]));
+    // The bracket is one level and the 31 parentheses are the other levels.
+    let deepest = Request::patch(&orgs.user, json!([{ "op": "add", "path": deep(31), "value": {} }]));
     table.push(("32 levels".to_owned(), "200", deepest));
-    bench.gives(table).await;
+    orgs.assert_verdicts(table).await;
 }
 
 // PATCH
 
 #[tokio::test]
-async fn a_patch_message_that_is_none_is_refused() {
-    let bench = Bench::new().await;
+async fn malformed_patch_is_rejected() {
+    let orgs = TwoOrgs::new().await;
     let op = json!({ "op": "replace", "path": "title", "value": "x" });
     let mut table = Vec::new();
     for (verdict, body) in [
@@ -730,75 +723,75 @@ async fn a_patch_message_that_is_none_is_refused() {
         ("400 noTarget", json!({ "Operations": [{ "op": "remove", "value": { "title": "x" } }] })),
         ("400 noTarget", json!({ "Operations": [{ "op": "remove", "path": "" }] })),
     ] {
-        for path in [&bench.user, &bench.group] {
-            // `title` is a user's.
-            if path == &bench.user || verdict == "400 invalidSyntax" {
+        for path in [&orgs.user, &orgs.group] {
+            // Groups have no `title`.
+            if path == &orgs.user || verdict == "400 invalidSyntax" {
                 let name: String = body.to_string().chars().take(100).collect();
-                table.push((name, verdict, Sent::json(Method::PATCH, path, &body)));
+                table.push((name, verdict, Request::json(Method::PATCH, path, &body)));
             }
         }
     }
-    bench.gives(table).await;
+    orgs.assert_verdicts(table).await;
 }
 
 #[tokio::test]
-async fn a_patch_with_one_bad_operation_changes_nothing() {
-    let bench = Bench::new().await;
+async fn patch_with_one_invalid_operation_changes_nothing() {
+    let orgs = TwoOrgs::new().await;
     let good = json!({ "op": "replace", "path": "displayName", "value": "Changed" });
     let mut table = Vec::new();
     for (verdict, path, bad) in [
-        ("400 invalidPath", &bench.user, json!({ "op": "add", "path": "nonsense", "value": "x" })),
-        ("400 mutability", &bench.user, json!({ "op": "replace", "path": "id", "value": "x" })),
-        ("400 invalidValue", &bench.user, json!({ "op": "replace", "path": "userName", "value": 1 })),
+        ("400 invalidPath", &orgs.user, json!({ "op": "add", "path": "nonsense", "value": "x" })),
+        ("400 mutability", &orgs.user, json!({ "op": "replace", "path": "id", "value": "x" })),
+        ("400 invalidValue", &orgs.user, json!({ "op": "replace", "path": "userName", "value": 1 })),
         (
             "409 uniqueness",
-            &bench.user,
+            &orgs.user,
             json!({ "op": "replace", "path": "userName", "value": "BOB@example.com" }),
         ),
         (
             "400 noTarget",
-            &bench.user,
+            &orgs.user,
             json!({ "op": "replace", "path": "emails[type sw \"h\"].value", "value": "x" }),
         ),
         (
             "400 invalidValue",
-            &bench.group,
+            &orgs.group,
             json!({ "op": "add", "path": "members", "value": [{ "value": "nobody" }] }),
         ),
         (
             "400 mutability",
-            &bench.group,
+            &orgs.group,
             json!({ "op": "replace", "path": "members[value pr].type", "value": "x" }),
         ),
-        ("400 invalidPath", &bench.group, json!({ "op": "remove", "path": "members[value" })),
+        ("400 invalidPath", &orgs.group, json!({ "op": "remove", "path": "members[value" })),
     ] {
         for operations in [json!([good, bad]), json!([bad, good]), json!([good, bad, good])] {
             let name = bad.to_string();
-            table.push((name.clone(), verdict, Sent::patch(path, &operations)));
+            table.push((name.clone(), verdict, Request::patch(path, &operations)));
             let with_members = json!([{ "op": "remove", "path": "members" }, good, bad]);
-            if path == &bench.group {
-                table.push((name, verdict, Sent::patch(path, &with_members)));
+            if path == &orgs.group {
+                table.push((name, verdict, Request::patch(path, &with_members)));
             }
         }
     }
-    bench.gives(table).await;
+    orgs.assert_verdicts(table).await;
 }
 
-/// The path in each operation.
-fn written<'a>(verdict: &'a str, item: &str, path: &str) -> Vec<(String, &'a str, Sent)> {
+/// Returns PATCH requests with this path in each kind of operation.
+fn write_requests<'a>(verdict: &'a str, item: &str, path: &str) -> Vec<(String, &'a str, Request)> {
     [
-        json!({ "op": "add", "path": path, "value": NOBODY }),
+        json!({ "op": "add", "path": path, "value": UNKNOWN_ID }),
         json!({ "op": "replace", "path": path, "value": { "isAdmin": true } }),
         json!({ "op": "remove", "path": path }),
     ]
     .into_iter()
-    .map(|operation| (path.to_owned(), verdict, Sent::patch(item, &json!([operation]))))
+    .map(|operation| (path.to_owned(), verdict, Request::patch(item, json!([operation]))))
     .collect()
 }
 
 #[tokio::test]
-async fn no_spelling_of_a_path_writes_what_is_not_the_clients() {
-    let bench = Bench::new().await;
+async fn patch_path_cannot_write_read_only_attributes() {
+    let orgs = TwoOrgs::new().await;
     let user = "urn:ietf:params:scim:schemas:core:2.0:User";
     let group = "urn:ietf:params:scim:schemas:core:2.0:Group";
     let enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
@@ -810,25 +803,28 @@ async fn no_spelling_of_a_path_writes_what_is_not_the_clients() {
         "groups[value eq \"x\"]", "groups[value eq \"x\"].value", "groups.$ref",
     ];
     for name in names {
-        paths.push((&bench.user, name.to_owned()));
-        paths.push((&bench.user, format!("{user}:{name}")));
-        paths.push((&bench.user, format!("{}:{name}", user.to_uppercase())));
+        paths.push((&orgs.user, name.to_owned()));
+        paths.push((&orgs.user, format!("{user}:{name}")));
+        paths.push((&orgs.user, format!("{}:{name}", user.to_uppercase())));
     }
     for name in ["id", "iD", "meta", "meta.lastModified", "schemas"] {
-        paths.push((&bench.group, name.to_owned()));
-        paths.push((&bench.group, format!("{group}:{name}")));
+        paths.push((&orgs.group, name.to_owned()));
+        paths.push((&orgs.group, format!("{group}:{name}")));
     }
     for name in ["members.value", "members.type", "members[value pr].value", "members.$ref"] {
-        paths.push((&bench.group, name.to_owned()));
+        paths.push((&orgs.group, name.to_owned()));
     }
-    paths.push((&bench.user, format!("{enterprise}:manager.displayName")));
-    paths.push((&bench.user, "manager.displayName".to_owned()));
-    bench.gives(paths.into_iter().flat_map(|(item, path)| written("400 mutability", item, &path))).await;
+    paths.push((&orgs.user, format!("{enterprise}:manager.displayName")));
+    paths.push((&orgs.user, "manager.displayName".to_owned()));
+    orgs.assert_verdicts(
+        paths.into_iter().flat_map(|(item, path)| write_requests("400 mutability", item, &path)),
+    )
+    .await;
 }
 
 #[tokio::test]
-async fn a_path_that_names_nothing_writes_nothing() {
-    let bench = Bench::new().await;
+async fn patch_path_of_unknown_attribute_is_rejected() {
+    let orgs = TwoOrgs::new().await;
     #[rustfmt::skip]
     let names = [
         "__proto__", "__proto__.isAdmin", "__proto__[value eq \"x\"]", "constructor",
@@ -847,15 +843,17 @@ async fn a_path_that_names_nothing_writes_nothing() {
         "emails.0", "emails/0/value", "userName\0", "user\u{200b}Name", "urn:", ":", ":userName",
         "urn:ietf:params:scim:schemas:core:2.0:User", "urn:ietf:params:scim:schemas:core:2.0:User:",
     ];
-    bench.gives(names.into_iter().flat_map(|name| written("400 invalidPath", &bench.user, name))).await;
+    orgs.assert_verdicts(
+        names.into_iter().flat_map(|name| write_requests("400 invalidPath", &orgs.user, name)),
+    )
+    .await;
 }
 
 #[tokio::test]
-async fn what_is_not_the_clients_is_passed_over_where_no_path_names_it() {
-    let bench = Bench::new().await;
-    let nobody = NOBODY;
+async fn read_only_and_unknown_attributes_in_bodies_are_ignored() {
+    let orgs = TwoOrgs::new().await;
     let mass = json!({
-        "id": nobody,
+        "id": UNKNOWN_ID,
         "ID": null,
         "__proto__": { "isAdmin": true },
         "constructor": { "prototype": { "isAdmin": true } },
@@ -866,7 +864,7 @@ async fn what_is_not_the_clients_is_passed_over_where_no_path_names_it() {
         "meta": { "created": "2001-01-01T00:00:00Z", "version": "W/\"x\"", "resourceType": "Admin" },
         "meta.location": "https://evil.example",
         "schemas": ["urn:evil"],
-        "groups": [{ "value": bench.group.trim_start_matches("/Groups/") }],
+        "groups": [{ "value": orgs.group.trim_start_matches("/Groups/") }],
         "groups.value": "x",
         "password": "secret",
         "isAdmin": true,
@@ -875,7 +873,7 @@ async fn what_is_not_the_clients_is_passed_over_where_no_path_names_it() {
         "tenant": OTHER,
         "version": "x",
         "intent": "x",
-        "urn:ietf:params:scim:schemas:core:2.0:User:id": nobody,
+        "urn:ietf:params:scim:schemas:core:2.0:User:id": UNKNOWN_ID,
         "urn:ietf:params:scim:schemas:core:2.0:User:groups": [],
         "URN:IETF:PARAMS:SCIM:SCHEMAS:CORE:2.0:USER:META": {},
     });
@@ -883,84 +881,83 @@ async fn what_is_not_the_clients_is_passed_over_where_no_path_names_it() {
     for op in ["add", "replace"] {
         let mut value = mass.clone();
         value.as_object_mut().unwrap().shift_remove("ID");
-        table.push(("user", "200", Sent::patch(&bench.user, &json!([{ "op": op, "value": value }]))));
+        table.push(("user", "200", Request::patch(&orgs.user, json!([{ "op": op, "value": value }]))));
         value.as_object_mut().unwrap().shift_remove("groups");
-        table.push(("group", "204", Sent::patch(&bench.group, &json!([{ "op": op, "value": value }]))));
+        table.push(("group", "204", Request::patch(&orgs.group, json!([{ "op": op, "value": value }]))));
     }
     table.push((
         "id twice",
         "400 invalidSyntax",
-        Sent::patch(&bench.user, &json!([{ "op": "add", "value": mass }])),
+        Request::patch(&orgs.user, json!([{ "op": "add", "value": mass }])),
     ));
-    bench.gives(table).await;
+    orgs.assert_verdicts(table).await;
 
-    // The same in bodies: of a new user, and over one that is there.
+    // The same attributes in the bodies of a POST and a PUT.
     let mut body = mass;
     let object = body.as_object_mut().unwrap();
     object.shift_remove("ID");
     object.insert("userName".into(), "eve@example.com".into());
     for answer in [
-        bench.service.post("/Users", body.clone()).await,
-        bench
-            .service
-            .put(&bench.user, json!({ "userName": "x", "schemas": [], "id": nobody, "isAdmin": true }))
+        orgs.service.post("/Users", body.clone()).await,
+        orgs.service
+            .put(&orgs.user, json!({ "userName": "x", "schemas": [], "id": UNKNOWN_ID, "isAdmin": true }))
             .await,
     ] {
         assert!(answer.status < 300, "{:#}", answer.body);
         let mut names: Vec<_> = answer.body.as_object().unwrap().keys().map(String::as_str).collect();
         names.retain(|name| *name != "groups");
         assert_eq!(names, ["schemas", "id", "userName", "meta"]);
-        assert_ne!(answer.id(), nobody);
+        assert_ne!(answer.id(), UNKNOWN_ID);
         assert_eq!(answer.body["schemas"], json!(["urn:ietf:params:scim:schemas:core:2.0:User"]));
-        assert_eq!(bench.service.named(answer.body["meta"]["created"].as_str().unwrap_or_default()), "{now}");
+        assert_eq!(orgs.service.named(answer.body["meta"]["created"].as_str().unwrap_or_default()), "{now}");
         assert_eq!(answer.body["meta"]["resourceType"], "User");
         let location = format!("{BASE}/Users/{}", answer.id());
         assert_eq!(answer.body["meta"]["location"], location.as_str());
     }
-    bench.service.assert_healthy().await;
+    orgs.service.assert_healthy().await;
 }
 
 // Other organisations
 
 #[tokio::test]
-async fn ids_of_another_organisation_are_nobodys_here() {
-    let bench = Bench::new().await;
-    let (user, group) = (&bench.other_user, &bench.other_group);
+async fn ids_of_another_organisation_are_unknown() {
+    let orgs = TwoOrgs::new().await;
+    let (user, group) = (&orgs.other_user, &orgs.other_group);
     let mut table = Vec::new();
     for id in [user, group] {
         let member = json!([{ "value": id }]);
         let by_reference = json!([{ "value": id, "$ref": format!("{BASE}/Users/{id}"), "type": "User" }]);
         for members in [member, by_reference] {
             let body = json!({ "displayName": "Thieves", "members": members });
-            table.push(("members", "400 invalidValue", Sent::post("/Groups", &body)));
-            table.push(("members", "400 invalidValue", Sent::put(&bench.group, &body)));
+            table.push(("members", "400 invalidValue", Request::post("/Groups", &body)));
+            table.push(("members", "400 invalidValue", Request::put(&orgs.group, &body)));
             for op in ["add", "replace"] {
                 let operations = json!([{ "op": op, "path": "members", "value": members }]);
-                table.push(("members", "400 invalidValue", Sent::patch(&bench.group, &operations)));
+                table.push(("members", "400 invalidValue", Request::patch(&orgs.group, &operations)));
                 let operations = json!([{ "op": op, "value": { "members": members } }]);
-                table.push(("members", "400 invalidValue", Sent::patch(&bench.group, &operations)));
+                table.push(("members", "400 invalidValue", Request::patch(&orgs.group, &operations)));
             }
-            // Nobody is taken out of a group they are not in: a success that does nothing.
+            // The removal of a user that is not a member succeeds and changes nothing.
             let operations = json!([{ "op": "remove", "path": "members", "value": members }]);
-            table.push(("members", "204", Sent::patch(&bench.group, &operations)));
+            table.push(("members", "204", Request::patch(&orgs.group, &operations)));
         }
     }
     for path in [format!("/Users/{user}"), format!("/Groups/{group}")] {
         let body = json!({ "userName": "stolen", "displayName": "stolen" });
         let operations = json!([{ "op": "replace", "value": body }]);
-        table.push(("GET", "404", Sent::get(&path)));
-        table.push(("PUT", "404", Sent::put(&path, &body)));
-        table.push(("PATCH", "404", Sent::patch(&path, &operations)));
-        table.push(("DELETE", "404", Sent::new(Method::DELETE, &path)));
-        table.push(("DELETE", "404", Sent::new(Method::DELETE, &path).header("if-match", "*")));
+        table.push(("GET", "404", Request::get(&path)));
+        table.push(("PUT", "404", Request::put(&path, &body)));
+        table.push(("PATCH", "404", Request::patch(&path, &operations)));
+        table.push(("DELETE", "404", Request::delete(&path)));
+        table.push(("DELETE", "404", Request::delete(&path).header("if-match", "*")));
     }
     for filter in [
         format!("id eq \"{user}\""),
         format!("groups.value eq \"{group}\""),
         format!("groups eq \"{group}\""),
     ] {
-        table.push(("filter", "200", Sent::filter("/Users", &filter)));
-        let found = Sent::filter("/Users", &filter).by(&bench.service).await;
+        table.push(("filter", "200", Request::get("/Users").filter(&filter)));
+        let found = Request::get("/Users").filter(&filter).send(&orgs.service).await;
         assert_eq!(found.body["totalResults"], 0, "{filter}");
     }
     for filter in [
@@ -968,58 +965,64 @@ async fn ids_of_another_organisation_are_nobodys_here() {
         format!("members.value eq \"{user}\""),
         format!("members[value eq \"{user}\"]"),
     ] {
-        let found = Sent::filter("/Groups", &filter).by(&bench.service).await;
+        let found = Request::get("/Groups").filter(&filter).send(&orgs.service).await;
         assert_eq!(found.body["totalResults"], 0, "{filter}");
     }
-    let everything = bench.service.post("/.search", json!({})).await.body.to_string();
+    let everything = orgs.service.post("/.search", json!({})).await.body.to_string();
     assert!(!everything.contains(user) && !everything.contains(group) && !everything.contains("zoe@"));
-    bench.gives(table).await;
+    orgs.assert_verdicts(table).await;
 
-    // A manager is a text like any other: nothing is looked up, nothing of the other organisation is shown.
+    // A manager is a plain string. The service does not look it up in any organisation.
     let manager = json!({ "value": user });
     let enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
     let operations = json!([{ "op": "add", "path": format!("{enterprise}:manager"), "value": manager }]);
-    let answer = bench.service.patch(&bench.user, operations).await;
+    let answer = orgs.service.patch(&orgs.user, operations).await;
     assert_eq!(answer.status, 200);
     assert_eq!(answer.body[enterprise]["manager"], manager);
-    assert_eq!(contents(&bench.service, OTHER, &bench.other_key).await, bench.before[1]);
+    assert_eq!(contents(&orgs.service, OTHER, &orgs.other_key).await, orgs.before[1]);
 }
 
 #[tokio::test]
-async fn the_same_names_in_two_organisations_are_two_users() {
-    let bench = Bench::new().await;
+async fn user_names_are_unique_per_organisation() {
+    let orgs = TwoOrgs::new().await;
     let body = json!({ "userName": "zoe@example.com", "externalId": "1" });
-    let created = bench.service.post("/Users", body).await;
-    assert_eq!(created.status, 201, "neither 409 nor linked: {:#}", created.body);
-    assert_ne!(created.id(), bench.other_user);
-    assert_eq!(contents(&bench.service, OTHER, &bench.other_key).await, bench.before[1]);
+    let created = orgs.service.post("/Users", body).await;
+    assert_eq!(
+        created.status, 201,
+        "the user of the other organisation causes no conflict: {:#}",
+        created.body
+    );
+    assert_ne!(created.id(), orgs.other_user);
+    assert_eq!(contents(&orgs.service, OTHER, &orgs.other_key).await, orgs.before[1]);
 }
 
 #[tokio::test]
-async fn an_external_id_is_a_text_and_nobodys_id() {
-    let bench = Bench::new().await;
-    // Grafana, CVE-2025-41115: "1" was the administrator. Here it is found by filter only, never as an id.
-    let id = bench.user.trim_start_matches("/Users/").to_owned();
-    for external_id in ["1", "0", "-1", &id, "null", "true", NOBODY] {
+async fn external_id_is_never_used_as_an_id() {
+    let orgs = TwoOrgs::new().await;
+    // Grafana, CVE-2025-41115: the externalId "1" gave access to the administrator. An externalId is not an id here.
+    let id = orgs.user.trim_start_matches("/Users/").to_owned();
+    for external_id in ["1", "0", "-1", &id, "null", "true", UNKNOWN_ID] {
         let body = json!({ "userName": format!("x-{external_id}"), "externalId": external_id });
-        let created = bench.service.post("/Users", body).await;
+        let created = orgs.service.post("/Users", body).await;
         assert_eq!((created.status, &created.body["externalId"]), (201, &json!(external_id)));
         assert_ne!(created.id(), id);
-        let found =
-            Sent::filter("/Users", &format!("externalId eq \"{external_id}\"")).by(&bench.service).await;
+        let found = Request::get("/Users")
+            .filter(format!("externalId eq \"{external_id}\""))
+            .send(&orgs.service)
+            .await;
         assert_eq!(found.body["totalResults"], 1);
         assert_eq!(found.body["Resources"][0]["id"], created.id().as_str());
         if external_id != id {
-            assert_eq!(bench.service.get(&format!("/Users/{external_id}")).await.status, 404);
+            assert_eq!(orgs.service.get(&format!("/Users/{external_id}")).await.status, 404);
         }
     }
-    bench.service.assert_healthy().await;
+    orgs.service.assert_healthy().await;
 }
 
 #[tokio::test]
-async fn an_operation_of_a_bulk_request_is_refused_as_the_request_would_be() {
-    let bench = Bench::new().await;
-    let (user, group) = (format!("/Users/{}", bench.other_user), format!("/Groups/{}", bench.other_group));
+async fn bulk_operation_fails_like_the_single_request() {
+    let orgs = TwoOrgs::new().await;
+    let (user, group) = (format!("/Users/{}", orgs.other_user), format!("/Groups/{}", orgs.other_group));
     let name = json!({ "userName": "eve", "displayName": "eve" });
     let mut failures = Vec::new();
     for (status, operation) in [
@@ -1032,19 +1035,19 @@ async fn an_operation_of_a_bulk_request_is_refused_as_the_request_would_be() {
         ),
         (
             "400",
-            json!({ "method": "PUT", "path": bench.group, "data": { "displayName": "x", "members": [{ "value": bench.other_user }] } }),
+            json!({ "method": "PUT", "path": orgs.group, "data": { "displayName": "x", "members": [{ "value": orgs.other_user }] } }),
         ),
-        ("400", json!({ "method": "PUT", "path": bench.user, "data": { "userName": 1 } })),
-        ("400", json!({ "method": "PUT", "path": bench.user, "data": [] })),
-        ("400", json!({ "method": "PUT", "path": bench.user, "data": "x" })),
+        ("400", json!({ "method": "PUT", "path": orgs.user, "data": { "userName": 1 } })),
+        ("400", json!({ "method": "PUT", "path": orgs.user, "data": [] })),
+        ("400", json!({ "method": "PUT", "path": orgs.user, "data": "x" })),
         (
             "409",
             json!({ "method": "POST", "path": "/Users", "bulkId": "x", "data": { "userName": "ADA@example.com" } }),
         ),
-        ("412", json!({ "method": "DELETE", "path": bench.user, "version": "W/\"x\"" })),
-        ("400", json!({ "method": "DELETE", "path": bench.user, "version": "x" })),
-        ("400", json!({ "method": "DELETE", "path": bench.user, "version": "x\r\nX-Injected: 1" })),
-        ("400", json!({ "method": "DELETE", "path": bench.user, "version": "\u{e9}" })),
+        ("412", json!({ "method": "DELETE", "path": orgs.user, "version": "W/\"x\"" })),
+        ("400", json!({ "method": "DELETE", "path": orgs.user, "version": "x" })),
+        ("400", json!({ "method": "DELETE", "path": orgs.user, "version": "x\r\nX-Injected: 1" })),
+        ("400", json!({ "method": "DELETE", "path": orgs.user, "version": "\u{e9}" })),
         ("404", json!({ "method": "DELETE", "path": "/Users/%0d%0aX-Injected:%201" })),
         ("400", json!({ "method": "DELETE", "path": "/Users/\r\nX-Injected: 1" })),
         ("400", json!({ "method": "DELETE", "path": format!("/Users/{}", "x".repeat(70_000)) })),
@@ -1052,26 +1055,27 @@ async fn an_operation_of_a_bulk_request_is_refused_as_the_request_would_be() {
         ("400", json!({ "method": "DELETE", "path": "/Users/\u{202e} x" })),
         ("405", json!({ "method": "DELETE", "path": "/Users" })),
         ("400", json!({ "method": "DELETE", "path": "/Users/bulkId:nobody" })),
-        ("400", json!({ "method": "PUT", "path": bench.user, "data": { "userName": "bulkId:nobody" } })),
+        ("400", json!({ "method": "PUT", "path": orgs.user, "data": { "userName": "bulkId:nobody" } })),
     ] {
-        let answer = Sent::post("/Bulk", &json!({ "Operations": [operation] })).by(&bench.service).await;
-        let said = &answer.body["Operations"][0];
-        let fine = said["status"] == status && said["response"]["status"] == status;
-        // The location is the path as it was sent, encoded.
-        let location = said["location"].as_str().unwrap_or_default();
-        let echoed = said["response"].to_string().contains("X-Injected") || location.contains("X-Injected: ");
-        if answer.status != 200 || !fine || echoed {
+        let answer = Request::post("/Bulk", json!({ "Operations": [operation] })).send(&orgs.service).await;
+        let result = &answer.body["Operations"][0];
+        let is_expected = result["status"] == status && result["response"]["status"] == status;
+        // The location is the percent-encoded path of the operation.
+        let location = result["location"].as_str().unwrap_or_default();
+        let echoed =
+            result["response"].to_string().contains("X-Injected") || location.contains("X-Injected: ");
+        if answer.status != 200 || !is_expected || echoed {
             failures.push(format!("{operation:.90}: {status}: {}", answer.body));
         }
     }
-    report(&failures);
-    assert!(bench.contents().await == bench.before, "the data changed");
+    assert_no_failures(&failures);
+    assert!(orgs.contents().await == orgs.before, "the data changed");
 }
 
-// Names: one story
+// Names
 
 async fn found(service: &Service, collection: &str, filter: &str) -> Vec<String> {
-    let answer = Sent::filter(collection, filter).by(service).await;
+    let answer = Request::get(collection).filter(filter).send(service).await;
     assert_eq!(answer.status, 200, "{filter}: {:#}", answer.body);
     let shown = answer.body["Resources"].as_array().unwrap();
     assert_eq!(answer.body["totalResults"], shown.len(), "{filter}");
@@ -1079,13 +1083,13 @@ async fn found(service: &Service, collection: &str, filter: &str) -> Vec<String>
     shown.iter().map(|resource| resource[name].as_str().unwrap().to_owned()).collect()
 }
 
-/// The filter `attribute operator "text"`.
+/// Returns the filter `attribute operator "text"`.
 fn compare(attribute: &str, operator: &str, text: &str) -> String {
     format!("{attribute} {operator} {}", json!(text))
 }
 
-/// Pairs that are one name. Creation, `eq` and `sw`, 409 and renaming agree.
-const SAME: [(&str, &str); 16] = [
+/// Pairs of spellings of one name. Creation, renaming and filters must treat them alike.
+const EQUAL_NAMES: [(&str, &str); 16] = [
     ("ada@example.com", "ADA@Example.COM"),
     ("caf\u{e9}", "CAFE\u{301}"),
     ("caf\u{65}\u{301}", "caf\u{e9}"),
@@ -1104,8 +1108,8 @@ const SAME: [(&str, &str); 16] = [
     ("\u{2460}\u{b2}", "12"),
 ];
 
-/// Pairs that are two.
-const DIFFERENT: [(&str, &str); 9] = [
+/// Pairs of distinct names.
+const DISTINCT_NAMES: [(&str, &str); 9] = [
     ("ada", "\u{430}da"),
     ("i", "\u{131}"),
     ("\u{130}", "i"),
@@ -1118,8 +1122,8 @@ const DIFFERENT: [(&str, &str); 9] = [
 ];
 
 #[tokio::test]
-async fn names_that_differ_in_case_width_or_composition_are_one_name() {
-    for (first, second) in SAME {
+async fn names_ignore_case_width_and_composition() {
+    for (first, second) in EQUAL_NAMES {
         let service = Service::new().await;
         let id = service.user(first).await;
         let other = service.user("other").await;
@@ -1142,7 +1146,7 @@ async fn names_that_differ_in_case_width_or_composition_are_one_name() {
                 "{place}"
             );
         }
-        // The user itself may be spelt anew, and is shown as spelt last.
+        // The user can change the spelling of its own name. Responses show the last spelling.
         let answer = service.put(&format!("/Users/{id}"), name).await;
         assert_eq!((answer.status, &answer.body["userName"]), (200, &json!(second)), "{place}");
         assert_eq!(found(&service, "/Users", &compare("userName", "eq", first)).await, [second], "{place}");
@@ -1170,8 +1174,8 @@ async fn names_that_differ_in_case_width_or_composition_are_one_name() {
 }
 
 #[tokio::test]
-async fn names_that_differ_in_a_letter_are_two_names() {
-    for (first, second) in DIFFERENT {
+async fn names_with_different_letters_are_distinct() {
+    for (first, second) in DISTINCT_NAMES {
         let service = Service::new().await;
         service.user(first).await;
         service.user(second).await;
@@ -1186,7 +1190,7 @@ async fn names_that_differ_in_a_letter_are_two_names() {
 }
 
 #[tokio::test]
-async fn an_external_id_is_compared_as_it_is() {
+async fn external_id_is_compared_exactly() {
     let service = Service::new().await;
     for (name, external_id) in [("a", "Ext"), ("b", "ext"), ("c", "e\u{301}"), ("d", "\u{e9}"), ("e", " ext")]
     {
@@ -1197,15 +1201,15 @@ async fn an_external_id_is_compared_as_it_is() {
     {
         assert_eq!(found(&service, "/Users", &compare("externalId", "eq", external_id)).await, [name]);
     }
-    for nobodys in ["EXT", "ext ", "", "e", "\u{c9}", "ext\u{0}", "ext\u{1}"] {
+    for unknown in ["EXT", "ext ", "", "e", "\u{c9}", "ext\u{0}", "ext\u{1}"] {
         assert!(
-            found(&service, "/Users", &compare("externalId", "eq", nobodys)).await.is_empty(),
-            "{nobodys:?}"
+            found(&service, "/Users", &compare("externalId", "eq", unknown)).await.is_empty(),
+            "{unknown:?}"
         );
     }
 }
 
-/// Characters that nobody sees: control, format, bidirectional, separators.
+/// Invisible characters: control, format and bidirectional characters, and separators.
 const INVISIBLE: [char; 18] = [
     '\u{0}',
     '\u{1}',
@@ -1228,8 +1232,8 @@ const INVISIBLE: [char; 18] = [
 ];
 
 #[tokio::test]
-async fn a_name_with_an_invisible_character_is_refused() {
-    let bench = Bench::new().await;
+async fn name_with_invisible_character_is_rejected() {
+    let orgs = TwoOrgs::new().await;
     let mut table = Vec::new();
     for character in INVISIBLE {
         for name in
@@ -1237,17 +1241,17 @@ async fn a_name_with_an_invisible_character_is_refused() {
         {
             let line = format!("{name:?}");
             let (user, group) = (json!({ "userName": name }), json!({ "displayName": name }));
-            table.push((line.clone(), "400 invalidValue", Sent::post("/Users", &user)));
-            table.push((line.clone(), "400 invalidValue", Sent::put(&bench.user, &user)));
+            table.push((line.clone(), "400 invalidValue", Request::post("/Users", &user)));
+            table.push((line.clone(), "400 invalidValue", Request::put(&orgs.user, &user)));
             let rename = json!([{ "op": "replace", "value": user }]);
-            table.push((line.clone(), "400 invalidValue", Sent::patch(&bench.user, &rename)));
+            table.push((line.clone(), "400 invalidValue", Request::patch(&orgs.user, &rename)));
             if character.is_control() {
-                table.push((line.clone(), "400 invalidValue", Sent::post("/Groups", &group)));
-                table.push((line.clone(), "400 invalidValue", Sent::put(&bench.group, &group)));
+                table.push((line.clone(), "400 invalidValue", Request::post("/Groups", &group)));
+                table.push((line.clone(), "400 invalidValue", Request::put(&orgs.group, &group)));
             }
-            // To look for such a name is no mistake: nobody has it.
-            table.push((line, "200", Sent::filter("/Users", &compare("userName", "eq", &name))));
-            assert!(found(&bench.service, "/Users", &compare("userName", "eq", &name)).await.is_empty());
+            // A filter on such a name is valid and matches no user.
+            table.push((line, "200", Request::get("/Users").filter(compare("userName", "eq", &name))));
+            assert!(found(&orgs.service, "/Users", &compare("userName", "eq", &name)).await.is_empty());
         }
         if character.is_control() {
             let text = format!("a{character}b");
@@ -1255,17 +1259,17 @@ async fn a_name_with_an_invisible_character_is_refused() {
                 json!({ "userName": "eve", "externalId": text }),
                 json!({ "userName": "eve", "emails": [{ "value": text }] }),
             ] {
-                table.push((body.to_string(), "400 invalidValue", Sent::post("/Users", &body)));
+                table.push((body.to_string(), "400 invalidValue", Request::post("/Users", &body)));
             }
         }
     }
-    bench.gives(table).await;
+    orgs.assert_verdicts(table).await;
 }
 
-/// Variation selectors, the combining grapheme joiner and Hangul fillers are in no category of invisible characters, and
-/// as invisible as a zero-width space.
+/// Variation selectors, the combining grapheme joiner and Hangul fillers belong to no category of invisible characters,
+/// but are as invisible as a zero-width space.
 #[tokio::test]
-async fn no_invisible_character_of_any_category_makes_a_second_user_of_the_same_name() {
+async fn ignorable_characters_cannot_duplicate_a_user_name() {
     let mut failures = Vec::new();
     for character in [
         '\u{fe0f}',
@@ -1285,12 +1289,12 @@ async fn no_invisible_character_of_any_category_makes_a_second_user_of_the_same_
             failures.push(format!("U+{:04X}: {}", u32::from(character), answer.status));
         }
     }
-    report(&failures);
+    assert_no_failures(&failures);
 }
 
-/// Two groups, and so two teams of the product, must not look the same.
+/// Two groups, and so two teams of the product, must not look alike.
 #[tokio::test]
-async fn no_invisible_character_makes_a_second_group_of_the_same_name() {
+async fn invisible_characters_cannot_duplicate_a_group_name() {
     let mut failures = Vec::new();
     for character in
         INVISIBLE.into_iter().filter(|character| !character.is_control() && *character != '\u{200d}')
@@ -1302,11 +1306,11 @@ async fn no_invisible_character_makes_a_second_group_of_the_same_name() {
             failures.push(format!("U+{:04X}: {}", u32::from(character), answer.status));
         }
     }
-    report(&failures);
+    assert_no_failures(&failures);
 }
 
 #[tokio::test]
-async fn a_groups_name_may_hold_joined_emoji() {
+async fn group_name_accepts_joined_emoji() {
     let service = Service::new().await;
     let name = "\u{1f469}\u{200d}\u{1f4bb} Engineers \u{2764}\u{fe0f}";
     service.group(name, &[]).await;
@@ -1316,7 +1320,7 @@ async fn a_groups_name_may_hold_joined_emoji() {
 }
 
 #[tokio::test]
-async fn other_attributes_keep_what_they_are_sent() {
+async fn other_attributes_are_stored_unchanged() {
     let service = Service::new().await;
     #[rustfmt::skip]
     let texts = [
@@ -1337,33 +1341,33 @@ async fn other_attributes_keep_what_they_are_sent() {
 }
 
 #[tokio::test]
-async fn a_user_name_has_256_characters_whatever_they_take() {
-    let bench = Bench::new().await;
+async fn user_name_is_limited_to_256_characters() {
+    let orgs = TwoOrgs::new().await;
     let mut table = Vec::new();
     for (name, verdict) in [
         ("a".repeat(257), "400 invalidValue"),
         ("\u{e9}".repeat(257), "400 invalidValue"),
         ("\u{10400}".repeat(257), "400 invalidValue"),
         ("a".repeat(100_000), "400 invalidValue"),
-        // One character that is eighteen when folded: too many bytes for a key.
+        // One character whose folded form has eighteen characters, too many bytes for a key.
         ("\u{fdfa}".repeat(256), "400 invalidValue"),
         ("\u{fdfa}".repeat(32), "400 invalidValue"),
         ("\u{1f82}".repeat(256), "400 invalidValue"),
     ] {
         let body = json!({ "userName": name });
-        table.push((name.clone(), verdict, Sent::post("/Users", &body)));
-        table.push((name.clone(), verdict, Sent::put(&bench.user, &body)));
+        table.push((name.clone(), verdict, Request::post("/Users", &body)));
+        table.push((name.clone(), verdict, Request::put(&orgs.user, &body)));
         let rename = json!([{ "op": "replace", "value": body }]);
-        table.push((name.clone(), verdict, Sent::patch(&bench.user, &rename)));
+        table.push((name.clone(), verdict, Request::patch(&orgs.user, &rename)));
         let search = json!({ "filter": compare("userName", "eq", &name) });
         let verdict = if name.chars().count() > 4000 { "400 invalidFilter" } else { "200" };
-        table.push((name, verdict, Sent::post("/Users/.search", &search)));
+        table.push((name, verdict, Request::post("/Users/.search", &search)));
     }
-    bench.gives(table).await;
+    orgs.assert_verdicts(table).await;
 }
 
 #[tokio::test]
-async fn the_longest_names_are_found_again() {
+async fn longest_user_names_are_found() {
     for name in [
         "a".repeat(256),
         "\u{e9}".repeat(256),
@@ -1392,8 +1396,8 @@ async fn the_longest_names_are_found_again() {
 }
 
 #[tokio::test]
-async fn what_is_longer_than_a_key_of_the_store_is_refused_and_what_is_as_long_is_found() {
-    let bench = Bench::new().await;
+async fn indexed_values_are_limited_to_the_key_length() {
+    let orgs = TwoOrgs::new().await;
     let user = |name: &str, external_id: &str, email: &str| json!({ "userName": name, "externalId": external_id, "emails": [{ "value": email }] });
     let group = |name: &str, external_id: &str| json!({ "displayName": name, "externalId": external_id });
     let long = |bytes: usize| "x".repeat(bytes);
@@ -1406,10 +1410,10 @@ async fn what_is_longer_than_a_key_of_the_store_is_refused_and_what_is_as_long_i
         user("eve", "e", &long(981)),
         user("eve", "e", &"\u{fdfa}".repeat(40)),
     ] {
-        table.push(("user", "400 invalidValue", Sent::post("/Users", &body)));
-        table.push(("user", "400 invalidValue", Sent::put(&bench.user, &body)));
+        table.push(("user", "400 invalidValue", Request::post("/Users", &body)));
+        table.push(("user", "400 invalidValue", Request::put(&orgs.user, &body)));
         let operations = json!([{ "op": "replace", "value": body }]);
-        table.push(("user", "400 invalidValue", Sent::patch(&bench.user, &operations)));
+        table.push(("user", "400 invalidValue", Request::patch(&orgs.user, &operations)));
     }
     for body in [
         group(&long(1025), "e"),
@@ -1417,10 +1421,10 @@ async fn what_is_longer_than_a_key_of_the_store_is_refused_and_what_is_as_long_i
         group("x", &long(981)),
         group("x", &long(2000)),
     ] {
-        table.push(("group", "400 invalidValue", Sent::post("/Groups", &body)));
-        table.push(("group", "400 invalidValue", Sent::put(&bench.group, &body)));
+        table.push(("group", "400 invalidValue", Request::post("/Groups", &body)));
+        table.push(("group", "400 invalidValue", Request::put(&orgs.group, &body)));
     }
-    // To look for what nobody can have is no mistake.
+    // A filter on an impossible value is valid.
     for bytes in [979, 980, 981, 1023, 1024, 1025, 2000, 4000] {
         for (collection, attribute) in [
             ("/Users", "userName"),
@@ -1432,12 +1436,16 @@ async fn what_is_longer_than_a_key_of_the_store_is_refused_and_what_is_as_long_i
             ("/Groups", "externalId"),
             ("/Groups", "members.value"),
         ] {
-            table.push(("filter", "200", Sent::filter(collection, &compare(attribute, "eq", &long(bytes)))));
+            table.push((
+                "filter",
+                "200",
+                Request::get(collection).filter(compare(attribute, "eq", &long(bytes))),
+            ));
         }
     }
-    bench.gives(table).await;
+    orgs.assert_verdicts(table).await;
 
-    let service = &bench.service;
+    let service = &orgs.service;
     assert_eq!(service.post("/Users", user("eve", &long(980), &long(980))).await.status, 201);
     assert_eq!(service.post("/Groups", group(&long(1024), &long(980))).await.status, 201);
     service.assert_healthy().await;
@@ -1451,8 +1459,8 @@ async fn what_is_longer_than_a_key_of_the_store_is_refused_and_what_is_as_long_i
 // Parameters
 
 #[tokio::test]
-async fn pages_have_no_extremes() {
-    let bench = Bench::new().await;
+async fn page_parameters_accept_extreme_numbers() {
+    let orgs = TwoOrgs::new().await;
     let huge = format!("1{}", "0".repeat(30));
     let mut failures = Vec::new();
     for (query, expected) in [
@@ -1502,7 +1510,7 @@ async fn pages_have_no_extremes() {
     ] {
         for filter in ["", "&filter=id%20pr", "&filter=meta.created%20pr%20and%20userName%20pr"] {
             let query = query.replace("HUGE", &huge).replace('\u{661}', "%D9%A1");
-            let answer = Sent::get(&format!("/Users?{query}{filter}")).by(&bench.service).await;
+            let answer = Request::get(format!("/Users?{query}{filter}")).send(&orgs.service).await;
             let body = &answer.body;
             let found = match answer.status {
                 200 => {
@@ -1512,20 +1520,21 @@ async fn pages_have_no_extremes() {
                 }
                 _ => answer.verdict(),
             };
-            if found != expected || !faults(&answer).is_empty() {
-                failures.push(format!("{query}{filter}: {found}, not {expected} {:?}", faults(&answer)));
+            if found != expected || !form_violations(&answer).is_empty() {
+                failures
+                    .push(format!("{query}{filter}: {found}, not {expected} {:?}", form_violations(&answer)));
             }
         }
     }
-    report(&failures);
+    assert_no_failures(&failures);
 }
 
 #[tokio::test]
-async fn a_parameter_that_contradicts_another_or_itself_is_refused() {
-    let bench = Bench::new().await;
+async fn contradictory_parameters_are_rejected() {
+    let orgs = TwoOrgs::new().await;
     let many = "a,".repeat(201);
     let mut table = Vec::new();
-    for path in ["/Users", "/Groups", &bench.user, &bench.group] {
+    for path in ["/Users", "/Groups", &orgs.user, &orgs.group] {
         for (verdict, query) in [
             ("400 invalidValue", "attributes=id&excludedAttributes=meta"),
             ("400 invalidValue", "excludedAttributes=meta&attributes=id"),
@@ -1541,25 +1550,25 @@ async fn a_parameter_that_contradicts_another_or_itself_is_refused() {
             ("200", "excludedAttributes=id,schemas,meta,password"),
             ("200", "unknown=1&unknown=2"),
         ] {
-            table.push((query.to_owned(), verdict, Sent::get(&format!("{path}?{query}"))));
+            table.push((query.to_owned(), verdict, Request::get(format!("{path}?{query}"))));
         }
     }
     for query in ["filter=id%20pr&filter=title%20pr", "filter=id%20pr&Filter=id%20pr"] {
-        table.push((query.to_owned(), "400 invalidValue", Sent::get(&format!("/Users?{query}"))));
+        table.push((query.to_owned(), "400 invalidValue", Request::get(format!("/Users?{query}"))));
     }
     let both = json!({ "attributes": ["id"], "excludedAttributes": ["meta"] });
-    table.push(("both".to_owned(), "400 invalidValue", Sent::post("/Users/.search", &both)));
-    let patch = format!("{}?attributes=id&excludedAttributes=meta", bench.user);
+    table.push(("both".to_owned(), "400 invalidValue", Request::post("/Users/.search", &both)));
+    let patch = format!("{}?attributes=id&excludedAttributes=meta", orgs.user);
     let operations = json!([{ "op": "replace", "path": "title", "value": "x" }]);
-    table.push(("PATCH".to_owned(), "400 invalidValue", Sent::patch(&patch, &operations)));
-    let create = Sent::post("/Users?attributes=id&excludedAttributes=meta", &json!({ "userName": "eve" }));
+    table.push(("PATCH".to_owned(), "400 invalidValue", Request::patch(&patch, &operations)));
+    let create = Request::post("/Users?attributes=id&excludedAttributes=meta", json!({ "userName": "eve" }));
     table.push(("POST".to_owned(), "400 invalidValue", create));
-    bench.gives(table).await;
+    orgs.assert_verdicts(table).await;
 }
 
 #[tokio::test]
-async fn an_order_that_is_none_is_refused() {
-    let bench = Bench::new().await;
+async fn invalid_sort_is_rejected() {
+    let orgs = TwoOrgs::new().await;
     let mut table = Vec::new();
     for (verdict, query) in [
         ("400 invalidValue", "sortBy=nonsense"),
@@ -1579,24 +1588,24 @@ async fn an_order_that_is_none_is_refused() {
         ("200", "sortBy=&sortOrder="),
         ("200", "sortBy=USERNAME&sortOrder=DESCENDING"),
     ] {
-        table.push((query, verdict, Sent::get(&format!("/Users?{query}"))));
+        table.push((query, verdict, Request::get(format!("/Users?{query}"))));
     }
-    bench.gives(table).await;
+    orgs.assert_verdicts(table).await;
 }
 
 #[tokio::test]
-async fn a_cursor_that_was_not_given_for_this_query_leads_nowhere() {
-    let bench = Bench::new().await;
-    let service = &bench.service;
+async fn cursor_of_another_query_is_rejected() {
+    let orgs = TwoOrgs::new().await;
+    let service = &orgs.service;
     let first = service.get("/Users?cursor=&count=1").await.body;
     let cursor = first["nextCursor"].as_str().expect("a cursor").to_owned();
     let third = async |key: &str| {
         let body = json!({ "userName": "third@example.com" });
-        assert_eq!(Sent::post("/Users", &body).bearer(key).to(service).await.status, 201);
-        let list = Sent::get("/Users?cursor=&count=1").bearer(key).to(service).await.body;
+        assert_eq!(Request::post("/Users", &body).bearer(key).send(service).await.status, 201);
+        let list = Request::get("/Users?cursor=&count=1").bearer(key).send(service).await.body;
         list["nextCursor"].as_str().expect("a cursor").to_owned()
     };
-    let others = third(&bench.other_key).await;
+    let others = third(&orgs.other_key).await;
     let mut failures = Vec::new();
     for (query, expected) in [
         (format!("/Users?cursor={cursor}&count=1"), "200"),
@@ -1606,8 +1615,8 @@ async fn a_cursor_that_was_not_given_for_this_query_leads_nowhere() {
         (format!("/Users?cursor={cursor}&count=1&sortBy=userName"), "400 invalidCursor"),
         (format!("/Users?cursor={others}&count=1"), "400 invalidCursor"),
         (format!("/Users?cursor={}&count=1", cursor.to_uppercase()), "400 invalidCursor"),
-        (format!("/Users?cursor={NOBODY}&count=1"), "400 expiredCursor"),
-        (format!("/Users?cursor={}&count=1", bench.other_user), "400 invalidCursor"),
+        (format!("/Users?cursor={UNKNOWN_ID}&count=1"), "400 expiredCursor"),
+        (format!("/Users?cursor={}&count=1", orgs.other_user), "400 invalidCursor"),
         ("/Users?cursor=x".to_owned(), "400 invalidCursor"),
         ("/Users?cursor=1".to_owned(), "400 invalidCursor"),
         ("/Users?cursor=%00".to_owned(), "400 invalidCursor"),
@@ -1622,20 +1631,24 @@ async fn a_cursor_that_was_not_given_for_this_query_leads_nowhere() {
         ("/Users?cursor=&count=abc".to_owned(), "400 invalidCount"),
         (format!("/Users?cursor={cursor}&count=1{}", "0".repeat(30)), "200"),
     ] {
-        let answer = Sent::get(&query).by(service).await;
-        if answer.verdict() != expected || !faults(&answer).is_empty() {
-            failures.push(format!("{query}: {}, not {expected} {:?}", answer.verdict(), faults(&answer)));
+        let answer = Request::get(&query).send(service).await;
+        if answer.verdict() != expected || !form_violations(&answer).is_empty() {
+            failures.push(format!(
+                "{query}: {}, not {expected} {:?}",
+                answer.verdict(),
+                form_violations(&answer)
+            ));
         }
         if answer.body.to_string().contains("zoe@") {
             failures.push(format!("{query}: shows another organisation's user"));
         }
     }
-    report(&failures);
+    assert_no_failures(&failures);
 }
 
 #[tokio::test]
-async fn a_search_request_of_the_wrong_type_is_refused() {
-    let bench = Bench::new().await;
+async fn search_request_with_wrong_type_is_rejected() {
+    let orgs = TwoOrgs::new().await;
     let mut table = Vec::new();
     for path in ["/.search", "/Users/.search", "/Groups/.search"] {
         for (verdict, body) in [
@@ -1655,16 +1668,16 @@ async fn a_search_request_of_the_wrong_type_is_refused() {
             ("200", json!({ "count": null, "filter": null, "attributes": null })),
             ("200", json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"], "x": {} })),
         ] {
-            table.push((body.to_string(), verdict, Sent::post(path, &body)));
+            table.push((body.to_string(), verdict, Request::post(path, &body)));
         }
     }
-    bench.gives(table).await;
+    orgs.assert_verdicts(table).await;
 }
 
 #[tokio::test]
-async fn an_id_that_is_none_is_nobodys() {
-    let bench = Bench::new().await;
-    let id = bench.user.trim_start_matches("/Users/").to_owned();
+async fn malformed_id_is_404() {
+    let orgs = TwoOrgs::new().await;
+    let id = orgs.user.trim_start_matches("/Users/").to_owned();
     let mut table = Vec::new();
     for id in [
         "x",
@@ -1722,33 +1735,33 @@ async fn an_id_that_is_none_is_nobodys() {
     ] {
         for path in [format!("/Users/{id}"), format!("/Groups/{id}")] {
             let body = json!({ "userName": "eve", "displayName": "Eve" });
-            table.push((path.clone(), "404", Sent::get(&path)));
-            table.push((path.clone(), "404", Sent::put(&path, &body)));
+            table.push((path.clone(), "404", Request::get(&path)));
+            table.push((path.clone(), "404", Request::put(&path, &body)));
             let operations = json!([{ "op": "replace", "path": "displayName", "value": "x" }]);
-            table.push((path.clone(), "404", Sent::patch(&path, &operations)));
+            table.push((path.clone(), "404", Request::patch(&path, &operations)));
             let operations = json!([{ "op": "add", "path": "externalId", "value": "x" }, { "op": "remove", "path": "externalId" }]);
-            table.push((path.clone(), "404", Sent::patch(&path, &operations)));
-            let remove = Sent::new(Method::DELETE, &path);
+            table.push((path.clone(), "404", Request::patch(&path, &operations)));
+            let remove = Request::delete(&path);
             table.push((path.clone(), "404", remove.clone()));
             table.push((path, "404", remove.header("if-match", "*")));
         }
     }
-    let user_as_group = bench.user.replace("Users", "Groups");
-    let group_as_user = bench.group.replace("Groups", "Users");
+    let user_as_group = orgs.user.replace("Users", "Groups");
+    let group_as_user = orgs.group.replace("Groups", "Users");
     for path in [user_as_group, group_as_user] {
-        table.push((path.clone(), "404", Sent::get(&path)));
-        table.push((path.clone(), "404", Sent::new(Method::DELETE, &path)));
+        table.push((path.clone(), "404", Request::get(&path)));
+        table.push((path.clone(), "404", Request::delete(&path)));
     }
     for id in ["x", "%0d%0aX-Injected:%201", "User%00", "users"] {
-        table.push((id.to_owned(), "404", Sent::get(&format!("/Schemas/{id}"))));
-        table.push((id.to_owned(), "404", Sent::get(&format!("/ResourceTypes/{id}"))));
+        table.push((id.to_owned(), "404", Request::get(format!("/Schemas/{id}"))));
+        table.push((id.to_owned(), "404", Request::get(format!("/ResourceTypes/{id}"))));
     }
-    bench.gives(table).await;
+    orgs.assert_verdicts(table).await;
 }
 
 #[tokio::test]
-async fn no_answer_repeats_the_path_it_was_asked_for() {
-    let bench = Bench::new().await;
+async fn responses_do_not_echo_the_path() {
+    let orgs = TwoOrgs::new().await;
     for path in [
         "/Users/%0d%0aX-Injected:%201",
         "/Users/%3Cscript%3Eevil",
@@ -1757,13 +1770,13 @@ async fn no_answer_repeats_the_path_it_was_asked_for() {
         "/Schemas/evil%0a",
     ] {
         for method in [Method::GET, Method::PUT, Method::PATCH, Method::DELETE, Method::POST] {
-            let sent = Sent::json(
+            let request = Request::json(
                 method,
                 path,
-                &json!({ "userName": "eve", "Operations": [{ "op": "add", "value": {} }] }),
+                json!({ "userName": "eve", "Operations": [{ "op": "add", "value": {} }] }),
             );
-            let router = bench.service.router(bench.service.app.clone());
-            let answer = wire(router, sent.bearer(&bench.service.key)).await.to_lowercase();
+            let router = orgs.service.router(orgs.service.app.clone());
+            let answer = raw_response(router, &request.bearer(&orgs.service.key)).await.to_lowercase();
             assert!(
                 !answer.contains("x-injected") && !answer.contains("evil") && !answer.contains("script"),
                 "{answer}"
@@ -1772,10 +1785,10 @@ async fn no_answer_repeats_the_path_it_was_asked_for() {
     }
 }
 
-/// The rejection that comes with axum's path parameters is text/plain.
+/// Axum's own rejection of such a path parameter is text/plain.
 #[tokio::test]
-async fn an_id_that_is_not_utf8_is_answered_in_scim() {
-    let bench = Bench::new().await;
+async fn id_that_is_not_utf8_gets_a_scim_error() {
+    let orgs = TwoOrgs::new().await;
     let mut failures = Vec::new();
     for path in ["/Users/%ff", "/Groups/%C3%28", "/Schemas/%ff", "/ResourceTypes/%ff", "/Users/%ED%A0%80"] {
         let methods: &[Method] = match path {
@@ -1783,13 +1796,13 @@ async fn an_id_that_is_not_utf8_is_answered_in_scim() {
             _ => &[Method::GET, Method::PUT, Method::PATCH, Method::DELETE],
         };
         for method in methods {
-            let sent = Sent::json(
+            let request = Request::json(
                 method.clone(),
                 path,
-                &json!({ "userName": "eve", "displayName": "eve", "Operations": [{ "op": "add", "value": {} }] }),
+                json!({ "userName": "eve", "displayName": "eve", "Operations": [{ "op": "add", "value": {} }] }),
             );
-            let router = bench.service.router(bench.service.app.clone());
-            let answer = wire(router, sent.bearer(&bench.service.key)).await;
+            let router = orgs.service.router(orgs.service.app.clone());
+            let answer = raw_response(router, &request.bearer(&orgs.service.key)).await;
             if !(answer.starts_with('4')
                 && answer.contains("application/scim+json")
                 && answer.contains("2.0:Error"))
@@ -1798,20 +1811,20 @@ async fn an_id_that_is_not_utf8_is_answered_in_scim() {
             }
         }
     }
-    report(&failures);
+    assert_no_failures(&failures);
 }
 
 // Conditions
 
 #[tokio::test]
-async fn a_condition_that_cannot_be_read_is_400_and_one_that_does_not_hold_is_412() {
-    let bench = Bench::new().await;
+async fn malformed_etag_condition_is_400_and_stale_one_is_412() {
+    let orgs = TwoOrgs::new().await;
     let mut table = Vec::new();
-    for path in [&bench.user, &bench.group] {
-        let current = bench.service.get(path).await.header("etag").to_owned();
+    for path in [&orgs.user, &orgs.group] {
+        let current = orgs.service.get(path).await.header("etag").to_owned();
         let strong = current.trim_start_matches("W/").to_owned();
         let token = strong.trim_matches('"').to_owned();
-        let carried_out = if path == &bench.user { "200" } else { "204" };
+        let carried_out = if path == &orgs.user { "200" } else { "204" };
         let over = "x".repeat(8000);
         for (value, verdict) in [
             ("", "400 invalidValue"),
@@ -1846,23 +1859,27 @@ async fn a_condition_that_cannot_be_read_is_400_and_one_that_does_not_hold_is_41
         ] {
             let name: String = value.chars().take(40).collect();
             let nothing = json!([{ "op": "add", "value": {} }]);
-            table.push((name.clone(), verdict, Sent::patch(path, &nothing).header("if-match", value)));
+            table.push((name.clone(), verdict, Request::patch(path, &nothing).header("if-match", value)));
             if verdict.starts_with('4') {
                 let change = json!([{ "op": "replace", "path": "displayName", "value": "x" }]);
-                table.push((name.clone(), verdict, Sent::patch(path, &change).header("if-match", value)));
+                table.push((name.clone(), verdict, Request::patch(path, &change).header("if-match", value)));
                 let remove = json!([{ "op": "remove", "path": "members" }]);
-                if path == &bench.group {
-                    table.push((name.clone(), verdict, Sent::patch(path, &remove).header("if-match", value)));
+                if path == &orgs.group {
+                    table.push((
+                        name.clone(),
+                        verdict,
+                        Request::patch(path, &remove).header("if-match", value),
+                    ));
                 }
                 let body = json!({ "userName": "x", "displayName": "x" });
-                table.push((name.clone(), verdict, Sent::put(path, &body).header("if-match", value)));
-                table.push((name, verdict, Sent::new(Method::DELETE, path).header("if-match", value)));
+                table.push((name.clone(), verdict, Request::put(path, &body).header("if-match", value)));
+                table.push((name, verdict, Request::delete(path).header("if-match", value)));
             }
         }
-        let twice = Sent::new(Method::DELETE, path).header("if-match", "\"x\"").header("if-match", &current);
+        let twice = Request::delete(path).header("if-match", "\"x\"").header("if-match", &current);
         table.push(("twice".to_owned(), "400 invalidValue", twice));
-        let missing = format!("{}/{NOBODY}", &path[..path.rfind('/').unwrap()]);
-        table.push(("nobody".to_owned(), "404", Sent::new(Method::DELETE, &missing).header("if-match", "*")));
+        let missing = format!("{}/{UNKNOWN_ID}", &path[..path.rfind('/').unwrap()]);
+        table.push(("unknown id".to_owned(), "404", Request::delete(&missing).header("if-match", "*")));
         for (value, verdict) in [
             ("x", "400 invalidValue"),
             ("\"x\"", "200"),
@@ -1870,26 +1887,30 @@ async fn a_condition_that_cannot_be_read_is_400_and_one_that_does_not_hold_is_41
             (current.as_str(), "304"),
             (strong.as_str(), "304"),
         ] {
-            table.push((value.to_owned(), verdict, Sent::get(path).header("if-none-match", value)));
+            table.push((value.to_owned(), verdict, Request::get(path).header("if-none-match", value)));
         }
     }
-    bench.gives(table).await;
+    orgs.assert_verdicts(table).await;
 }
 
 #[tokio::test]
-async fn a_list_of_tags_without_commas_is_no_list() {
-    let bench = Bench::new().await;
+async fn etags_without_commas_are_rejected() {
+    let orgs = TwoOrgs::new().await;
     let mut table = Vec::new();
     for value in ["\"x\" \"y\"", "\"x\"y\"", "\"\"\"", "W/\"x\" W/\"y\""] {
         let change = json!([{ "op": "replace", "path": "displayName", "value": "x" }]);
-        table.push((value, "400 invalidValue", Sent::patch(&bench.user, &change).header("if-match", value)));
+        table.push((
+            value,
+            "400 invalidValue",
+            Request::patch(&orgs.user, &change).header("if-match", value),
+        ));
     }
-    bench.gives(table).await;
+    orgs.assert_verdicts(table).await;
 }
 
 #[tokio::test]
-async fn a_search_takes_lists_of_names_and_of_nothing_else() {
-    let bench = Bench::new().await;
+async fn search_request_accepts_lists_only_for_attributes() {
+    let orgs = TwoOrgs::new().await;
     let mut table = Vec::new();
     for body in [
         json!({ "filter": ["userName pr"] }),
@@ -1898,51 +1919,51 @@ async fn a_search_takes_lists_of_names_and_of_nothing_else() {
         json!({ "attributes": 5 }),
         json!({ "filter": [] }),
     ] {
-        table.push((body.to_string(), "400 invalidValue", Sent::post("/Users/.search", &body)));
+        table.push((body.to_string(), "400 invalidValue", Request::post("/Users/.search", &body)));
     }
-    bench.gives(table).await;
+    orgs.assert_verdicts(table).await;
 }
 
-// What errors say
+// Error details
 
 #[tokio::test]
-async fn an_error_says_what_was_wrong_and_where() {
-    let bench = Bench::new().await;
+async fn error_details_name_the_cause_and_position() {
+    let orgs = TwoOrgs::new().await;
     let mut text = String::new();
-    for sent in [
-        Sent::bytes(Method::POST, "/Users", "{\"userName\":\n \"eve\",,}"),
-        Sent::bytes(
+    for request in [
+        Request::bytes(Method::POST, "/Users", "{\"userName\":\n \"eve\",,}"),
+        Request::bytes(
             Method::POST,
             "/Users",
             "{\"userName\":\"eve\",\"name\":{\"givenName\":\"a\",\"givenName\":\"b\"}}",
         ),
-        Sent::post("/Users", &json!({ "externalId": "x" })),
-        Sent::post("/Users", &json!({ "userName": "eve", "externalId": 1 })),
-        Sent::post("/Users", &json!({ "userName": "eve", "emails": [{ "value": ["a"] }] })),
-        Sent::post("/Users", &json!({ "userName": "e\u{200b}ve" })),
-        Sent::post("/Users", &json!({ "userName": "BOB@example.com" })),
-        Sent::patch(&bench.user, &json!([{ "op": "add", "path": "title", "value": "x" }, { "op": "move" }])),
-        Sent::patch(
-            &bench.user,
-            &json!([{ "op": "add", "path": "emails[type eq work].value", "value": "x" }]),
+        Request::post("/Users", json!({ "externalId": "x" })),
+        Request::post("/Users", json!({ "userName": "eve", "externalId": 1 })),
+        Request::post("/Users", json!({ "userName": "eve", "emails": [{ "value": ["a"] }] })),
+        Request::post("/Users", json!({ "userName": "e\u{200b}ve" })),
+        Request::post("/Users", json!({ "userName": "BOB@example.com" })),
+        Request::patch(&orgs.user, json!([{ "op": "add", "path": "title", "value": "x" }, { "op": "move" }])),
+        Request::patch(
+            &orgs.user,
+            json!([{ "op": "add", "path": "emails[type eq work].value", "value": "x" }]),
         ),
-        Sent::patch(&bench.user, &json!([{ "op": "add", "path": "name.nonsense", "value": "x" }])),
-        Sent::patch(&bench.user, &json!([{ "op": "replace", "path": "id", "value": "x" }])),
-        Sent::patch(&bench.user, &json!([{ "op": "replace", "path": "active", "value": "maybe" }])),
-        Sent::post(
+        Request::patch(&orgs.user, json!([{ "op": "add", "path": "name.nonsense", "value": "x" }])),
+        Request::patch(&orgs.user, json!([{ "op": "replace", "path": "id", "value": "x" }])),
+        Request::patch(&orgs.user, json!([{ "op": "replace", "path": "active", "value": "maybe" }])),
+        Request::post(
             "/Groups",
-            &json!({ "displayName": "x", "members": [{ "value": bench.other_user }, { "value": 1 }] }),
+            json!({ "displayName": "x", "members": [{ "value": orgs.other_user }, { "value": 1 }] }),
         ),
-        Sent::filter("/Users", "userName eq eve"),
-        Sent::filter("/Users", "userName pr and (active gt true)"),
-        Sent::filter("/Users", "emails[nonsense pr]"),
-        Sent::filter("/Users", "userName eq \"eve"),
-        Sent::get("/Users?count=many"),
-        Sent::get("/Users/x"),
-        Sent::new(Method::DELETE, &bench.user).header("if-match", "x"),
-        Sent::new(Method::DELETE, &bench.user).header("if-match", "\"x\""),
+        Request::get("/Users").filter("userName eq eve"),
+        Request::get("/Users").filter("userName pr and (active gt true)"),
+        Request::get("/Users").filter("emails[nonsense pr]"),
+        Request::get("/Users").filter("userName eq \"eve"),
+        Request::get("/Users?count=many"),
+        Request::get("/Users/x"),
+        Request::delete(&orgs.user).header("if-match", "x"),
+        Request::delete(&orgs.user).header("if-match", "\"x\""),
     ] {
-        let answer = sent.by(&bench.service).await;
+        let answer = request.send(&orgs.service).await;
         let _ =
             writeln!(text, "{}: {}", answer.verdict(), answer.body["detail"].as_str().unwrap_or_default());
     }
@@ -1972,29 +1993,29 @@ async fn an_error_says_what_was_wrong_and_where() {
 }
 
 #[tokio::test]
-async fn an_error_is_no_longer_than_a_person_reads() {
-    let bench = Bench::new().await;
+async fn error_details_are_bounded_in_length() {
+    let orgs = TwoOrgs::new().await;
     let long = "x".repeat(100_000);
     let mut failures = Vec::new();
-    for sent in [
-        Sent::post("/Users/.search", &json!({ "sortBy": long })),
-        Sent::post("/Users/.search", &json!({ "sortBy": "userName", "sortOrder": long })),
-        Sent::post("/Users/.search", &json!({ "filter": long })),
-        Sent::post("/Users/.search", &json!({ "filter": format!("{} pr", &long[..4000]) })),
-        Sent::post("/Users/.search", &json!({ "attributes": long, "count": long })),
-        Sent::post("/Users/.search", &json!({ "cursor": long })),
-        Sent::patch(&bench.user, &json!([{ "op": long }])),
-        Sent::patch(&bench.user, &json!([{ "op": "add", "path": long, "value": "x" }])),
-        Sent::patch(&bench.user, &json!([{ "op": "add", "path": &long[..4000], "value": "x" }])),
-        Sent::post("/Users", &json!({ "userName": "x", (&long): 1, (long.to_uppercase()): 2 })),
-        Sent::bytes(Method::POST, "/Users", format!("{{\"{long}\":1,\"{long}\":2}}")),
-        Sent::post("/Groups", &json!({ "displayName": "x", "members": [{ "value": long }] })),
-        Sent::post("/Bulk", &json!({ "Operations": [{ "method": long, "path": long }] })),
+    for request in [
+        Request::post("/Users/.search", json!({ "sortBy": long })),
+        Request::post("/Users/.search", json!({ "sortBy": "userName", "sortOrder": long })),
+        Request::post("/Users/.search", json!({ "filter": long })),
+        Request::post("/Users/.search", json!({ "filter": format!("{} pr", &long[..4000]) })),
+        Request::post("/Users/.search", json!({ "attributes": long, "count": long })),
+        Request::post("/Users/.search", json!({ "cursor": long })),
+        Request::patch(&orgs.user, json!([{ "op": long }])),
+        Request::patch(&orgs.user, json!([{ "op": "add", "path": long, "value": "x" }])),
+        Request::patch(&orgs.user, json!([{ "op": "add", "path": &long[..4000], "value": "x" }])),
+        Request::post("/Users", json!({ "userName": "x", (&long): 1, (long.to_uppercase()): 2 })),
+        Request::bytes(Method::POST, "/Users", format!("{{\"{long}\":1,\"{long}\":2}}")),
+        Request::post("/Groups", json!({ "displayName": "x", "members": [{ "value": long }] })),
+        Request::post("/Bulk", json!({ "Operations": [{ "method": long, "path": long }] })),
     ] {
         let line: String =
-            format!("{} {} {:?}", sent.method, sent.target, sent.body).chars().take(90).collect();
-        let answer = sent.by(&bench.service).await;
-        // An operation of a bulk request fails by itself.
+            format!("{} {} {:?}", request.method, request.target, request.body).chars().take(90).collect();
+        let answer = request.send(&orgs.service).await;
+        // An operation of a bulk request has its own detail.
         let of_operation = answer.body.pointer("/Operations/0/response/detail");
         let detail = of_operation.unwrap_or(&answer.body["detail"]);
         let length = detail.as_str().map_or(usize::MAX, str::len);
@@ -2002,52 +2023,58 @@ async fn an_error_is_no_longer_than_a_person_reads() {
             failures.push(format!("{line}: {length}"));
         }
     }
-    report(&failures);
+    assert_no_failures(&failures);
 }
 
 #[tokio::test]
-async fn no_error_repeats_a_value_it_was_sent() {
-    let bench = Bench::new().await;
+async fn error_details_do_not_echo_values() {
+    let orgs = TwoOrgs::new().await;
     let secret = "hunter2-secret";
-    for sent in [
-        Sent::post("/Users", &json!({ "userName": [secret] })),
-        Sent::post("/Users", &json!({ "userName": "eve", "active": secret })),
-        Sent::post("/Users", &json!({ "userName": "eve", "emails": [secret] })),
-        Sent::post("/Users", &json!({ "userName": "eve", "password": { "value": secret }, "name": secret })),
-        Sent::post("/Users", &json!({ "userName": format!("{secret}\u{200b}") })),
-        Sent::post("/Users", &json!({ "userName": secret.repeat(100) })),
-        Sent::bytes(Method::POST, "/Users", format!("{{\"userName\":\"{secret}\" \"{secret}\"}}")),
-        Sent::bytes(Method::POST, "/Users", format!("{{\"userName\":{secret}}}")),
-        Sent::patch(&bench.user, &json!([{ "op": "replace", "path": "active", "value": secret }])),
-        Sent::patch(&bench.user, &json!([{ "op": "replace", "value": secret }])),
-        Sent::patch(
-            &bench.user,
-            &json!([{ "op": "replace", "path": format!("emails[type eq {secret}]"), "value": "x" }]),
+    for request in [
+        Request::post("/Users", json!({ "userName": [secret] })),
+        Request::post("/Users", json!({ "userName": "eve", "active": secret })),
+        Request::post("/Users", json!({ "userName": "eve", "emails": [secret] })),
+        Request::post(
+            "/Users",
+            json!({ "userName": "eve", "password": { "value": secret }, "name": secret }),
         ),
-        Sent::patch(
-            &bench.user,
-            &json!([{ "op": "replace", "path": format!("emails[type eq \"{secret}"), "value": "x" }]),
+        Request::post("/Users", json!({ "userName": format!("{secret}\u{200b}") })),
+        Request::post("/Users", json!({ "userName": secret.repeat(100) })),
+        Request::bytes(Method::POST, "/Users", format!("{{\"userName\":\"{secret}\" \"{secret}\"}}")),
+        Request::bytes(Method::POST, "/Users", format!("{{\"userName\":{secret}}}")),
+        Request::patch(&orgs.user, json!([{ "op": "replace", "path": "active", "value": secret }])),
+        Request::patch(&orgs.user, json!([{ "op": "replace", "value": secret }])),
+        Request::patch(
+            &orgs.user,
+            json!([{ "op": "replace", "path": format!("emails[type eq {secret}]"), "value": "x" }]),
         ),
-        Sent::patch(
-            &bench.user,
-            &json!([{ "op": "replace", "path": format!("emails[type sw \"{secret}\"].value"), "value": "x" }]),
+        Request::patch(
+            &orgs.user,
+            json!([{ "op": "replace", "path": format!("emails[type eq \"{secret}"), "value": "x" }]),
         ),
-        Sent::patch(
-            &bench.group,
-            &json!([{ "op": "add", "path": "members", "value": [{ "value": secret }] }]),
+        Request::patch(
+            &orgs.user,
+            json!([{ "op": "replace", "path": format!("emails[type sw \"{secret}\"].value"), "value": "x" }]),
         ),
-        Sent::post("/Groups", &json!({ "displayName": "x", "members": [{ "value": secret }] })),
-        Sent::post("/Groups", &json!({ "displayName": "x", "members": [{ "value": "x", "type": secret }] })),
-        Sent::filter("/Users", &format!("userName eq {secret}")),
-        Sent::filter("/Users", &format!("userName eq \"{secret}")),
-        Sent::filter("/Users", &format!("active eq \"{secret}\"")),
-        Sent::filter("/Users", &format!("meta.created gt \"{secret}\"")),
-        Sent::get(&format!("/Users?count={secret}")),
-        Sent::get(&format!("/Users/{secret}")),
-        Sent::new(Method::DELETE, &bench.user).header("if-match", secret),
+        Request::patch(
+            &orgs.group,
+            json!([{ "op": "add", "path": "members", "value": [{ "value": secret }] }]),
+        ),
+        Request::post("/Groups", json!({ "displayName": "x", "members": [{ "value": secret }] })),
+        Request::post(
+            "/Groups",
+            json!({ "displayName": "x", "members": [{ "value": "x", "type": secret }] }),
+        ),
+        Request::get("/Users").filter(format!("userName eq {secret}")),
+        Request::get("/Users").filter(format!("userName eq \"{secret}")),
+        Request::get("/Users").filter(format!("active eq \"{secret}\"")),
+        Request::get("/Users").filter(format!("meta.created gt \"{secret}\"")),
+        Request::get(format!("/Users?count={secret}")),
+        Request::get(format!("/Users/{secret}")),
+        Request::delete(&orgs.user).header("if-match", secret),
     ] {
-        let line = format!("{} {}", sent.method, sent.target);
-        let answer = sent.by(&bench.service).await;
+        let line = format!("{} {}", request.method, request.target);
+        let answer = request.send(&orgs.service).await;
         assert!(answer.status >= 400, "{line}: {}", answer.status);
         assert!(!answer.body.to_string().contains("hunter2"), "{line}: {:#}", answer.body);
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use saphyr::{LoadableYamlNode, Yaml};
-use tests::{Answer, faults};
+use tests::{Answer, form_violations};
 
 use super::{at, member, members, read};
 
@@ -50,7 +50,7 @@ fn what_the_gateway_answers_by_itself_is_a_scim_error() {
         assert!(answers.contains_key(name), "{name} is left to the gateway");
     }
     for (name, answer) in &answers {
-        let mut found = faults(answer);
+        let mut found = form_violations(answer);
         // That a function does not answer is no fault of the form.
         found.retain(|fault| !fault.starts_with("the status"));
         assert!(found.is_empty(), "{name}: {found:#?}");

@@ -14,7 +14,7 @@ use std::{
 };
 
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
-use axum::{Router, extract::Request, http::Method};
+use axum::{Router, extract, http::Method};
 use dynoxide::Database;
 use local::embedded;
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ use service::{
     store::Store,
 };
 use tests::{
-    NOW, Service,
+    NOW, Request, Service,
     counting::table,
     exchange,
     faults::{Fault, Faults, Plan},
@@ -132,7 +132,7 @@ impl Deployment {
         let now = Arc::<AtomicI64>::default();
         let hands = now.clone();
         let clock = Clock::new(move || NOW + time::Duration::milliseconds(hands.load(Ordering::Relaxed)));
-        let service = Service::on_at(embedded::client(database.clone()), clock.clone()).await;
+        let service = Service::on_with_clock(embedded::client(database.clone()), clock.clone()).await;
         let routers: Vec<Router> = (2..)
             .zip(self.0.iter())
             .map(|(seed, (function, asked))| {
@@ -142,11 +142,11 @@ impl Deployment {
             })
             .collect();
         let deployment = self.clone();
-        let gateway = move |request: Request| {
+        let gateway = move |request: extract::Request| {
             let router = routers[deployment.serving(request.uri().path())].clone();
             async move { router.oneshot(request).await }
         };
-        World { database, service: service.through(Router::new().fallback(gateway)), now, clock }
+        World { database, service: service.with_router(Router::new().fallback(gateway)), now, clock }
     }
 
     fn asked(&self, name: &str) -> &Asked {
@@ -204,7 +204,7 @@ impl World {
     }
 
     async fn ok(&self, method: Method, path: &str, body: Value) -> Value {
-        let answer = self.service.request(method.clone(), path, body).await;
+        let answer = request(method.clone(), path, &body).send(&self.service).await;
         assert!(answer.status < 300, "{method} {path}: {:#}", answer.body);
         answer.body
     }
@@ -225,8 +225,9 @@ impl World {
         let dying = Service::with(client, self.clock.clone(), Entropy::seeded(98)).await;
         let killed_after = async |call, method, path: &str, body| {
             faults.plan(Some(Plan { call, fault: Fault::CrashAfter, lasting: true }));
+            let request = request(method, path, &body);
             tokio::select! {
-                _ = dying.request(method, path, body) => {}
+                _ = request.send(&dying) => {}
                 () = faults.crashed() => {}
             }
         };
@@ -256,6 +257,11 @@ impl World {
         let found = scan.filter_expression("step = :step").expression_attribute_values(":step", step);
         !found.send().await.expect("an answer").items().is_empty()
     }
+}
+
+/// A request with that body, or without one if it is null.
+fn request(method: Method, path: &str, body: &Value) -> Request {
+    if body.is_null() { Request::new(method, path) } else { Request::json(method, path, body) }
 }
 
 /// What is left is met by each function that reads or writes what it may have half done.
@@ -351,7 +357,7 @@ async fn change_members(world: &World) -> String {
     world.ok(Method::GET, &path, Value::Null).await;
     world.ok(Method::GET, &format!("/Users/{}", users[0]), Value::Null).await;
     let nobody = json!([{ "op": "add", "path": "members", "value": [{ "value": world.service.app.store.entropy().id(NOW).unwrap().as_str() }] }]);
-    assert_eq!(world.service.request(Method::PATCH, &path, patch(&nobody)).await.status, 400);
+    assert_eq!(Request::json(Method::PATCH, &path, patch(&nobody)).send(&world.service).await.status, 400);
     world.ok(Method::DELETE, &format!("/Users/{}", users[0]), Value::Null).await;
     world.ok(Method::DELETE, &format!("/Groups/{nested}"), Value::Null).await;
     group

@@ -5,15 +5,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::too_many_lines, reason = "most lines are data: requests")]
 
-#[path = "template/gateway.rs"]
 mod gateway;
-#[path = "template/metrics.rs"]
 mod metrics;
-#[path = "template/permissions.rs"]
 mod permissions;
-#[path = "template/times.rs"]
 mod times;
-#[path = "template/wildcards.rs"]
 mod wildcards;
 
 use std::{collections::BTreeSet, fmt, fs, path::Path};
