@@ -8,7 +8,7 @@ use scim::{ResourceKind, id::Id};
 
 use super::{
     directory::Directory,
-    items::{name, number, sort_key},
+    items::{Item, name, optional_number, sort_key},
     keys::{Keys, stored_kind},
     table::KeyRange,
     transaction::Transaction,
@@ -60,13 +60,15 @@ pub(super) async fn counts(directory: &Directory, kinds: &[ResourceKind]) -> Res
     for item in &items {
         let sort_key = sort_key(item)?;
         if kinds.iter().any(|kind| sort_key.starts_with(stored_kind(*kind))) {
-            counts.total += whole(number(item, name::COUNT)?)?;
-            counts.deleted += whole(number(item, name::DELETED)?)?;
+            counts.total += counter(item, name::COUNT)?;
+            counts.deleted += counter(item, name::DELETED)?;
         }
     }
     Ok(counts)
 }
 
-fn whole(count: i64) -> Result<u64, Error> {
-    u64::try_from(count).map_err(|_| Error::Internal("a count of resources is negative".to_owned()))
+/// Returns a counter. As in DynamoDB's `ADD`, an absent counter is 0.
+fn counter(item: &Item, name: &str) -> Result<u64, Error> {
+    let negative = |_| Error::Internal("a count of resources is negative".to_owned());
+    u64::try_from(optional_number(item, name)?.unwrap_or(0)).map_err(negative)
 }

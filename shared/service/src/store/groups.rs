@@ -4,7 +4,7 @@
 //! depends on the document or on the current members: it reads first, and writes under the version that it read. A write
 //! that does not fit into one transaction becomes a pending change ([`super::changes`]).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use scim::{
     Invalid, ResourceKind, ScimType,
@@ -200,17 +200,14 @@ async fn difference(
         let members: Vec<Member> = current.iter().map(Edge::to_member).collect();
         members::combine_on(operations, &members)
     });
-    let kept: BTreeMap<&str, &Edge> = current.iter().map(|edge| (edge.member.as_str(), edge)).collect();
+    let members: BTreeSet<&str> = current.iter().map(|edge| edge.member.as_str()).collect();
     let new: Vec<Member> =
-        edit.add.iter().filter(|member| !kept.contains_key(member.value.as_str())).cloned().collect();
-    let wanted: BTreeSet<&str> = edit.add.iter().map(|member| member.value.as_str()).collect();
-    let unwanted: BTreeSet<&str> = edit.remove.iter().map(String::as_str).collect();
-    let remove = current
-        .iter()
-        .map(|edge| &edge.member)
-        .filter(|id| if edit.clear { !wanted.contains(id.as_str()) } else { unwanted.contains(id.as_str()) })
-        .cloned()
-        .collect();
+        edit.add.iter().filter(|member| !members.contains(member.value.as_str())).cloned().collect();
+    let added: BTreeSet<&str> = edit.add.iter().map(|member| member.value.as_str()).collect();
+    let removed: BTreeSet<&str> = edit.remove.iter().map(String::as_str).collect();
+    let is_removed = |id: &str| if edit.clear { !added.contains(id) } else { removed.contains(id) };
+    let remove =
+        current.iter().map(|edge| &edge.member).filter(|id| is_removed(id.as_str())).cloned().collect();
     Ok(Difference { add: resolve(directory, &new).await?, remove })
 }
 

@@ -5,15 +5,17 @@
 //! transaction or, beyond DynamoDB's 100 actions, a pending change that any later request completes (`changes`). The
 //! store has no trait and no second implementation: tests and the local gateway run it on an embedded DynamoDB.
 //!
-//! The public methods of [`Store`] and [`Directory`] are for `http` and `infra`. The files below call each other by
-//! functions and types that they import, each only files that stand before it in this order:
+//! The public methods of [`Store`] and [`Directory`] are for `http` and `infra`. Inside the store, a file calls only
+//! functions and types that it imports, from files that stand before it in this order:
 //!
-//! 1. `keys`, `items`, `index`: what an item is.
-//! 2. `sdk_error`, `table`, `transaction`, `write`: calls to DynamoDB, and what a failed condition means.
-//! 3. `directory`: [`Store`] and [`Directory`]. `counts`, `resources`, `edges`: the items of one resource.
-//! 4. `changes`: writes that do not fit into one transaction.
-//! 5. `users`, `member_edit`, `groups`, `deletion`: requests on one resource.
-//! 6. `representation`: the JSON of one resource. `plan`, `list`, `bookmarks`, `pages`: requests on many.
+//! 1. `keys`, `items`, `index`: the items.
+//! 2. `sdk_error`, `table`, `transaction`, `write`: calls to DynamoDB, and the meaning of failed conditions.
+//! 3. `capacity`, `directory`: [`Store`] and [`Directory`].
+//! 4. `counts`, `resources`, `edges`: the items of one resource.
+//! 5. `changes`: writes that do not fit into one transaction.
+//! 6. `users`, `member_edit`, `groups`, `deletion`: requests on one resource.
+//! 7. `representation`, `plan`, `list`, `bookmarks`, `pages`: requests on many resources.
+//! 8. `orgs`, `tables`, `doctor`: operations.
 
 mod bookmarks;
 mod capacity;
