@@ -197,7 +197,7 @@ impl Service {
                 let transport = |_: &App| Transport::Functions(functions, lambda.api);
                 let store = Store::new(&endpoint.client(), tables.clone(), clock, entropy);
                 store.create_tables().await.expect("tables");
-                Self::assemble(transport, store, endpoint.client(), tables, PEPPER, ORG).await
+                Self::assemble(transport, store, endpoint.client(), tables, PEPPER, ORG).with_key().await
             }
             Target::Deployed(endpoint, deployed) => {
                 let (clock, entropy) = (Clock::system(), Entropy::system());
@@ -213,7 +213,9 @@ impl Service {
                 store.create_tables().await.expect("tables");
                 endpoint.secret(&deployed.pepper);
                 let org = unique_name(DEPLOYED_ORG);
-                Self::assemble(transport, store, endpoint.client(), tables, &deployed.pepper, &org).await
+                Self::assemble(transport, store, endpoint.client(), tables, &deployed.pepper, &org)
+                    .with_key()
+                    .await
             }
         }
     }
@@ -234,14 +236,23 @@ impl Service {
         Self::in_process(client, Tables::default(), clock, entropy).await
     }
 
+    /// Returns another process on the database of a service. It needs no call to start: the tables, the organisation and the
+    /// key exist.
+    #[must_use]
+    pub fn restarted(client: Client, clock: Clock, entropy: Entropy, key: &str) -> Self {
+        require(is_embedded(), EMBEDDED);
+        let tables = Tables::default();
+        let store = Store::new(&client, tables.clone(), clock, entropy);
+        Self { key: key.to_owned(), ..Self::assemble(router, store, client, tables, PEPPER, ORG) }
+    }
+
     async fn in_process(client: Client, tables: Tables, clock: Clock, entropy: Entropy) -> Self {
         let store = Store::new(&client, tables.clone(), clock, entropy);
         store.create_tables().await.expect("tables");
-        let transport = |app: &App| Transport::Router(http::router(app.clone(), http::all()));
-        Self::assemble(transport, store, client, tables, PEPPER, ORG).await
+        Self::assemble(router, store, client, tables, PEPPER, ORG).with_key().await
     }
 
-    async fn assemble(
+    fn assemble(
         transport: impl FnOnce(&App) -> Transport,
         store: Store,
         client: Client,
@@ -252,9 +263,12 @@ impl Service {
         let peppers = Peppers { current: Secret::new(pepper), previous: None };
         let app = App { store, pepper: Pepper::File(peppers.clone()), base_url: Some(BASE.to_owned()) };
         let (org, key, named) = (org.to_owned(), String::new(), Named::default());
-        let mut service = Self { transport: transport(&app), app, org, key, client, tables, peppers, named };
-        service.key = service.organisation(&service.org, &[Scope::Scim]).await;
-        service
+        Self { transport: transport(&app), app, org, key, client, tables, peppers, named }
+    }
+
+    async fn with_key(mut self) -> Self {
+        self.key = self.organisation(&self.org, &[Scope::Scim]).await;
+        self
     }
 
     /// Sets the base URL.
@@ -460,6 +474,10 @@ pub fn has_clock() -> bool {
 #[must_use]
 pub fn is_embedded() -> bool {
     matches!(target(), Target::Embedded)
+}
+
+fn router(app: &App) -> Transport {
+    Transport::Router(http::router(app.clone(), http::all()))
 }
 
 /// Sends a request to a router.

@@ -31,6 +31,7 @@ const UNRELATED_USER: usize = USERS - 1;
 
 /// The data before a write.
 struct World {
+    key: String,
     snapshot: PathBuf,
     _directory: TempDir,
     users: Vec<String>,
@@ -83,13 +84,25 @@ impl World {
         let directory = TempDir::new(name);
         let snapshot = directory.0.join("snapshot.db");
         database.vacuum_into(&snapshot.to_string_lossy()).expect("a snapshot");
-        Self { snapshot, _directory: directory, users, groups }
+        Self { key: service.key, snapshot, _directory: directory, users, groups }
     }
 
     fn database(&self) -> Database {
         let database = Database::memory().expect("a database");
         database.restore_from(&self.snapshot.to_string_lossy()).expect("a copy of the snapshot");
         database
+    }
+
+    /// Returns another process on a copy of the database, after that time.
+    fn process(&self, database: &Database, seed: u64, after: Duration) -> Service {
+        let clock = Clock::fixed(NOW + after);
+        Service::restarted(embedded::client(database.clone()), clock, Entropy::seeded(seed), &self.key)
+    }
+
+    /// Returns a process whose calls fail.
+    fn failing(&self, database: &Database, faults: &Faults) -> Service {
+        let client = faults.client(database.clone());
+        Service::restarted(client, Clock::fixed(NOW), Entropy::seeded(3), &self.key)
     }
 
     fn user(&self, index: usize) -> String {
@@ -103,11 +116,6 @@ impl World {
     fn ids(&self, users: impl IntoIterator<Item = usize>) -> Value {
         members(users.into_iter().map(|user| &self.users[user]))
     }
-}
-
-/// Returns another process on the same database, after that time.
-async fn process(database: &Database, seed: u64, after: Duration) -> Service {
-    Service::with(embedded::client(database.clone()), Clock::fixed(NOW + after), Entropy::seeded(seed)).await
 }
 
 async fn visible(service: &Service) -> Visible {
@@ -155,14 +163,14 @@ fn assert_atomic(name: &str, repeat: Repeat, write: impl Fn(&World) -> Request) 
     let count = runtime.expect("a runtime").block_on(async {
         let world = World::new(name).await;
         let sent = write(&world);
-        let before = visible(&process(&world.database(), 5, Duration::ZERO).await).await;
+        let before = visible(&world.process(&world.database(), 5, Duration::ZERO)).await;
         let (calls, after) = {
             let (database, faults) = (world.database(), Faults::default());
-            let service = failing(&database, &faults).await;
+            let service = world.failing(&database, &faults);
             faults.plan(None);
             let answer = sent.send(&service).await;
             assert!((200..300).contains(&answer.status), "{:#}", answer.body);
-            (faults.calls(), visible(&process(&database, 5, Duration::ZERO).await).await)
+            (faults.calls(), visible(&world.process(&database, 5, Duration::ZERO)).await)
         };
         assert_ne!(before, after, "the write changes nothing");
         let mut count = 0;
@@ -184,10 +192,6 @@ fn assert_atomic(name: &str, repeat: Repeat, write: impl Fn(&World) -> Request) 
     println!("{name}: {count} faults");
 }
 
-async fn failing(database: &Database, faults: &Faults) -> Service {
-    Service::with(faults.client(database.clone()), Clock::fixed(NOW), Entropy::seeded(3)).await
-}
-
 struct Case<'a> {
     world: &'a World,
     sent: &'a Request,
@@ -199,14 +203,14 @@ struct Case<'a> {
 impl Case<'_> {
     async fn check(&self, plan: Plan) {
         let (database, faults) = (self.world.database(), Faults::default());
-        let service = failing(&database, &faults).await;
+        let service = self.world.failing(&database, &faults);
         faults.plan(Some(plan));
         let answer: Option<Answer> = tokio::select! {
             answer = self.sent.send(&service) => Some(answer),
             () = faults.crashed() => None,
         };
         drop(service);
-        let other = process(&database, 7, Duration::ZERO).await;
+        let other = self.world.process(&database, 7, Duration::ZERO);
         let unrelated = other.get(&self.world.user(UNRELATED_USER)).await;
         assert_eq!(unrelated.status, 200, "{plan:?}: {:#}", unrelated.body);
         let report = other.examine(ORG).await;
@@ -237,7 +241,7 @@ impl Case<'_> {
         let seen = visible(&other).await;
         assert!(seen == *self.after, "{plan:?}: {}", difference(self.after, &seen));
         // The janitor leaves no draft either.
-        let later = process(&database, 9, Duration::minutes(10)).await;
+        let later = self.world.process(&database, 9, Duration::minutes(10));
         assert_consistent(&later, ORG, &later.key).await;
     }
 
