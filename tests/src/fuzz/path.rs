@@ -1,14 +1,14 @@
-//! A PATCH path.
+//! Input: a PATCH path.
 
 use scim::{ScimType, parser::MAX_LENGTH, path::Target, schema::RESOURCE_TYPES, syntax::Path};
 
-use super::refused;
+use super::assert_error;
 
 pub(super) fn run(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let path = match Path::parse(&text) {
         Ok(path) => path,
-        Err(invalid) => return refused(&invalid, &[ScimType::InvalidPath]),
+        Err(invalid) => return assert_error(&invalid, &[ScimType::InvalidPath]),
     };
     let printed = path.to_string();
     let same = if printed.chars().count() <= MAX_LENGTH {
@@ -19,7 +19,7 @@ pub(super) fn run(input: &[u8]) {
     assert_eq!(same.to_string(), printed);
     for resource_type in RESOURCE_TYPES {
         match path.resolve(resource_type) {
-            Err(invalid) => refused(&invalid, &[ScimType::InvalidPath, ScimType::InvalidFilter]),
+            Err(invalid) => assert_error(&invalid, &[ScimType::InvalidPath, ScimType::InvalidFilter]),
             Ok(target) => {
                 assert_eq!(same.resolve(resource_type).as_ref(), Ok(&target), "{printed}");
                 match target {

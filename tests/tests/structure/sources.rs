@@ -163,7 +163,6 @@ fn leaves(tree: &UseTree, before: &[String]) -> Vec<(String, Module)> {
         UseTree::Rename(rename) => vec![(rename.rename.to_string(), extended(&rename.ident))],
         UseTree::Glob(_) => vec![("*".to_owned(), before.to_vec())],
         UseTree::Group(group) => group.items.iter().flat_map(|tree| leaves(tree, before)).collect(),
-        _ => panic!("a form of `use` that this test does not know"),
     }
 }
 
