@@ -72,7 +72,7 @@ async fn error_details_name_the_cause_and_position() {
         400 invalidValue: the query parameter 'count' must be a whole number
         404: there is no User with this id; look it up again by filter, or create it
         400 invalidValue: the header if-match must be * or a list of ETags such as W/"5a1f"
-        412: the resource has changed since the version named in If-Match; read it again and repeat the request
+        412: The resource has changed since the version in If-Match. Read the resource again and repeat the request.
     "#]].assert_eq(&text);
 }
 
