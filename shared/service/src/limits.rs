@@ -114,6 +114,11 @@ mod tests {
         format!("{} s", time.as_secs())
     }
 
+    /// Returns the time of a request at which a stage with this reserve ends.
+    fn end(reserve: Duration) -> Duration {
+        REQUEST_BUDGET.checked_sub(reserve).expect("a part of the budget")
+    }
+
     /// The rows of README's table: the name of a limit and the beginning of its value.
     fn published() -> Vec<(&'static str, String)> {
         let bytes = |bytes: usize| format!("{} bytes", grouped(bytes));
@@ -123,8 +128,8 @@ mod tests {
             ("Body of a group", size(GROUP_BODY)),
             ("Body of a bulk request", size(GROUP_BODY)),
             ("Operations in a bulk request", grouped(MAX_BULK_OPERATIONS)),
-            ("Time to start a bulk operation", seconds(REQUEST_BUDGET - BULK_START_RESERVE)),
-            ("Time to finish a bulk operation", seconds(REQUEST_BUDGET - BULK_RUN_RESERVE)),
+            ("Time to start a bulk operation", seconds(end(BULK_START_RESERVE))),
+            ("Time to finish a bulk operation", seconds(end(BULK_RUN_RESERVE))),
             ("Depth of JSON", grouped(json::MAX_DEPTH)),
             ("Length of a filter or PATCH path", characters(parser::MAX_LENGTH)),
             ("Depth of a filter or PATCH path", grouped(parser::MAX_DEPTH)),
@@ -151,7 +156,7 @@ mod tests {
             ("Matches of a filter on indexed attributes", grouped(SCAN_LIMIT)),
             ("Resources read for any other filter or sort", grouped(SCAN_LIMIT)),
             ("Resources before a `startIndex` that does not continue an earlier page", grouped(SCAN_LIMIT)),
-            ("Time for the reads of a query", seconds(REQUEST_BUDGET - ANSWER_RESERVE)),
+            ("Time for the reads of a query", seconds(end(ANSWER_RESERVE))),
             ("Resources that a page by cursor reads", format!("About {}", grouped(MAX_ITEMS_PER_PAGE))),
             ("Members in an answer", grouped(MEMBERS_SHOWN)),
             ("Size of an answer", size(LAMBDA_PAYLOAD)),
@@ -202,8 +207,8 @@ mod tests {
             (READ_BACK_RESERVE, 24),
             (BULK_UNDO_RESERVE, 24),
         ];
-        for (reserve, end) in ends {
-            assert_eq!((REQUEST_BUDGET - reserve).as_secs(), end);
+        for (reserve, drawn) in ends {
+            assert_eq!(end(reserve).as_secs(), drawn);
         }
         assert!(ABANDONED_AFTER > REQUEST_BUDGET);
     }

@@ -53,8 +53,8 @@ struct Turn {
     index: usize,
     /// The operation to run, or the reason why it fails.
     operation: Result<Operation, Error>,
-    /// The members that are added to the new group later.
-    late: Vec<Value>,
+    /// The members that are added to the new group once they exist.
+    deferred: Vec<Value>,
 }
 
 impl Job {
@@ -111,27 +111,27 @@ impl Job {
         let job = &*self;
         let done = wave.into_iter().map(|turn| job.take(turn));
         let done: Vec<_> = stream::iter(done).buffered(at_once).collect().await;
-        for (index, outcome, late) in done {
-            self.record(index, outcome, &late);
+        for (index, outcome, deferred) in done {
+            self.record(index, outcome, &deferred);
         }
     }
 
-    async fn take(&self, Turn { index, operation, late }: Turn) -> (usize, Outcome, Vec<Value>) {
+    async fn take(&self, Turn { index, operation, deferred }: Turn) -> (usize, Outcome, Vec<Value>) {
         let outcome = match operation {
             Ok(operation) => self.run_operation(operation, BULK_RUN_RESERVE).await,
             Err(error) => Outcome::of(error.into_response(), self.location(&self.operations[index])).await,
         };
-        (index, outcome, late)
+        (index, outcome, deferred)
     }
 
-    fn record(&mut self, index: usize, outcome: Outcome, late: &[Value]) {
+    fn record(&mut self, index: usize, outcome: Outcome, deferred: &[Value]) {
         self.left.remove(&index);
         self.errors += usize::from(outcome.is_failure());
         if let Some(bulk_id) = &self.operations[index].bulk_id {
             match outcome.id() {
                 Some(id) => {
-                    if !late.is_empty() {
-                        self.joins.push((index, Operation::join(&id, late)));
+                    if !deferred.is_empty() {
+                        self.joins.push((index, Operation::join(&id, deferred)));
                     }
                     self.ids.insert(bulk_id.clone(), Some(id));
                 }
@@ -143,8 +143,8 @@ impl Job {
         self.outcomes.insert(index, outcome);
     }
 
-    /// Returns the next operations, at most `at_once`: the first ones left that need not wait, up to one of another
-    /// method or of the same subject.
+    /// Returns the next operations, at most `at_once`. Operations that wait for another one are skipped. The wave ends
+    /// before an operation of another method, and before one on a subject that is in the wave.
     fn next_wave(&self, at_once: usize) -> Vec<Turn> {
         let mut wave: Vec<usize> = Vec::new();
         let mut under_way = BTreeSet::new();
@@ -179,7 +179,7 @@ impl Job {
             }
             wave.push(*index);
         }
-        let turn = |index| Turn { index, operation: self.ready(index), late: Vec::new() };
+        let turn = |index| Turn { index, operation: self.ready(index), deferred: Vec::new() };
         wave.into_iter().map(turn).collect()
     }
 
@@ -212,27 +212,28 @@ impl Job {
     fn break_circle(&self) -> Vec<Turn> {
         let waiting = || self.left.iter().filter(|index| self.operations[**index].waits(&self.ids));
         let broken = waiting().find_map(|index| {
-            let (early, late) = self.operations[*index].without_members(&self.ids)?;
-            Some(Turn { index: *index, operation: self.resolve(early), late })
+            let (early, deferred) = self.operations[*index].without_members(&self.ids)?;
+            Some(Turn { index: *index, operation: self.resolve(early), deferred })
         });
         match broken {
             Some(turn) => vec![turn],
             None => waiting()
                 .take(self.fail_on_errors - self.errors)
-                .map(|index| Turn { index: *index, operation: Err(circular()), late: Vec::new() })
+                .map(|index| Turn { index: *index, operation: Err(circular()), deferred: Vec::new() })
                 .collect(),
         }
     }
 
     /// Adds the members that a group was created without. If this fails, the operation that creates the group fails too,
     /// and the group is deleted.
+    #[expect(clippy::expect_used, reason = "a group is joined after its creation")]
     async fn join(&mut self, index: usize, join: Operation) {
         let group = join.path.clone();
         let mut outcome = match self.resolve(join) {
             Ok(join) => self.run_operation(join, BULK_RUN_RESERVE).await,
             Err(error) => Outcome::of(error.into_response(), None).await,
         };
-        let Some(created) = self.outcomes.remove(&index) else { return };
+        let created = self.outcomes.remove(&index).expect("the creation of the group has an outcome");
         if outcome.is_failure() {
             self.errors += 1;
             if let Some(bulk_id) = &self.operations[index].bulk_id {
@@ -291,5 +292,7 @@ impl Job {
 }
 
 fn circular() -> Error {
-    Error::Conflict("The operations refer to each other in a circle. Create the resources first and add the references in another request.".to_owned())
+    let detail = "The operations refer to each other in a circle. Create the resources first and add the references \
+                  in another request.";
+    Error::Conflict(detail.to_owned())
 }

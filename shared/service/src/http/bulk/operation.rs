@@ -149,10 +149,10 @@ impl Operation {
             let value = member(element, "value").ok().flatten().and_then(Value::as_str);
             value.and_then(|value| value.strip_prefix(REFERENCE)).is_some_and(|id| ids.get(id) == Some(&None))
         };
-        let (late, now) = std::mem::take(members).into_iter().partition(waits);
+        let (deferred, now) = std::mem::take(members).into_iter().partition(waits);
         *members = now;
         early.find_references();
-        (!early.waits(ids)).then_some((early, late))
+        (!early.waits(ids)).then_some((early, deferred))
     }
 
     /// Returns whether the operation refers to one that has not run.
