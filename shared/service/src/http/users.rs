@@ -97,8 +97,9 @@ async fn replace(
     let document = Document::from_request(&USER_TYPE, &body)?;
     let directory = app.store.directory(&caller);
     let change = |_: &Document| Ok(document.clone());
-    let (stored, groups) =
-        directory.update_user(&id, conditions.if_match.as_ref(), change, projection.includes("groups")).await?;
+    let (stored, groups) = directory
+        .update_user(&id, conditions.if_match.as_ref(), change, projection.includes("groups"))
+        .await?;
     Ok(resource(StatusCode::OK, Kind::User, &stored, &Extra::Groups(groups), &base, &projection))
 }
 
@@ -115,8 +116,9 @@ async fn patch(
     let patch = Patch::parse(&USER_TYPE, &body)?;
     let directory = app.store.directory(&caller);
     let change = |document: &Document| patch.apply(document);
-    let (stored, groups) =
-        directory.update_user(&id, conditions.if_match.as_ref(), change, projection.includes("groups")).await?;
+    let (stored, groups) = directory
+        .update_user(&id, conditions.if_match.as_ref(), change, projection.includes("groups"))
+        .await?;
     Ok(resource(StatusCode::OK, Kind::User, &stored, &Extra::Groups(groups), &base, &projection))
 }
 

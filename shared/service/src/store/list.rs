@@ -212,9 +212,11 @@ impl Directory {
         let (partition, between, rows) = if request.is_in_order_of_creation() {
             match access {
                 Access::Partition => (self.keys.resources(kind), None, RowsOf::Resources),
-                Access::Created(from, to) => {
-                    (self.keys.resources(kind), Some(Id::range_created_between(*from, *to)), RowsOf::Resources)
-                }
+                Access::Created(from, to) => (
+                    self.keys.resources(kind),
+                    Some(Id::range_created_between(*from, *to)),
+                    RowsOf::Resources,
+                ),
                 Access::Lookups(_) => {
                     (self.keys.members(Id::parse(access.members_of()?)?.as_str()), None, RowsOf::Edges)
                 }
