@@ -1,9 +1,11 @@
-//! Recorded exchanges: what a client really sends, and what it needs back, as data.
+//! Recorded exchanges: the requests of real clients with the answers that they need, as data.
 //!
-//! One file is one exchange and one test. `${name}` stands for what an earlier answer gave (`capture`), `${key}` for
-//! the key. An expected body is part of the answer: objects may have more members, lists may not; `"*"` is anything.
-//! In the place of a request may stand the event that API Gateway makes of one (`events/`); `baseUrl` is what
-//! `SCIM_BASE_URL` says where that arrives.
+//! Each file is one exchange and one test. `${name}` stands for a value of an earlier answer (`capture`), `${key}` for the
+//! key. The expected body is a part of the answer: objects of the answer may have more members, lists may not have more
+//! elements, and `"*"` matches any value.
+//!
+//! A step has a request or the event that API Gateway makes of one (`events/`). `baseUrl` is the `SCIM_BASE_URL` of the
+//! function that receives the event.
 
 use std::{
     collections::BTreeMap,
@@ -59,10 +61,10 @@ struct Expected {
     absent: Vec<String>,
 }
 
-/// Where exchanges are recorded, by who sends them.
+/// The directories of recorded exchanges, one for each sender.
 const SOURCES: [&str; 4] = ["entra", "events", "okta", "other"];
 
-/// Every file of recorded exchanges.
+/// Lists the files of recorded exchanges.
 #[must_use]
 pub fn files() -> Vec<PathBuf> {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
@@ -72,10 +74,10 @@ pub fn files() -> Vec<PathBuf> {
     files
 }
 
-/// Replays the exchange in that file on a service that is new; says at which step the answers differ.
+/// Replays the exchange in a file on a new service.
 ///
 /// # Errors
-/// Every difference of the first step that has any.
+/// All differences of the first step whose answer differs.
 pub async fn replay(file: &Path, service: &Service) -> Result<(), String> {
     let text = fs::read_to_string(file).map_err(|error| error.to_string())?;
     let exchange: Exchange = serde_json::from_str(&text).map_err(|error| error.to_string())?;
@@ -111,7 +113,7 @@ pub async fn replay(file: &Path, service: &Service) -> Result<(), String> {
         }
         for pointer in &step.response.absent {
             if answer.body.pointer(pointer).is_some() {
-                differences.push(format!("{pointer} is there"));
+                differences.push(format!("{pointer} is present"));
             }
         }
         if !differences.is_empty() {
@@ -171,7 +173,7 @@ fn differ(place: &str, wanted: &Value, found: &Value, differences: &mut Vec<Stri
             for (name, wanted) in wanted {
                 match found.get(name) {
                     Some(found) => differ(&format!("{place}/{name}"), wanted, found, differences),
-                    None => differences.push(format!("{place}/{name} is not there")),
+                    None => differences.push(format!("{place}/{name} is missing")),
                 }
             }
         }

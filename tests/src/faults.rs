@@ -1,7 +1,7 @@
-//! What can go wrong with a call to DynamoDB: a connector that lets one call fail, or every one from there on.
+//! Faults of calls to DynamoDB: one call fails, or one and every later call.
 //!
-//! An error of the connector is what makes the SDK repeat by itself, as it does when a connection breaks. A crash is that
-//! no call from there on ever comes back: whoever waits is to be dropped, and what goes on is another process.
+//! After an error of the connector the SDK retries, as it does after a broken connection. After a crash no call returns
+//! any more: the test drops the request and continues with another process.
 
 use std::{
     fmt,
@@ -17,29 +17,29 @@ use tokio::sync::Notify;
 
 use crate::intercept::{self, Call, CallResult, answer, cancelled, exception};
 
-/// What goes wrong.
+/// A fault of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// The call does not reach DynamoDB.
     Unsent,
-    /// It is carried out, and its answer is lost.
+    /// The call succeeds, and its answer is lost.
     Unanswered,
     /// The process dies before the call.
     CrashBefore,
-    /// The process dies before the answer of a call that is carried out.
+    /// The process dies after the call and before its answer.
     CrashAfter,
-    /// Another transaction is under way on the same items.
+    /// Another transaction is in progress on the same items.
     Conflict,
-    /// DynamoDB asks for less traffic.
+    /// DynamoDB throttles the call.
     Throttled,
     /// DynamoDB answers 500.
     Broken,
-    /// Of a batch, nothing is carried out: all of it comes back as unprocessed. Other calls are throttled.
+    /// A batch comes back unprocessed as a whole. Other calls are throttled.
     Unprocessed,
 }
 
 impl Fault {
-    /// Every one.
+    /// All faults.
     pub const ALL: [Self; 8] = [
         Self::Unsent,
         Self::Unanswered,
@@ -51,25 +51,25 @@ impl Fault {
         Self::Unprocessed,
     ];
 
-    /// Whether the process dies of it.
+    /// Returns whether the process dies.
     #[must_use]
     pub fn is_crash(self) -> bool {
         matches!(self, Self::CrashBefore | Self::CrashAfter)
     }
 }
 
-/// When what goes wrong.
+/// Which call fails, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plan {
-    /// The number of the call, from 0.
+    /// The number of the call, counted from 0.
     pub call: usize,
-    /// What happens to it.
+    /// The fault.
     pub fault: Fault,
-    /// Whether it happens to every later call too.
+    /// Whether every later call fails too.
     pub lasting: bool,
 }
 
-/// Counts the calls of the client it makes, and lets them fail as planned.
+/// Counts the calls of its clients and makes them fail as planned.
 #[derive(Clone, Default)]
 pub struct Faults(Arc<Shared>);
 
@@ -93,7 +93,7 @@ impl fmt::Debug for Faults {
 }
 
 impl Faults {
-    /// A client of the database whose calls fail as planned; none until there is a plan.
+    /// Returns a client of the database whose calls fail as planned. Without a plan, no call fails.
     #[must_use]
     pub fn client(&self, database: Database) -> Client {
         let faults = self.clone();
@@ -101,18 +101,18 @@ impl Faults {
         intercept::client(connector, move |call| faults.clone().handle(call))
     }
 
-    /// Counts from 0 again, and lets calls fail by this plan.
+    /// Sets the plan and counts calls from 0.
     pub fn plan(&self, plan: Option<Plan>) {
         *self.state() = State { plan, ..State::default() };
     }
 
-    /// The calls since there was a plan.
+    /// Returns the number of calls since the plan was set.
     #[must_use]
     pub fn calls(&self) -> usize {
         self.state().calls
     }
 
-    /// Ends when the process dies.
+    /// Waits until the process dies.
     pub async fn crashed(&self) {
         self.0.crash.notified().await;
     }
@@ -121,7 +121,7 @@ impl Faults {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What happens to the next call.
+    /// Returns the fault of the next call.
     fn next(&self) -> Option<Fault> {
         let mut state = self.state();
         let call = state.calls;
@@ -159,7 +159,7 @@ impl Faults {
     }
 }
 
-/// Answers as DynamoDB does when it refuses a call.
+/// Answers a call as DynamoDB does when it rejects one.
 fn refuse(fault: Fault, call: &Call) -> CallResult {
     match (fault, call.operation.as_str()) {
         (Fault::Broken, _) => answer(500, &exception("InternalServerError")),

@@ -20,7 +20,7 @@ use service::config;
 use ureq::Agent;
 
 use crate::{
-    Answer, gateway, not_here,
+    Answer, gateway, not_applicable,
     target::{Endpoint, Lambda},
 };
 
@@ -61,7 +61,7 @@ impl Functions {
         let function = function_for(path);
         let event = event.to_string();
         if event.len() > gateway::EVENT {
-            not_here("a Lambda event is limited to 6 MB");
+            not_applicable("a Lambda event is limited to 6 MB");
         }
         let sandbox = {
             let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);

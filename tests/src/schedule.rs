@@ -1,9 +1,10 @@
-//! Which call of DynamoDB comes next: a connector that holds every call back, before it is carried out and again before
-//! its answer arrives, until a seeded choice falls on it. So requests that run at the same time interleave, between any
-//! two calls, in an order that the seed alone decides; and transactions conflict and calls are throttled, which the
-//! embedded engine never does by itself.
+//! A seeded order of calls to DynamoDB.
 //!
-//! It needs a runtime of one thread whose clock is paused: time passes when everybody waits for it, and then at once.
+//! Each call waits twice, before it is made and before its answer arrives, until a seeded choice selects it. Concurrent
+//! requests therefore interleave between any two calls, in an order that the seed alone decides. Transactions conflict and
+//! calls are throttled, which the embedded engine never does by itself.
+//!
+//! A schedule needs a runtime of one thread with a paused clock: time passes at once when every task waits for it.
 
 use std::{
     collections::BTreeMap,
@@ -25,23 +26,23 @@ use tokio::{
 
 use crate::intercept::{self, Call, CallResult, answer, cancelled, exception};
 
-/// Times the scheduler lets everybody else go on before it looks who waits.
+/// How often the scheduler yields to the other tasks before it selects a call.
 const SETTLE: usize = 4;
-/// One choice in so many is that time passes, for those who wait for that.
+/// One choice in this number lets time pass, for the tasks that wait for it.
 const TIME_PASSES: u64 = 8;
-/// And so long, at most.
+/// The longest time that passes then.
 const MILLIS: u64 = 12;
 
-/// What goes wrong: one transaction or call in so many, none if 0.
+/// How often calls fail: one in this number, or none if 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Faults {
-    /// Transactions that are cancelled for a conflict with another.
+    /// Transactions that are cancelled because of a conflict.
     pub conflicts: u64,
     /// Calls that are throttled.
     pub throttled: u64,
 }
 
-/// The order of calls. Until it is run, calls are carried out at once.
+/// The order of calls. Outside [`Schedule::run`], each call is made at once.
 #[derive(Clone)]
 pub struct Schedule(Arc<Shared>);
 
@@ -55,7 +56,7 @@ struct State {
     faults: Faults,
     running: bool,
     arrivals: u64,
-    /// By a random number: who waits, in the order in which they go on if nobody else comes.
+    /// The waiting calls by a random number, which is the order in which they continue if no other call arrives.
     waiting: BTreeMap<(u64, u64), oneshot::Sender<()>>,
     trace: Vec<String>,
 }
@@ -67,10 +68,10 @@ impl fmt::Debug for Schedule {
 }
 
 impl Schedule {
-    /// The order that follows from this seed.
+    /// Returns the order of a seed.
     #[must_use]
     pub fn new(seed: u64, faults: Faults) -> Self {
-        // The SDK's own back-off is jittered by the numbers of the thread.
+        // The back-off of the SDK takes its jitter from the random numbers of the thread.
         fastrand::seed(seed);
         let state = State {
             random: Rng::with_seed(seed),
@@ -83,14 +84,14 @@ impl Schedule {
         Self(Arc::new(Shared { state: Mutex::new(state), arrived: Notify::new() }))
     }
 
-    /// A client of the database whose calls are in this order.
+    /// Returns a client of the database whose calls are in this order.
     #[must_use]
     pub fn client(&self, database: Database) -> Client {
         let schedule = self.clone();
         intercept::client(Connector::new(database), move |call| schedule.clone().handle(call))
     }
 
-    /// Runs these at the same time; gives what they come to.
+    /// Runs the tasks concurrently and returns their results.
     pub async fn run<T: Send + 'static>(
         &self,
         tasks: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static>,
@@ -107,7 +108,7 @@ impl Schedule {
         outcomes
     }
 
-    /// The calls in the order in which they were carried out or failed.
+    /// Returns the calls in the order in which they were made or failed.
     #[must_use]
     pub fn trace(&self) -> Vec<String> {
         self.state().trace.clone()
@@ -117,7 +118,7 @@ impl Schedule {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets one after the other go on.
+    /// Selects one call after another.
     async fn choose(self) {
         loop {
             for _ in 0..SETTLE {
@@ -132,14 +133,14 @@ impl Schedule {
             }
             let next = self.state().waiting.pop_first();
             match next {
-                // Whoever waited may have been given up since.
+                // The call may have been dropped since.
                 Some((_, waiting)) => drop(waiting.send(())),
                 None => self.0.arrived.notified().await,
             }
         }
     }
 
-    /// Waits for its turn.
+    /// Waits until the scheduler selects this call.
     async fn turn(&self) {
         let turn = {
             let mut state = self.state();
@@ -153,7 +154,7 @@ impl Schedule {
             turn
         };
         self.0.arrived.notify_one();
-        // The scheduler that is gone holds nobody back.
+        // Without a scheduler, no call waits.
         turn.await.unwrap_or_default();
     }
 
@@ -170,7 +171,7 @@ impl Schedule {
         answer
     }
 
-    /// Chooses whether the call fails, and returns the error that answers it then.
+    /// Chooses whether the call fails, and returns the error that answers it.
     fn failure(&self, call: &Call) -> Option<Value> {
         let mut state = self.state();
         if !state.running {

@@ -1,5 +1,5 @@
-//! Requests to a new service, one after the other, as text: a line with method and target, lines with headers, an empty
-//! line, the body; `###` in a line of its own divides them. `${key}` is a key, `${2/id}` what the third answer had there.
+//! Input: requests to a new service. Each has a line with method and target, lines with headers, an empty line, and a body.
+//! A line `###` separates two requests. `${key}` stands for a key, `${2/id}` for the `id` of the third answer.
 
 use axum::{
     body::Body,
@@ -12,7 +12,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::{Answer, Service, form_violations};
 
-/// Requests of one input: each costs some milliseconds.
+/// The limit of requests in an input. Each takes some milliseconds.
 const MAX_REQUESTS: usize = 12;
 
 thread_local! {
@@ -34,14 +34,14 @@ async fn send(requests: &[&str]) {
             let answer = service.send(request).await;
             let violations = form_violations(&answer);
             assert!(violations.is_empty(), "{text}\n{}\n{violations:?}", answer.body);
-            shows_what_can_be_written(&answer.body);
+            assert_writable(&answer.body);
             answers.push(answer);
         }
     }
     service.assert_healthy().await;
 }
 
-/// `None` where it is no HTTP at all.
+/// Parses a request; `None` if it is not HTTP.
 fn request(text: &str, fill: impl Fn(&str) -> String) -> Option<HttpRequest<Body>> {
     let (head, body) = text.split_once("\n\n").unwrap_or((text, ""));
     let mut lines = head.lines();
@@ -84,13 +84,13 @@ fn fill(text: &str, key: &str, answers: &[Answer]) -> String {
     filled + rest
 }
 
-/// A resource as it is shown is one that may be sent.
-fn shows_what_can_be_written(body: &Value) {
+/// Fails unless each resource in the answer is valid as a request.
+fn assert_writable(body: &Value) {
     if let Some(resources) = body["Resources"].as_array() {
-        resources.iter().for_each(shows_what_can_be_written);
+        resources.iter().for_each(assert_writable);
     }
     let is_of = |kind: &&'static ResourceType| body["meta"]["resourceType"] == kind.name;
-    // Who asks for some attributes only may leave out a required one.
+    // A projection may omit a required attribute.
     let is_whole = body.get("userName").or_else(|| body.get("displayName")).is_some();
     if let Some(resource_type) = RESOURCE_TYPES.into_iter().find(is_of)
         && is_whole

@@ -561,7 +561,7 @@ async fn alternative_path_spellings_need_a_key() {
 #[tokio::test]
 async fn base_path_is_optional_and_extra_slashes_are_ignored() {
     let setup = Setup::new().await;
-    setup.service.is_here("an API Gateway has its own paths");
+    setup.service.require_in_process("an API Gateway has its own paths");
     let plain = setup.service.get(&format!("/Users/{}", setup.user)).await;
     assert_eq!(plain.status, 200);
     #[rustfmt::skip]

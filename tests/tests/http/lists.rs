@@ -305,8 +305,8 @@ async fn every_filter_operator_returns_the_matching_users() {
 
 #[tokio::test]
 async fn time_comparison_honours_the_zone_offset() {
-    tests::turns_the_clock();
-    let service = Service::at_clock(Clock::fixed(NOW)).await;
+    tests::require_test_clock();
+    let service = Service::with_clock(Clock::fixed(NOW)).await;
     service.user("ada").await;
     for (filter, found) in [
         ("meta.created eq \"2026-11-23T10:00:00.123+01:00\"", 1),

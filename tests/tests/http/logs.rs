@@ -100,7 +100,7 @@ fn count_requests(service: Service, sent: &Arc<AtomicUsize>) -> Service {
     };
     let router = service.router(service.app.clone());
     let layers = ServiceBuilder::new().layer(MapRequestLayer::new(count));
-    service.through(Router::new().fallback_service(layers.service(router)))
+    service.with_router(Router::new().fallback_service(layers.service(router)))
 }
 
 /// Returns the members of a line that are unknown or have an unexpected value.
@@ -290,7 +290,7 @@ async fn request_writes_one_line_with_metrics_in_a_stack() {
 async fn request_line_names_client_and_route() {
     let log = Log::new(Level::INFO, Some(STACK));
     let service = Service::new().await;
-    service.is_here(NEEDS_LOG);
+    service.require_in_process(NEEDS_LOG);
     let get = |path: &str| Request::get(path);
     let agent = |agent: &str| Request::get("/Users").header("user-agent", agent);
     let method = |method: &str| Request::new(method.parse().unwrap(), "/Users");
@@ -405,7 +405,7 @@ async fn request_line_counts_retries_as_calls() {
 async fn sweep_writes_one_line_with_metrics() {
     let log = Log::new(Level::INFO, Some(STACK));
     let service = Service::new().await;
-    service.is_here(NEEDS_LOG);
+    service.require_in_process(NEEDS_LOG);
     log.take();
     janitor::sweep(&service.app.store).await.expect("a sweep");
     let lines = log.lines();
@@ -421,7 +421,7 @@ async fn sweep_writes_one_line_with_metrics() {
 async fn warn_level_omits_request_lines() {
     let log = Log::new(Level::WARN, Some(STACK));
     let service = Service::new().await;
-    service.is_here(NEEDS_LOG);
+    service.require_in_process(NEEDS_LOG);
     service.get("/Users").await;
     assert_eq!(log.text(), "");
 }

@@ -164,7 +164,7 @@ impl TimedRequests {
     /// Sends the request at `minutes` past ten o'clock.
     async fn at(&self, minutes: i64, request: Request) -> Answer {
         let time = datetime!(2026-11-23 10:00 UTC) + Duration::minutes(minutes);
-        let store = self.0.store_by(Clock::fixed(time));
+        let store = self.0.store_with_clock(Clock::fixed(time));
         let router = self.0.router(App { store, ..self.0.app.clone() });
         request.bearer(&self.0.key).send_to(router).await
     }

@@ -111,7 +111,7 @@ async fn service_with(secrets: &FakeSecretsManager) -> Service {
     let service = Service::embedded().await;
     let pepper = Pepper::SecretsManager(PepperSecret::new(secrets.client(), "the pepper".to_owned()));
     let router = http::router(App { pepper, ..service.app.clone() }, http::all());
-    service.through(router)
+    service.with_router(router)
 }
 
 /// Creates a key with this pepper.

@@ -1,31 +1,31 @@
-//! Cursors (RFC 9865): which are taken, and what is said of the others.
+//! Cursors (RFC 9865): accepted cursors, and the errors for others.
 
 use serde_json::json;
 use service::auth::Scope;
 use tests::{Request, Service};
 use time::Duration;
 
-use super::{GROUPS, Hands, ROOT, USERS, Way, each, resources, walk, with_hands};
+use super::{GROUPS, Paging, ROOT, TestClock, USERS, each, resources, service_with_clock, walk};
 
-/// Three users and three groups.
-async fn directory() -> (Service, Hands) {
-    let (service, hands) = with_hands().await;
+/// Returns a service with three users and three groups, and its clock.
+async fn directory() -> (Service, TestClock) {
+    let (service, clock) = service_with_clock().await;
     for name in ["a", "b", "c"] {
-        hands.advance(Duration::milliseconds(1));
+        clock.advance(Duration::milliseconds(1));
         service.user(name).await;
         service.group(name, &[]).await;
     }
-    (service, hands)
+    (service, clock)
 }
 
-/// The cursor behind the first resource that the query finds.
+/// Returns the cursor after the first result of the query.
 async fn cursor(service: &Service, query: &Request) -> String {
     let answer = query.clone().query("cursor", "").query("count", 1).send_query(service).await;
     assert_eq!(answer.status, 200, "{:#}", answer.body);
     answer.body["nextCursor"].as_str().expect("a cursor").to_owned()
 }
 
-/// What the service says of a query with that cursor: who is shown, or why not.
+/// Returns the names on the page of a cursor, or the verdict of the error.
 async fn said(service: &Service, query: &Request, cursor: &str) -> String {
     let answer = query.clone().query("cursor", cursor).query("count", 1).send_query(service).await;
     let names = || {
@@ -42,7 +42,7 @@ fn filtered() -> Request {
 }
 
 #[tokio::test]
-async fn a_cursor_is_good_for_its_query_and_no_other() {
+async fn cursor_is_valid_for_its_query_only() {
     let (service, _) = directory().await;
     let given = cursor(&service, &Request::get(USERS)).await;
     for (query, expected) in [
@@ -67,7 +67,7 @@ async fn a_cursor_is_good_for_its_query_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_cursor_is_good_for_its_organisation_and_no_other() {
+async fn cursor_is_valid_in_its_organisation_only() {
     let (service, _) = directory().await;
     let other = service.organisation("beta", &[Scope::Scim]).await;
     for name in ["x", "y"] {
@@ -86,7 +86,7 @@ async fn a_cursor_is_good_for_its_organisation_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_cursor_that_was_never_given_is_refused() {
+async fn unknown_cursor_is_rejected() {
     let (service, _) = directory().await;
     let given = cursor(&service, &Request::get(USERS)).await;
     let end = given.len() - 1;
@@ -106,7 +106,7 @@ async fn a_cursor_that_was_never_given_is_refused() {
         format!("{given} "),
         format!("{}{last}", &given[..end]),
         format!("{given},{given}"),
-        // Made at the end of time, and just now.
+        // Ids with the last possible time and with the current time.
         "ffffffff-ffff-7fff-bfff-ffffffffffff".to_owned(),
         user,
     ] {
@@ -116,7 +116,7 @@ async fn a_cursor_that_was_never_given_is_refused() {
 }
 
 #[tokio::test]
-async fn a_cursor_lives_an_hour() {
+async fn cursor_expires_after_an_hour() {
     for (after, expected) in [
         (Duration::ZERO, "b"),
         (Duration::minutes(59), "b"),
@@ -124,39 +124,39 @@ async fn a_cursor_lives_an_hour() {
         (Duration::seconds(3_600), "400 expiredCursor"),
         (Duration::days(400), "400 expiredCursor"),
     ] {
-        let (service, hands) = directory().await;
+        let (service, clock) = directory().await;
         let given = cursor(&service, &filtered()).await;
-        hands.advance(after);
+        clock.advance(after);
         assert_eq!(said(&service, &filtered(), &given).await, expected, "after {after}");
     }
 }
 
 #[tokio::test]
-async fn a_cursor_is_never_called_invalid_for_its_age() {
-    // The directory was made at a time that is not a whole second.
+async fn old_cursor_is_expired_and_never_invalid() {
+    // The directory was created between two whole seconds.
     for millis in [3_599_800, 3_599_900, 3_599_999, 3_600_000] {
-        let (service, hands) = directory().await;
+        let (service, clock) = directory().await;
         let given = cursor(&service, &filtered()).await;
-        hands.advance(Duration::milliseconds(millis));
+        clock.advance(Duration::milliseconds(millis));
         let said = said(&service, &filtered(), &given).await;
         assert!(["b", "400 expiredCursor"].contains(&said.as_str()), "after {millis} ms: {said}");
     }
 }
 
 #[tokio::test]
-async fn an_hour_is_counted_from_the_page_that_gave_the_cursor() {
-    let (service, hands) = directory().await;
+async fn cursor_lifetime_starts_at_its_page() {
+    let (service, clock) = directory().await;
     let first = cursor(&service, &Request::get(USERS)).await;
-    hands.advance(Duration::minutes(50));
+    clock.advance(Duration::minutes(50));
     let page = Request::get(USERS).query("cursor", &first).query("count", 1).send_query(&service).await.body;
-    hands.advance(Duration::minutes(50));
+    clock.advance(Duration::minutes(50));
     let second = page["nextCursor"].as_str().expect("a cursor");
     assert_eq!(said(&service, &Request::get(USERS), second).await, "c");
     assert_eq!(said(&service, &Request::get(USERS), &first).await, "400 expiredCursor");
 }
 
 #[tokio::test]
-async fn the_number_of_resources_on_a_page_by_cursor_is_above_nothing() {
+async fn cursor_page_requires_a_positive_count() {
     let (service, _) = directory().await;
     let given = cursor(&service, &Request::get(USERS)).await;
     for (cursor, count, expected) in [
@@ -177,7 +177,7 @@ async fn the_number_of_resources_on_a_page_by_cursor_is_above_nothing() {
 }
 
 #[tokio::test]
-async fn a_cursor_and_an_index_do_not_go_together() {
+async fn cursor_and_start_index_are_mutually_exclusive() {
     let (service, _) = directory().await;
     let given = cursor(&service, &Request::get(USERS)).await;
     for cursor in ["", &given] {
@@ -193,7 +193,7 @@ async fn a_cursor_and_an_index_do_not_go_together() {
 }
 
 #[tokio::test]
-async fn the_last_page_has_no_cursor_and_no_page_an_index() {
+async fn last_cursor_page_has_no_next_cursor() {
     let (service, _) = directory().await;
     for (count, more) in [(1, true), (2, true), (3, false), (4, false)] {
         let page =
@@ -203,9 +203,9 @@ async fn the_last_page_has_no_cursor_and_no_page_an_index() {
     }
 }
 
-/// RFC 9865 §2: it should be there unless it cannot be determined.
+/// The total should be present unless it cannot be determined (RFC 9865 §2).
 #[tokio::test]
-async fn a_page_by_cursor_has_a_total_where_it_is_known() {
+async fn cursor_page_has_the_total_if_known() {
     let (service, _) = directory().await;
     let group = service.group("group", &[]).await;
     for (query, total) in [
@@ -215,12 +215,12 @@ async fn a_page_by_cursor_has_a_total_where_it_is_known() {
         (Request::get(ROOT), Some(7)),
         (Request::get(USERS).filter("userName ge \"b\""), Some(2)),
         (filtered().query("sortBy", "title"), Some(3)),
-        // Along a walk, nobody has looked at all of them.
+        // A walk has not evaluated all resources.
         (filtered(), None),
         (Request::get(USERS).filter(format!("groups.value eq \"{group}\"")), None),
         (Request::get(ROOT).filter("externalId eq \"x\""), None),
     ] {
-        let pages = walk(&service, &query, Way::Cursor, 1, async || ()).await;
+        let pages = walk(&service, &query, Paging::Cursor, 1, async || ()).await;
         for page in pages {
             assert_eq!(page.get("totalResults").and_then(serde_json::Value::as_u64), total, "{query:?}");
         }
@@ -228,7 +228,7 @@ async fn a_page_by_cursor_has_a_total_where_it_is_known() {
 }
 
 #[tokio::test]
-async fn a_cursor_tells_nothing_of_where_it_stands() {
+async fn cursor_reveals_no_user_data() {
     let (service, _) = directory().await;
     service.user("somebodys.name@example.com").await;
     let query = Request::get(USERS).query("sortBy", "userName");

@@ -1,4 +1,4 @@
-//! Whoever was just told that something is done sees it: reads wait for no copy to catch up.
+//! Consistent reads: each read sees every write that was answered before it.
 
 use std::{
     collections::BTreeSet,
@@ -18,9 +18,9 @@ use tests::{
 };
 use tokio::time::Duration;
 
-use super::{GROUPS, USERS, Way, walk};
+use super::{GROUPS, Paging, USERS, walk};
 
-/// The reads that were made, each with how it was made.
+/// The kinds of reads that the service made.
 #[derive(Clone, Default)]
 struct Reads(Arc<Mutex<BTreeSet<String>>>);
 
@@ -40,7 +40,7 @@ impl Reads {
             | "UpdateTimeToLive" => return,
             other => panic!("is {other} a read?"),
         };
-        let how = if asked["ConsistentRead"] == true { "consistent" } else { "of a copy" };
+        let how = if asked["ConsistentRead"] == true { "consistent" } else { "eventually consistent" };
         let by = request["IndexName"].as_str().map(|index| format!(", by the index {index}"));
         let read = format!("{operation} of {}: {how}{}", table(request), by.unwrap_or_default());
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(read);
@@ -54,7 +54,7 @@ async fn every_read_is_strongly_consistent() {
         let service = Service::on(reads.client()).await;
         exchange::replay(&file, &service).await.unwrap_or_else(|error| panic!("{error}"));
     }
-    // What the exchanges leave out: walks, searches of everything, changes beyond a transaction, and the operator.
+    // Not in the exchanges: walks, searches of the root, changes that exceed a transaction, and operator commands.
     let service = Service::on(reads.client()).await;
     let mut users = Vec::new();
     for number in 0..50 {
@@ -71,8 +71,8 @@ async fn every_read_is_strongly_consistent() {
         Request::get(GROUPS).filter(format!("members[value eq \"{}\"]", users[7])),
         Request::get(GROUPS).query("sortBy", "displayName"),
     ] {
-        for way in [Way::Index, Way::Cursor] {
-            walk(&service, &query, way, 20, async || ()).await;
+        for paging in [Paging::Index, Paging::Cursor] {
+            walk(&service, &query, paging, 20, async || ()).await;
         }
     }
     let search = service.post("/.search", json!({ "count": 60 })).await;

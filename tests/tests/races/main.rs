@@ -1,9 +1,9 @@
-//! Nothing lost: requests that run at the same time, and random sequences of them against a model.
+//! Concurrent requests, interrupted requests, and random sequences of requests against a model.
 //!
-//! One binary, for each links the SDK and the engine.
+//! The tests are one binary, because each binary links the SDK and the engine.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-#![allow(clippy::print_stdout, reason = "how many histories there were is said")]
+#![allow(clippy::print_stdout, reason = "a test reports the number of its histories")]
 
 mod concurrency;
 mod crashes;
@@ -14,12 +14,12 @@ use serde_json::{Value, json};
 use service::{auth::Caller, store::Directory};
 use tests::{Request, Service};
 
-/// Members as a body has them.
+/// Returns members for a request body.
 fn members(ids: impl IntoIterator<Item = impl AsRef<str>>) -> Value {
     ids.into_iter().map(|id| json!({ "value": id.as_ref() })).collect()
 }
 
-/// Creates these by one bulk request; gives their ids.
+/// Creates resources with one bulk request and returns their ids.
 async fn create_all(
     service: &Service,
     key: &str,
@@ -37,21 +37,21 @@ async fn create_all(
     answer.body["Operations"].as_array().expect("operations").iter().map(id).collect()
 }
 
-/// The organisation's part of the store, as an operator has it.
+/// Returns the organisation's directory with the rights of an operator.
 fn directory(service: &Service, org: &str) -> Directory {
     service.app.store.directory(&Caller::operator(org.parse().expect("an organisation's name")))
 }
 
-/// Finishes what is pending; fails unless the organisation is whole then and its totals are exact.
-async fn assert_whole(service: &Service, org: &str, key: &str) {
+/// Completes pending changes. Fails if the doctor finds an error then or a total is wrong.
+async fn assert_consistent(service: &Service, org: &str, key: &str) {
     directory(service, org)
         .finish_pending(tokio::time::Duration::ZERO)
         .await
-        .expect("nothing that cannot be finished");
+        .expect("every pending change is completed");
     let report = service.examine(org).await;
     assert!(report.is_healthy(), "{:#?}", report.findings);
-    for (path, there_are) in [("/Users", report.users), ("/Groups", report.groups)] {
+    for (path, expected) in [("/Users", report.users), ("/Groups", report.groups)] {
         let list = Request::get(format!("{path}?count=0")).bearer(key).send(service).await;
-        assert_eq!(list.body["totalResults"], there_are, "{path}: {:#}", list.body);
+        assert_eq!(list.body["totalResults"], expected, "{path}: {:#}", list.body);
     }
 }

@@ -131,7 +131,7 @@ impl Deployment {
         let now = Arc::<AtomicI64>::default();
         let hands = now.clone();
         let clock = Clock::new(move || NOW + time::Duration::milliseconds(hands.load(Ordering::Relaxed)));
-        let service = Service::on_at(embedded::client(database.clone()), clock.clone()).await;
+        let service = Service::on_with_clock(embedded::client(database.clone()), clock.clone()).await;
         let routers: Vec<Router> = (2..)
             .zip(self.0.iter())
             .map(|(seed, (function, asked))| {
@@ -145,7 +145,7 @@ impl Deployment {
             let router = routers[deployment.serving(request.uri().path())].clone();
             async move { router.oneshot(request).await }
         };
-        World { database, service: service.through(Router::new().fallback(gateway)), now, clock }
+        World { database, service: service.with_router(Router::new().fallback(gateway)), now, clock }
     }
 
     fn asked(&self, name: &str) -> &Asked {
