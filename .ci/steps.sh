@@ -1,5 +1,5 @@
-# What .ci/run and tests/deployed.sh have in common; both source it. Steps log to target/ci/<step>.log, and what they
-# install goes, once, into a cache outside the checkout.
+# The functions that .ci/run and tests/deployed.sh share. Each step logs to target/ci/<step>.log. Tools are installed once,
+# into a cache outside the checkout.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -14,13 +14,13 @@ as_root() {
     if [[ $EUID == 0 ]]; then "$@"; else sudo "$@"; fi
 }
 
-# packages NAME...: from the system's package manager, which is Debian's or Ubuntu's.
+# packages NAME...: installs packages of Debian or Ubuntu.
 packages() {
     as_root apt-get update
     as_root apt-get install --yes --no-install-recommends "$@"
 }
 
-# venv NAME REQUIREMENT...: a Python environment in the cache, made again when its requirements change.
+# venv NAME REQUIREMENT...: makes a Python environment in the cache, again whenever its requirements change.
 venv() {
     local dir=$cache/$1 wanted=("${@:2}")
     [[ "${wanted[*]}" == "$(cat "$dir/requirements" 2>/dev/null)" ]] && return
@@ -30,15 +30,15 @@ venv() {
     echo "${wanted[*]}" >"$dir/requirements"
 }
 
-# What builds and runs Lambda functions. Two environments: cargo-lambda finds zig through the `python3` of the first one
-# on PATH.
+# Installs the tools that build and run Lambda functions. They need two environments: cargo-lambda finds zig through the
+# first `python3` on PATH.
 sam_tools() {
     venv lambda cargo-lambda==1.9.2 ziglang==0.17.1
     venv sam aws-sam-cli==1.170.0
 }
 
-# Release binaries as they are deployed, but for x86_64: cargo-lambda would have rustup download the arm64 target.
-# Not into .aws-sam, which is what `sam deploy` takes up.
+# Builds the release binaries as they are deployed, but for x86_64: rustup would have to download the arm64 target.
+# The output directory is not .aws-sam, which `sam deploy` would deploy.
 lambda_binaries() {
     PATH=$cache/lambda/bin:$cache/sam/bin:$PATH \
         sam build --build-dir "$logs/sam" --parameter-overrides Architecture=x86_64
@@ -49,10 +49,10 @@ lambda_binaries() {
     echo "summary: $(du --apparent-size --block-size=KiB "$logs"/sam/*Function/bootstrap | cut -f1 | xargs)"
 }
 
-# step NAME: runs the function of that name into its log, and says in a line how it went.
+# step NAME: runs the function of that name, writes its output to its log, and prints its result as one line.
 step() {
     local name=$1 log=$logs/$1.log begin=$SECONDS status
-    # Not `if step` or `step ||`: either would turn `set -e` off inside it.
+    # Neither `if step` nor `step ||`: both would turn `set -e` off inside the step.
     set +e
     (
         set -e
@@ -67,6 +67,6 @@ step() {
         exit 1
     fi
     printf 'ok    %-20s %4d s  %s\n' "$name" $((SECONDS - begin)) "$(sed -n 's/^summary: //p' "$log")"
-    # What the test runner says of each test binary.
+    # The closing line of each test binary.
     sed -n 's/^test result: /      &/p' "$log"
 }

@@ -45,10 +45,12 @@ use local::embedded;
 use serde_json::{Value, json};
 use service::{
     App,
-    ambient::{Clock, Entropy},
-    auth::{Caller, Org, Pepper, Peppers, Scope, Secret},
+    auth::{Caller, Org, Scope},
+    clock::Clock,
     config::{self, Tables},
+    entropy::Entropy,
     http, lambda,
+    pepper::{Pepper, Peppers, Secret},
     store::{Store, doctor::Report},
 };
 use time::{OffsetDateTime, macros::datetime};

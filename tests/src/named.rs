@@ -4,7 +4,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use scim::id::Id;
-use service::ambient::Clock;
+use service::clock::Clock;
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::NOW;
@@ -40,7 +40,7 @@ impl Named {
 
     /// Returns the name of the value at the start of the text, and the length of the value.
     fn name(&self, text: &str) -> Option<(usize, String)> {
-        if let Some(id) = text.get(..ID).and_then(Id::parse).filter(|id| is_now(made_at(id))) {
+        if let Some(id) = text.get(..ID).and_then(Id::parse).filter(|id| is_now(created_at(id))) {
             return Some((ID, format!("{{{}}}", number(&self.ids, id.as_str()))));
         }
         if text.get(..TIME).and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok()).is_some_and(is_now) {
@@ -65,8 +65,8 @@ fn digits(text: &str, count: usize) -> Option<&str> {
     text.get(..count).filter(|text| text.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
-fn made_at(id: &Id) -> OffsetDateTime {
-    OffsetDateTime::UNIX_EPOCH + Duration::milliseconds(i64::try_from(id.made_at()).unwrap_or_default())
+fn created_at(id: &Id) -> OffsetDateTime {
+    OffsetDateTime::UNIX_EPOCH + Duration::milliseconds(i64::try_from(id.created_at()).unwrap_or_default())
 }
 
 /// Returns the number of a value, counted from 1.

@@ -1,4 +1,4 @@
-//! The Lambda function of /Bulk.
+//! The Lambda function of `/Bulk`.
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), service::lambda::Error> {

@@ -1,4 +1,4 @@
-//! The Lambda function of discovery (`/ServiceProviderConfig`, `/ResourceTypes`, `/Schemas`) and of every path that is none.
+//! The Lambda function of `/ServiceProviderConfig`, `/ResourceTypes`, `/Schemas` and of every unknown path.
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), service::lambda::Error> {

@@ -1,4 +1,4 @@
-//! The Lambda function of /Groups.
+//! The Lambda function of `/Groups`.
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), service::lambda::Error> {

@@ -1,4 +1,4 @@
-//! The Lambda function that a schedule calls to finish what requests left unfinished.
+//! The Lambda function of the janitor, which a schedule invokes.
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), service::lambda::Error> {

@@ -1,4 +1,4 @@
-//! The Lambda function of /Users and /.search.
+//! The Lambda function of `/Users` and `/.search`.
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), service::lambda::Error> {

@@ -15,11 +15,14 @@ use axum::Router;
 use dynoxide::Database;
 use service::{
     App, Error,
-    ambient::{Clock, Entropy},
-    auth::{ApiKey, Org, Pepper, Peppers, Scope, Secret, hex},
+    auth::{ApiKey, Org, Scope},
+    clock::Clock,
     config::Tables,
+    entropy::Entropy,
     http,
-    store::{REQUEST_BUDGET, Store},
+    limits::REQUEST_BUDGET,
+    pepper::{Pepper, Peppers, Secret},
+    store::Store,
 };
 
 use tokio::time::Instant;
@@ -208,7 +211,7 @@ fn pepper(path: &Path, entropy: &Entropy) -> io::Result<Vec<u8>> {
         Err(error) => return Err(error),
     }
     let bytes: [u8; 32] = entropy.bytes().map_err(io::Error::other)?;
-    let text = hex(&bytes);
+    let text = hex::encode(bytes);
     let draft = path.with_extension("draft");
     let _ = fs::remove_file(&draft);
     let mut file = private_file(&draft)?;

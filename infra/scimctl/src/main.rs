@@ -1,7 +1,7 @@
-//! `scimctl`: organisations and keys, on AWS or on the local gateway, by the same store code that serves requests.
+//! `scimctl` manages organisations and API keys, on AWS or on the local gateway, with the store that serves requests.
 //!
-//! Exit codes: 0 done; 1 it could not be done (nothing of that name, AWS does not answer); 2 the command line is
-//! wrong; 3 `doctor` found something.
+//! Exit codes: 0 success; 1 failure, such as an unknown organisation or no answer from AWS; 2 invalid command line;
+//! 3 findings of `doctor`.
 
 mod output;
 mod stack;
@@ -16,26 +16,29 @@ use std::{
 use clap::{Parser, Subcommand};
 use service::{
     auth::{Caller, Org, Scope},
-    store::REQUEST_BUDGET,
+    limits::REQUEST_BUDGET,
+    store::doctor::Report,
 };
 
-use output::{Format, Output};
+use output::{Format, KeyOutput, OrgOutput, Output};
 use stack::Stack;
 use tokio::time::{Duration, timeout};
 
-/// Organisations and keys of the SCIM service.
+/// Manages organisations and API keys of the SCIM service.
 ///
-/// On AWS: set SCIM_PEPPER_SECRET_ID, SCIM_RESOURCES_TABLE and SCIM_KEYS_TABLE as the stack's outputs say; region and
-/// credentials are found as by the AWS CLI.
-/// On the local gateway: set nothing while it runs; AWS_ENDPOINT_URL_DYNAMODB, if set, says where its DynamoDB is.
+/// On AWS: set SCIM_PEPPER_SECRET_ID, SCIM_RESOURCES_TABLE and SCIM_KEYS_TABLE to the values in the stack's output
+/// ScimctlEnvironment. The region and the credentials are found as by the AWS CLI.
+///
+/// On the local gateway: start the gateway, and set no variables. AWS_ENDPOINT_URL_DYNAMODB, if set, overrides the
+/// endpoint of the gateway's DynamoDB.
 #[derive(Parser)]
 #[command(name = "scimctl", version)]
-#[allow(clippy::doc_markdown, reason = "this is what --help prints, not Markdown")]
+#[expect(clippy::doc_markdown, reason = "--help prints this text, which is not Markdown")]
 struct Arguments {
-    /// The local gateway's data directory; not looked at where SCIM_PEPPER_SECRET_ID is set
+    /// Data directory of the local gateway; ignored if SCIM_PEPPER_SECRET_ID is set
     #[arg(long, global = true, value_name = "DIR", default_value = ".scim")]
     data: PathBuf,
-    /// How to print what comes back
+    /// Format of the output
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     output: Format,
     #[command(subcommand)]
@@ -44,18 +47,18 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Organisations
+    /// Manage organisations
     #[command(subcommand)]
     Org(OrgCommand),
-    /// API keys of an organisation
+    /// Manage the API keys of an organisation
     #[command(subcommand)]
     Key(KeyCommand),
-    /// Check what is stored for an organisation against itself; best while nobody writes
+    /// Check the stored data of an organisation for contradictions; run it while no client writes
     Doctor {
-        /// The organisation
+        /// Name of the organisation
         #[arg(long)]
         org: Org,
-        /// Finish pending changes first
+        /// Finish unfinished changes first
         #[arg(long)]
         finish: bool,
     },
@@ -63,73 +66,75 @@ enum Command {
 
 #[derive(Subcommand)]
 enum OrgCommand {
-    /// Create an organisation, with SCIM switched on
+    /// Create an organisation, with SCIM enabled
     Create {
-        /// Its name: 1 to 40 lower-case letters, digits and hyphens
+        /// Name of the organisation: 1 to 40 lower-case letters, digits and hyphens
         org: Org,
     },
     /// List all organisations
     List,
-    /// Show one organisation and its keys
+    /// Show an organisation and its keys
     Show {
-        /// Its name
+        /// Name of the organisation
         org: Org,
     },
-    /// Switch SCIM off: every key of the organisation is answered 403 from now on
+    /// Disable SCIM: requests with a key of the organisation get 403
     Disable {
-        /// Its name
+        /// Name of the organisation
         org: Org,
     },
-    /// Switch SCIM on again
+    /// Enable SCIM again
     Enable {
-        /// Its name
+        /// Name of the organisation
         org: Org,
     },
 }
 
 #[derive(Subcommand)]
 enum KeyCommand {
-    /// Create a key and print it: it is shown this once and never again
+    /// Create a key and print it; the key is shown only once
     Create {
-        /// The organisation
+        /// Name of the organisation
         #[arg(long)]
         org: Org,
-        /// What the key may do: scim (an identity provider), read, write; repeat for several
+        /// Permission of the key: scim (for an identity provider), read or write; repeat the option for several
         #[arg(long = "scope", required = true, value_delimiter = ',')]
         scopes: Vec<Scope>,
     },
-    /// List the keys of an organisation, without the keys themselves
+    /// List the keys of an organisation, without the keys' secrets
     List {
-        /// The organisation
+        /// Name of the organisation
         #[arg(long)]
         org: Org,
     },
-    /// Revoke a key from the next request on
+    /// Revoke a key; the next request with the key gets 401
     Revoke {
-        /// The organisation
+        /// Name of the organisation
         #[arg(long)]
         org: Org,
-        /// The key's id, as `key list` shows it
+        /// Id of the key, as printed by `key list`
         id: String,
     },
 }
 
-/// Why a command was not carried out.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    #[error("there is no organisation {0}; `scimctl org list` shows them, `scimctl org create {0}` makes it")]
+    #[error(
+        "the organisation {0} does not exist. List all with `scimctl org list`, or create it with `scimctl org create {0}`."
+    )]
     NoOrg(Org),
-    #[error("the organisation {0} is there already")]
+    #[error("the organisation {0} already exists. Show it with `scimctl org show {0}`.")]
     OrgExists(Org),
-    #[error("the organisation {org} has no key {id}; `scimctl key list --org {org}` shows them")]
+    #[error("the organisation {org} has no key {id}. List its keys with `scimctl key list --org {org}`.")]
     NoKey { org: Org, id: String },
     #[error("{0}")]
     Stack(#[from] stack::StackError),
-    #[error("DynamoDB at {place} did not carry it out: {cause}")]
+    #[error("DynamoDB at {place} failed: {cause}")]
     Store { place: String, cause: String },
-    #[error("DynamoDB at {0} does not answer; is it there, and are region and credentials right?")]
+    #[error("DynamoDB at {0} does not answer. Check the endpoint, the region and the credentials.")]
     NoAnswer(String),
-    #[error("cannot print: {0}")]
+    #[error("cannot print the output: {0}")]
     Print(#[from] io::Error),
 }
 
@@ -157,9 +162,9 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
 }
 
 async fn org(stack: &Stack, command: OrgCommand) -> Result<Output, Failure> {
-    let switch = async |org: Org, enabled: bool| {
+    let set_enabled = async |org: Org, enabled: bool| {
         if stack.done(stack.store.enable_org(&org, enabled).await)? {
-            Ok(Output::org(&found(stack, &org).await?))
+            Ok(Output::Organisation(found(stack, &org).await?))
         } else {
             Err(Failure::NoOrg(org))
         }
@@ -167,19 +172,23 @@ async fn org(stack: &Stack, command: OrgCommand) -> Result<Output, Failure> {
     match command {
         OrgCommand::Create { org } => {
             if stack.done(stack.store.create_org(&org).await)? {
-                Ok(Output::org(&found(stack, &org).await?))
+                Ok(Output::Organisation(found(stack, &org).await?))
             } else {
                 Err(Failure::OrgExists(org))
             }
         }
-        OrgCommand::List => Ok(Output::orgs(&stack.done(stack.store.orgs().await)?)),
-        OrgCommand::Show { org } => {
-            let info = found(stack, &org).await?;
-            let keys = stack.done(stack.store.keys(&org).await)?;
-            Ok(Output::org(&info).with_keys(&keys))
+        OrgCommand::List => {
+            let organisations = stack.done(stack.store.orgs().await)?;
+            Ok(Output::Organisations {
+                organisations: organisations.into_iter().map(OrgOutput::from).collect(),
+            })
         }
-        OrgCommand::Disable { org } => switch(org, false).await,
-        OrgCommand::Enable { org } => switch(org, true).await,
+        OrgCommand::Show { org } => {
+            let organisation = found(stack, &org).await?;
+            Ok(Output::OrganisationWithKeys { organisation, keys: keys(stack, &org).await? })
+        }
+        OrgCommand::Disable { org } => set_enabled(org, false).await,
+        OrgCommand::Enable { org } => set_enabled(org, true).await,
     }
 }
 
@@ -189,17 +198,17 @@ async fn key(stack: &Stack, command: KeyCommand) -> Result<Output, Failure> {
             found(stack, &org).await?;
             let scopes: BTreeSet<Scope> = scopes.into_iter().collect();
             let peppers = stack.done(stack.pepper.peppers().await)?;
-            let (key, info) = stack.done(stack.store.create_key(&org, &scopes, &peppers).await)?;
-            Ok(Output::new_key(&key, &info))
+            let (key, record) = stack.done(stack.store.create_key(&org, &scopes, &peppers).await)?;
+            Ok(Output::NewKey { record: record.into(), org: org.to_string(), key: key.reveal().to_owned() })
         }
         KeyCommand::List { org } => {
             found(stack, &org).await?;
-            Ok(Output::keys(&stack.done(stack.store.keys(&org).await)?))
+            Ok(Output::Keys { keys: keys(stack, &org).await? })
         }
         KeyCommand::Revoke { org, id } => {
             found(stack, &org).await?;
             if stack.done(stack.store.revoke_key(&org, &id).await)? {
-                Ok(Output::revoked(&org, &id))
+                Ok(Output::Revoked { org: org.to_string(), id, revoked: true })
             } else {
                 Err(Failure::NoKey { org, id })
             }
@@ -216,10 +225,19 @@ async fn doctor(stack: &Stack, org: Org, finish: bool, format: Format) -> Result
         stack.done(finishing.unwrap_or(Err(service::Error::Unavailable)))?;
     }
     let report = stack.done(stack.store.directory(&caller).examine().await)?;
-    Output::report(caller.org(), &report).print(format)?;
-    Ok(if report.is_healthy() { ExitCode::SUCCESS } else { ExitCode::from(3) })
+    let healthy = report.is_healthy();
+    let Report { users, groups, memberships, findings } = report;
+    let org = caller.org().to_string();
+    Output::Report { org, healthy, users, groups, memberships, findings }.print(format)?;
+    Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::from(3) })
 }
 
-async fn found(stack: &Stack, org: &Org) -> Result<service::store::OrgInfo, Failure> {
-    stack.done(stack.store.org(org).await)?.ok_or_else(|| Failure::NoOrg(org.clone()))
+async fn found(stack: &Stack, org: &Org) -> Result<OrgOutput, Failure> {
+    let found = stack.done(stack.store.org(org).await)?;
+    found.map(OrgOutput::from).ok_or_else(|| Failure::NoOrg(org.clone()))
+}
+
+async fn keys(stack: &Stack, org: &Org) -> Result<Vec<KeyOutput>, Failure> {
+    let keys = stack.done(stack.store.keys(org).await)?;
+    Ok(keys.into_iter().map(KeyOutput::from).collect())
 }

@@ -1,135 +1,145 @@
-//! What commands print: lines for people, or one JSON document for scripts.
+//! The output of the commands: lines of text for people, or one JSON document for scripts.
 
-use std::io::{self, Write};
-
-use clap::ValueEnum;
-use serde_json::{Map, Value, json};
-use service::{
-    auth::{ApiKey, Org},
-    store::{KeyInfo, OrgInfo, doctor::Report},
+use std::{
+    fmt,
+    io::{self, Write},
 };
 
-/// How to print.
+use clap::ValueEnum;
+use serde::Serialize;
+use service::{
+    auth::Scope,
+    store::{KeyRecord, Organisation},
+};
+
+/// The format of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// Lines for people
+    /// Lines of text
     Text,
     /// One JSON document
     Json,
 }
 
-/// What a command has to say, both ways.
-pub(crate) struct Output {
-    text: String,
-    json: Value,
+/// The result of a command.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(crate) enum Output {
+    Organisation(OrgOutput),
+    Organisations {
+        organisations: Vec<OrgOutput>,
+    },
+    OrganisationWithKeys {
+        #[serde(flatten)]
+        organisation: OrgOutput,
+        keys: Vec<KeyOutput>,
+    },
+    Keys {
+        keys: Vec<KeyOutput>,
+    },
+    /// The only output that contains a key itself.
+    NewKey {
+        #[serde(flatten)]
+        record: KeyOutput,
+        org: String,
+        key: String,
+    },
+    Revoked {
+        org: String,
+        id: String,
+        revoked: bool,
+    },
+    Report {
+        org: String,
+        healthy: bool,
+        users: usize,
+        groups: usize,
+        memberships: usize,
+        findings: Vec<String>,
+    },
+}
+
+/// An organisation.
+#[derive(Serialize)]
+pub(crate) struct OrgOutput {
+    org: String,
+    enabled: bool,
+    created: String,
+}
+
+/// An API key, without the key itself.
+#[derive(Serialize)]
+pub(crate) struct KeyOutput {
+    id: String,
+    scopes: Vec<&'static str>,
+    created: String,
+    revoked: Option<String>,
+}
+
+impl From<Organisation> for OrgOutput {
+    fn from(Organisation { org, enabled, created }: Organisation) -> Self {
+        Self { org: org.to_string(), enabled, created }
+    }
+}
+
+impl From<KeyRecord> for KeyOutput {
+    fn from(KeyRecord { id, scopes, created, revoked }: KeyRecord) -> Self {
+        Self { id, scopes: scopes.into_iter().map(Scope::as_str).collect(), created, revoked }
+    }
 }
 
 impl Output {
-    /// Prints it to standard output.
+    /// Prints the output to standard output.
     pub(crate) fn print(&self, format: Format) -> io::Result<()> {
-        let mut out = io::stdout();
+        let mut out = io::stdout().lock();
         match format {
-            Format::Text => writeln!(out, "{}", self.text.trim_end()),
-            Format::Json => writeln!(out, "{:#}", self.json),
+            Format::Text => write!(out, "{self}")?,
+            Format::Json => serde_json::to_writer_pretty(&mut out, self)?,
         }
+        writeln!(out)
     }
+}
 
-    pub(crate) fn org(info: &OrgInfo) -> Self {
-        Self { text: org_text(info), json: Value::Object(org_json(info)) }
-    }
-
-    pub(crate) fn orgs(infos: &[OrgInfo]) -> Self {
-        Self {
-            text: lines(infos.iter().map(org_text), "no organisations"),
-            json: json!({ "organisations": infos.iter().map(org_json).collect::<Vec<_>>() }),
-        }
-    }
-
-    pub(crate) fn with_keys(mut self, keys: &[KeyInfo]) -> Self {
-        let Self { text, json } = Self::keys(keys);
-        self.text = format!("{}\n{text}", self.text);
-        if let (Value::Object(own), Value::Object(keys)) = (&mut self.json, json) {
-            own.extend(keys);
-        }
-        self
-    }
-
-    pub(crate) fn keys(keys: &[KeyInfo]) -> Self {
-        Self {
-            text: lines(keys.iter().map(key_text), "no keys"),
-            json: json!({ "keys": keys.iter().map(key_json).collect::<Vec<_>>() }),
-        }
-    }
-
-    pub(crate) fn new_key(key: &ApiKey, info: &KeyInfo) -> Self {
-        let mut json = key_json(info);
-        json.insert("org".to_owned(), key.org().as_str().into());
-        json.insert("key".to_owned(), key.reveal().into());
-        let text = format!(
-            "{}\n{}\nThis key is shown once and kept nowhere: store it now.",
-            key_text(info),
-            key.reveal()
-        );
-        Self { text, json: Value::Object(json) }
-    }
-
-    pub(crate) fn revoked(org: &Org, id: &str) -> Self {
-        Self {
-            text: format!("revoked {id} of {org}"),
-            json: json!({ "org": org.as_str(), "id": id, "revoked": true }),
-        }
-    }
-
-    pub(crate) fn report(org: &Org, report: &Report) -> Self {
-        let Report { users, groups, memberships, findings } = report;
-        let verdict = if report.is_healthy() { "healthy" } else { "NOT healthy" };
-        let head = format!("{org}: {verdict}: {users} users, {groups} groups, {memberships} memberships");
-        Self {
-            text: std::iter::once(&head).chain(findings).map(String::as_str).collect::<Vec<_>>().join("\n"),
-            json: json!({
-                "org": org.as_str(),
-                "healthy": report.is_healthy(),
-                "users": users,
-                "groups": groups,
-                "memberships": memberships,
-                "findings": findings,
-            }),
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Organisation(organisation) => write!(f, "{organisation}"),
+            Self::Organisations { organisations } => write_lines(f, organisations, "no organisations"),
+            Self::OrganisationWithKeys { organisation, keys } => {
+                writeln!(f, "{organisation}")?;
+                write_lines(f, keys, "no keys")
+            }
+            Self::Keys { keys } => write_lines(f, keys, "no keys"),
+            Self::NewKey { record, key, .. } => {
+                write!(f, "{record}\n{key}\nThe key is shown only once and is not stored. Copy it now.")
+            }
+            Self::Revoked { org, id, .. } => write!(f, "revoked {id} of {org}"),
+            Self::Report { org, healthy, users, groups, memberships, findings } => {
+                let verdict = if *healthy { "healthy" } else { "NOT healthy" };
+                write!(f, "{org}: {verdict}: {users} users, {groups} groups, {memberships} memberships")?;
+                findings.iter().try_for_each(|finding| write!(f, "\n{finding}"))
+            }
         }
     }
 }
 
-fn lines(texts: impl Iterator<Item = String>, none: &str) -> String {
-    let text: Vec<String> = texts.collect();
-    if text.is_empty() { none.to_owned() } else { text.join("\n") }
+impl fmt::Display for OrgOutput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { org, enabled, created } = self;
+        write!(f, "{org}  SCIM {}  created {created}", if *enabled { "on" } else { "off" })
+    }
 }
 
-fn org_text(info: &OrgInfo) -> String {
-    format!("{}  SCIM {}  created {}", info.org, if info.enabled { "on" } else { "off" }, info.created)
+impl fmt::Display for KeyOutput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, scopes, created, revoked } = self;
+        let state = revoked.as_ref().map_or_else(|| "active".to_owned(), |time| format!("revoked {time}"));
+        write!(f, "{id}  {}  created {created}  {state}", scopes.join(","))
+    }
 }
 
-fn org_json(info: &OrgInfo) -> Map<String, Value> {
-    fields([
-        ("org", info.org.as_str().into()),
-        ("enabled", info.enabled.into()),
-        ("created", info.created.as_str().into()),
-    ])
-}
-
-fn key_text(info: &KeyInfo) -> String {
-    let scopes: Vec<&str> = info.scopes.iter().map(|scope| scope.as_str()).collect();
-    let state = info.revoked.as_ref().map_or_else(|| "active".to_owned(), |when| format!("revoked {when}"));
-    format!("{}  {}  created {}  {state}", info.id, scopes.join(","), info.created)
-}
-
-fn key_json(info: &KeyInfo) -> Map<String, Value> {
-    fields([
-        ("id", info.id.as_str().into()),
-        ("scopes", info.scopes.iter().map(|scope| scope.as_str()).collect()),
-        ("created", info.created.as_str().into()),
-        ("revoked", info.revoked.as_deref().into()),
-    ])
-}
-
-fn fields<const N: usize>(fields: [(&str, Value); N]) -> Map<String, Value> {
-    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+fn write_lines(f: &mut fmt::Formatter<'_>, items: &[impl fmt::Display], none: &str) -> fmt::Result {
+    let Some((first, rest)) = items.split_first() else { return f.write_str(none) };
+    write!(f, "{first}")?;
+    rest.iter().try_for_each(|item| write!(f, "\n{item}"))
 }

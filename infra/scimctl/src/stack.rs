@@ -1,4 +1,4 @@
-//! Which stack the command works on: one on AWS, or the local gateway's.
+//! The stack that a command works on: a stack on AWS, or the local gateway.
 
 use std::{
     fs, io,
@@ -8,46 +8,47 @@ use std::{
 use aws_config::Region;
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use service::{
-    ambient::{Clock, Entropy},
-    auth::{Pepper, Peppers, Secret},
-    cloud::{self, PepperSecret},
+    clock::Clock,
+    cloud,
     config::{self, Tables},
+    entropy::Entropy,
+    pepper::{Pepper, PepperSecret, Peppers, Secret},
     store::Store,
 };
 
 use crate::Failure;
 
-/// A stack that a connection was made to.
+/// A connection to a stack.
 pub(crate) struct Stack {
-    /// Its store.
+    /// The store of the stack.
     pub(crate) store: Store,
-    /// Its pepper.
+    /// The pepper of the stack.
     pub(crate) pepper: Pepper,
     place: String,
 }
 
-/// Why there is no stack to work on.
+/// Why a command cannot connect to a stack.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StackError {
-    /// No gateway, and nothing said about AWS.
+    /// No local gateway and no stack on AWS is configured.
     #[error(
-        "there is no local gateway in {} and SCIM_PEPPER_SECRET_ID is not set; start the gateway or name its data \
-         directory with --data DIR, or set the variables of the stack on AWS (see --help)",
+        "there is no local gateway in {}, and SCIM_PEPPER_SECRET_ID is not set. Start the gateway, name its data \
+         directory with --data DIR, or set the variables of the stack on AWS (see --help).",
         .0.display()
     )]
     Nothing(PathBuf),
-    /// A file of the gateway that cannot be read.
+    /// A file of the gateway cannot be read.
     #[error("cannot read {}: {cause}", path.display())]
     Unreadable {
-        /// Which file.
+        /// The path of the file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         cause: io::Error,
     },
 }
 
 impl Stack {
-    /// The stack the environment names, or the local gateway of that data directory.
+    /// Connects to the stack that the environment names, or to the local gateway of the data directory.
     pub(crate) async fn connect(data: &Path) -> Result<Self, StackError> {
         match config::env(config::PEPPER_SECRET_ID) {
             Some(secret) => Ok(Self::on_aws(secret).await),
@@ -57,7 +58,7 @@ impl Stack {
 
     async fn on_aws(secret: String) -> Self {
         let sdk = cloud::sdk_config().await;
-        let region = sdk.region().map_or_else(|| "no region".to_owned(), ToString::to_string);
+        let region = sdk.region().map_or_else(|| "an unknown region".to_owned(), ToString::to_string);
         Self {
             store: Self::store(&sdk),
             pepper: Pepper::SecretsManager(PepperSecret::new(cloud::secrets_manager(&sdk), secret)),
@@ -78,7 +79,7 @@ impl Stack {
             Some(endpoint) => endpoint,
             None => written_endpoint(data)?,
         };
-        // The embedded DynamoDB checks neither region nor credentials, but the SDK wants some.
+        // The embedded DynamoDB checks neither region nor credentials, but the SDK requires both.
         let sdk = cloud::sdk_config()
             .await
             .into_builder()
@@ -99,18 +100,18 @@ impl Stack {
         Store::new(&cloud::dynamodb(sdk), Tables::from_env(), Clock::system(), Entropy::system())
     }
 
-    /// The outcome of a call of the store, with where it was made.
+    /// Returns the result of a store call, and adds the place of the stack to an error.
     pub(crate) fn done<T>(&self, outcome: Result<T, service::Error>) -> Result<T, Failure> {
         outcome.map_err(|error| match error {
             service::Error::Unavailable => Failure::NoAnswer(self.place.clone()),
-            // Here, unlike at a client's, the inner reason is what helps.
+            // The operator needs the inner cause, which is hidden from SCIM clients.
             service::Error::Internal(cause) => Failure::Store { place: self.place.clone(), cause },
             other => Failure::Store { place: self.place.clone(), cause: other.to_string() },
         })
     }
 }
 
-/// Where the gateway of that directory wrote that its DynamoDB answers.
+/// Reads the endpoint of the gateway's DynamoDB from the connection file in the data directory.
 fn written_endpoint(data: &Path) -> Result<String, StackError> {
     let path = data.join("connection.env");
     let text = fs::read_to_string(&path).map_err(|cause| StackError::Unreadable { path, cause })?;

@@ -118,7 +118,7 @@ fn attribute(shown: &Attribute) -> Value {
     let mut characteristics = Map::new();
     let mut says = |name: &str, value: Value| characteristics.insert(name.to_owned(), value);
     says("name", shown.name.into());
-    says("type", type_name(shown.kind).into());
+    says("type", type_name(shown.data_type).into());
     says("multiValued", shown.multi_valued.into());
     says("description", shown.description.into());
     says("required", shown.required.into());
@@ -138,8 +138,8 @@ fn attribute(shown: &Attribute) -> Value {
     characteristics.into()
 }
 
-const fn type_name(kind: Type) -> &'static str {
-    match kind {
+const fn type_name(data_type: Type) -> &'static str {
+    match data_type {
         // No schema of the table has an attribute of any type; text is what Microsoft Entra puts there.
         Type::String | Type::Any => "string",
         Type::Boolean => "boolean",
@@ -403,7 +403,7 @@ mod tests {
             assert_eq!(shown["caseExact"], attribute.case_exact);
             assert_eq!(shown["type"] == "reference", !shown["referenceTypes"].is_null());
             assert_eq!(shown.get("canonicalValues").is_some(), !attribute.canonical_values.is_empty());
-            if attribute.kind == Type::Complex {
+            if attribute.data_type == Type::Complex {
                 agree(attribute.sub_attributes, &shown["subAttributes"]);
             }
         }

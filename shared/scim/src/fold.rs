@@ -37,9 +37,9 @@ pub fn fold(text: &str) -> String {
 /// What has been folded already. A request may compare one text a thousand times, and folding costs a hundred times
 /// what comparing does.
 #[derive(Debug, Default)]
-pub(crate) struct Folds(HashMap<String, String>);
+pub(crate) struct FoldCache(HashMap<String, String>);
 
-impl Folds {
+impl FoldCache {
     /// [`fold`], once for each text.
     pub(crate) fn fold(&mut self, text: &str) -> Cow<'_, str> {
         if text.is_ascii() {
@@ -53,23 +53,23 @@ impl Folds {
 }
 
 /// The first character that has no place in a name people sign in with, and its position in characters from 0: all that
-/// [`forbidden_in_title`] finds, and whatever else is not seen (the zero-width joiner, variation selectors, fillers).
+/// [`find_forbidden_in_display_name`] finds, and whatever else is not seen (the zero-width joiner, variation selectors, fillers).
 #[must_use]
-pub fn forbidden_in_name(text: &str) -> Option<(usize, char)> {
+pub fn find_forbidden_in_user_name(text: &str) -> Option<(usize, char)> {
     let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
-    text.chars().enumerate().find(|(_, c)| is_unseen(*c) || ignorable.contains(*c))
+    text.chars().enumerate().find(|(_, c)| is_invisible(*c) || ignorable.contains(*c))
 }
 
 /// The first character that has no place in a name people tell apart by eye: control, format (which takes in the
 /// bidirectional marks), line and paragraph separators. Not what emoji are joined with.
 #[must_use]
-pub fn forbidden_in_title(text: &str) -> Option<(usize, char)> {
-    text.chars().enumerate().find(|(_, c)| is_unseen(*c) && *c != ZERO_WIDTH_JOINER)
+pub fn find_forbidden_in_display_name(text: &str) -> Option<(usize, char)> {
+    text.chars().enumerate().find(|(_, c)| is_invisible(*c) && *c != ZERO_WIDTH_JOINER)
 }
 
 const ZERO_WIDTH_JOINER: char = '\u{200D}';
 
-fn is_unseen(c: char) -> bool {
+fn is_invisible(c: char) -> bool {
     matches!(
         CodePointMapData::<GeneralCategory>::new().get(c),
         GeneralCategory::Control
@@ -150,12 +150,12 @@ pub(crate) mod tests {
             ("a\u{85}", Some((1, '\u{85}'))),
             ("a\u{e000}\u{a0}", None),
         ] {
-            assert_eq!(forbidden_in_name(text), found, "{text:?}");
+            assert_eq!(find_forbidden_in_user_name(text), found, "{text:?}");
         }
     }
 
     /// Characters that fold, decompose, compose or reorder, close together.
-    fn awkward() -> impl Strategy<Value = String> {
+    pub(crate) fn awkward() -> impl Strategy<Value = String> {
         let c = prop_oneof![
             any::<char>(),
             prop::char::range('\u{300}', '\u{345}'),

@@ -30,7 +30,7 @@ impl Id {
 
     /// The range of texts that every id of version 7 made between these times is in, and no other.
     #[must_use]
-    pub fn made_between(from_millis: u64, to_millis: u64) -> (String, String) {
+    pub fn range_created_between(from_millis: u64, to_millis: u64) -> (String, String) {
         let prefix = |millis: u64| format!("{:08x}-{:04x}", millis >> 16, millis & 0xFFFF);
         // `-` begins what follows the time, and `.` is the next character.
         (prefix(from_millis), format!("{}.", prefix(to_millis)))
@@ -38,9 +38,9 @@ impl Id {
 
     /// When an id of version 7 was made, in milliseconds since 1970.
     #[must_use]
-    pub fn made_at(&self) -> u64 {
-        let digits: String = self.0.chars().filter(|digit| *digit != '-').take(12).collect();
-        u64::from_str_radix(&digits, 16).unwrap_or_default()
+    pub fn created_at(&self) -> u64 {
+        let digits = self.0.chars().filter_map(|digit| digit.to_digit(16)).take(12);
+        digits.fold(0, |millis, digit| millis << 4 | u64::from(digit))
     }
 
     /// The id as text.
@@ -96,12 +96,12 @@ mod tests {
 
     #[test]
     fn ids_are_in_the_range_of_their_time_and_in_no_other() {
-        let (from, to) = Id::made_between(1_000, 2_000);
+        let (from, to) = Id::range_created_between(1_000, 2_000);
         for (millis, inside) in [(999, false), (1_000, true), (1_500, true), (2_000, true), (2_001, false)] {
             for random in [[0; 10], [255; 10]] {
                 let id = Id::v7(millis, random);
                 assert_eq!((from.as_str()..=to.as_str()).contains(&id.as_str()), inside, "{millis}");
-                assert_eq!(id.made_at(), millis);
+                assert_eq!(id.created_at(), millis);
             }
         }
     }

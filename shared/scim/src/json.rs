@@ -14,7 +14,7 @@ use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use crate::error::Invalid;
-use crate::fold::forbidden_in_name;
+use crate::fold::find_forbidden_in_user_name;
 
 /// How deep arrays and objects may nest; the outermost is the first level.
 pub const MAX_DEPTH: usize = 32;
@@ -40,7 +40,7 @@ pub fn parse(bytes: &[u8]) -> Result<Value, Invalid> {
         Invalid::syntax(format!("The request body is not UTF-8 at line {line} column {column}."))
     })?;
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    Within { depth: 0 }
+    ValueAtDepth { depth: 0 }
         .deserialize(&mut deserializer)
         .and_then(|value| deserializer.end().map(|()| value))
         .map_err(|error| Invalid::syntax(format!("The request body cannot be read as JSON: {error}.")))
@@ -54,11 +54,11 @@ fn line_and_column(before: &[u8]) -> (usize, usize) {
 
 /// Reads one value that is inside `depth` arrays and objects.
 #[derive(Clone, Copy)]
-struct Within {
+struct ValueAtDepth {
     depth: usize,
 }
 
-impl Within {
+impl ValueAtDepth {
     fn deeper<E: de::Error>(self) -> Result<Self, E> {
         if self.depth == MAX_DEPTH {
             return Err(E::custom(format_args!("arrays and objects nest more than {MAX_DEPTH} deep")));
@@ -67,7 +67,7 @@ impl Within {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Within {
+impl<'de> DeserializeSeed<'de> for ValueAtDepth {
     type Value = Value;
 
     fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -75,7 +75,7 @@ impl<'de> DeserializeSeed<'de> for Within {
     }
 }
 
-impl<'de> Visitor<'de> for Within {
+impl<'de> Visitor<'de> for ValueAtDepth {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -134,7 +134,7 @@ impl<'de> Visitor<'de> for Within {
 }
 
 fn duplicate<E: de::Error>(name: &str) -> E {
-    if name.chars().count() <= MAX_QUOTED && forbidden_in_name(name).is_none() {
+    if name.chars().count() <= MAX_QUOTED && find_forbidden_in_user_name(name).is_none() {
         E::custom(format_args!("the member '{name}' occurs twice in one object"))
     } else {
         E::custom("a member occurs twice in one object")

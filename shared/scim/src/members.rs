@@ -12,48 +12,11 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::error::Invalid;
-use crate::filter::{Operand, Operator, Predicate};
-use crate::fold::Folds;
-use crate::schema::{GROUP_TYPE, USER_TYPE};
-use crate::validate::{distinct_names, is_unassigned, mismatch, named};
-
-/// The attribute.
-pub const MEMBERS: &str = "members";
-
-/// What a member is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MemberType {
-    /// A user.
-    User,
-    /// Another group.
-    Group,
-}
-
-impl MemberType {
-    /// The word on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::User => "User",
-            Self::Group => "Group",
-        }
-    }
-
-    fn parse(text: &str) -> Result<Self, Invalid> {
-        [Self::User, Self::Group]
-            .into_iter()
-            .find(|kind| kind.as_str().eq_ignore_ascii_case(text))
-            .ok_or_else(|| Invalid::value("Attribute 'members.type' must be \"User\" or \"Group\""))
-    }
-
-    /// What a member is by the URI of it: the last part but one says so.
-    fn of_reference(reference: &str) -> Option<Self> {
-        let collection = reference.rsplit('/').nth(1)?;
-        [(Self::User, &USER_TYPE), (Self::Group, &GROUP_TYPE)].into_iter().find_map(
-            |(kind, resource_type)| (resource_type.endpoint.strip_prefix('/')? == collection).then_some(kind),
-        )
-    }
-}
+use crate::filter::{Operand, Predicate};
+use crate::fold::FoldCache;
+use crate::schema::{MEMBERS, ResourceKind};
+use crate::syntax::Operator;
+use crate::value::{check_distinct_names, get_ignore_case, is_unassigned, type_mismatch};
 
 /// A member as a client names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +24,7 @@ pub struct Member {
     /// The id, as sent: any text. Whether such a resource exists, the store decides.
     pub value: String,
     /// What the client says it is.
-    pub kind: Option<MemberType>,
+    pub member_type: Option<ResourceKind>,
 }
 
 /// One PATCH operation on `members`.
@@ -96,8 +59,8 @@ pub fn from_body(body: &Value) -> Result<Vec<Member>, Invalid> {
     let Value::Object(body) = body else {
         return Err(Invalid::syntax("The body must be a JSON object: the attributes of a Group"));
     };
-    distinct_names(body)?;
-    named(body, MEMBERS).map_or(Ok(Vec::new()), from_value)
+    check_distinct_names(body)?;
+    get_ignore_case(body, MEMBERS).map_or(Ok(Vec::new()), from_value)
 }
 
 /// The members in the value of the attribute, no id twice.
@@ -106,33 +69,49 @@ pub(crate) fn from_value(value: &Value) -> Result<Vec<Member>, Invalid> {
         return Ok(Vec::new());
     }
     let Value::Array(values) = value else {
-        return Err(mismatch(&"Attribute 'members'", "a list", value));
+        return Err(type_mismatch(&"Attribute 'members'", "a list", value));
     };
     let members: Vec<_> = values
         .iter()
         .enumerate()
         .map(|(index, value)| member(value).map_err(|invalid| invalid.within(&format!("members[{index}]"))))
         .collect::<Result<_, _>>()?;
-    Ok(fold_on(&[MemberOperation::Add(members)], &[]).add)
+    Ok(combine_on(&[MemberOperation::Add(members)], &[]).add)
 }
 
 fn member(value: &Value) -> Result<Member, Invalid> {
     let Value::Object(member) = value else {
-        return Err(mismatch(&"a member", "an object such as {\"value\": \"<id>\"}", value));
+        return Err(type_mismatch(&"a member", "an object such as {\"value\": \"<id>\"}", value));
     };
-    distinct_names(member)?;
-    let text = |name: &str| match named(member, name) {
+    check_distinct_names(member)?;
+    let text = |name: &str| match get_ignore_case(member, name) {
         None | Some(Value::Null) => Ok(""),
         Some(Value::String(text)) => Ok(text.as_str()),
-        Some(other) => Err(mismatch(&format!("Attribute 'members.{name}'"), "a string", other)),
+        Some(other) => Err(type_mismatch(&format!("Attribute 'members.{name}'"), "a string", other)),
     };
-    let (value, kind, reference) = (text("value")?, text("type")?, text("$ref")?);
+    let (value, type_text, reference) = (text("value")?, text("type")?, text("$ref")?);
     if value.is_empty() {
         return Err(Invalid::value("Attribute 'members.value' is required: the id of a User or Group"));
     }
-    let kind =
-        if kind.is_empty() { MemberType::of_reference(reference) } else { Some(MemberType::parse(kind)?) };
-    Ok(Member { value: value.to_owned(), kind })
+    let member_type =
+        if type_text.is_empty() { type_of_reference(reference) } else { Some(member_type(type_text)?) };
+    Ok(Member { value: value.to_owned(), member_type })
+}
+
+/// Reads the `type` of a member, in any case.
+fn member_type(text: &str) -> Result<ResourceKind, Invalid> {
+    ResourceKind::ALL
+        .into_iter()
+        .find(|kind| kind.as_str().eq_ignore_ascii_case(text))
+        .ok_or_else(|| Invalid::value("Attribute 'members.type' must be \"User\" or \"Group\""))
+}
+
+/// What a member is by the URI of it: the last part but one says so.
+fn type_of_reference(reference: &str) -> Option<ResourceKind> {
+    let collection = reference.rsplit('/').nth(1)?;
+    ResourceKind::ALL
+        .into_iter()
+        .find(|kind| kind.resource_type().endpoint.strip_prefix('/') == Some(collection))
 }
 
 /// What a PATCH path `members[filter]` removes.
@@ -149,8 +128,8 @@ pub(crate) fn removal(filter: Predicate) -> MemberOperation {
 fn collect_ids(filter: &Predicate, ids: &mut Vec<String>) -> bool {
     match filter {
         Predicate::Or(alternatives) => alternatives.iter().all(|filter| collect_ids(filter, ids)),
-        Predicate::Compare { place, sub: None, operator: Operator::Eq, operand: Operand::Text(id) }
-            if place.name == "value" =>
+        Predicate::Compare { attribute, sub: None, operator: Operator::Eq, operand: Operand::Text(id) }
+            if attribute.name == "value" =>
         {
             ids.push(id.clone());
             true
@@ -161,43 +140,43 @@ fn collect_ids(filter: &Predicate, ids: &mut Vec<String>) -> bool {
 
 /// The operations as one edit; `None` where a [`MemberOperation::RemoveWhere`] needs to see the members.
 #[must_use]
-pub fn fold(operations: &[MemberOperation]) -> Option<MemberEdit> {
+pub fn combine(operations: &[MemberOperation]) -> Option<MemberEdit> {
     let (_, rest) = after_last_replace(operations);
     let sees_members = rest.iter().any(|operation| matches!(operation, MemberOperation::RemoveWhere(_)));
-    (!sees_members).then(|| fold_on(operations, &[]))
+    (!sees_members).then(|| combine_on(operations, &[]))
 }
 
 /// The operations as one edit of these members.
 #[must_use]
-pub fn fold_on(operations: &[MemberOperation], current: &[Member]) -> MemberEdit {
+pub fn combine_on(operations: &[MemberOperation], current: &[Member]) -> MemberEdit {
     let (clear, operations) = after_last_replace(operations);
     let current = if clear { &[] } else { current };
-    let mut fates = Fates::default();
-    let mut folds = Folds::default();
+    let mut outcomes = Outcomes::default();
+    let mut folds = FoldCache::default();
     for operation in operations {
         match operation {
             MemberOperation::Add(members) | MemberOperation::Replace(members) => {
                 for member in members {
-                    fates.add(member);
+                    outcomes.add(member);
                 }
             }
             MemberOperation::Remove(ids) => {
                 for id in ids {
-                    fates.remove(id);
+                    outcomes.remove(id);
                 }
             }
             MemberOperation::RemoveWhere(filter) => {
-                let gone: Vec<_> = fates
+                let gone: Vec<_> = outcomes
                     .members(current)
-                    .filter(|member| filter.meets(&member.as_map(), &mut folds))
+                    .filter(|member| filter.matches_with(&member.as_map(), &mut folds))
                     .collect();
                 for member in gone {
-                    fates.remove(&member.value);
+                    outcomes.remove(&member.value);
                 }
             }
         }
     }
-    fates.into_edit(clear)
+    outcomes.into_edit(clear)
 }
 
 /// What happened before a replacement of all members does not matter.
@@ -208,40 +187,56 @@ fn after_last_replace(operations: &[MemberOperation]) -> (bool, &[MemberOperatio
     }
 }
 
-/// What the operations so far made of each member they named: in it (and since when, for the order), or not.
-#[derive(Default)]
-struct Fates<'a> {
-    of: BTreeMap<&'a str, Option<(usize, &'a Member)>>,
-    clock: usize,
+/// What the operations so far do to one member.
+enum Outcome<'a> {
+    /// It is a member. `order` is when it was added.
+    Added { order: usize, member: &'a Member },
+    /// It is not a member.
+    Removed,
 }
 
-impl<'a> Fates<'a> {
+/// The outcome for each member that an operation names, by id.
+#[derive(Default)]
+struct Outcomes<'a> {
+    by_id: BTreeMap<&'a str, Outcome<'a>>,
+    additions: usize,
+}
+
+impl<'a> Outcomes<'a> {
+    /// Adds a member. A member that was added before keeps its order and its type.
     fn add(&mut self, member: &'a Member) {
-        self.clock += 1;
-        self.of.entry(&member.value).or_default().get_or_insert((self.clock, member));
+        self.additions += 1;
+        let added = Outcome::Added { order: self.additions, member };
+        let outcome = self.by_id.entry(&member.value).or_insert(Outcome::Removed);
+        if matches!(outcome, Outcome::Removed) {
+            *outcome = added;
+        }
     }
 
     fn remove(&mut self, id: &'a str) {
-        self.of.insert(id, None);
+        self.by_id.insert(id, Outcome::Removed);
     }
 
-    /// Who may be a member at this point: some of the current ones are gone already.
+    /// Returns who may be a member at this point. Some of the current members may have been removed already.
     fn members(&self, current: &'a [Member]) -> impl Iterator<Item = &'a Member> {
-        current.iter().chain(self.of.values().flatten().map(|(_, member)| *member))
+        current.iter().chain(self.by_id.values().filter_map(|outcome| match outcome {
+            Outcome::Added { member, .. } => Some(*member),
+            Outcome::Removed => None,
+        }))
     }
 
     fn into_edit(self, clear: bool) -> MemberEdit {
         let mut edit = MemberEdit { clear, ..MemberEdit::default() };
-        let mut add = Vec::new();
-        for (id, fate) in self.of {
-            match fate {
-                Some(added) => add.push(added),
-                None if clear => {}
-                None => edit.remove.push(id.to_owned()),
+        let mut added = Vec::new();
+        for (id, outcome) in self.by_id {
+            match outcome {
+                Outcome::Added { order, member } => added.push((order, member)),
+                Outcome::Removed if clear => {}
+                Outcome::Removed => edit.remove.push(id.to_owned()),
             }
         }
-        add.sort_unstable_by_key(|(since, _)| *since);
-        edit.add = add.into_iter().map(|(_, member)| member.clone()).collect();
+        added.sort_unstable_by_key(|(order, _)| *order);
+        edit.add = added.into_iter().map(|(_, member)| member.clone()).collect();
         edit
     }
 }
@@ -251,8 +246,8 @@ impl Member {
     fn as_map(&self) -> Map<String, Value> {
         let mut map = Map::new();
         map.insert("value".into(), self.value.as_str().into());
-        if let Some(kind) = self.kind {
-            map.insert("type".into(), kind.as_str().into());
+        if let Some(member_type) = self.member_type {
+            map.insert("type".into(), member_type.as_str().into());
         }
         map
     }
@@ -264,10 +259,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::path::{Path, Target};
+    use crate::path::Target;
+    use crate::schema::GROUP_TYPE;
+    use crate::syntax::Path;
 
     fn user(value: &str) -> Member {
-        Member { value: value.into(), kind: None }
+        Member { value: value.into(), member_type: None }
     }
 
     fn predicate(path: &str) -> Predicate {
@@ -279,15 +276,15 @@ mod tests {
 
     #[test]
     fn members_are_removed_by_what_they_are() {
-        let of = |value: &str, kind| Member { value: value.into(), kind };
+        let of = |value: &str, member_type| Member { value: value.into(), member_type };
         let members =
-            [of("a", Some(MemberType::User)), of("b", Some(MemberType::Group)), of("c", None), user("d")];
+            [of("a", Some(ResourceKind::User)), of("b", Some(ResourceKind::Group)), of("c", None), user("d")];
         for (path, removed) in [
             (r#"members[type eq "Group"]"#, vec!["b"]),
             (r#"members[type eq "user" or value eq "d"]"#, vec!["a", "d"]),
             ("members[not (type pr)]", vec!["c", "d"]),
         ] {
-            let edit = fold_on(&[MemberOperation::RemoveWhere(predicate(path))], &members);
+            let edit = combine_on(&[MemberOperation::RemoveWhere(predicate(path))], &members);
             assert_eq!(
                 (edit.add, edit.remove),
                 (Vec::new(), removed.iter().map(ToString::to_string).collect())
@@ -305,14 +302,14 @@ mod tests {
             {"value": "e", "$ref": "https://x.example/Elsewhere/e"},
             {"value": "a", "type": "Group"},
         ]});
-        let of = |value: &str, kind| Member { value: value.into(), kind };
+        let of = |value: &str, member_type| Member { value: value.into(), member_type };
         assert_eq!(
             from_body(&body).unwrap(),
             [
                 of("a", None),
-                of("b", Some(MemberType::User)),
-                of("c", Some(MemberType::Group)),
-                of("d", Some(MemberType::User)),
+                of("b", Some(ResourceKind::User)),
+                of("c", Some(ResourceKind::Group)),
+                of("d", Some(ResourceKind::User)),
                 of("e", None),
             ]
         );
@@ -378,9 +375,9 @@ mod tests {
     #[test]
     fn only_a_filter_that_no_replacement_follows_has_to_see_the_members() {
         let filter = || removal(predicate(r#"members[type eq "User"]"#));
-        assert_eq!(fold(&[filter()]), None);
-        assert_eq!(fold(&[MemberOperation::Replace(vec![user("a")]), filter()]), None);
-        let replaced = fold(&[filter(), MemberOperation::Replace(vec![user("a")])]);
+        assert_eq!(combine(&[filter()]), None);
+        assert_eq!(combine(&[MemberOperation::Replace(vec![user("a")]), filter()]), None);
+        let replaced = combine(&[filter(), MemberOperation::Replace(vec![user("a")])]);
         assert_eq!(replaced, Some(MemberEdit { clear: true, add: vec![user("a")], remove: vec![] }));
     }
 
@@ -391,7 +388,8 @@ mod tests {
             MemberOperation::Remove(vec!["c".into()]),
             MemberOperation::Add(vec![user("a"), user("c")]),
         ];
-        let added: Vec<_> = fold(&operations).unwrap().add.into_iter().map(|member| member.value).collect();
+        let added: Vec<_> =
+            combine(&operations).unwrap().add.into_iter().map(|member| member.value).collect();
         assert_eq!(added, ["b", "a", "c"]);
     }
 
@@ -399,7 +397,7 @@ mod tests {
     fn a_hundred_thousand_members_fold_at_once() {
         let many: Vec<_> = (0..100_000).map(|index| user(&format!("{index:08}"))).collect();
         let ids = many.iter().map(|member| member.value.clone()).collect();
-        let edit = fold(&[
+        let edit = combine(&[
             MemberOperation::Add(many.clone()),
             MemberOperation::Remove(ids),
             MemberOperation::Add(many),
@@ -445,8 +443,8 @@ mod tests {
     prop_compose! {
         /// What a member is follows from its id, as it does in the store.
         fn some_members()(ids in proptest::collection::vec(0..6usize, 0..5)) -> Vec<Member> {
-            let kind = |id| Some(if id % 2 == 0 { MemberType::User } else { MemberType::Group });
-            ids.into_iter().map(|id| Member { value: ["a", "b", "c", "d", "e", "f"][id].into(), kind: kind(id) }).collect()
+            let kind = |id| Some(if id % 2 == 0 { ResourceKind::User } else { ResourceKind::Group });
+            ids.into_iter().map(|id| Member { value: ["a", "b", "c", "d", "e", "f"][id].into(), member_type: kind(id) }).collect()
         }
     }
 
@@ -473,10 +471,10 @@ mod tests {
         ) {
             let current = from_distinct(&current);
             let expected = one_by_one(&operations, &current);
-            let edit = fold_on(&operations, &current);
+            let edit = combine_on(&operations, &current);
             let after = carried_out(&edit, &current);
             prop_assert_eq!(values(&after), values(&expected));
-            if let Some(blind) = fold(&operations) {
+            if let Some(blind) = combine(&operations) {
                 let after = carried_out(&blind, &current);
                 prop_assert_eq!(values(&after), values(&expected));
             }
@@ -492,7 +490,7 @@ mod tests {
             current in some_members(),
         ) {
             let current = from_distinct(&current);
-            if let Some(edit) = fold(&operations) {
+            if let Some(edit) = combine(&operations) {
                 let once = carried_out(&edit, &current);
                 prop_assert_eq!(&carried_out(&edit, &once), &once);
             }

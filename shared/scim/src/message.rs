@@ -3,6 +3,8 @@
 //! Absent on purpose: typed request messages. A request is read where it is acted on, from the one JSON value the
 //! body was parsed to.
 
+use std::str::FromStr;
+
 use serde_json::{Map, Value, json};
 
 use crate::error::ScimType;
@@ -20,6 +22,33 @@ pub const BULK_REQUEST_URN: &str = "urn:ietf:params:scim:api:messages:2.0:BulkRe
 pub const BULK_RESPONSE_URN: &str = "urn:ietf:params:scim:api:messages:2.0:BulkResponse";
 /// URN of an error (RFC 7644 §3.12).
 pub const ERROR_URN: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
+
+/// What an operation does (RFC 7644 §3.5.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Op {
+    Add,
+    Replace,
+    Remove,
+}
+
+/// The error for a text that is not an [`Op`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a PATCH operation")]
+pub(crate) struct UnknownOp;
+
+impl FromStr for Op {
+    type Err = UnknownOp;
+
+    /// Reads an operation as RFC 7644 spells it.
+    fn from_str(text: &str) -> Result<Self, UnknownOp> {
+        match text {
+            "add" => Ok(Self::Add),
+            "replace" => Ok(Self::Replace),
+            "remove" => Ok(Self::Remove),
+            _ => Err(UnknownOp),
+        }
+    }
+}
 
 /// An error message. `status` is a string, as §3.12 shows it and Okta's test suite compares it.
 #[must_use]

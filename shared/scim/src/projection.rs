@@ -10,30 +10,32 @@
 use serde_json::{Map, Value};
 
 use crate::error::Invalid;
-use crate::path::{Located, Name, Path, Target, extension_key};
+use crate::lookup::{AttributeRef, extension_key};
+use crate::path::Target;
 use crate::schema::{Attribute, ResourceType, Returned};
+use crate::syntax::{Name, Path};
 
 /// What a request asked to be shown.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Projection {
     resource_type: &'static ResourceType,
-    asked: Asked,
+    requested: Requested,
 }
 
 /// How many names a list may have: each is looked at for each attribute of each resource.
 const MAX_NAMES: usize = 200;
 
 #[derive(Debug, Clone, PartialEq)]
-enum Asked {
-    Nothing,
+enum Requested {
+    Default,
     Only(Vec<Target>),
-    AllBut(Vec<Target>),
+    Except(Vec<Target>),
 }
 
 /// How a request names an attribute.
-enum Named {
-    Not,
-    Parts(Vec<&'static Attribute>),
+enum Selection {
+    None,
+    SubAttributes(Vec<&'static Attribute>),
     Whole,
 }
 
@@ -48,35 +50,35 @@ impl Projection {
         excluded: Option<&str>,
     ) -> Result<Self, Invalid> {
         let given = |list: &&str| !list.trim().is_empty();
-        let asked = match (attributes.filter(given), excluded.filter(given)) {
-            (None, None) => Asked::Nothing,
-            (Some(attributes), None) => Asked::Only(targets(resource_type, attributes)?),
-            (None, Some(excluded)) => Asked::AllBut(targets(resource_type, excluded)?),
+        let requested = match (attributes.filter(given), excluded.filter(given)) {
+            (None, None) => Requested::Default,
+            (Some(attributes), None) => Requested::Only(targets(resource_type, attributes)?),
+            (None, Some(excluded)) => Requested::Except(targets(resource_type, excluded)?),
             (Some(_), Some(_)) => {
                 return Err(Invalid::value(
                     "'attributes' and 'excludedAttributes' cannot be given together: choose one.",
                 ));
             }
         };
-        Ok(Self { resource_type, asked })
+        Ok(Self { resource_type, requested })
     }
 
     /// What is shown when nothing is asked.
     #[must_use]
-    pub const fn everything(resource_type: &'static ResourceType) -> Self {
-        Self { resource_type, asked: Asked::Nothing }
+    pub const fn default_for(resource_type: &'static ResourceType) -> Self {
+        Self { resource_type, requested: Requested::Default }
     }
 
     /// Whether nothing was asked.
     #[must_use]
     pub const fn is_default(&self) -> bool {
-        matches!(self.asked, Asked::Nothing)
+        matches!(self.requested, Requested::Default)
     }
 
     /// Whether anything of a core or common attribute would be shown: if not, it need not be read.
     #[must_use]
-    pub fn wants(&self, attribute: &str) -> bool {
-        self.located(None, attribute).is_some_and(|located| self.shows_any(&located))
+    pub fn includes(&self, name: &str) -> bool {
+        self.attribute(None, name).is_some_and(|attribute| self.shows_any(&attribute))
     }
 
     /// The document with what is to be shown.
@@ -96,38 +98,40 @@ impl Projection {
 
     /// One member of the document or of an extension's object, or what is left of it.
     fn member(&self, extension: Option<&str>, key: String, value: Value) -> Option<(String, Value)> {
-        let located = self.located(extension, &key)?;
-        if !self.shows_any(&located) {
+        let attribute = self.attribute(extension, &key)?;
+        if !self.shows_any(&attribute) {
             return None;
         }
-        if located.attribute.sub_attributes.is_empty() {
+        if attribute.definition.sub_attributes.is_empty() {
             return Some((key, value));
         }
-        let named = self.named(&located);
+        let selection = self.selection(&attribute);
         let value = match value {
             Value::Array(elements) if elements.is_empty() => Value::Array(elements),
             Value::Array(elements) => {
-                let parts = elements.into_iter().filter_map(|element| self.parts(&located, &named, element));
-                let parts: Vec<_> = parts.collect();
-                if parts.is_empty() {
+                let shown = elements
+                    .into_iter()
+                    .filter_map(|element| self.sub_attributes(&attribute, &selection, element));
+                let shown: Vec<_> = shown.collect();
+                if shown.is_empty() {
                     return None;
                 }
-                Value::Array(parts)
+                Value::Array(shown)
             }
-            value => self.parts(&located, &named, value)?,
+            value => self.sub_attributes(&attribute, &selection, value)?,
         };
         Some((key, value))
     }
 
     /// What is shown of one complex value.
-    fn parts(&self, located: &Located, named: &Named, value: Value) -> Option<Value> {
+    fn sub_attributes(&self, attribute: &AttributeRef, selection: &Selection, value: Value) -> Option<Value> {
         let Value::Object(members) = value else { return None };
         let shown = members.into_iter().filter(|(name, _)| {
-            located.attribute.sub(name).is_some_and(|sub| {
-                let named = match named {
-                    Named::Not => false,
-                    Named::Parts(parts) => parts.contains(&sub),
-                    Named::Whole => true,
+            attribute.definition.sub(name).is_some_and(|sub| {
+                let named = match selection {
+                    Selection::None => false,
+                    Selection::SubAttributes(sub_attributes) => sub_attributes.contains(&sub),
+                    Selection::Whole => true,
                 };
                 self.shows(sub, named)
             })
@@ -137,53 +141,55 @@ impl Projection {
     }
 
     /// A key of a document, looked up as any name is.
-    fn located(&self, extension: Option<&str>, key: &str) -> Option<Located> {
+    fn attribute(&self, extension: Option<&str>, key: &str) -> Option<AttributeRef> {
         let urn = extension.unwrap_or(self.resource_type.schema.id).to_owned();
         let name = Name { urn: Some(urn), attribute: key.to_owned(), sub: None, position: 0 };
-        name.locate(self.resource_type).map(|(located, _)| located)
+        name.lookup(self.resource_type).map(|(attribute, _)| attribute)
     }
 
-    fn shows_any(&self, located: &Located) -> bool {
-        let named = match (self.named(located), &self.asked) {
-            (Named::Not, _) => false,
-            (Named::Whole, _) => true,
+    fn shows_any(&self, attribute: &AttributeRef) -> bool {
+        let named = match (self.selection(attribute), &self.requested) {
+            (Selection::None, _) => false,
+            (Selection::Whole, _) => true,
             // To exclude a part is not to exclude the whole.
-            (Named::Parts(_), asked) => matches!(asked, Asked::Only(_)),
+            (Selection::SubAttributes(_), requested) => matches!(requested, Requested::Only(_)),
         };
-        self.shows(located.attribute, named)
+        self.shows(attribute.definition, named)
     }
 
     fn shows(&self, attribute: &Attribute, named: bool) -> bool {
-        match (attribute.returned, &self.asked) {
-            (Returned::Always, _) | (Returned::Default, Asked::Nothing) => true,
+        match (attribute.returned, &self.requested) {
+            (Returned::Always, _) | (Returned::Default, Requested::Default) => true,
             (Returned::Never, _) => false,
-            (Returned::Request, asked) => named && matches!(asked, Asked::Only(_)),
-            (Returned::Default, Asked::Only(_)) => named,
-            (Returned::Default, Asked::AllBut(_)) => !named,
+            (Returned::Request, requested) => named && matches!(requested, Requested::Only(_)),
+            (Returned::Default, Requested::Only(_)) => named,
+            (Returned::Default, Requested::Except(_)) => !named,
         }
     }
 
-    fn named(&self, located: &Located) -> Named {
-        let (Asked::Only(targets) | Asked::AllBut(targets)) = &self.asked else { return Named::Not };
-        let mut parts = Vec::new();
+    fn selection(&self, attribute: &AttributeRef) -> Selection {
+        let (Requested::Only(targets) | Requested::Except(targets)) = &self.requested else {
+            return Selection::None;
+        };
+        let mut sub_attributes = Vec::new();
         for target in targets {
             match target {
-                Target::Extension(urn) if same(located.extension.as_deref(), Some(urn)) => {
-                    return Named::Whole;
+                Target::Extension(urn) if same(attribute.extension.as_deref(), Some(urn)) => {
+                    return Selection::Whole;
                 }
-                Target::Attribute { located: asked, sub, .. }
-                    if same(located.extension.as_deref(), asked.extension.as_deref())
-                        && located.name.eq_ignore_ascii_case(&asked.name) =>
+                Target::Attribute { attribute: named, sub, .. }
+                    if same(attribute.extension.as_deref(), named.extension.as_deref())
+                        && attribute.name.eq_ignore_ascii_case(&named.name) =>
                 {
                     match sub {
-                        None => return Named::Whole,
-                        Some(sub) => parts.push(*sub),
+                        None => return Selection::Whole,
+                        Some(sub) => sub_attributes.push(*sub),
                     }
                 }
                 _ => {}
             }
         }
-        if parts.is_empty() { Named::Not } else { Named::Parts(parts) }
+        if sub_attributes.is_empty() { Selection::None } else { Selection::SubAttributes(sub_attributes) }
     }
 }
 
@@ -268,7 +274,7 @@ mod tests {
         let mut expected = document();
         expected.shift_remove("password");
         expected.shift_remove("unknown");
-        let everything = Projection::everything(&USER_TYPE);
+        let everything = Projection::default_for(&USER_TYPE);
         assert_eq!(everything.apply(document()), expected);
         assert_eq!(Projection::parse(&USER_TYPE, None, None), Ok(everything.clone()));
         assert_eq!(Projection::parse(&USER_TYPE, Some(""), Some(" ")), Ok(everything));
@@ -332,17 +338,21 @@ mod tests {
 
     #[test]
     fn it_tells_whether_an_attribute_need_be_read() {
-        let wants = |attributes, excluded| {
-            Projection::parse(&GROUP_TYPE, attributes, excluded).unwrap().wants("members")
+        let includes = |attributes, excluded| {
+            Projection::parse(&GROUP_TYPE, attributes, excluded).unwrap().includes("members")
         };
-        assert!(wants(None, None));
-        assert!(wants(Some("displayName,members.value"), None));
-        assert!(!wants(Some("displayName"), None));
-        assert!(!wants(Some("foo"), None));
-        assert!(!wants(None, Some("Members")));
-        assert!(wants(None, Some("members.type")));
-        let everything = Projection::everything(&USER_TYPE);
-        assert!(everything.wants("groups") && !everything.wants("password") && !everything.wants("members"));
+        assert!(includes(None, None));
+        assert!(includes(Some("displayName,members.value"), None));
+        assert!(!includes(Some("displayName"), None));
+        assert!(!includes(Some("foo"), None));
+        assert!(!includes(None, Some("Members")));
+        assert!(includes(None, Some("members.type")));
+        let everything = Projection::default_for(&USER_TYPE);
+        assert!(
+            everything.includes("groups")
+                && !everything.includes("password")
+                && !everything.includes("members")
+        );
     }
 
     #[test]
@@ -356,7 +366,7 @@ mod tests {
     #[test]
     fn an_empty_list_of_the_document_stays() {
         let group = json!({"schemas": [], "id": "g", "members": []});
-        let shown = Projection::everything(&GROUP_TYPE).apply(group.as_object().unwrap().clone());
+        let shown = Projection::default_for(&GROUP_TYPE).apply(group.as_object().unwrap().clone());
         assert_eq!(Value::Object(shown), group);
     }
 
@@ -419,7 +429,7 @@ mod tests {
             let projection = Projection::parse(&USER_TYPE, attributes, excluded).unwrap();
             let shown = projection.apply(document());
             for key in ["schemas", "id", "userName", "password", "name", "meta"] {
-                prop_assert_eq!(projection.wants(key), shown.contains_key(key), "{}", key);
+                prop_assert_eq!(projection.includes(key), shown.contains_key(key), "{}", key);
             }
         }
     }

@@ -14,6 +14,7 @@ use crate::error::Invalid;
 use crate::id::Id;
 use crate::schema::{Attribute, COMMON, Mutability, ResourceType};
 use crate::validate;
+use crate::value::{get_ignore_case, json_text};
 
 /// What a client has written of a resource, in canonical form: names, order and types as in the schema table,
 /// nothing unassigned, attributes of an extension in an object under its URN.
@@ -48,7 +49,7 @@ impl Document {
                 resource_type.name
             )));
         };
-        let document = validate::canonical(resource_type, body)?;
+        let document = validate::canonical_document(resource_type, body)?;
         check_schemas(body)?;
         Self::checked(resource_type, document)
     }
@@ -58,11 +59,11 @@ impl Document {
         resource_type: &'static ResourceType,
         patched: &Map<String, Value>,
     ) -> Result<Self, Invalid> {
-        Self::checked(resource_type, validate::canonical(resource_type, patched)?)
+        Self::checked(resource_type, validate::canonical_document(resource_type, patched)?)
     }
 
     fn checked(resource_type: &'static ResourceType, document: Map<String, Value>) -> Result<Self, Invalid> {
-        validate::check(resource_type, &document)?;
+        validate::check_document(resource_type, &document)?;
         Ok(Self(document))
     }
 
@@ -77,7 +78,7 @@ impl Document {
     /// The text to store.
     #[must_use]
     pub fn to_stored(&self) -> String {
-        serde_json::to_string(&self.0).unwrap_or_default()
+        json_text(&self.0)
     }
 
     /// The attributes.
@@ -127,7 +128,7 @@ impl Document {
 /// The `schemas` of a body says nothing the attributes do not say: it may be absent (authentik), name a schema
 /// of SCIM 1 (`OneLogin`) or one nobody knows (Microsoft Entra). It only has to be a list of URNs.
 fn check_schemas(body: &Map<String, Value>) -> Result<(), Invalid> {
-    match validate::named(body, "schemas") {
+    match get_ignore_case(body, "schemas") {
         None | Some(Value::Null) => Ok(()),
         Some(Value::Array(urns)) if urns.iter().all(Value::is_string) => Ok(()),
         Some(_) => Err(Invalid::syntax("Attribute 'schemas' must be a list of strings")),
@@ -143,16 +144,15 @@ pub fn render(
     resource_type: &'static ResourceType,
     document: &Document,
     meta: &Meta<'_>,
-    extra: Option<(&'static str, Vec<Value>)>,
+    mut extra: Option<(&'static str, Vec<Value>)>,
 ) -> Map<String, Value> {
     let mut shown = Map::new();
     shown.insert("schemas".into(), json!(schemas_of(resource_type, document)));
     shown.insert("id".into(), meta.id.as_str().into());
-    let (extra_name, mut extra_values) = extra.unwrap_or_default();
     for attribute in COMMON.iter().chain(resource_type.schema.attributes) {
-        if attribute.name == extra_name {
-            if !extra_values.is_empty() || attribute.mutability != Mutability::ReadOnly {
-                shown.insert(extra_name.into(), std::mem::take(&mut extra_values).into());
+        if let Some((name, values)) = extra.take_if(|(name, _)| *name == attribute.name) {
+            if !values.is_empty() || attribute.mutability != Mutability::ReadOnly {
+                shown.insert(name.into(), values.into());
             }
         } else if let Some(value) = document.get(attribute.name) {
             shown.insert(attribute.name.into(), value.clone());
@@ -187,7 +187,7 @@ pub fn schemas_of<'a>(resource_type: &'static ResourceType, document: &'a Docume
     std::iter::once(resource_type.schema.id).chain(extensions).collect()
 }
 
-/// Whatever is not a core attribute is an extension: [`validate::canonical`] lets nothing else in.
+/// Whatever is not a core attribute is an extension: [`validate::canonical_document`] lets nothing else in.
 fn extensions_of<'a>(
     resource_type: &'static ResourceType,
     document: &'a Document,

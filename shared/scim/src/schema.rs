@@ -73,7 +73,7 @@ pub struct Attribute {
     /// What it is for.
     pub description: &'static str,
     /// Its data type.
-    pub kind: Type,
+    pub data_type: Type,
     /// Whether it holds a list.
     pub multi_valued: bool,
     /// Whether a resource without it is refused.
@@ -95,11 +95,11 @@ pub struct Attribute {
 }
 
 impl Attribute {
-    const fn new(name: &'static str, kind: Type, description: &'static str) -> Self {
+    const fn new(name: &'static str, data_type: Type, description: &'static str) -> Self {
         Self {
             name,
             description,
-            kind,
+            data_type,
             multi_valued: false,
             required: false,
             case_exact: false,
@@ -216,12 +216,68 @@ pub struct ResourceType {
     pub extensions: &'static [&'static Schema],
 }
 
+/// The two kinds of resources: users and groups.
+///
+/// # Examples
+/// ```
+/// use scim::ResourceKind;
+///
+/// let group = ResourceKind::Group;
+/// assert_eq!(group.as_str(), "Group");
+/// assert_eq!(group.resource_type().endpoint, "/Groups");
+/// assert_eq!(group.membership_attribute(), "members");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ResourceKind {
+    /// A user (RFC 7643 §4.1).
+    User,
+    /// A group (RFC 7643 §4.2).
+    Group,
+}
+
+impl ResourceKind {
+    /// Every kind, in the order of [`RESOURCE_TYPES`].
+    pub const ALL: [Self; 2] = [Self::User, Self::Group];
+
+    /// Returns the resource type in the schema table.
+    #[must_use]
+    pub fn resource_type(self) -> &'static ResourceType {
+        match self {
+            Self::User => &USER_TYPE,
+            Self::Group => &GROUP_TYPE,
+        }
+    }
+
+    /// Returns the name of the resource type, as in `meta.resourceType` and in the `type` of a member.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "User",
+            Self::Group => "Group",
+        }
+    }
+
+    /// Returns the attribute that holds memberships. Memberships are stored beside the document of a resource.
+    #[must_use]
+    pub const fn membership_attribute(self) -> &'static str {
+        match self {
+            Self::User => GROUPS,
+            Self::Group => MEMBERS,
+        }
+    }
+}
+
 /// URN of the core User schema.
 pub const USER_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 /// URN of the Enterprise User extension.
 pub const ENTERPRISE_USER_URN: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 /// URN of the core Group schema.
 pub const GROUP_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
+
+/// The attribute of a user that lists the groups of the user.
+pub const GROUPS: &str = "groups";
+/// The attribute of a group that lists its members.
+pub const MEMBERS: &str = "members";
 
 /// `/Users`.
 pub static USER_TYPE: ResourceType = ResourceType {
@@ -382,7 +438,7 @@ pub static USER: Schema = Schema {
         )
         .multi(),
         Attribute::complex(
-            "groups",
+            GROUPS,
             &[
                 Attribute::string("value", "The id of the group")
                     .case_exact()
@@ -454,7 +510,7 @@ pub static GROUP: Schema = Schema {
             .required()
             .unique(),
         Attribute::complex(
-            "members",
+            MEMBERS,
             &[
                 Attribute::string("value", "The id of the member")
                     .case_exact()
@@ -473,3 +529,17 @@ pub static GROUP: Schema = Schema {
 
 /// What stands for every attribute of an extension without a table ([`Type::Any`]).
 pub static CUSTOM: Attribute = Attribute::new("", Type::Any, "An attribute of a custom extension");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_name_their_resource_types() {
+        for (kind, resource_type) in ResourceKind::ALL.into_iter().zip(RESOURCE_TYPES) {
+            assert_eq!(kind.resource_type(), resource_type);
+            assert_eq!(kind.as_str(), resource_type.name);
+            assert!(resource_type.schema.attribute(kind.membership_attribute()).is_some());
+        }
+    }
+}

@@ -9,21 +9,32 @@ use serde_json::{Map, Value};
 
 use crate::error::Invalid;
 use crate::fold::fold;
-use crate::path::{Located, Path, Target};
-use crate::schema::{Attribute, ResourceType, Returned, Type};
+use crate::lookup::AttributeRef;
+use crate::path::Target;
+use crate::schema::{Attribute, GROUPS, MEMBERS, ResourceType, Returned, Type};
+use crate::syntax::Path;
 
 /// How resources are to be ordered.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sort {
-    place: Located,
+    attribute: AttributeRef,
     sub: Option<&'static Attribute>,
     /// Whether the largest comes first.
     pub descending: bool,
 }
 
-/// Before the keys of resources that have a value.
+/// The most bytes of a sort key.
+///
+/// Keys are stored in bookmarks and collected in memory, so a key must not grow with the value. Resources whose keys
+/// are equal are ordered by id.
+pub const MAX_KEY: usize = 512;
+
+/// The most bytes of a value that are folded for its key. Folding makes text at most four times shorter.
+const MAX_FOLDED: usize = 8 * MAX_KEY;
+
+/// Begins the key of a resource that has a value.
 const PRESENT: char = '0';
-/// The key of those that have none: above all others.
+/// The key of a resource without a value. It is above all others.
 const ABSENT: &str = "1";
 
 impl Sort {
@@ -49,50 +60,59 @@ impl Sort {
         let path = Path::parse(by).map_err(|_| unsortable())?;
         let mut types = std::iter::once(&resource_type).chain(all);
         let target = types.find_map(|resource_type| path.resolve(resource_type).ok());
-        let Some(Target::Attribute { located: place, filter: None, sub }) = target else {
+        let Some(Target::Attribute { attribute, filter: None, sub }) = target else {
             return Err(unsortable());
         };
-        let sub = sub.or_else(|| place.attribute.sub("value"));
-        let sorted = sub.unwrap_or(place.attribute);
-        let hidden = [place.attribute, sorted].iter().any(|attribute| attribute.returned == Returned::Never);
+        let sub = sub.or_else(|| attribute.definition.sub("value"));
+        let sorted = sub.unwrap_or(attribute.definition);
+        let hidden =
+            [attribute.definition, sorted].iter().any(|definition| definition.returned == Returned::Never);
         // Kept beside the documents, and of no order that a client could mean.
-        let membership = place.extension.is_none() && matches!(place.name.as_str(), "groups" | "members");
-        if hidden || membership || matches!(sorted.kind, Type::Complex | Type::Binary | Type::Any) {
+        let membership = attribute.extension.is_none() && matches!(attribute.name.as_str(), GROUPS | MEMBERS);
+        let has_order = match sorted.data_type {
+            Type::String | Type::Reference | Type::Boolean | Type::DateTime => true,
+            // Numbers have no key whose order as text is theirs. No schema has an attribute that is a number.
+            Type::Integer | Type::Decimal | Type::Complex | Type::Binary | Type::Any => false,
+        };
+        if hidden || membership || !has_order {
             return Err(unsortable());
         }
-        Ok(Some(Self { place, sub, descending }))
+        Ok(Some(Self { attribute, sub, descending }))
     }
 
     /// The core attribute sorted by, if it is one without sub-attributes.
     #[must_use]
     pub fn attribute(&self) -> Option<&str> {
-        (self.place.extension.is_none() && self.sub.is_none()).then_some(self.place.name.as_str())
+        (self.attribute.extension.is_none() && self.sub.is_none()).then_some(self.attribute.name.as_str())
     }
 
     /// Whether it is the order of creation: `meta.created`, and `id`, which sorts alike.
     #[must_use]
     pub fn is_creation(&self) -> bool {
         self.attribute() == Some("id")
-            || (self.place.name == "meta" && self.sub.is_some_and(|sub| sub.name == "created"))
+            || (self.attribute.name == "meta" && self.sub.is_some_and(|sub| sub.name == "created"))
     }
 
-    /// The key of a resource as it is shown.
+    /// Returns the sort key of a rendered resource: at most [`MAX_KEY`] bytes.
     #[must_use]
     pub fn key(&self, document: &Map<String, Value>) -> String {
-        let attribute = self.sub.unwrap_or(self.place.attribute);
+        let definition = self.sub.unwrap_or(self.attribute.definition);
         let text = self.value(document).and_then(|value| match value {
-            Value::String(text) if attribute.case_exact || attribute.kind == Type::DateTime => {
+            Value::String(text) if definition.case_exact || definition.data_type == Type::DateTime => {
                 Some(Cow::Borrowed(text.as_str()))
             }
-            Value::String(text) => Some(Cow::Owned(fold(text))),
+            Value::String(text) => Some(Cow::Owned(fold(start(text, MAX_FOLDED)))),
             Value::Bool(value) => Some(Cow::Owned(value.to_string())),
             _ => None,
         });
-        text.map_or_else(|| ABSENT.to_owned(), |text| format!("{PRESENT}{text}"))
+        match text {
+            Some(text) => format!("{PRESENT}{}", start(&text, MAX_KEY - PRESENT.len_utf8())),
+            None => ABSENT.to_owned(),
+        }
     }
 
     fn value<'a>(&self, document: &'a Map<String, Value>) -> Option<&'a Value> {
-        let value = match self.place.value_in(document)? {
+        let value = match self.attribute.value_in(document)? {
             Value::Array(elements) => elements
                 .iter()
                 .find(|element| element.get("primary") == Some(&Value::Bool(true)))
@@ -106,12 +126,19 @@ impl Sort {
     }
 }
 
+/// Returns the longest start of a text that has at most so many bytes.
+fn start(text: &str, bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes)]
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
-    use crate::schema::{GROUP_TYPE, RESOURCE_TYPES, USER_TYPE};
+    use crate::fold::tests::awkward;
+    use crate::schema::{COMMON, GROUP_TYPE, RESOURCE_TYPES, SCHEMAS, USER_TYPE};
 
     fn key(by: &str, document: &Value) -> String {
         let sort = Sort::parse(&USER_TYPE, &[], Some(by), None).unwrap().unwrap();
@@ -160,5 +187,36 @@ mod tests {
     fn of_several_types_the_attribute_of_one_will_do() {
         let sort = Sort::parse(&GROUP_TYPE, &RESOURCE_TYPES, Some("userName"), None).unwrap().unwrap();
         assert_eq!(sort.key(json!({ "displayName": "x" }).as_object().unwrap()), ABSENT);
+    }
+
+    #[test]
+    fn long_values_have_short_keys() {
+        let longest = |text: &str| key("title", &json!({ "title": text.repeat(120_000 / text.len()) }));
+        assert_eq!(longest("x").len(), MAX_KEY);
+        // NFKC makes 18 characters of one, and 33 bytes of 3.
+        assert!(longest("\u{FDFA}").len() <= MAX_KEY);
+        // A character of two bytes does not fit into the last byte.
+        assert_eq!(longest("é"), format!("0{}", "é".repeat(255)));
+        let case_exact = key("externalId", &json!({ "externalId": "É".repeat(60_000) }));
+        assert_eq!(case_exact, format!("0{}", "É".repeat(255)));
+    }
+
+    #[test]
+    fn no_schema_has_a_number_to_sort_by() {
+        let attributes = SCHEMAS.iter().flat_map(|schema| schema.attributes).chain(&COMMON);
+        for attribute in attributes.flat_map(|attribute| attribute.sub_attributes.iter().chain([attribute])) {
+            let is_number = matches!(attribute.data_type, Type::Integer | Type::Decimal);
+            assert!(!is_number, "'{}' is a number: give numbers a sort key", attribute.name);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_key_is_the_start_of_the_folded_value(text in awkward(), count in 1_usize..2_000) {
+            // Each repetition begins with a letter, so that combining characters do not join across them all.
+            let value = format!("x{text}").repeat(count);
+            let folded = format!("{PRESENT}{}", fold(&value));
+            prop_assert_eq!(key("title", &json!({ "title": value })), start(&folded, MAX_KEY));
+        }
     }
 }

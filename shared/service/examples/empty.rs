@@ -1,6 +1,6 @@
-//! A Lambda function of nothing, which `tests/cold-start.py` compares the others with.
+//! A Lambda function without content, the baseline of `tests/cold-start.py`.
 
-#![allow(missing_docs, reason = "nobody calls it")]
+#![allow(missing_docs, reason = "a program has no callers")]
 
 use lambda_http::{Body, Error, Request, Response, run, service_fn};
 

@@ -1,20 +1,26 @@
-//! API keys and who they stand for.
+//! API keys, their scopes, and the caller that a key authenticates.
 //!
-//! A key reads `scim_<organisation>_<secret><checksum>`: 256 random bits and a CRC-32 in base62, so that secret
-//! scanners know one when they see it and a mistyped one is refused without a look-up. Stored is its HMAC-SHA-256
-//! under a pepper; the key itself is shown once and written nowhere. Comparison is a look-up by that digest, which
-//! leaks no timing about the key.
+//! A key reads `scim_<organisation>_<secret><checksum>`, with a secret of 256 random bits and a CRC-32, both in base62.
+//! The prefix and the checksum let secret scanners recognise a key. A mistyped key fails its checksum and costs no
+//! database read. The store holds the HMAC-SHA-256 of the key under a [pepper](crate::pepper) and looks keys up by it, so
+//! a lookup leaks no timing about the key. The key itself is shown once and never stored.
+//!
+//! ```
+//! use service::{auth::ApiKey, entropy::Entropy};
+//!
+//! let key = ApiKey::generate(&"acme".parse()?, &Entropy::system())?;
+//! assert!(key.reveal().starts_with("scim_acme_"));
+//! assert_eq!(ApiKey::parse(key.reveal()), Some(key));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use tokio::time::{Duration, Instant};
+use tokio::time::Instant;
 
-use crate::{App, Error, ambient::Entropy};
-
-/// How long the operator's work on an organisation may take: within the janitor function's 290 s.
-const OPERATOR_BUDGET: Duration = Duration::from_secs(280);
+use crate::{Error, entropy::Entropy, limits::OPERATOR_BUDGET, pepper::Secret};
 
 const PREFIX: &str = "scim_";
 const SECRET_BYTES: usize = 32;
@@ -22,12 +28,12 @@ const SECRET_DIGITS: usize = 43;
 const CHECKSUM_DIGITS: usize = 6;
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// The name of an organisation: 1 to 40 of `a-z`, `0-9` and `-`, beginning and ending with a letter or digit.
+/// The name of an organisation: 1 to 40 characters of `a-z`, `0-9` and `-`, with no hyphen at either end.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Org(String);
 
 impl Org {
-    /// The name as text.
+    /// Returns the name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -40,15 +46,15 @@ impl fmt::Display for Org {
     }
 }
 
-/// Why a text is not the name of an organisation or of a scope.
+/// The error of a text that is not the name of an organisation or of a scope.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct BadName(String);
+pub struct ParseNameError(String);
 
 impl FromStr for Org {
-    type Err = BadName;
+    type Err = ParseNameError;
 
-    fn from_str(text: &str) -> Result<Self, BadName> {
+    fn from_str(text: &str) -> Result<Self, ParseNameError> {
         let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if (1..=40).contains(&text.len())
             && text.chars().all(allowed)
@@ -57,27 +63,27 @@ impl FromStr for Org {
         {
             Ok(Self(text.to_owned()))
         } else {
-            Err(BadName(
-                "an organisation's name is 1 to 40 lower-case letters, digits and hyphens, with no hyphen at either end"
+            Err(ParseNameError(
+                "the name of an organisation has 1 to 40 lower-case letters, digits and hyphens, and no hyphen at either end"
                     .to_owned(),
             ))
         }
     }
 }
 
-/// What a key may do. Each is granted by itself.
+/// A permission of a key. Each scope is granted separately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scope {
-    /// Everything an identity provider does.
+    /// All requests of an identity provider. Includes the other two scopes.
     Scim,
-    /// The product's own reading.
+    /// Reads by the product.
     Read,
-    /// The product's own writing.
+    /// Writes by the product.
     Write,
 }
 
 impl Scope {
-    /// The word for it.
+    /// Returns the name of the scope.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -95,18 +101,18 @@ impl fmt::Display for Scope {
 }
 
 impl FromStr for Scope {
-    type Err = BadName;
+    type Err = ParseNameError;
 
-    fn from_str(text: &str) -> Result<Self, BadName> {
+    fn from_str(text: &str) -> Result<Self, ParseNameError> {
         [Self::Scim, Self::Read, Self::Write]
             .into_iter()
             .find(|scope| scope.as_str() == text)
-            .ok_or_else(|| BadName("a scope is one of scim, read, write".to_owned()))
+            .ok_or_else(|| ParseNameError("a scope is one of scim, read, write".to_owned()))
     }
 }
 
-/// Who is calling: proof that a key of this organisation was presented. Store methods ask for one, so none can be
-/// called for an organisation that was not proven. And until when the caller waits for an answer.
+/// An authenticated caller: the proof that the client presented a key of this organisation, and the time at which the
+/// client stops waiting. The store needs a caller to open the organisation's directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     org: Org,
@@ -120,46 +126,46 @@ impl Caller {
         Self { org, key_id, scopes, deadline }
     }
 
-    /// The operator of the service, who acts for any organisation: `scimctl`, the janitor and the local gateway, never a
-    /// request. The work may take 280 s from now.
+    /// Returns the operator of the service as a caller of any organisation, with a deadline of [`OPERATOR_BUDGET`] from
+    /// now. `scimctl`, the janitor and the local gateway act as the operator. A request never does.
     #[must_use]
     pub fn operator(org: Org) -> Self {
         let deadline = Instant::now() + OPERATOR_BUDGET;
         Self { org, key_id: "operator".to_owned(), scopes: [Scope::Scim].into(), deadline }
     }
 
-    /// When the caller stops waiting.
+    /// Returns the time at which the client stops waiting.
     #[must_use]
     pub fn deadline(&self) -> Instant {
         self.deadline
     }
 
-    /// The same caller, who stops waiting sooner.
+    /// Returns the same caller with the earlier of its own deadline and `deadline`.
     #[must_use]
     pub fn until(self, deadline: Instant) -> Self {
         Self { deadline: self.deadline.min(deadline), ..self }
     }
 
-    /// The organisation.
+    /// Returns the organisation.
     #[must_use]
     pub fn org(&self) -> &Org {
         &self.org
     }
 
-    /// The key's id, which is safe to log.
+    /// Returns the id of the key, which is safe to log.
     #[must_use]
     pub fn key_id(&self) -> &str {
         &self.key_id
     }
 
-    /// Whether the key has that scope. `scim` includes the other two.
+    /// Returns whether the key has that scope.
     #[must_use]
     pub fn may(&self, scope: Scope) -> bool {
         self.scopes.contains(&scope) || self.scopes.contains(&Scope::Scim)
     }
 }
 
-/// A key as the client presents it. Has no `Display` and a `Debug` that hides it.
+/// An API key as the client presents it. `Debug` hides the secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey {
     org: Org,
@@ -173,10 +179,10 @@ impl fmt::Debug for ApiKey {
 }
 
 impl ApiKey {
-    /// A new key of the organisation.
+    /// Generates a key of the organisation.
     ///
     /// # Errors
-    /// [`Error::Internal`] if the system gives no random bytes.
+    /// [`Error::Internal`] if the system returns no random bytes.
     pub fn generate(org: &Org, entropy: &Entropy) -> Result<Self, Error> {
         let secret: [u8; SECRET_BYTES] = entropy.bytes()?;
         let mut text = format!("{PREFIX}{org}_{}", base62(&secret, SECRET_DIGITS));
@@ -184,7 +190,7 @@ impl ApiKey {
         Ok(Self { org: org.clone(), text })
     }
 
-    /// Reads a key: its form and its checksum, not whether it exists.
+    /// Parses a key and checks its checksum. The key may still be unknown or revoked.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (org, secret) = text.strip_prefix(PREFIX)?.rsplit_once('_')?;
@@ -198,140 +204,51 @@ impl ApiKey {
         (checksum(body) == sum).then(|| Self { org, text: text.to_owned() })
     }
 
-    /// The organisation it names.
+    /// Returns the organisation that the key names.
     #[must_use]
     pub fn org(&self) -> &Org {
         &self.org
     }
 
-    /// The key itself: to be shown once.
+    /// Returns the key as text, to be shown once.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.text
     }
 
-    /// What is stored of it: HMAC-SHA-256 under the pepper, in hexadecimal.
+    /// Returns the form of the key that is stored: its HMAC-SHA-256 under the pepper, in hexadecimal.
     #[must_use]
+    #[expect(clippy::expect_used, clippy::missing_panics_doc, reason = "HMAC takes a key of any length")]
     pub fn digest(&self, pepper: &Secret) -> String {
-        // HMAC takes keys of any length, so this cannot fail.
-        Hmac::<Sha256>::new_from_slice(&pepper.0).map_or_else(
-            |_| String::new(),
-            |mut mac| {
-                mac.update(self.text.as_bytes());
-                hex(&mac.finalize().into_bytes())
-            },
-        )
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(pepper.as_bytes()).expect("HMAC takes a key of any length");
+        mac.update(self.text.as_bytes());
+        hex::encode(mac.finalize().into_bytes())
     }
 }
 
-/// Hex digits of a digest that name a key to people. 64 bits: no two keys of an organisation share them.
+/// Length of a key id, which is the beginning of the digest. At 64 bits no two keys of an organisation share an id.
 pub(crate) const KEY_ID_DIGITS: usize = 16;
 
 fn checksum(text: &str) -> String {
     base62(&crc32fast::hash(text.as_bytes()).to_be_bytes(), CHECKSUM_DIGITS)
 }
 
-/// The bytes in hexadecimal.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |text, byte| text + &format!("{byte:02x}"))
-}
-
-/// The big-endian number in exactly `digits` digits of base 62.
+/// Formats a big-endian number in exactly `digits` digits of base 62.
+#[expect(clippy::expect_used, reason = "a remainder below 62 makes the next quotient fit a byte")]
 fn base62(bytes: &[u8], digits: usize) -> String {
     let mut number = bytes.to_vec();
-    let mut text = vec![b'0'; digits];
+    let mut text = vec!['0'; digits];
     for digit in text.iter_mut().rev() {
         let mut remainder = 0_u32;
         for byte in &mut number {
             let value = remainder * 256 + u32::from(*byte);
-            *byte = u8::try_from(value / 62).unwrap_or_default();
+            *byte = u8::try_from(value / 62).expect("61 * 256 + 255 is below 256 * 62");
             remainder = value % 62;
         }
-        *digit = BASE62[remainder as usize];
+        *digit = char::from(BASE62[remainder as usize]);
     }
-    String::from_utf8(text).unwrap_or_default()
-}
-
-/// Bytes nobody may see.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Vec<u8>);
-
-impl Secret {
-    /// Wraps the bytes.
-    #[must_use]
-    pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
-        Self(bytes.into())
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
-}
-
-/// The peppers a digest may have been made with: new keys take the first; the second is honoured while the secret
-/// is being rotated.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Peppers {
-    /// The current one.
-    pub current: Secret,
-    /// The one before, if there is one.
-    pub previous: Option<Secret>,
-}
-
-/// Where the pepper comes from.
-#[derive(Clone)]
-pub enum Pepper {
-    /// Read once, from a file of mode 0600.
-    File(Peppers),
-    /// Secrets Manager, cached.
-    #[cfg(feature = "cloud")]
-    SecretsManager(crate::cloud::PepperSecret),
-}
-
-impl Pepper {
-    /// The peppers to try.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`] if Secrets Manager has never answered.
-    #[cfg_attr(not(feature = "cloud"), allow(clippy::unused_async, reason = "a file is read once"))]
-    pub async fn peppers(&self) -> Result<Peppers, Error> {
-        match self {
-            Self::File(peppers) => Ok(peppers.clone()),
-            #[cfg(feature = "cloud")]
-            Self::SecretsManager(secret) => secret.peppers().await,
-        }
-    }
-
-    /// The peppers as they are now, for a key that is not known under `tried`; `None` if they are the same.
-    #[cfg_attr(not(feature = "cloud"), allow(clippy::unused_async, reason = "a file is read once"))]
-    async fn newer_than(&self, tried: &Peppers) -> Result<Option<Peppers>, Error> {
-        let now = match self {
-            Self::File(peppers) => peppers.clone(),
-            #[cfg(feature = "cloud")]
-            Self::SecretsManager(secret) => secret.renewed().await?,
-        };
-        Ok((now != *tried).then_some(now))
-    }
-}
-
-impl App {
-    /// Who presents this key, and waits until then.
-    ///
-    /// # Errors
-    /// As [`crate::store::Store::authenticate`].
-    pub async fn authenticate(&self, key: &ApiKey, deadline: Instant) -> Result<Caller, Error> {
-        let peppers = self.pepper.peppers().await?;
-        let outcome = self.store.authenticate(key, &peppers, deadline).await;
-        if matches!(outcome, Err(Error::Unauthorized(_)))
-            && let Some(newer) = self.pepper.newer_than(&peppers).await?
-        {
-            return self.store.authenticate(key, &newer, deadline).await;
-        }
-        outcome
-    }
+    text.into_iter().collect()
 }
 
 #[cfg(test)]
@@ -343,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_generated_key_reads_back_with_its_organisation() {
+    fn generated_key_parses_to_itself() {
         let key = key();
         assert_eq!(ApiKey::parse(key.reveal()), Some(key.clone()));
         assert_eq!(key.org().as_str(), "acme");
@@ -351,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_with_any_character_changed_is_refused() {
+    fn key_with_one_changed_character_is_refused() {
         let text = key().reveal().to_owned();
         for at in 0..text.len() {
             let mut changed = text.clone().into_bytes();
@@ -361,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_refused() {
+    fn text_that_is_not_a_key_is_refused() {
         for text in ["", "scim_", "scim__", "scim_acme_", "Bearer", "non-token", "scim_ACME_x", "scim_é_ü"]
         {
             assert_eq!(ApiKey::parse(text), None, "{text}");
@@ -370,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn the_digest_depends_on_key_and_pepper_and_shows_neither() {
+    fn digest_depends_on_key_and_pepper() {
         let (one, two) = (Secret::new(*b"pepper"), Secret::new(*b"other"));
         assert_eq!(key().digest(&one), key().digest(&one));
         assert_ne!(key().digest(&one), key().digest(&two));
@@ -379,16 +296,16 @@ mod tests {
     }
 
     #[test]
-    fn base62_counts_like_any_base() {
+    fn base62_has_a_fixed_number_of_digits() {
         assert_eq!(base62(&[0], 3), "000");
         assert_eq!(base62(&[61], 3), "00z");
         assert_eq!(base62(&[62], 3), "010");
         assert_eq!(base62(&[255; 32], 43).len(), 43);
-        assert_ne!(&base62(&[255; 32], 43)[..1], "0", "43 digits hold 256 bits and no fewer would");
+        assert_ne!(&base62(&[255; 32], 43)[..1], "0", "256 bits need all 43 digits");
     }
 
     #[test]
-    fn an_organisation_has_a_name_that_fits_keys_and_partitions() {
+    fn organisation_name_allows_only_safe_characters() {
         for good in ["a", "acme", "acme-2", "0"] {
             assert!(good.parse::<Org>().is_ok(), "{good}");
         }

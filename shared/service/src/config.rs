@@ -1,28 +1,28 @@
-//! The environment: the one place that reads it.
+//! Settings: the only place that reads the environment.
 
-/// Environment variable: the table of resources.
+/// The environment variable with the name of the resources table.
 pub const RESOURCES_TABLE: &str = "SCIM_RESOURCES_TABLE";
-/// Environment variable: the table of organisations and keys.
+/// The environment variable with the name of the table of organisations and keys.
 pub const KEYS_TABLE: &str = "SCIM_KEYS_TABLE";
-/// Environment variable: the name or ARN of the pepper in Secrets Manager.
+/// The environment variable with the name or ARN of the pepper in Secrets Manager.
 pub const PEPPER_SECRET_ID: &str = "SCIM_PEPPER_SECRET_ID";
-/// Environment variable: the public base URL.
+/// The environment variable with the public base URL.
 pub const BASE_URL: &str = "SCIM_BASE_URL";
-/// Environment variable: the name of the stack this is deployed as. Where there is none, there are no metrics.
+/// The environment variable with the name of the deployed stack. Without it the log lines are not metrics.
 pub const STACK: &str = "SCIM_STACK";
-/// Environment variable of every Lambda function: where it is.
+/// The environment variable with the AWS region, which Lambda sets.
 pub const REGION: &str = "AWS_REGION";
-/// Environment variable of the AWS SDK: where AWS is, if it is an emulator.
+/// The environment variable of the AWS SDK with the endpoint of an emulator of AWS.
 pub const ENDPOINT: &str = "AWS_ENDPOINT_URL";
-/// Environment variable of the AWS SDK: where DynamoDB is.
+/// The environment variable of the AWS SDK with the endpoint of DynamoDB.
 pub const DYNAMODB_ENDPOINT: &str = "AWS_ENDPOINT_URL_DYNAMODB";
 
 /// The names of the two tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tables {
-    /// Resources, index entries, edges, counts, pending changes.
+    /// The table of resources, index entries, edges, counts and pending changes.
     pub resources: String,
-    /// Organisations and keys.
+    /// The table of organisations and keys.
     pub keys: String,
 }
 
@@ -33,7 +33,7 @@ impl Default for Tables {
 }
 
 impl Tables {
-    /// The names from the environment, the local ones where it says nothing.
+    /// Reads the names from the environment. A missing name defaults to that of the local gateway.
     #[must_use]
     pub fn from_env() -> Self {
         let local = Self::default();
@@ -44,9 +44,9 @@ impl Tables {
     }
 }
 
-/// The value of an environment variable; unset, empty and not UTF-8 are all `None`.
+/// Returns the value of an environment variable, or `None` if it is unset, empty or not UTF-8.
 #[must_use]
-#[allow(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+#[expect(clippy::disallowed_methods, reason = "the only place that reads the environment")]
 pub fn env(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }

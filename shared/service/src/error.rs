@@ -1,55 +1,53 @@
-//! What a request can come to other than success. One variant for each reaction, no more.
+//! Why a request failed: one variant for each reaction of the client.
 
 use scim::Invalid;
 
-/// Why a request was not carried out. Messages reach clients: they hold no key, no personal data and no text of the
-/// SDK (which echoes items).
+/// The reason why a request failed. Messages reach clients, so they contain no key, no personal data and no text of the
+/// SDK, which echoes items.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The client sent something that cannot be carried out.
+    /// The request is invalid.
     #[error(transparent)]
     Invalid(#[from] Invalid),
-    /// No usable key.
+    /// The request has no valid key.
     #[error("{0}")]
     Unauthorized(String),
-    /// A key that may not do this.
+    /// The key does not have the required scope.
     #[error("{0}")]
     Forbidden(String),
-    /// No such resource in the caller's organisation.
+    /// The caller's organisation has no such resource.
     #[error("{0}")]
     NotFound(String),
-    /// The path exists, the method does not.
+    /// The path does not support the method.
     #[error("{0}")]
     MethodNotAllowed(String),
-    /// Part of the protocol that this service does not offer.
+    /// The service does not implement this part of the protocol.
     #[error("{0}")]
     NotImplemented(String),
     /// `If-Match` named another version (RFC 7644 §3.14).
     #[error(
-        "the resource has changed since the version named in If-Match; read it again and repeat the request"
+        "The resource has changed since the version in If-Match. Read the resource again and repeat the request."
     )]
     PreconditionFailed,
-    /// The body exceeds a published limit, in bytes.
-    #[error("the request body is larger than the limit of {0} bytes; send it in parts")]
+    /// The body exceeds this limit in bytes.
+    #[error("The request body exceeds the limit of {0} bytes. Send it in several requests.")]
     TooLarge(usize),
-    /// A bulk request of more operations than the published limit.
-    #[error("a bulk request may have {0} operations; send the rest in another")]
-    TooManyOperations(u64),
-    /// The state of things does not allow it, and no attribute's value is the reason.
+    /// The bulk request has more operations than this limit.
+    #[error("The bulk request has more than {0} operations. Send the rest in another request.")]
+    TooManyOperations(usize),
+    /// The current state of the data does not allow the request. No attribute value is the reason.
     #[error("{0}")]
     Conflict(String),
-    /// A body in a form this service does not read.
+    /// The service does not read bodies of this media type or encoding.
     #[error("{0}")]
     UnsupportedMediaType(String),
-    /// DynamoDB asks for less traffic.
-    #[error(
-        "the service is receiving more requests than it can take; repeat the request after the time in Retry-After"
-    )]
+    /// DynamoDB throttles the service.
+    #[error("The service receives too many requests. Repeat the request after the time in Retry-After.")]
     Throttled,
-    /// Not now: a dependency does not answer, or other requests kept winning. Nothing was half done.
-    #[error("the service is temporarily unable to answer; repeat the request after the time in Retry-After")]
+    /// A dependency does not answer, or other requests kept changing the same data. The request has no partial effect.
+    #[error("The service is temporarily unavailable. Repeat the request after the time in Retry-After.")]
     Unavailable,
-    /// A defect or a misconfiguration. The text is for the log, not for the client.
-    #[error("internal error")]
+    /// A defect or a misconfiguration. The text goes to the log and not to the client.
+    #[error("Internal error. The log of the service has the cause.")]
     Internal(String),
 }

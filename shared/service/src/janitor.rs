@@ -1,33 +1,29 @@
-//! The janitor: finishes what a killed request left unfinished and no later request has met.
+//! The janitor: completes the pending changes of requests that were killed.
 //!
-//! No reader depends on it: whoever reads what an unfinished change may have half done finishes it first. It bounds how
-//! long a deleted resource leaves items behind, and how long a draft without a writer does.
+//! Reads do not depend on the janitor, because a read completes the pending changes that it meets. The janitor limits how
+//! long deleted resources and abandoned drafts keep items in the table.
 
+use crate::{Error, auth::Caller, limits::ABANDONED_AFTER, store::Store, telemetry::SWEEP};
 use futures_util::{StreamExt, stream};
-use tokio::time::Duration;
 
-use crate::{Error, auth::Caller, store::Store, telemetry::SWEEP};
+/// The number of organisations that are swept at once.
+const CONCURRENCY: usize = 8;
 
-/// A change of this age has been left by its request.
-pub const LEFT_AFTER: Duration = Duration::from_mins(2);
-/// Organisations looked at at a time.
-const AT_A_TIME: usize = 8;
-
-/// What the janitor came across.
+/// The result of a sweep.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// Organisations looked at.
+    /// The number of organisations.
     pub organisations: usize,
-    /// Changes finished.
+    /// The number of completed changes.
     pub finished: usize,
-    /// Organisations that could not be cleaned up this time.
+    /// The number of organisations with changes that could not be completed.
     pub failed: usize,
-    /// The age of the oldest change that was found, in milliseconds.
+    /// The age of the oldest pending change in milliseconds.
     pub oldest_millis: u64,
 }
 
-/// Finishes what is left in every organisation, and logs what there was. An organisation that cannot be cleaned up keeps
-/// no other from being.
+/// Completes the abandoned changes of every organisation, and logs the result. A failure in one organisation does not stop
+/// the others.
 ///
 /// # Errors
 /// [`Error::Unavailable`], [`Error::Throttled`] if the organisations cannot be listed.
@@ -37,9 +33,9 @@ pub async fn sweep(store: &Store) -> Result<Swept, Error> {
     let cleaned = stream::iter(orgs)
         .map(|info| async move {
             let directory = store.directory(&Caller::operator(info.org.clone()));
-            directory.finish_pending(LEFT_AFTER).await.map_err(|error| (info.org, error))
+            directory.finish_pending(ABANDONED_AFTER).await.map_err(|error| (info.org, error))
         })
-        .buffer_unordered(AT_A_TIME);
+        .buffer_unordered(CONCURRENCY);
     let swept = cleaned
         .fold(Swept { organisations, ..Swept::default() }, async |mut swept, cleaned| {
             match cleaned {
@@ -54,7 +50,7 @@ pub async fn sweep(store: &Store) -> Result<Swept, Error> {
                         Error::Internal(cause) => cause.as_str(),
                         _ => "DynamoDB did not answer",
                     };
-                    tracing::error!(org = org.as_str(), cause, "unfinished changes stay");
+                    tracing::error!(org = org.as_str(), cause, "pending changes remain");
                 }
             }
             swept
@@ -63,9 +59,6 @@ pub async fn sweep(store: &Store) -> Result<Swept, Error> {
     tracing::info!(
         name: SWEEP,
         organisations = swept.organisations,
-        finished = swept.finished,
-        failed = swept.failed,
-        oldestMillis = swept.oldest_millis,
         OldestUnfinished = swept.oldest_millis,
         UnfinishedChanges = swept.finished,
         SweepFailures = swept.failed,

@@ -1,4 +1,4 @@
-//! The Lambda runtime around a router.
+//! The Lambda runtime around a router, and around the janitor.
 
 use std::{convert::Infallible, io};
 
@@ -15,34 +15,36 @@ use lambda_http::{
 };
 use serde::{Serialize, de::IgnoredAny};
 use tower::{Service, ServiceBuilder};
+use tracing::Instrument;
 
 use crate::{
     App,
-    ambient::{Clock, Entropy},
-    auth::Pepper,
-    cloud::{self, PepperSecret},
+    clock::Clock,
+    cloud,
     config::{self, Tables},
+    entropy::Entropy,
     http::{self, PublicBase, Route},
     janitor,
+    pepper::{Pepper, PepperSecret},
     store::Store,
     telemetry::{self, RequestId},
 };
 
 pub use lambda_http::Error;
 
-/// Serves those routes until the sandbox is stopped.
+/// Serves the routes until Lambda stops the function.
 ///
 /// # Errors
-/// When `SCIM_PEPPER_SECRET_ID` is not set, or the Lambda runtime cannot be reached.
+/// If `SCIM_PEPPER_SECRET_ID` is not set, or the Lambda runtime is not reachable.
 pub async fn run(routes: Vec<Route>) -> Result<(), Error> {
     telemetry::init(io::stdout);
     let secret = config::env(config::PEPPER_SECRET_ID)
         .ok_or_else(|| format!("the environment variable {} is not set", config::PEPPER_SECRET_ID))?;
     let sdk = cloud::function_config();
     let pepper = PepperSecret::new(cloud::secrets_manager(&sdk), secret);
-    // Asked for while the first event is on its way; a failure shows when it is needed.
-    let early = pepper.clone();
-    tokio::spawn(async move { early.peppers().await });
+    // Reads the pepper before the first event arrives. A request that needs the pepper reports a failure.
+    let prefetched = pepper.clone();
+    tokio::spawn(async move { prefetched.peppers().await });
     let app = App {
         store: store(&sdk),
         pepper: Pepper::SecretsManager(pepper),
@@ -51,8 +53,7 @@ pub async fn run(routes: Vec<Route>) -> Result<(), Error> {
     lambda_runtime::run(function(app, routes)).await
 }
 
-/// What the runtime hands an event of API Gateway to, of a REST API or an HTTP API; out comes what the gateway makes
-/// an answer of.
+/// Returns the service of a Lambda function for the events of API Gateway, from a REST API or an HTTP API.
 pub fn function(
     app: App,
     routes: Vec<Route>,
@@ -61,17 +62,21 @@ pub fn function(
     ServiceBuilder::new().map_request(with_every_value).service(Adapter::from(service))
 }
 
-/// Sweeps whenever it is called, which a schedule does; the event says nothing.
+/// Sweeps at each invocation, which comes from a schedule. The content of the event is ignored.
 ///
 /// # Errors
-/// When the Lambda runtime cannot be reached. A sweep that failed somewhere fails its invocation, which an alarm sees.
+/// If the Lambda runtime is not reachable. If an organisation could not be swept, the invocation fails, which raises an
+/// alarm.
 pub async fn run_janitor() -> Result<(), Error> {
     telemetry::init(io::stdout);
     let store = store(&cloud::function_config());
-    lambda_runtime::run(service_fn(async |_: LambdaEvent<IgnoredAny>| match janitor::sweep(&store).await {
-        Ok(swept) if swept.failed == 0 => Ok(()),
-        Ok(_) => Err(Error::from("an organisation could not be cleaned up; the log says which")),
-        Err(error) => Err(Error::from(error)),
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<IgnoredAny>| {
+        let span = tracing::error_span!("sweep", requestId = event.context.request_id);
+        match janitor::sweep(&store).instrument(span).await {
+            Ok(swept) if swept.failed == 0 => Ok(()),
+            Ok(_) => Err(Error::from("an organisation has changes that could not be completed, see the log")),
+            Err(error) => Err(Error::from(error)),
+        }
     }))
     .await
 }
@@ -80,8 +85,8 @@ fn store(sdk: &SdkConfig) -> Store {
     Store::new(&cloud::dynamodb(sdk), Tables::from_env(), Clock::system(), Entropy::system())
 }
 
-/// A REST event has the headers twice: the last value of each, and all values. `lambda_http` lets the former win, so
-/// that of two Authorization headers one would be left.
+/// Keeps all values of each header. An event of a REST API has the headers twice: with the last value of each and with all
+/// values. `lambda_http` prefers the former, which would hide a second Authorization header.
 fn with_every_value(mut event: LambdaEvent<LambdaRequest>) -> LambdaEvent<LambdaRequest> {
     if let LambdaRequest::ApiGatewayV1(request) = &mut event.payload
         && !request.multi_value_headers.is_empty()
@@ -91,7 +96,7 @@ fn with_every_value(mut event: LambdaEvent<LambdaRequest>) -> LambdaEvent<Lambda
     event
 }
 
-/// The event as a request, with the base URL as the gateway knows it and the id that Lambda knows it by.
+/// Converts an event to a request, with the base URL of the gateway and the id of the invocation.
 fn from_gateway(event: lambda_http::Request) -> Request {
     let context = event.request_context_ref();
     let base = context.and_then(public_base);
@@ -110,8 +115,8 @@ fn from_gateway(event: lambda_http::Request) -> Request {
     request
 }
 
-/// The path without the stage, and the query. `lambda_http` puts the stage before the path, whether it belongs there
-/// or not, and resolves dot segments, after which another route may match than the gateway saw.
+/// Returns the path without the stage, and the query, as the client sent them. `lambda_http` adds the stage to the path
+/// and resolves dot segments, so that another route may match than the one in the gateway.
 fn path_as_sent(event: &lambda_http::Request, stage: Option<&str>) -> Option<PathAndQuery> {
     let path = event.raw_http_path();
     let path = stage
@@ -124,7 +129,7 @@ fn path_as_sent(event: &lambda_http::Request, stage: Option<&str>) -> Option<Pat
     }
 }
 
-/// The stage, unless it is the one that has no name in the path.
+/// Returns the stage, unless it is the default stage, which is not part of the path.
 fn stage(context: &RequestContext) -> Option<&str> {
     match context {
         RequestContext::ApiGatewayV1(context) => context.stage.as_deref(),
@@ -135,6 +140,7 @@ fn stage(context: &RequestContext) -> Option<&str> {
     }
 }
 
+/// Returns the public base URL of the gateway.
 fn public_base(context: &RequestContext) -> Option<String> {
     let domain = match context {
         RequestContext::ApiGatewayV1(context) => context.domain_name.as_ref()?,

@@ -1,31 +1,61 @@
-//! The SCIM service: HTTP on top, the DynamoDB store below, authentication and time beside them.
+//! The SCIM service: the HTTP endpoints, the DynamoDB store below them, and authentication.
 //!
-//! Direction: `http → auth, store → scim`. `http` names no SDK type, `store` names no HTTP type. Clock, randomness
-//! and environment are read in one place each ([`ambient`], [`config`]) and passed in through [`App`].
+//! # Map
+//!
+//! | module | purpose |
+//! |---|---|
+//! | [`app`] | the state that handlers share |
+//! | [`http`] | routes, extractors, answers: one file for each endpoint |
+//! | [`auth`], [`pepper`] | API keys and scopes, and the secret of their digests |
+//! | [`store`] | resources, memberships and keys in DynamoDB |
+//! | [`janitor`] | completes the changes of requests that were killed |
+//! | [`limits`] | the published limits and the division of a request's time |
+//! | [`telemetry`] | log lines and metrics |
+//! | [`clock`], [`entropy`], [`config`] | the only readers of the time, random bytes and the environment |
+//! | `cloud` | AWS clients with TLS and credentials (feature `cloud`) |
+//! | `lambda` | the Lambda runtime around a router (feature `lambda`) |
+//!
+//! Dependencies point in one direction: `http → auth, store → scim`. [`http`] names no type of the AWS SDK, and [`store`]
+//! names no type of HTTP.
+//!
+//! # Example
+//!
+//! A router of all routes:
+//!
+//! ```no_run
+//! use service::{
+//!     App,
+//!     clock::Clock,
+//!     config::Tables,
+//!     entropy::Entropy,
+//!     http,
+//!     pepper::{Pepper, Peppers, Secret},
+//!     store::Store,
+//! };
+//!
+//! fn router(dynamodb: &aws_sdk_dynamodb::Client, pepper: Vec<u8>) -> axum::Router {
+//!     let store = Store::new(dynamodb, Tables::from_env(), Clock::system(), Entropy::system());
+//!     let pepper = Pepper::File(Peppers { current: Secret::new(pepper), previous: None });
+//!     http::router(App { store, pepper, base_url: None }, http::all())
+//! }
+//! ```
 
-pub mod ambient;
+pub mod app;
 pub mod auth;
+pub mod clock;
 #[cfg(feature = "cloud")]
 pub mod cloud;
 pub mod config;
+pub mod entropy;
 pub mod error;
 pub mod http;
 pub mod janitor;
 #[cfg(feature = "lambda")]
 pub mod lambda;
+pub mod limits;
+pub mod pepper;
 pub mod store;
 pub mod telemetry;
 
+pub use app::App;
 pub use error::Error;
-
-/// What a handler works with. Cheap to clone.
-#[derive(Clone)]
-pub struct App {
-    /// Where resources, keys and organisations are kept.
-    pub store: store::Store,
-    /// What key digests are made with.
-    pub pepper: auth::Pepper,
-    /// The public base URL (`https://…/scim/v2`), for `meta.location`. `None`: the gateway's own domain name, taken
-    /// from the request context, never from Host or a forwarded header.
-    pub base_url: Option<String>,
-}

@@ -2,8 +2,10 @@
 
 use scim::{
     ScimType,
-    filter::{Filter, MAX_LENGTH, Operator, Predicate},
+    filter::Predicate,
+    parser::MAX_LENGTH,
     schema::RESOURCE_TYPES,
+    syntax::{Filter, Operator},
 };
 
 use super::{assert_error, document, first_line, object};
@@ -47,9 +49,14 @@ fn opposite(predicate: &Predicate) -> Predicate {
         Predicate::And(all) => Predicate::Or(all.iter().map(opposite).collect()),
         Predicate::Or(any) => Predicate::And(any.iter().map(opposite).collect()),
         Predicate::Not(predicate) => Predicate::clone(predicate),
-        Predicate::Compare { place, sub, operator: operator @ (Operator::Eq | Operator::Ne), operand } => {
+        Predicate::Compare {
+            attribute,
+            sub,
+            operator: operator @ (Operator::Eq | Operator::Ne),
+            operand,
+        } => {
             let operator = if *operator == Operator::Eq { Operator::Ne } else { Operator::Eq };
-            Predicate::Compare { place: place.clone(), sub: *sub, operator, operand: operand.clone() }
+            Predicate::Compare { attribute: attribute.clone(), sub: *sub, operator, operand: operand.clone() }
         }
         other => Predicate::Not(Box::new(other.clone())),
     }

@@ -44,9 +44,9 @@ fn on(resource_type: &'static ResourceType, message: &Value, before: &Document, 
             assert_eq!(&stored, after, "the result can be stored");
         }
     }
-    let edit = members::fold_on(patch.members(), current);
+    let edit = members::combine_on(patch.members(), current);
     let left = edited(&edit, current);
-    if let Some(blind) = members::fold(patch.members()) {
+    if let Some(blind) = members::combine(patch.members()) {
         assert_eq!(edited(&blind, current), left, "the blind edit is equal");
     }
     let operations = operations_of(message);
@@ -56,7 +56,7 @@ fn on(resource_type: &'static ResourceType, message: &Value, before: &Document, 
         && let Ok(once) = &after
     {
         assert_eq!(patch.apply(once).as_ref(), Ok(once), "the operation is idempotent");
-        assert_eq!(edited(&members::fold_on(patch.members(), current), current), left);
+        assert_eq!(edited(&members::combine_on(patch.members(), current), current), left);
     }
 }
 

@@ -1,11 +1,6 @@
 //! Input: a PATCH path.
 
-use scim::{
-    ScimType,
-    filter::MAX_LENGTH,
-    path::{Path, Target},
-    schema::RESOURCE_TYPES,
-};
+use scim::{ScimType, parser::MAX_LENGTH, path::Target, schema::RESOURCE_TYPES, syntax::Path};
 
 use super::assert_error;
 
@@ -29,8 +24,8 @@ pub(super) fn run(input: &[u8]) {
                 assert_eq!(same.resolve(resource_type).as_ref(), Ok(&target), "{printed}");
                 match target {
                     Target::Extension(urn) => assert!(urn.contains(':'), "{urn}"),
-                    Target::Attribute { located, filter, .. } => {
-                        assert!(filter.is_none() || located.attribute.multi_valued, "{printed}");
+                    Target::Attribute { attribute, filter, .. } => {
+                        assert!(filter.is_none() || attribute.definition.multi_valued, "{printed}");
                     }
                 }
             }

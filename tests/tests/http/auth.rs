@@ -10,8 +10,8 @@ use scim::{
 };
 use serde_json::{Value, json};
 use service::{
-    ambient::Entropy,
     auth::{ApiKey, Scope},
+    entropy::Entropy,
     http::{self, Route},
 };
 use tests::{ORG, Request, Service, form_violations};
@@ -384,7 +384,7 @@ async fn bearer_scheme_is_optional_and_case_insensitive() {
 
 #[tokio::test]
 async fn previous_pepper_is_accepted_until_removed() {
-    use service::auth::{Pepper, Peppers, Secret};
+    use service::pepper::{Pepper, Peppers, Secret};
     let service = Service::new().await;
     let [old, new] = [Secret::new(*b"a pepper for tests"), Secret::new(*b"another pepper")];
     for (previous, status) in [(Some(old), 200), (None, 401)] {

@@ -14,7 +14,7 @@ fn schema_lines(attributes: &[Attribute], prefix: &str) -> Vec<String> {
         .flat_map(|attribute| {
             let name = format!("{prefix}{}", attribute.name);
             let below = schema_lines(attribute.sub_attributes, &format!("{name}."));
-            let kind = format!("{:?}", attribute.kind);
+            let kind = format!("{:?}", attribute.data_type);
             let kind = format!("{}{}", kind[..1].to_lowercase(), &kind[1..]);
             let line = format!(
                 "{name} {kind} multi={} required={} exact={} {:?} {:?} {:?}",

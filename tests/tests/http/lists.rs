@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use expect_test::expect;
 use serde_json::json;
-use service::ambient::Clock;
+use service::clock::Clock;
 use tests::{NOW, Request, Service};
 
 use super::{TimedRequests, assert_response, create_users, full_user, names, page_summary};

@@ -26,7 +26,7 @@ use expect_test::Expect;
 use http_body_util::BodyExt;
 use scim::schema::USER_URN;
 use serde_json::{Value, json};
-use service::{App, ambient::Clock};
+use service::{App, clock::Clock};
 use tests::{Answer, Request, Service};
 use time::{Duration, macros::datetime};
 use tower::ServiceExt;

@@ -22,9 +22,9 @@ use aws_smithy_types::body::SdkBody;
 use serde_json::{Value, json};
 use service::{
     App,
-    auth::{Pepper, Peppers, Scope, Secret},
-    cloud::PepperSecret,
+    auth::Scope,
     http,
+    pepper::{Pepper, PepperSecret, Peppers, Secret},
 };
 use tests::{Answer, ORG, Request, Service};
 use tokio::time::{Duration, advance};

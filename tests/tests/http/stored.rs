@@ -11,9 +11,10 @@ use dynoxide::Database;
 use local::embedded::{self, dispatch};
 use serde_json::{Value, json};
 use service::{
-    ambient::{Clock, Entropy},
     auth::{Caller, Scope},
+    clock::Clock,
     config::Tables,
+    entropy::Entropy,
 };
 use tests::{
     NOW, ORG, Request, Service,

@@ -89,7 +89,8 @@ impl TempDir {
         let programs = PROGRAMS.as_ref().unwrap_or_else(|error| panic!("{error}"));
         let mut command = Command::new(programs.join(name));
         command.args(arguments).env_clear().envs(environment.iter().copied()).current_dir(&self.0);
-        command.stdin(Stdio::null()).stdout(out).stderr(err).spawn().expect("a process")
+        command.stdin(Stdio::null()).stdout(out).stderr(err);
+        command.spawn().unwrap_or_else(|error| panic!("{name} cannot be started: {error}"))
     }
 
     /// Runs a program in this directory until it ends.

@@ -387,7 +387,7 @@ fn invalid_command_line_exits_with_2() {
         "org create Beta",
         &expect![[r#"
         exit 2
-        err: error: invalid value 'Beta' for '<ORG>': an organisation's name is 1 to 40 lower-case letters, digits and hyphens, with no hyphen at either end
+        err: error: invalid value 'Beta' for '<ORG>': the name of an organisation has 1 to 40 lower-case letters, digits and hyphens, and no hyphen at either end
 
         For more information, try '--help'.
     "#]],

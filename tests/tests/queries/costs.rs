@@ -8,10 +8,7 @@ use std::collections::BTreeMap;
 use dynoxide::Database;
 use expect_test::expect;
 use serde_json::{Value, json};
-use service::{
-    ambient::{Clock, Entropy},
-    config::Tables,
-};
+use service::{clock::Clock, config::Tables, entropy::Entropy};
 use tests::{
     Answer, NOW, Request, Service,
     counting::{Cost, Counter},

@@ -7,12 +7,7 @@ use local::embedded;
 use scim::{resource::Document, schema::USER_TYPE};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use service::{
-    ambient::{Clock, Entropy},
-    auth::Caller,
-    config::Tables,
-    store::Store,
-};
+use service::{auth::Caller, clock::Clock, config::Tables, entropy::Entropy, store::Store};
 use tests::{NOW, ORG, Service, snapshot};
 use time::{Duration, OffsetDateTime};
 

@@ -23,7 +23,7 @@ use std::sync::{
 };
 
 use serde_json::Value;
-use service::ambient::Clock;
+use service::clock::Clock;
 use tests::{Request, Service};
 use time::Duration;
 

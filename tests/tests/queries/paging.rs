@@ -476,3 +476,22 @@ async fn pages_show_members_and_groups() {
         assert_eq!(user["groups"][0]["value"], group);
     }
 }
+
+/// U+FDFA folds to 18 characters, so each of these titles folds to more bytes than an item of DynamoDB may have.
+#[tokio::test]
+async fn sorting_by_long_titles_pages_through_all_users() {
+    let (service, clock) = service_with_clock().await;
+    let mut ids = Vec::new();
+    for name in ["u0", "u1"] {
+        clock.advance(Duration::milliseconds(1));
+        let user = json!({ "userName": name, "title": "\u{FDFA}".repeat(40_000) });
+        let answer = service.post(USERS, user).await;
+        assert_eq!(answer.status, 201, "{:#}", answer.body);
+        ids.push(answer.id());
+    }
+    for paging in [Paging::Index, Paging::Cursor] {
+        let query = Request::get(USERS).query("sortBy", "title");
+        let pages = walk(&service, &query, paging, 1, async || ()).await;
+        assert_eq!(each(&all_of(&pages), "id"), ids, "{paging:?}");
+    }
+}

@@ -15,9 +15,9 @@ use proptest::{
 };
 use scim::{
     ResourceType,
-    filter::Filter,
     fold::fold,
     schema::{GROUP_TYPE, RESOURCE_TYPES, USER_TYPE},
+    syntax::Filter,
 };
 use serde_json::{Value, json};
 use tests::{Request, Service};

@@ -293,7 +293,7 @@ async fn me_endpoint_is_not_implemented() {
             "urn:ietf:params:scim:api:messages:2.0:Error"
           ],
           "status": "501",
-          "detail": "a key stands for no user, so there is no /Me; users are at /Users"
+          "detail": "/Me is not supported: API keys do not belong to a user. Users are at /Users."
         }
     "#]]
     .assert_eq(&service.get("/Me").await.snapshot());

@@ -13,7 +13,7 @@ use std::{
 use dynoxide::Database;
 use local::embedded;
 use serde_json::{Value, json};
-use service::ambient::{Clock, Entropy};
+use service::{clock::Clock, entropy::Entropy};
 use tests::{
     Answer, NOW, ORG, Request, Service,
     faults::{Fault, Faults, Plan},

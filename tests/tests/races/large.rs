@@ -9,10 +9,11 @@ use dynoxide::Database;
 use local::embedded;
 use serde_json::{Value, json};
 use service::{
-    ambient::{Clock, Entropy},
+    clock::Clock,
     config::Tables,
-    janitor::{self, LEFT_AFTER, Swept},
-    store::REQUEST_BUDGET,
+    entropy::Entropy,
+    janitor::{self, Swept},
+    limits::{ABANDONED_AFTER, REQUEST_BUDGET},
 };
 use tests::{NOW, ORG, Service, load::fill, observed};
 use tokio::time::{Duration, Instant, timeout};
@@ -85,9 +86,9 @@ async fn deletion_of_user_in_1000_groups_is_completed() {
     assert!(killed.is_err(), "{killed:?}");
     let left = count(&db, "MEMBER").await - GROUPS;
     assert!((1..GROUPS).contains(&left), "{left}");
-    let later = process(&database, 3, LEFT_AFTER, Duration::ZERO).await;
+    let later = process(&database, 3, ABANDONED_AFTER, Duration::ZERO).await;
     let swept = janitor::sweep(&later.app.store).await.expect("a sweep");
-    let age = u64::try_from(LEFT_AFTER.as_millis()).expect("a number");
+    let age = u64::try_from(ABANDONED_AFTER.as_millis()).expect("a number");
     assert_eq!(swept, Swept { organisations: 1, finished: 1, failed: 0, oldest_millis: age });
     assert_eq!(count(&db, "MEMBER").await, GROUPS);
     service.assert_healthy().await;
@@ -136,7 +137,7 @@ async fn group_of_200000_is_deleted_over_several_requests() {
     let after_a_request = left().await;
     assert!((1..after_the_kill).contains(&after_a_request), "{after_a_request}");
 
-    let later = process(&database, 3, LEFT_AFTER, Duration::ZERO).await;
+    let later = process(&database, 3, ABANDONED_AFTER, Duration::ZERO).await;
     assert_eq!(janitor::sweep(&later.app.store).await.expect("a sweep").finished, 1);
     assert_eq!(left().await, 0);
     service.assert_healthy().await;

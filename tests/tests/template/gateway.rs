@@ -1,6 +1,6 @@
-//! What the gateway answers by itself, before any function runs or instead of one, has the form of every other answer:
-//! a SCIM error with its own status, neither stored nor sniffed. A client that may come back is told when, in whole
-//! seconds: Okta understands nothing else.
+//! Checks the errors that the gateway answers without a function: each is a SCIM error with the status of its status
+//! line, and forbids caching and sniffing. An error that permits a retry has a `Retry-After` in whole seconds, the only
+//! form that Okta supports.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,8 @@ use tests::{Answer, form_violations};
 
 use super::{at, member, members, read};
 
-/// What the gateway may refuse of what this template has: paths, sizes, rates, resource policies, WAF, and functions that
-/// do not answer.
+/// The gateway responses that this template can cause: unknown paths, sizes, rates, resource policies, WAF, and functions
+/// that do not answer.
 const REFUSALS: [&str; 10] = [
     "ACCESS_DENIED",
     "DEFAULT_4XX",
@@ -25,33 +25,33 @@ const REFUSALS: [&str; 10] = [
     "WAF_FILTERED",
 ];
 
-/// As the gateway sends it.
+/// Returns the response as the gateway sends it.
 fn answer(response: &Yaml) -> Answer {
-    let status = member(response, "StatusCode").and_then(Yaml::as_integer).expect("a status of its own");
+    let status = member(response, "StatusCode").and_then(Yaml::as_integer).expect("a status code");
     let mut headers = HeaderMap::new();
     for (name, value) in members(at(response, &["ResponseParameters", "Headers"])) {
         let name = HeaderName::from_bytes(name.as_bytes()).expect("a header's name");
-        // What is not in quotation marks is no text but a place in the request.
+        // A value without quotation marks would be a mapping expression, not a literal.
         let value = value.as_str().and_then(|value| value.strip_prefix('\'')?.strip_suffix('\''));
-        headers.insert(name, HeaderValue::from_str(value.expect("a text")).expect("a header's value"));
+        headers.insert(name, HeaderValue::from_str(value.expect("a literal")).expect("a header's value"));
     }
     let body = at(response, &["ResponseTemplates", "application/json"]).as_str().expect("a body");
     Answer::new(u16::try_from(status).expect("a status"), headers, body.as_bytes())
 }
 
 #[test]
-fn what_the_gateway_answers_by_itself_is_a_scim_error() {
+fn gateway_responses_are_scim_errors() {
     let text = read("template.yaml");
     let template = &Yaml::load_from_str(&text).expect("YAML")[0];
     let responses = at(template, &["Resources", "ScimApi", "Properties", "GatewayResponses"]);
     let answers: BTreeMap<&str, Answer> =
         members(responses).into_iter().map(|(name, response)| (name, answer(response))).collect();
     for name in REFUSALS {
-        assert!(answers.contains_key(name), "{name} is left to the gateway");
+        assert!(answers.contains_key(name), "{name} has the gateway's default response");
     }
     for (name, answer) in &answers {
         let mut found = form_violations(answer);
-        // That a function does not answer is no fault of the form.
+        // The service never answers some of these statuses, but their form is valid.
         found.retain(|fault| !fault.starts_with("the status"));
         assert!(found.is_empty(), "{name}: {found:#?}");
         let retry_after = answer.header("retry-after");
@@ -61,7 +61,7 @@ fn what_the_gateway_answers_by_itself_is_a_scim_error() {
             let detail = answer.body["detail"].as_str().expect("a detail");
             assert!(detail.contains(&format!(" {seconds} seconds")), "{name}: {detail}");
         } else {
-            assert_eq!(retry_after, "", "{name} would be the same again");
+            assert_eq!(retry_after, "", "{name} permits a retry that fails again");
         }
     }
 }

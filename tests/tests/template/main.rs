@@ -1,6 +1,6 @@
-//! `template.yaml`, and the templates nested in it, against what the code does.
+//! Compares `template.yaml` and its nested templates with the code.
 //!
-//! The template is read as it is, conditions and all: what a condition may leave out counts as being there.
+//! Conditions are not evaluated: a resource with a condition counts as present.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::too_many_lines, reason = "most lines are data: requests")]
@@ -15,7 +15,7 @@ use std::{collections::BTreeSet, fmt, fs, path::Path};
 
 use saphyr::{LoadableYamlNode, Yaml};
 
-/// An action of AWS on a resource of the template: `dynamodb:GetItem` on `ResourcesTable`.
+/// An IAM action on a resource of the template, such as `dynamodb:GetItem` on `ResourcesTable`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Grant {
     action: String,
@@ -30,21 +30,25 @@ impl fmt::Debug for Grant {
 
 /// A function of the template.
 struct Function {
-    /// Its logical id, without `Function`.
+    /// The logical id, without the suffix `Function`.
     name: String,
-    /// The paths of the gateway that lead to it.
+    /// The paths that the gateway routes to the function.
     paths: Vec<String>,
-    /// What its role allows.
+    /// The grants of the function's role.
     allowed: BTreeSet<Grant>,
+    /// The policies that are attached to the function's role.
+    policies: BTreeSet<String>,
+    /// The resources that the function names under `DependsOn`, and refers to in its metadata.
+    waits_for: BTreeSet<String>,
 }
 
-/// The text of a template.
+/// Reads a template of the repository.
 fn read(file: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
     fs::read_to_string(path).expect("a template")
 }
 
-/// The functions of the template.
+/// Returns the functions of the template.
 fn functions() -> Vec<Function> {
     let text = read("template.yaml");
     let documents = Yaml::load_from_str(&text).expect("YAML");
@@ -55,15 +59,38 @@ fn functions() -> Vec<Function> {
         let events = member(properties, "Events").map(members).unwrap_or_default();
         let path = |event: &Yaml| name_of(member(member(event, "Properties")?, "Path")?);
         let paths = events.into_iter().filter_map(|(_, event)| path(event)).collect();
-        let role = member(resources, &name_of(member(properties, "Role")?)?).expect("the function's role");
+        let role = name_of(member(properties, "Role")?)?;
         let mut allowed = BTreeSet::new();
-        grants(role, &mut allowed);
-        Some(Function { name, paths, allowed })
+        grants(member(resources, &role).expect("the function's role"), &mut allowed);
+        let mut policies = BTreeSet::new();
+        for (id, policy) in attached_policies(resources, &role) {
+            grants(policy, &mut allowed);
+            policies.insert(id.to_owned());
+        }
+        let waits_for = [member(resource, "DependsOn"), metadata_references(resource)];
+        let waits_for = waits_for.into_iter().flatten().flat_map(each).filter_map(name_of).collect();
+        Some(Function { name, paths, allowed, policies, waits_for })
     };
     members(resources).into_iter().filter_map(function).collect()
 }
 
-/// Every action on every resource that is allowed anywhere below this.
+/// Returns the policies that are attached to a role, each with its logical id.
+fn attached_policies<'a, 'text>(resources: &'a Yaml<'text>, role: &str) -> Vec<(&'a str, &'a Yaml<'text>)> {
+    let is_attached = |policy: &Yaml| {
+        let roles = member(policy, "Properties").and_then(|properties| member(properties, "Roles"));
+        roles.into_iter().flat_map(each).filter_map(name_of).any(|name| name == role)
+    };
+    let is_policy = |resource: &Yaml| {
+        member(resource, "Type").and_then(Yaml::as_str) == Some("AWS::IAM::Policy") && is_attached(resource)
+    };
+    members(resources).into_iter().filter(|(_, resource)| is_policy(resource)).collect()
+}
+
+fn metadata_references<'a, 'text>(resource: &'a Yaml<'text>) -> Option<&'a Yaml<'text>> {
+    member(member(resource, "Metadata")?, "After")
+}
+
+/// Collects every action on every resource that a statement below the node allows.
 fn grants(node: &Yaml, found: &mut BTreeSet<Grant>) {
     if let (Some(actions), Some(resources)) = (member(node, "Action"), member(node, "Resource")) {
         for action in each(actions).into_iter().filter_map(name_of_action) {
@@ -75,7 +102,7 @@ fn grants(node: &Yaml, found: &mut BTreeSet<Grant>) {
     below(node).for_each(|node| grants(node, found));
 }
 
-/// The node without its tag, and the tag (`!If`) if it has one.
+/// Returns the node without its tag, and the tag, such as `!If`, if the node has one.
 fn untagged<'a, 'text>(node: &'a Yaml<'text>) -> (&'a Yaml<'text>, Option<&'a str>) {
     match node {
         Yaml::Tagged(tag, node) => (node, Some(tag.suffix.as_ref())),
@@ -92,7 +119,10 @@ fn member<'a, 'text>(node: &'a Yaml<'text>, name: &str) -> Option<&'a Yaml<'text
     members(node).into_iter().find(|(known, _)| *known == name).map(|(_, value)| value)
 }
 
-/// What those members lead to, one in the other.
+/// Returns the node at a path of member names.
+///
+/// # Panics
+/// If a member of the path does not exist.
 fn at<'a, 'text>(node: &'a Yaml<'text>, path: &[&str]) -> &'a Yaml<'text> {
     path.iter().fold(node, |node, name| member(node, name).unwrap_or_else(|| panic!("no {name} in {path:?}")))
 }
@@ -101,12 +131,12 @@ fn elements<'a, 'text>(node: &'a Yaml<'text>) -> Vec<&'a Yaml<'text>> {
     untagged(node).0.as_sequence().into_iter().flatten().collect()
 }
 
-/// What is directly below the node, whatever it is.
+/// Returns the children of a mapping or a sequence.
 fn below<'a, 'text>(node: &'a Yaml<'text>) -> impl Iterator<Item = &'a Yaml<'text>> {
     members(node).into_iter().map(|(_, below)| below).chain(elements(node))
 }
 
-/// One or several; of a condition, both sides.
+/// Returns the elements of a sequence, or the node itself. Of an `!If`, both branches are returned.
 fn each<'a, 'text>(node: &'a Yaml<'text>) -> Vec<&'a Yaml<'text>> {
     match untagged(node) {
         (_, Some("If")) => elements(node).into_iter().skip(1).flat_map(each).collect(),
@@ -115,7 +145,7 @@ fn each<'a, 'text>(node: &'a Yaml<'text>) -> Vec<&'a Yaml<'text>> {
     }
 }
 
-/// What a text is, or the resource that it refers to: of `!GetAtt UsersRole.Arn`, `UsersRole`.
+/// Returns the text of a node, or the logical id that it refers to: `UsersRole` for `!GetAtt UsersRole.Arn`.
 fn name_of(node: &Yaml) -> Option<String> {
     let (plain, tag) = untagged(node);
     let text = plain.as_str().or_else(|| elements(plain).first()?.as_str())?;
@@ -124,7 +154,7 @@ fn name_of(node: &Yaml) -> Option<String> {
     Some(name.to_owned())
 }
 
-/// Logs and traces are Lambda's own, and no call of the code.
+/// Returns the action if the code performs it. Lambda itself writes logs and traces.
 fn name_of_action(node: &Yaml) -> Option<String> {
     name_of(node).filter(|action| action.starts_with("dynamodb:") || action.starts_with("secretsmanager:"))
 }

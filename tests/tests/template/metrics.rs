@@ -1,6 +1,5 @@
-//! Alarms and dashboard watch what there is: every metric of the service's own that they name is one that its log lines
-//! carry under those dimensions, or that is made of the gateway's access log. An alarm of a metric that nobody sends is
-//! never raised, and nobody notices.
+//! Checks that every metric of the alarms and the dashboard exists: the service's log lines or a filter of the access log
+//! emit it with the same dimensions. An alarm on a metric without data is never raised.
 
 use std::{
     collections::BTreeSet,
@@ -10,7 +9,7 @@ use std::{
 
 use saphyr::{LoadableYamlNode, Yaml};
 use serde_json::Value;
-use service::{ambient::Clock, janitor, telemetry};
+use service::{clock::Clock, janitor, telemetry};
 use tests::{NOW, Service};
 use tracing::Level;
 
@@ -18,10 +17,10 @@ use super::{at, below, elements, member, read, untagged};
 
 const NAMESPACE: &str = "Scim";
 
-/// A metric: its name, and which dimensions it has.
+/// A metric's name and the names of its dimensions.
 type Metric = (String, BTreeSet<String>);
 
-/// What all threads of this process log.
+/// The log lines of all threads of this process.
 static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
 struct Writer;
@@ -40,8 +39,8 @@ fn metric<'a>(name: &str, dimensions: impl IntoIterator<Item = &'a str>) -> Metr
     (name.to_owned(), dimensions.into_iter().map(str::to_owned).collect())
 }
 
-/// Those that a request and a sweep send.
-async fn sent() -> BTreeSet<Metric> {
+/// Returns the metrics that a request and a sweep emit.
+async fn emitted() -> BTreeSet<Metric> {
     let subscriber =
         telemetry::subscriber(Level::INFO, Some("a stack".to_owned()), Clock::fixed(NOW), || Writer);
     tracing::subscriber::set_global_default(subscriber).expect("the only subscriber");
@@ -49,7 +48,7 @@ async fn sent() -> BTreeSet<Metric> {
     assert_eq!(service.get("/Users").await.status, 200);
     janitor::sweep(&service.app.store).await.expect("a sweep");
     let log = LOG.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let mut sent = BTreeSet::new();
+    let mut emitted = BTreeSet::new();
     for line in String::from_utf8(log).expect("text").lines() {
         let line: Value = serde_json::from_str(line).expect("a JSON object");
         for directive in line["_aws"]["CloudWatchMetrics"].as_array().into_iter().flatten() {
@@ -57,17 +56,17 @@ async fn sent() -> BTreeSet<Metric> {
             for dimensions in directive["Dimensions"].as_array().expect("sets of dimensions") {
                 let dimensions: Vec<&str> =
                     dimensions.as_array().expect("a set").iter().filter_map(Value::as_str).collect();
-                for sent_metric in directive["Metrics"].as_array().expect("metrics") {
-                    let name = sent_metric["Name"].as_str().expect("a name");
-                    sent.insert(metric(name, dimensions.iter().copied()));
+                for definition in directive["Metrics"].as_array().expect("metrics") {
+                    let name = definition["Name"].as_str().expect("a name");
+                    emitted.insert(metric(name, dimensions.iter().copied()));
                 }
             }
         }
     }
-    sent
+    emitted
 }
 
-/// Those that filters of log groups make, anywhere below this.
+/// Collects the metrics of the metric filters below the node.
 fn filtered(node: &Yaml, found: &mut BTreeSet<Metric>) {
     if let Some(name) = member(node, "MetricNamespace").and(member(node, "MetricName")) {
         let dimensions = member(node, "Dimensions").map(elements).unwrap_or_default();
@@ -77,7 +76,7 @@ fn filtered(node: &Yaml, found: &mut BTreeSet<Metric>) {
     below(node).for_each(|node| filtered(node, found));
 }
 
-/// Those that alarms watch, anywhere below this.
+/// Collects the service's metrics that the alarms below the node watch.
 fn watched(node: &Yaml, found: &mut BTreeSet<Metric>) {
     if member(node, "Namespace").and_then(Yaml::as_str) == Some(NAMESPACE) {
         let name = member(node, "MetricName").and_then(Yaml::as_str).expect("a name");
@@ -88,19 +87,19 @@ fn watched(node: &Yaml, found: &mut BTreeSet<Metric>) {
     below(node).for_each(|node| watched(node, found));
 }
 
-/// Those that the dashboard shows.
+/// Returns the service's metrics on the dashboard.
 fn shown(dashboard: &Value) -> BTreeSet<Metric> {
     let mut found = BTreeSet::new();
     for widget in dashboard["widgets"].as_array().expect("widgets") {
-        // `.` is what stands in the same place of the row before, `...` all that is not said again.
+        // In a row, `.` repeats the cell above, and `...` repeats all cells that the row leaves out.
         let mut before: Vec<String> = Vec::new();
         for row in widget["properties"]["metrics"].as_array().into_iter().flatten() {
             let row = row.as_array().expect("a row");
             for expression in row.iter().filter_map(|cell| cell["expression"].as_str()) {
                 found.insert(searched(expression));
             }
-            let said: Vec<&str> = row.iter().filter_map(Value::as_str).collect();
-            let row: Vec<String> = match said.split_first() {
+            let cells: Vec<&str> = row.iter().filter_map(Value::as_str).collect();
+            let row: Vec<String> = match cells.split_first() {
                 None => continue,
                 Some((&"...", rest)) => {
                     let kept = before.len() - rest.len();
@@ -111,7 +110,7 @@ fn shown(dashboard: &Value) -> BTreeSet<Metric> {
                         "." => before[place].clone(),
                         cell => cell.to_owned(),
                     };
-                    said.iter().enumerate().map(cell).collect()
+                    cells.iter().enumerate().map(cell).collect()
                 }
             };
             if row[0] == NAMESPACE {
@@ -123,7 +122,7 @@ fn shown(dashboard: &Value) -> BTreeSet<Metric> {
     found
 }
 
-/// `SEARCH('{Scim,Stack,Route} Stack="x" MetricName="Requests"', 'Sum', 300)`.
+/// Returns the metric of a search, such as `SEARCH('{Scim,Stack,Route} Stack="x" MetricName="Requests"', 'Sum', 300)`.
 fn searched(expression: &str) -> Metric {
     let between = |begin: &str, end: char| {
         let (_, rest) = expression.split_once(begin).expect("a search");
@@ -134,7 +133,7 @@ fn searched(expression: &str) -> Metric {
     metric(between("MetricName=\"", '"'), schema)
 }
 
-/// The text with an `x` for everything that is filled in when the stack is made.
+/// Replaces every placeholder of `Fn::Sub` with an `x`.
 fn substituted(text: &str) -> String {
     let mut parts = text.split("${");
     let first = parts.next().unwrap_or_default().to_owned();
@@ -142,7 +141,7 @@ fn substituted(text: &str) -> String {
 }
 
 #[tokio::test]
-async fn alarms_and_dashboard_watch_metrics_that_are_sent() {
+async fn alarms_and_dashboard_use_existing_metrics() {
     let (alarms, dashboard) = (read("infra/alarms.yaml"), read("infra/dashboard.yaml"));
     let alarms = &Yaml::load_from_str(&alarms).expect("YAML")[0];
     let dashboard = &Yaml::load_from_str(&dashboard).expect("YAML")[0];
@@ -150,25 +149,25 @@ async fn alarms_and_dashboard_watch_metrics_that_are_sent() {
     let body = untagged(body).0.as_str().expect("a text");
     let body = serde_json::from_str(&substituted(body)).expect("the dashboard's JSON");
 
-    let mut there_are = sent().await;
-    filtered(alarms, &mut there_are);
+    let mut existing = emitted().await;
+    filtered(alarms, &mut existing);
     let mut alarmed = BTreeSet::new();
     watched(alarms, &mut alarmed);
     assert!(alarmed.len() >= 4, "{alarmed:?}");
     let shown = shown(&body);
     assert!(shown.len() >= 8, "{shown:?}");
-    let nobodys: Vec<&Metric> = alarmed.union(&shown).filter(|metric| !there_are.contains(*metric)).collect();
-    assert!(nobodys.is_empty(), "nobody sends {nobodys:#?}; there are {there_are:#?}");
+    let missing: Vec<&Metric> = alarmed.union(&shown).filter(|metric| !existing.contains(*metric)).collect();
+    assert!(missing.is_empty(), "{missing:#?} are not among {existing:#?}");
 }
 
 #[test]
-fn the_access_log_says_what_its_filter_asks_for() {
+fn access_log_has_the_fields_of_its_metric_filter() {
     let (template, alarms) = (read("template.yaml"), read("infra/alarms.yaml"));
     let template = &Yaml::load_from_str(&template).expect("YAML")[0];
     let alarms = &Yaml::load_from_str(&alarms).expect("YAML")[0];
     let format = at(template, &["Resources", "ScimApi", "Properties", "AccessLogSetting", "Format"]);
     let format = substituted(untagged(format).0.as_str().expect("a text"));
-    assert!(!format.contains('\n'), "a line of the log is a line");
+    assert!(!format.contains('\n'), "an entry of the access log is one line");
     let line: Value = serde_json::from_str(&format).expect("JSON");
     let filter = at(alarms, &["Resources", "GatewayThrottleCount", "Properties"]);
     let pattern = at(filter, &["FilterPattern"]).as_str().expect("a pattern");

@@ -1,8 +1,8 @@
-//! Each function's role allows what the function does, and nothing else.
+//! Checks that each function's role allows exactly the calls that the function makes.
 //!
-//! Requests go the way that the template sends them: to the function that serves the path, which has its own routes, its
-//! own client of DynamoDB, and a record of what it asked for there. Carried out are all recorded exchanges, and what they
-//! leave out: changes of many members, and what killed requests left, met by every function that may meet it.
+//! Each request goes to the function that serves its path in the template. Every function has its own routes, its own
+//! DynamoDB client and a record of the calls it made. The requests are all recorded exchanges, changes of many members,
+//! and requests that meet the changes which interrupted requests left unfinished.
 
 use std::{
     collections::BTreeSet,
@@ -20,8 +20,9 @@ use local::embedded;
 use serde_json::{Value, json};
 use service::{
     App,
-    ambient::{Clock, Entropy},
+    clock::Clock,
     config::Tables,
+    entropy::Entropy,
     http::{self, Route},
     janitor,
     store::Store,
@@ -38,12 +39,12 @@ use tower::ServiceExt;
 
 use super::{Function, Grant, functions};
 
-/// Users of a scenario: so many members that a change of all takes more than one transaction, whether they come or go.
+/// The number of users in a scenario. Adding or removing all of them as members takes more than one transaction.
 const MEMBERS: usize = 50;
-/// The calls of a request after which it is killed, one after the other. Before the first of them nothing was written.
+/// The calls after which a request is interrupted, one per request. Earlier calls write nothing.
 const KILLED_AFTER: Range<usize> = 2..12;
 
-/// What a function asked for.
+/// The grants that a function needed.
 #[derive(Clone, Default)]
 struct Asked(Arc<Mutex<BTreeSet<Grant>>>);
 
@@ -67,7 +68,7 @@ impl Asked {
         if operation != "TransactWriteItems" {
             return add(operation, &table(request));
         }
-        // It has no action of its own: each part of it is allowed, or not.
+        // TransactWriteItems has no action of its own: IAM checks the action of each of its parts.
         for part in request["TransactItems"].as_array().unwrap() {
             let (part, of) = part.as_object().unwrap().iter().next().unwrap();
             let action = match part.as_str() {
@@ -78,8 +79,10 @@ impl Asked {
         }
     }
 
-    /// Keys are looked up by digests under the pepper, so who looks one up has asked for the pepper before. Here it is a
-    /// file; on AWS it is the secret.
+    /// Returns every grant that the function needed.
+    ///
+    /// A function that looks up an API key needs the pepper for the key's digest. The pepper is a file in this test and
+    /// the secret on AWS, so the grant is added here.
     fn all(&self) -> BTreeSet<Grant> {
         let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let looks_up_keys =
@@ -92,11 +95,11 @@ impl Asked {
     }
 }
 
-/// What is deployed: the functions of the template, and what each has asked for.
+/// The functions of the template, each with the grants that it needed.
 #[derive(Clone)]
 struct Deployment(Arc<Vec<(Function, Asked)>>);
 
-/// The deployment on a database of its own.
+/// The deployment with a database of its own.
 struct World {
     database: Database,
     service: Service,
@@ -109,8 +112,7 @@ impl Deployment {
         Self(Arc::new(functions().into_iter().map(|function| (function, Asked::default())).collect()))
     }
 
-    /// The function that the gateway sends a request of that path to: the one with the path, or else the one with the
-    /// longest beginning of it.
+    /// Returns the function that the gateway selects for a path: an exact match, or the longest matching prefix.
     fn serving(&self, path: &str) -> usize {
         let path = path.strip_prefix("/scim").unwrap_or(path);
         let length = |pattern: &String| match pattern.strip_suffix("{proxy+}") {
@@ -152,7 +154,7 @@ impl Deployment {
         &self.0.iter().find(|(function, _)| function.name == name).expect("a function of this name").1
     }
 
-    /// The janitor's work, as the janitor's function.
+    /// Runs a sweep as the janitor function.
     async fn sweep(&self, world: &World) {
         let client = self.asked("Janitor").client(world.database.clone());
         let store = Store::new(&client, Tables::default(), world.clock.clone(), Entropy::seeded(99));
@@ -160,7 +162,7 @@ impl Deployment {
     }
 }
 
-/// The routes of the function, as its `main` has them.
+/// Returns the routes of a function, as its `main` passes them to the router.
 fn routes(function: &str) -> Vec<Route> {
     match function {
         "Users" => http::users(),
@@ -168,7 +170,7 @@ fn routes(function: &str) -> Vec<Route> {
         "Bulk" => http::bulk(),
         "Discovery" => http::discovery(),
         "Janitor" => Vec::new(),
-        other => panic!("a new function: say here which routes {other} has"),
+        other => panic!("the routes of the new function {other} are missing here"),
     }
 }
 
@@ -208,8 +210,8 @@ impl World {
         answer.body
     }
 
-    /// Every kind of unfinished change: drafts that were never committed, members that are to come, deletions as far as
-    /// they come by so many calls. Gives a user, and the group whose members are to come.
+    /// Leaves every kind of unfinished change: uncommitted drafts, members that are not yet written, and deletions that
+    /// stopped after each number of calls. Returns a user, and the group whose members are not yet written.
     async fn leave_unfinished(&self) -> (String, String) {
         let users = self.users().await;
         let mut deletions = Vec::new();
@@ -230,7 +232,7 @@ impl World {
                 () = faults.crashed() => {}
             }
         };
-        // Members first: who changes some finishes what others have left of theirs.
+        // Members come first: a request that changes members finishes the unfinished changes that it meets.
         let mut group = String::new();
         for call in KILLED_AFTER {
             group = format!("/Groups/{}", self.group(&format!("empty {call}"), &[]).await);
@@ -243,13 +245,13 @@ impl World {
             killed_after(call, Method::DELETE, &path, Value::Null).await;
         }
         for step in ["draft", "members", "user-deleted", "group-deleted"] {
-            assert!(self.is_pending(step).await, "no request was killed in time to leave a change at {step}");
+            assert!(self.is_pending(step).await, "no interrupted request left a change at {step}");
         }
         self.now.fetch_add(600_000, Ordering::Relaxed);
         (format!("/Users/{}", users[0]), group)
     }
 
-    /// Whether a change is as far as that.
+    /// Returns whether a change is at that step.
     async fn is_pending(&self, step: &str) -> bool {
         let scan = embedded::client(self.database.clone()).scan().table_name(Tables::default().resources);
         let step = AttributeValue::S(step.to_owned());
@@ -258,12 +260,12 @@ impl World {
     }
 }
 
-/// A request with that body, or without one if it is null.
+/// Returns a request with that body, or without one if the body is null.
 fn request(method: Method, path: &str, body: &Value) -> Request {
     if body.is_null() { Request::new(method, path) } else { Request::json(method, path, body) }
 }
 
-/// What is left is met by each function that reads or writes what it may have half done.
+/// Sends requests that meet unfinished changes to each function that may meet them.
 async fn meet_what_is_left(deployment: &Deployment) {
     let title = || patch(&json!([{ "op": "replace", "path": "title", "value": "x" }]));
     let name = || patch(&json!([{ "op": "replace", "path": "displayName", "value": "x" }]));
@@ -295,7 +297,7 @@ async fn meet_what_is_left(deployment: &Deployment) {
     world.service.assert_healthy().await;
 }
 
-/// What is asked for in the way of lists.
+/// Sends list requests of every kind.
 async fn list(world: &World, group: &str) {
     for number in 0..10 {
         world.group(&format!("group-{number}"), &[]).await;
@@ -329,12 +331,12 @@ async fn list(world: &World, group: &str) {
     }
 }
 
-/// Groups of many members, and every way to change them.
+/// Changes the members of large groups in every way.
 async fn change_members(world: &World) -> String {
     let users = world.users().await;
     let group = world.group("all", &users).await;
     let path = format!("/Groups/{group}");
-    // Written down, and taken back: the name is taken.
+    // The name is taken: the draft is written, and then abandoned.
     let taken = json!({ "displayName": "ALL", "members": members(&users) });
     assert_eq!(world.service.post("/Groups", taken).await.status, 409);
     let nested = world.group("nested", std::slice::from_ref(&group)).await;
@@ -362,7 +364,7 @@ async fn change_members(world: &World) -> String {
     group
 }
 
-/// The same in bulk.
+/// Changes users and large groups by bulk requests.
 async fn bulk(world: &World) {
     let operations: Vec<Value> = (0..MEMBERS)
         .map(|number| {
@@ -397,7 +399,7 @@ async fn bulk(world: &World) {
 }
 
 #[tokio::test]
-async fn each_function_may_do_what_it_does_and_nothing_else() {
+async fn roles_allow_exactly_the_calls_of_their_functions() {
     let deployment = Deployment::of_the_template();
     for file in exchange::files() {
         let world = deployment.world().await;
@@ -414,10 +416,19 @@ async fn each_function_may_do_what_it_does_and_nothing_else() {
     let mut differences = Vec::new();
     for (Function { name, allowed, .. }, asked) in deployment.0.iter() {
         let asked = asked.all();
-        assert!(!asked.is_empty(), "{name} did nothing");
+        assert!(!asked.is_empty(), "{name} made no call");
         let missing = asked.difference(allowed).map(|grant| format!("{name} needs {grant:?}"));
         let unused = allowed.difference(&asked).map(|grant| format!("{name} never uses {grant:?}"));
         differences.extend(missing.chain(unused));
     }
     assert!(differences.is_empty(), "\n{}\n", differences.join("\n"));
+}
+
+/// A function that is created before its policies are attached fails, at the latest at its first request.
+#[test]
+fn functions_wait_for_the_policies_of_their_roles() {
+    for Function { name, policies, waits_for, .. } in functions() {
+        let missing: Vec<_> = policies.difference(&waits_for).collect();
+        assert!(missing.is_empty(), "{name} does not wait for {missing:?}");
+    }
 }

@@ -1,12 +1,12 @@
-//! Who waits for whom, and how long: whoever is asked gives up before the one who asks.
+//! Checks the timeouts: each callee gives up before its caller.
 
 use saphyr::{LoadableYamlNode, Yaml};
-use service::store::REQUEST_BUDGET;
+use service::limits::REQUEST_BUDGET;
 use tokio::time::Duration;
 
 use super::{member, read};
 
-/// How long API Gateway waits for a function.
+/// The time that API Gateway waits for a function by default.
 const GATEWAY: Duration = Duration::from_secs(29);
 
 fn seconds(node: &Yaml, path: &[&str]) -> Duration {
@@ -14,20 +14,20 @@ fn seconds(node: &Yaml, path: &[&str]) -> Duration {
     Duration::from_secs(end.as_integer().expect("a number").unsigned_abs())
 }
 
-/// A function that is stopped in the middle answers nothing, and a gateway that waits no more tells the client that it
-/// failed while it goes on.
+/// A function that Lambda stops answers nothing. A gateway that gives up first reports a failure while the function
+/// still writes.
 #[test]
-fn a_function_outlives_its_requests_and_the_gateway_outlives_the_function() {
+fn timeouts_increase_from_the_request_to_the_gateway() {
     let text = read("template.yaml");
     let template = Yaml::load_from_str(&text).expect("YAML").remove(0);
     let function = seconds(&template, &["Globals", "Function", "Timeout"]);
     assert!(REQUEST_BUDGET + Duration::from_secs(2) < function, "{function:?}");
     assert!(function < GATEWAY, "{function:?}");
-    assert!(!text.contains("TimeoutInMillis"), "the gateway waits as long as it does by itself");
-    // The functions whose own time-out is another have no client.
+    assert!(!text.contains("TimeoutInMillis"), "the gateway keeps its default timeout");
+    // The janitor alone overrides the timeout: it has no client.
     let own: Vec<_> = text.lines().filter(|line| line.trim_start().starts_with("Timeout:")).collect();
     assert_eq!(own.len(), 2, "{own:?}");
     let janitor = seconds(&template, &["Resources", "JanitorFunction", "Properties", "Timeout"]);
-    assert!(janitor < Duration::from_mins(5), "{janitor:?}: the next one begins");
+    assert!(janitor < Duration::from_mins(5), "{janitor:?} reaches into the next invocation");
     assert!(text.contains("Schedule: rate(5 minutes)"));
 }

@@ -1,10 +1,10 @@
-//! No role may do something with everything, and none has a policy that AWS may change; but for two, which are known.
+//! Finds statements with wildcards and policies managed by AWS. Two exceptions are known.
 
 use saphyr::{LoadableYamlNode, Yaml};
 
 use super::{at, below, each, member, members, read, untagged};
 
-/// Statements about everything, and policies of AWS's own, anywhere below this.
+/// Collects the statements with wildcards and the policies managed by AWS below the node.
 fn wide(id: &str, node: &Yaml, found: &mut Vec<String>) {
     if let (Some(actions), Some(resources)) = (member(node, "Action"), member(node, "Resource")) {
         let is_wide = |node: &Yaml| untagged(node).0.as_str().is_some_and(|text| text.contains('*'));
@@ -14,19 +14,19 @@ fn wide(id: &str, node: &Yaml, found: &mut Vec<String>) {
         }
     }
     if member(node, "ManagedPolicyArns").is_some() {
-        found.push(format!("a policy of AWS's own of {id}"));
+        found.push(format!("managed policies of {id}"));
     }
     below(node).for_each(|node| wide(id, node, found));
 }
 
 #[test]
-fn no_role_may_do_something_with_everything_but_send_traces() {
+fn only_tracing_has_a_wildcard_resource() {
     let text = read("template.yaml");
     let template = &Yaml::load_from_str(&text).expect("YAML")[0];
     let mut found = Vec::new();
     for (id, resource) in members(at(template, &["Resources"])) {
         wide(id, resource, &mut found);
     }
-    // By the first, API Gateway writes the logs of a whole account; AWS demands just that policy. X-Ray has no resources.
-    assert_eq!(found, ["a policy of AWS's own of GatewayLogRole", "SendTraces of TracingUse"]);
+    // API Gateway requires the managed policy to write the logs of the account. X-Ray actions allow no other resource.
+    assert_eq!(found, ["managed policies of GatewayLogRole", "SendTraces of TracingUse"]);
 }

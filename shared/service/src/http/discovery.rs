@@ -1,23 +1,28 @@
-//! `/ServiceProviderConfig`, `/ResourceTypes`, `/Schemas` (RFC 7644 §4): rendered from the schema table.
+//! `/ServiceProviderConfig`, `/ResourceTypes` and `/Schemas` (RFC 7644 §4), rendered from the schema table.
 
 use axum::{
     http::{Method, StatusCode},
     response::Response,
-    routing::{self, MethodFilter, MethodRouter},
+    routing,
 };
 use scim::{
-    discovery::{self, Limits},
+    discovery::{self, Bulk, Limits},
     message,
     schema::{RESOURCE_TYPES, SCHEMAS},
 };
 use serde_json::Value;
 
 use super::{
-    Route, bulk,
-    request::{Base, DEFAULT_COUNT, MAX_COUNT, Parameters, Reader, Segment},
+    parameters::Parameters,
+    request::{BaseUrl, PathSegment, ReadCaller},
     response::answer,
+    route::Route,
 };
-use crate::{App, Error, store::BOOKMARK_SECONDS};
+use crate::{
+    Error,
+    limits::CURSOR_SECONDS,
+    limits::{DEFAULT_COUNT, GROUP_BODY, MAX_BULK_OPERATIONS, MAX_COUNT},
+};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -29,72 +34,90 @@ pub(super) fn routes() -> Vec<Route> {
     ]
     .into_iter()
     .chain(
-        [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE]
-            .map(|method| Route::new(method.clone(), "/Me", me_by(method))),
+        [
+            (Method::GET, routing::get(me)),
+            (Method::POST, routing::post(me)),
+            (Method::PUT, routing::put(me)),
+            (Method::PATCH, routing::patch(me)),
+            (Method::DELETE, routing::delete(me)),
+        ]
+        .map(|(method, handler)| Route::new(method, "/Me", handler)),
     )
     .collect()
 }
 
-fn me_by(method: Method) -> MethodRouter<App> {
-    MethodFilter::try_from(method).map_or_else(|_| MethodRouter::new(), |filter| routing::on(filter, me))
-}
-
-/// A key stands for an organisation, not for a user (RFC 7644 §3.11).
-async fn me(_: Reader) -> Error {
-    Error::NotImplemented("a key stands for no user, so there is no /Me; users are at /Users".to_owned())
+/// Refuses `/Me` (RFC 7644 §3.11).
+async fn me(_: ReadCaller) -> Error {
+    Error::NotImplemented(
+        "/Me is not supported: API keys do not belong to a user. Users are at /Users.".to_owned(),
+    )
 }
 
 async fn service_provider_config(
-    _: Reader,
-    Base(base): Base,
+    _: ReadCaller,
+    BaseUrl(base): BaseUrl,
     parameters: Parameters,
 ) -> Result<Response, Error> {
     refuse_filter(&parameters)?;
     let limits = Limits {
         max_results: MAX_COUNT as u64,
         default_results: DEFAULT_COUNT as u64,
-        cursor_seconds: BOOKMARK_SECONDS,
-        bulk: Some(bulk::LIMITS),
+        cursor_seconds: CURSOR_SECONDS,
+        bulk: Some(Bulk { max_operations: MAX_BULK_OPERATIONS as u64, max_payload_size: GROUP_BODY as u64 }),
     };
     Ok(answer(StatusCode::OK, &discovery::service_provider_config(&base, &limits)))
 }
 
-async fn resource_types(_: Reader, Base(base): Base, parameters: Parameters) -> Result<Response, Error> {
+async fn resource_types(
+    _: ReadCaller,
+    BaseUrl(base): BaseUrl,
+    parameters: Parameters,
+) -> Result<Response, Error> {
     let all = RESOURCE_TYPES.iter().map(|resource_type| discovery::resource_type(&base, resource_type));
     all_of(&parameters, all.collect())
 }
 
-async fn resource_type(_: Reader, Base(base): Base, Segment(name): Segment) -> Result<Response, Error> {
+async fn resource_type(
+    _: ReadCaller,
+    BaseUrl(base): BaseUrl,
+    PathSegment(name): PathSegment,
+) -> Result<Response, Error> {
     let resource_type =
         RESOURCE_TYPES.into_iter().find(|resource_type| resource_type.name == name).ok_or_else(|| {
-            Error::NotFound("there is no such resource type; there are User and Group".to_owned())
+            Error::NotFound(
+                "This resource type does not exist. The resource types are User and Group.".to_owned(),
+            )
         })?;
     Ok(answer(StatusCode::OK, &discovery::resource_type(&base, resource_type)))
 }
 
-async fn schemas(_: Reader, Base(base): Base, parameters: Parameters) -> Result<Response, Error> {
+async fn schemas(_: ReadCaller, BaseUrl(base): BaseUrl, parameters: Parameters) -> Result<Response, Error> {
     all_of(&parameters, SCHEMAS.iter().map(|schema| discovery::schema(&base, schema)).collect())
 }
 
-async fn schema(_: Reader, Base(base): Base, Segment(urn): Segment) -> Result<Response, Error> {
-    let schema = SCHEMAS
-        .into_iter()
-        .find(|schema| schema.id.eq_ignore_ascii_case(&urn))
-        .ok_or_else(|| Error::NotFound("there is no such schema; /Schemas lists them all".to_owned()))?;
+async fn schema(
+    _: ReadCaller,
+    BaseUrl(base): BaseUrl,
+    PathSegment(urn): PathSegment,
+) -> Result<Response, Error> {
+    let schema =
+        SCHEMAS.into_iter().find(|schema| schema.id.eq_ignore_ascii_case(&urn)).ok_or_else(|| {
+            Error::NotFound("This schema does not exist. /Schemas lists all schemas.".to_owned())
+        })?;
     Ok(answer(StatusCode::OK, &discovery::schema(&base, schema)))
 }
 
-/// What a client learns from these endpoints is not to depend on a filter (RFC 7644 §4).
+/// Refuses a filter, as RFC 7644 §4 requires.
 fn refuse_filter(parameters: &Parameters) -> Result<(), Error> {
     match parameters.one("filter")? {
         None => Ok(()),
-        Some(_) => {
-            Err(Error::Forbidden("a filter is not possible on this endpoint; it shows everything".to_owned()))
-        }
+        Some(_) => Err(Error::Forbidden(
+            "This endpoint does not support a filter. It returns all entries.".to_owned(),
+        )),
     }
 }
 
-/// Everything on one page: paging is ignored here.
+/// Returns all documents on one page. Paging parameters are ignored.
 fn all_of(parameters: &Parameters, documents: Vec<Value>) -> Result<Response, Error> {
     refuse_filter(parameters)?;
     let documents: Vec<_> = documents

@@ -1,4 +1,4 @@
-//! Answers: resources, lists and errors as `application/scim+json` (RFC 7644 §3.1, §3.12).
+//! Responses: resources, lists and errors as `application/scim+json` (RFC 7644 §3.1, §3.12).
 
 use axum::{
     body::Body,
@@ -11,28 +11,20 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
-use scim::{
-    Invalid, ScimType,
-    members::Member,
-    message,
-    projection::Projection,
-    resource::{Meta, etag, render},
-};
-use serde_json::{Map, Value, json};
+use scim::{Invalid, ResourceKind, ScimType, message, projection::Projection, resource::etag};
+use serde_json::Value;
 
 use crate::{
     Error,
-    store::{Extra, Kind, Stored},
+    limits::ANSWER_BYTES,
+    store::{Memberships, Stored, representation},
     telemetry,
 };
 
-/// Seconds a client is asked to wait. Okta reads a whole number and nothing else.
+/// The value of `Retry-After`, in seconds. Okta reads whole numbers only.
 const RETRY_SECONDS: &str = "2";
 
-/// The largest answer, in bytes as Lambda takes it: 6 MB, less the headers and what is around them.
-const ANSWER_BYTES: usize = 6 * 1024 * 1024 - 64 * 1024;
-
-/// An answer with a body.
+/// Makes a response with a JSON body.
 pub(super) fn answer(status: StatusCode, body: &Value) -> Response {
     with_json(status, body.to_string())
 }
@@ -43,7 +35,8 @@ fn with_json(status: StatusCode, body: String) -> Response {
     response
 }
 
-/// What every answer says: that it holds personal data, which is kept nowhere on the way, and is what it says it is.
+/// Makes a response with the headers that every response has. Responses contain personal data, so caches must not store
+/// them.
 fn with_body(status: StatusCode, body: Body) -> Response {
     let mut response = Response::new(body);
     *response.status_mut() = status;
@@ -53,26 +46,29 @@ fn with_body(status: StatusCode, body: Body) -> Response {
     response
 }
 
-/// An answer that may be too large for the way back (RFC 7644 §3.4.2.2 `tooMany`).
+/// Makes a response from a body that may be too large for Lambda.
+///
+/// # Errors
+/// `tooMany` if the body is too large (RFC 7644 §3.4.2.2).
 pub(super) fn bounded_answer(status: StatusCode, body: Value) -> Result<Response, Error> {
     let body = shortened(body);
-    if bytes_on_the_way(&body) <= ANSWER_BYTES {
+    if enveloped_bytes(&body) <= ANSWER_BYTES {
         return Ok(with_json(status, body));
     }
     Err(Error::Invalid(Invalid::new(
         ScimType::TooMany,
         format!(
-            "the answer would be larger than {ANSWER_BYTES} bytes; ask for fewer resources with count, or leave \
-             attributes out (excludedAttributes=members for groups)"
+            "The response would be larger than {ANSWER_BYTES} bytes. Request fewer resources with 'count', or exclude \
+             attributes (for groups: excludedAttributes=members)."
         ),
     )))
 }
 
-/// The body as text. Where that is too large for the way back, members are shown by their `value` alone: a client that
-/// imports groups asks for so many on a page and cannot ask for fewer.
+/// Serializes a body. If it is too large, the members of groups are reduced to their `value`, because clients that
+/// import groups have a fixed page size.
 fn shortened(mut body: Value) -> String {
     let whole = body.to_string();
-    if bytes_on_the_way(&whole) <= ANSWER_BYTES {
+    if enveloped_bytes(&whole) <= ANSWER_BYTES {
         return whole;
     }
     let groups = match body.get_mut("Resources").and_then(Value::as_array_mut) {
@@ -89,99 +85,41 @@ fn shortened(mut body: Value) -> String {
     body.to_string()
 }
 
-/// How large a body is in Lambda's envelope, where it is a JSON string in JSON.
-fn bytes_on_the_way(body: &str) -> usize {
+/// Returns the size of a body in Lambda's envelope, in which it is a JSON string.
+fn enveloped_bytes(body: &str) -> usize {
     body.len() + body.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count()
 }
 
-/// An answer without one.
+/// Makes a response without a body (204).
 pub(super) fn no_content() -> Response {
     with_body(StatusCode::NO_CONTENT, Body::empty())
 }
 
-/// The resource as it is shown.
-pub(super) fn represent(kind: Kind, stored: &Stored, extra: &Extra, base: &str) -> Map<String, Value> {
-    let resource_type = kind.resource_type();
-    let version = version(stored, extra);
-    let meta = Meta {
-        id: &stored.id,
-        version: &version,
-        created: &stored.created,
-        last_modified: &stored.modified,
-        location: message::location(base, resource_type, stored.id.as_str()),
-    };
-    let extra = match extra {
-        Extra::None => None,
-        Extra::Groups(ids) => Some(("groups", ids.iter().map(|id| group_of_user(base, id)).collect())),
-        Extra::Members(members) => {
-            Some(("members", members.iter().map(|member| member_of_group(base, member)).collect()))
-        }
-    };
-    render(resource_type, &stored.document, &meta, extra)
-}
-
-fn group_of_user(base: &str, id: &str) -> Value {
-    json!({
-        "value": id,
-        "$ref": message::location(base, Kind::Group.resource_type(), id),
-        "type": "direct",
-    })
-}
-
-fn member_of_group(base: &str, member: &Member) -> Value {
-    let kind = match member.kind {
-        Some(scim::members::MemberType::Group) => Kind::Group,
-        _ => Kind::User,
-    };
-    json!({
-        "value": member.value,
-        "$ref": message::location(base, kind.resource_type(), &member.value),
-        "type": kind.resource_type().name,
-    })
-}
-
-/// One resource, with its ETag and where it is (RFC 7644 §3.3, §3.14).
+/// Makes a response with one resource, its ETag and its location (RFC 7644 §3.3, §3.14).
 pub(super) fn resource(
     status: StatusCode,
-    kind: Kind,
+    kind: ResourceKind,
     stored: &Stored,
-    extra: &Extra,
+    memberships: &Memberships,
     base: &str,
     projection: &Projection,
 ) -> Response {
-    let shown = represent(kind, stored, extra, base);
-    let mut response = with_json(status, shortened(Value::Object(projection.apply(shown))));
+    let rendered = representation::render(kind, stored, memberships, base);
+    let mut response = with_json(status, shortened(Value::Object(projection.apply(rendered))));
     let location = message::location(base, kind.resource_type(), stored.id.as_str());
-    set(&mut response, ETAG, &etag(&version(stored, extra)));
+    set(&mut response, ETAG, &etag(&representation::version(stored, memberships)));
     set(&mut response, if status == StatusCode::CREATED { LOCATION } else { CONTENT_LOCATION }, &location);
     response
 }
 
-/// The client has it already (RFC 9110 §15.4.5).
+/// Makes a response for a client that has this version already (304, RFC 9110 §15.4.5).
 pub(super) fn not_modified(version: &str) -> Response {
     let mut response = with_body(StatusCode::NOT_MODIFIED, Body::empty());
     set(&mut response, ETAG, &etag(version));
     response
 }
 
-/// The version of what is shown: that of the resource and, since they change without it, the groups of a user.
-pub(super) fn version(stored: &Stored, extra: &Extra) -> String {
-    match extra {
-        Extra::Groups(groups) if !groups.is_empty() => {
-            format!(
-                "{}{GROUPS_IN_VERSION}{:08x}",
-                stored.version,
-                crc32fast::hash(groups.concat().as_bytes())
-            )
-        }
-        _ => stored.version.clone(),
-    }
-}
-
-/// Divides the version of a user from that of its groups.
-pub(super) const GROUPS_IN_VERSION: char = '.';
-
-/// Sets a header whose value this service made.
+/// Sets a header to a value that this service generated.
 pub(super) fn set(response: &mut Response, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);

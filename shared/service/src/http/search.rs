@@ -1,4 +1,4 @@
-//! Queries: `GET` on a collection and `POST …/.search` (RFC 7644 §3.4.2, §3.4.3), one engine for both.
+//! List and search: `GET` on a collection and `POST …/.search` (RFC 7644 §3.4.2, §3.4.3).
 
 use axum::{
     extract::State,
@@ -6,71 +6,46 @@ use axum::{
     response::Response,
     routing,
 };
-use scim::{Invalid, ResourceType, filter::Filter, message, schema::RESOURCE_TYPES};
+use scim::{ResourceKind, message};
 
 use super::{
-    Route,
-    request::{Base, Json, Paging, Parameters, Reader, USER_BODY},
-    response::{bounded_answer, represent},
+    list_query::{ListQuery, Paging},
+    request::{BaseUrl, ReadCaller},
+    response::bounded_answer,
+    route::Route,
 };
-use crate::{
-    App, Error,
-    auth::Caller,
-    store::{Extra, Kind, ListRequest, Query, Represent, Stored},
-};
+use crate::{App, Error};
 
-pub(super) fn routes() -> Vec<Route> {
-    vec![Route::new(Method::POST, "/.search", routing::post(search_everything))]
+/// Returns the list route and the search route of one kind of resource.
+pub(super) fn routes(kind: ResourceKind, collection: &'static str, search: &'static str) -> Vec<Route> {
+    let handler = move |app: State<App>, caller: ReadCaller, base: BaseUrl, query: ListQuery| async move {
+        list(&[kind], app, caller, base, query).await
+    };
+    vec![
+        Route::new(Method::GET, collection, routing::get(handler)),
+        Route::new(Method::POST, search, routing::post(handler)),
+    ]
 }
 
-/// `GET /Users`, `GET /Groups`.
-pub(super) async fn list(
-    kind: Kind,
+/// Returns the route of the search over all kinds of resource.
+pub(super) fn root_routes() -> Vec<Route> {
+    let handler = |app: State<App>, caller: ReadCaller, base: BaseUrl, query: ListQuery| async move {
+        list(&ResourceKind::ALL, app, caller, base, query).await
+    };
+    vec![Route::new(Method::POST, "/.search", routing::post(handler))]
+}
+
+/// Answers one page of the resources of these kinds, one kind after the other.
+async fn list(
+    kinds: &[ResourceKind],
     State(app): State<App>,
-    Reader(caller): Reader,
-    Base(base): Base,
-    parameters: Parameters,
+    ReadCaller(caller): ReadCaller,
+    BaseUrl(base): BaseUrl,
+    list_query: ListQuery,
 ) -> Result<Response, Error> {
-    query(&app, &caller, &base, &[kind], &parameters).await
-}
-
-/// `POST /Users/.search`, `POST /Groups/.search`.
-pub(super) async fn search(
-    kind: Kind,
-    State(app): State<App>,
-    Reader(caller): Reader,
-    Base(base): Base,
-    Json(body): Json<USER_BODY>,
-) -> Result<Response, Error> {
-    query(&app, &caller, &base, &[kind], &Parameters::of_search(&body)?).await
-}
-
-async fn search_everything(
-    State(app): State<App>,
-    Reader(caller): Reader,
-    Base(base): Base,
-    Json(body): Json<USER_BODY>,
-) -> Result<Response, Error> {
-    query(&app, &caller, &base, &Kind::ALL, &Parameters::of_search(&body)?).await
-}
-
-/// One page of the resources of these kinds, one kind after the other.
-async fn query(
-    app: &App,
-    caller: &Caller,
-    base: &str,
-    kinds: &[Kind],
-    parameters: &Parameters,
-) -> Result<Response, Error> {
-    let directory = app.store.directory(caller);
-    let paging = parameters.paging()?;
-    let names: Vec<&str> = kinds.iter().map(|kind| kind.resource_type().name).collect();
-    let filter = parameters.filter()?;
-    let represent = |kind, stored: &Stored, extra: &Extra| represent(kind, stored, extra, base);
-    let parts = kinds.iter().map(|kind| part(*kind, kinds, filter.as_ref(), parameters, &represent));
-    let query =
-        Query { name: parameters.query_name(&names.join(","))?, parts: parts.collect::<Result<_, _>>()? };
-    let body = match paging {
+    let query = list_query.resolve(kinds, &base)?;
+    let directory = app.store.directory(&caller);
+    let body = match list_query.paging {
         Paging::Index { start_index, count } => {
             let page = directory.page_by_index(&query, start_index, count).await?;
             message::list_response(page.total, start_index, page.resources)
@@ -81,23 +56,4 @@ async fn query(
         }
     };
     bounded_answer(StatusCode::OK, body)
-}
-
-/// What a query asks of one kind of resource.
-fn part<'a>(
-    kind: Kind,
-    kinds: &[Kind],
-    filter: Option<&Filter>,
-    parameters: &Parameters,
-    represent: &'a Represent<'a>,
-) -> Result<ListRequest<'a>, Invalid> {
-    let resource_type = kind.resource_type();
-    let others: &'static [&'static ResourceType] = if kinds.len() == 1 { &[] } else { &RESOURCE_TYPES };
-    Ok(ListRequest {
-        kind,
-        filter: filter.map(|filter| filter.resolve_among(resource_type, others)).transpose()?,
-        sort: parameters.sort(resource_type, others)?,
-        projection: parameters.projection(resource_type)?,
-        represent,
-    })
 }

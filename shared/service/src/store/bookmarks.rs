@@ -1,126 +1,139 @@
-//! Bookmarks: where a walk through a list goes on, kept in the table for an hour.
+//! Bookmarks: the positions at which the next pages of a list begin, kept in the table for an hour.
 //!
-//! A walk by cursor (RFC 9865) leaves one under the cursor itself, a random id: so nobody can make up a cursor, and no
-//! position, which may be somebody's name, is in a URL. A walk by index leaves one under the index. A bookmark is good
-//! for the query it was made for and no other; one by index, for the key that made it.
+//! A page by cursor (RFC 9865) saves a bookmark under the cursor, which is a random id. A client therefore cannot make
+//! up a cursor, and no position appears in a URL: a position may contain the name of a user. A page by index saves a
+//! bookmark under the index. A bookmark is valid for the query that it was saved for. A bookmark by index is also bound
+//! to the API key that saved it.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use scim::{Invalid, ScimType, id::Id};
+use scim::{Invalid, ResourceKind, ScimType, id::Id};
 
 use super::{
-    Directory,
-    items::{Item, number, text},
-    keys::Kind,
-    resources::string,
-    wire::put,
+    directory::Directory,
+    items::{Item, number, optional_number, optional_text, string, text},
+    keys::{kind_from_stored, stored_kind},
+    table::put_request,
 };
-use crate::{Error, ambient::unix_millis};
-
-/// How long a walk may pause (`pagination.cursorTimeout` of ServiceProviderConfig).
-pub const BOOKMARK_SECONDS: u64 = 3_600;
+use crate::{Error, clock::unix_millis, limits::CURSOR_SECONDS};
 
 const QUERY: &str = "query";
 const KIND: &str = "kind";
 const AFTER: &str = "after";
 const TOTAL: &str = "total";
-const GONE: &str = "gone";
-/// The table's time-to-live attribute.
+const DELETED: &str = "gone";
+/// The time-to-live attribute of the table.
 pub(super) const EXPIRES: &str = "expires";
 
-/// A place in a list: among the resources of that kind, after the one at that position.
+/// A position in a list: after a resource of one kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) kind: Kind,
-    /// None at the beginning.
+pub(super) struct ListPosition {
+    pub(super) kind: ResourceKind,
+    /// The position of the resource. `None` at the start of the kind.
     pub(super) after: Option<String>,
 }
 
-/// A place where a page by index begins.
+/// The start of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Bookmark {
-    pub(super) place: Place,
-    /// How many resources matched when the walk began, where nothing else says.
+    pub(super) position: ListPosition,
+    /// The number of matches that the first page determined. `None` if the counts give it.
     pub(super) total: Option<u64>,
-    /// How many were deleted before, if the place is right only until the next one is.
-    pub(super) gone: Option<u64>,
+    /// The deletion count up to which the position is correct. `None` if deletions do not affect it.
+    pub(super) deleted: Option<u64>,
 }
 
-impl Directory {
-    /// Leaves a bookmark for whoever continues the query; gives the cursor.
-    pub(super) async fn leave_cursor(&self, query: &str, place: Place) -> Result<String, Error> {
-        let cursor = self.store.entropy.id(self.store.clock.now())?;
-        let bookmark = Bookmark { place, total: None, gone: None };
-        self.put(&self.keys.bookmarks().key(cursor.as_str()), self.item(query, bookmark)).await?;
-        Ok(cursor.to_string())
-    }
+/// Saves the position at which the query continues. Returns its cursor.
+pub(super) async fn save_cursor(
+    directory: &Directory,
+    query: &str,
+    position: ListPosition,
+) -> Result<String, Error> {
+    let table = &directory.table;
+    let cursor = table.entropy.id(table.clock.now())?;
+    let bookmark = Bookmark { position, total: None, deleted: None };
+    table.put(&directory.keys.bookmarks().key(cursor.as_str()), to_item(directory, query, bookmark)).await?;
+    Ok(cursor.to_string())
+}
 
-    /// The place a cursor stands for: `invalidCursor` if it was not given for this query of this organisation,
-    /// `expiredCursor` if that was too long ago.
-    pub(super) async fn follow_cursor(&self, query: &str, cursor: &str) -> Result<Place, Error> {
-        let invalid = || {
-            Invalid::new(
-                ScimType::InvalidCursor,
-                "this cursor was not given for this query; begin again with an empty one",
-            )
-        };
-        let id = Id::parse(cursor).ok_or_else(invalid)?;
-        let age = unix_millis(self.store.clock.now()).saturating_sub(id.made_at());
-        if age >= BOOKMARK_SECONDS * 1_000 {
-            let expired = "this cursor is older than the service keeps them; begin again with an empty one";
-            return Err(Invalid::new(ScimType::ExpiredCursor, expired).into());
-        }
-        match self.get(&self.keys.bookmarks().key(id.as_str())).await? {
-            Some(item) if text(&item, QUERY)? == query => Ok(read(&item)?.place),
-            _ => Err(invalid().into()),
-        }
+/// Reads the position of a cursor.
+///
+/// # Errors
+/// `invalidCursor` if the cursor was not issued for this query of this organisation, `expiredCursor` if its lifetime is
+/// over.
+pub(super) async fn resolve_cursor(
+    directory: &Directory,
+    query: &str,
+    cursor: &str,
+) -> Result<ListPosition, Error> {
+    let invalid = || {
+        let detail = "This cursor belongs to another query. Start again without a cursor value.";
+        Invalid::new(ScimType::InvalidCursor, detail)
+    };
+    let id = Id::parse(cursor).ok_or_else(invalid)?;
+    let age = unix_millis(directory.table.clock.now()).saturating_sub(id.created_at());
+    if age >= CURSOR_SECONDS * 1_000 {
+        let detail = "This cursor has expired. Start again without a cursor value.";
+        return Err(Invalid::new(ScimType::ExpiredCursor, detail).into());
     }
-
-    /// Leaves a bookmark at each of these indices.
-    pub(super) async fn leave_bookmarks(
-        &self,
-        query: &str,
-        bookmarks: Vec<(u64, Bookmark)>,
-    ) -> Result<(), Error> {
-        let puts = bookmarks.into_iter().map(|(index, bookmark)| {
-            put(&self.keys.bookmark(self.caller.key_id(), query, index), self.item(query, bookmark))
-        });
-        self.write_all(puts.collect::<Result<_, _>>()?).await
-    }
-
-    /// The bookmark at that index, and whether it will be there for a while.
-    pub(super) async fn bookmark(&self, query: &str, index: u64) -> Result<Option<(Bookmark, bool)>, Error> {
-        let item = self.get(&self.keys.bookmark(self.caller.key_id(), query, index)).await?;
-        let Some(item) = item else { return Ok(None) };
-        // DynamoDB deletes what has expired when it finds the time.
-        let left = number(&item, EXPIRES).unwrap_or_default() - self.seconds();
-        let is_young = left > 0 && left.unsigned_abs() > BOOKMARK_SECONDS / 2;
-        Ok(if left > 0 { Some((read(&item)?, is_young)) } else { None })
-    }
-
-    fn seconds(&self) -> i64 {
-        self.store.clock.now().unix_timestamp()
-    }
-
-    fn item(&self, query: &str, bookmark: Bookmark) -> Item {
-        let count = |count: u64| AttributeValue::N(count.to_string());
-        // A second more, for the one that has begun.
-        let expires = self.seconds().unsigned_abs() + BOOKMARK_SECONDS + 1;
-        let mut item = Item::from([
-            (QUERY.to_owned(), string(query)),
-            (KIND.to_owned(), string(bookmark.place.kind.word())),
-            (EXPIRES.to_owned(), count(expires)),
-        ]);
-        item.extend(bookmark.place.after.map(|after| (AFTER.to_owned(), AttributeValue::S(after))));
-        item.extend(bookmark.total.map(|total| (TOTAL.to_owned(), count(total))));
-        item.extend(bookmark.gone.map(|gone| (GONE.to_owned(), count(gone))));
-        item
+    match directory.table.get(&directory.keys.bookmarks().key(id.as_str())).await? {
+        Some(item) if text(&item, QUERY)? == query => Ok(from_item(&item)?.position),
+        _ => Err(invalid().into()),
     }
 }
 
-fn read(item: &Item) -> Result<Bookmark, Error> {
-    let kind = Kind::from_word(text(item, KIND)?);
-    let kind = kind.ok_or_else(|| Error::Internal("a bookmark that cannot be read".to_owned()))?;
-    let after = text(item, AFTER).ok().map(str::to_owned);
-    let count = |name| number(item, name).and_then(|number| u64::try_from(number).ok());
-    Ok(Bookmark { place: Place { kind, after }, total: count(TOTAL), gone: count(GONE) })
+/// Saves a bookmark for each of these indexes.
+pub(super) async fn save_bookmarks(
+    directory: &Directory,
+    query: &str,
+    bookmarks: Vec<(u64, Bookmark)>,
+) -> Result<(), Error> {
+    let key_id = directory.caller.key_id();
+    let puts = bookmarks.into_iter().map(|(index, bookmark)| {
+        put_request(&directory.keys.bookmark(key_id, query, index), to_item(directory, query, bookmark))
+    });
+    directory.table.write_all(puts.collect::<Result<_, _>>()?).await
+}
+
+/// Reads the bookmark of an index. Returns with it whether more than half of its lifetime is left.
+pub(super) async fn read_bookmark(
+    directory: &Directory,
+    query: &str,
+    index: u64,
+) -> Result<Option<(Bookmark, bool)>, Error> {
+    let key = directory.keys.bookmark(directory.caller.key_id(), query, index);
+    let Some(item) = directory.table.get(&key).await? else { return Ok(None) };
+    // DynamoDB deletes expired items with a delay, so they may still be here.
+    let left = number(&item, EXPIRES)? - unix_seconds(directory);
+    let is_young = left > 0 && left.unsigned_abs() > CURSOR_SECONDS / 2;
+    Ok(if left > 0 { Some((from_item(&item)?, is_young)) } else { None })
+}
+
+fn unix_seconds(directory: &Directory) -> i64 {
+    directory.table.clock.now().unix_timestamp()
+}
+
+fn to_item(directory: &Directory, query: &str, bookmark: Bookmark) -> Item {
+    let count = |count: u64| AttributeValue::N(count.to_string());
+    // The current second has begun, so that it does not count.
+    let expires = unix_seconds(directory).unsigned_abs() + CURSOR_SECONDS + 1;
+    let mut item = Item::from([
+        (QUERY.to_owned(), string(query)),
+        (KIND.to_owned(), string(stored_kind(bookmark.position.kind))),
+        (EXPIRES.to_owned(), count(expires)),
+    ]);
+    item.extend(bookmark.position.after.map(|after| (AFTER.to_owned(), AttributeValue::S(after))));
+    item.extend(bookmark.total.map(|total| (TOTAL.to_owned(), count(total))));
+    item.extend(bookmark.deleted.map(|deleted| (DELETED.to_owned(), count(deleted))));
+    item
+}
+
+fn from_item(item: &Item) -> Result<Bookmark, Error> {
+    let damaged = || Error::Internal("a bookmark cannot be read".to_owned());
+    let kind = kind_from_stored(text(item, KIND)?).ok_or_else(damaged)?;
+    let after = optional_text(item, AFTER)?.map(str::to_owned);
+    let count = |name| match optional_number(item, name)? {
+        None => Ok(None),
+        Some(number) => u64::try_from(number).map(Some).map_err(|_| damaged()),
+    };
+    Ok(Bookmark { position: ListPosition { kind, after }, total: count(TOTAL)?, deleted: count(DELETED)? })
 }

@@ -1,59 +1,74 @@
-//! Counts: how many resources an organisation has, kept in the transactions that create and delete them.
+//! Counts of an organisation's resources, updated by the transactions that create and delete resources.
 //!
-//! Each kind has several counts that are added up, so that concurrent creations do not conflict; the id says which.
+//! Each kind has several count items that are added up, so that concurrent creations do not conflict. The id of a
+//! resource says which of them includes it.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use scim::id::Id;
+use scim::{ResourceKind, id::Id};
 
 use super::{
-    Directory,
-    items::{name, number, sort_key},
-    keys::Kind,
-    resources::Meaning,
+    directory::Directory,
+    items::{Item, name, optional_number, sort_key},
+    keys::{Keys, stored_kind},
+    table::KeyRange,
     transaction::Transaction,
-    wire::Range,
+    write::Guard,
 };
 use crate::Error;
 
-/// How many resources.
+/// The number of resources.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Counts {
-    /// How many there are.
-    pub(super) there_are: u64,
-    /// How many were deleted.
-    pub(super) gone: u64,
+    /// The resources that exist.
+    pub(super) total: u64,
+    /// The resources that were deleted.
+    pub(super) deleted: u64,
 }
 
-impl Directory {
-    pub(super) fn count_created(&self, transaction: &mut Transaction<Meaning>, kind: Kind, id: &Id) {
-        self.count(transaction, kind, id, 1, 0);
-    }
+/// Counts a new resource.
+pub(super) fn count_created(keys: &Keys, transaction: &mut Transaction<Guard>, kind: ResourceKind, id: &Id) {
+    count(keys, transaction, kind, id, 1, 0);
+}
 
-    pub(super) fn count_deleted(&self, transaction: &mut Transaction<Meaning>, kind: Kind, id: &Id) {
-        self.count(transaction, kind, id, -1, 1);
-    }
+/// Counts a deleted resource.
+pub(super) fn count_deleted(keys: &Keys, transaction: &mut Transaction<Guard>, kind: ResourceKind, id: &Id) {
+    count(keys, transaction, kind, id, -1, 1);
+}
 
-    fn count(&self, transaction: &mut Transaction<Meaning>, kind: Kind, id: &Id, there_are: i64, gone: i64) {
-        let number = |number: i64| AttributeValue::N(number.to_string());
-        transaction.update(
-            self.keys.count(kind, id),
-            format!("ADD {} :there_are, {} :gone", name::COUNT, name::GONE),
-            vec![(":there_are", number(there_are)), (":gone", number(gone))],
-            None,
-            Meaning::Unconditional,
-        );
-    }
+fn count(
+    keys: &Keys,
+    transaction: &mut Transaction<Guard>,
+    kind: ResourceKind,
+    id: &Id,
+    total: i64,
+    deleted: i64,
+) {
+    let number = |number: i64| AttributeValue::N(number.to_string());
+    transaction.update(
+        keys.count(kind, id),
+        format!("ADD {} :total, {} :deleted", name::COUNT, name::DELETED),
+        vec![(":total", number(total)), (":deleted", number(deleted))],
+        None,
+        Guard::Unconditional,
+    );
+}
 
-    /// The resources of these kinds: one read.
-    pub(super) async fn counts(&self, kinds: &[Kind]) -> Result<Counts, Error> {
-        let items = self.query_all(Range::all(&self.keys.counts())).await?;
-        let is_of = |sk: &str| kinds.iter().any(|kind| sk.starts_with(kind.word()));
-        let (mut there_are, mut gone) = (0, 0);
-        for item in items.iter().filter(|item| sort_key(item).is_ok_and(is_of)) {
-            there_are += number(item, name::COUNT).unwrap_or_default();
-            gone += number(item, name::GONE).unwrap_or_default();
+/// Reads the number of resources of these kinds, with one query.
+pub(super) async fn counts(directory: &Directory, kinds: &[ResourceKind]) -> Result<Counts, Error> {
+    let items = directory.table.query_all(KeyRange::all(&directory.keys.counts())).await?;
+    let mut counts = Counts::default();
+    for item in &items {
+        let sort_key = sort_key(item)?;
+        if kinds.iter().any(|kind| sort_key.starts_with(stored_kind(*kind))) {
+            counts.total += counter(item, name::COUNT)?;
+            counts.deleted += counter(item, name::DELETED)?;
         }
-        let counted = |number: i64| u64::try_from(number).unwrap_or_default();
-        Ok(Counts { there_are: counted(there_are), gone: counted(gone) })
     }
+    Ok(counts)
+}
+
+/// Returns a counter. As in DynamoDB's `ADD`, an absent counter is 0.
+fn counter(item: &Item, name: &str) -> Result<u64, Error> {
+    let negative = |_| Error::Internal("a count of resources is negative".to_owned());
+    u64::try_from(optional_number(item, name)?.unwrap_or(0)).map_err(negative)
 }

@@ -1,36 +1,39 @@
-//! The doctor: reads everything an organisation has and says where it contradicts itself.
+//! The doctor: a consistency check of everything that an organisation stores.
 //!
-//! Invariants: every resource has exactly the index entries its document asks for; every edge has its reverse edge, and
-//! both ends exist; counts equal what is there; nothing is pending. It reads and changes nothing, and reads the whole
-//! table: for operators and tests, not for requests. Run it while nobody writes, or expect what is in flight.
+//! It checks these invariants: every resource has exactly the index entries of its document, every edge has its reverse
+//! edge, both ends of an edge exist, the counts are the numbers of resources, and no change is pending.
+//!
+//! The check reads the whole table and writes nothing. It is for operators and tests, not for requests. Writes during
+//! the check may appear as findings.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use scim::id::Id;
+use scim::{ResourceKind, id::Id};
 
 use super::{
-    Directory,
+    changes::live_draft,
+    directory::Directory,
     index::entries,
     items::{Item, Stored, name, number, partition_key, sort_key, text},
-    keys::{self, Key, Kind},
+    keys::{self, Key, kind_from_stored, stored_kind},
 };
 use crate::Error;
 
-/// What the doctor found.
+/// The result of a check.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
-    /// How many users there are.
+    /// The number of users.
     pub users: usize,
-    /// How many groups there are.
+    /// The number of groups.
     pub groups: usize,
-    /// How many memberships there are.
+    /// The number of memberships.
     pub memberships: usize,
-    /// What is wrong: one sentence each. Empty is healthy.
+    /// The violated invariants, one sentence each.
     pub findings: Vec<String>,
 }
 
 impl Report {
-    /// Whether nothing is wrong.
+    /// Returns whether no invariant is violated.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         self.findings.is_empty()
@@ -38,12 +41,12 @@ impl Report {
 }
 
 impl Directory {
-    /// Examines the organisation.
+    /// Checks the organisation.
     ///
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Throttled`].
     pub async fn examine(&self) -> Result<Report, Error> {
-        let items = self.store.scan_prefix(&self.store.tables.resources, &self.keys.prefix()).await?;
+        let items = self.table.scan_prefix(&self.keys.prefix()).await?;
         let mut by_partition: BTreeMap<String, BTreeMap<String, Item>> = BTreeMap::new();
         for item in items {
             let (pk, sk) = (partition_key(&item)?.to_owned(), sort_key(&item)?.to_owned());
@@ -58,7 +61,7 @@ impl Directory {
     }
 }
 
-/// What is not accounted for yet, by partition and sort key.
+/// The items that the check has not explained yet, by partition and sort key.
 struct Examination<'a> {
     directory: &'a Directory,
     left: BTreeMap<String, BTreeMap<String, Item>>,
@@ -74,9 +77,9 @@ impl Examination<'_> {
         self.left.get_mut(&key.pk)?.remove(&key.sk)
     }
 
-    fn resources(&mut self) -> BTreeMap<Kind, BTreeMap<String, Stored>> {
+    fn resources(&mut self) -> BTreeMap<ResourceKind, BTreeMap<String, Stored>> {
         let mut all = BTreeMap::new();
-        for kind in Kind::ALL {
+        for kind in ResourceKind::ALL {
             let partition = self.directory.keys.resources(kind);
             let mut of_kind = BTreeMap::new();
             for (id, item) in self.left.remove(partition.as_str()).unwrap_or_default() {
@@ -84,7 +87,7 @@ impl Examination<'_> {
                     Ok(stored) => {
                         of_kind.insert(id, stored);
                     }
-                    Err(_) => self.finding(format!("{} {id} cannot be read", kind.word())),
+                    Err(_) => self.finding(format!("{} {id} cannot be read", stored_kind(kind))),
                 }
             }
             for stored in of_kind.values() {
@@ -92,24 +95,29 @@ impl Examination<'_> {
             }
             all.insert(kind, of_kind);
         }
-        self.report.users = all.get(&Kind::User).map_or(0, BTreeMap::len);
-        self.report.groups = all.get(&Kind::Group).map_or(0, BTreeMap::len);
+        self.report.users = all.get(&ResourceKind::User).map_or(0, BTreeMap::len);
+        self.report.groups = all.get(&ResourceKind::Group).map_or(0, BTreeMap::len);
         all
     }
 
-    fn resource(&mut self, kind: Kind, stored: &Stored) {
+    fn resource(&mut self, kind: ResourceKind, stored: &Stored) {
         for entry in entries(kind, &stored.id, &stored.document) {
             let key = self.directory.keys.index(kind, entry.attribute).key(entry.sk);
             let owner = self.take(&key).and_then(|item| text(&item, name::ID).ok().map(str::to_owned));
             match owner {
                 None => {
-                    self.finding(format!("{} {} has no {} entry", kind.word(), stored.id, entry.attribute));
+                    self.finding(format!(
+                        "{} {} has no {} entry",
+                        stored_kind(kind),
+                        stored.id,
+                        entry.attribute
+                    ));
                 }
                 Some(owner) if owner != stored.id.as_str() => {
                     self.finding(format!(
                         "the {} entry of {} {} is {owner}'s",
                         entry.attribute,
-                        kind.word(),
+                        stored_kind(kind),
                         stored.id
                     ));
                 }
@@ -117,23 +125,24 @@ impl Examination<'_> {
             }
         }
         if let Some(intent) = &stored.intent {
-            self.finding(format!("{} {} has the unfinished change {intent}", kind.word(), stored.id));
+            self.finding(format!("{} {} has the unfinished change {intent}", stored_kind(kind), stored.id));
         }
     }
 
-    fn edges(&mut self, resources: &BTreeMap<Kind, BTreeMap<String, Stored>>) {
-        let exists =
-            |kind: Kind, id: &str| resources.get(&kind).is_some_and(|of_kind| of_kind.contains_key(id));
+    fn edges(&mut self, resources: &BTreeMap<ResourceKind, BTreeMap<String, Stored>>) {
+        let exists = |kind: ResourceKind, id: &str| {
+            resources.get(&kind).is_some_and(|of_kind| of_kind.contains_key(id))
+        };
         let groups: BTreeSet<String> =
             self.partitions("GROUP#").into_iter().filter(|rest| Id::parse(rest).is_some()).collect();
         for group in groups {
             let partition = self.directory.keys.members(&group);
             for (member, item) in self.left.remove(partition.as_str()).unwrap_or_default() {
                 self.report.memberships += 1;
-                if !exists(Kind::Group, &group) {
+                if !exists(ResourceKind::Group, &group) {
                     self.finding(format!("the group {group} of member {member} does not exist"));
                 }
-                let kind = text(&item, name::KIND).ok().and_then(Kind::from_word);
+                let kind = text(&item, name::KIND).ok().and_then(kind_from_stored);
                 if !kind.is_some_and(|kind| exists(kind, &member)) {
                     self.finding(format!("the member {member} of group {group} does not exist"));
                 }
@@ -155,15 +164,16 @@ impl Examination<'_> {
         }
     }
 
-    fn counts(&mut self, resources: &BTreeMap<Kind, BTreeMap<String, Stored>>) {
-        for kind in Kind::ALL {
+    fn counts(&mut self, resources: &BTreeMap<ResourceKind, BTreeMap<String, Stored>>) {
+        for kind in ResourceKind::ALL {
             let mut expected: BTreeMap<String, (Key, i64)> = BTreeMap::new();
             for stored in resources.get(&kind).into_iter().flat_map(BTreeMap::values) {
                 let key = self.directory.keys.count(kind, &stored.id);
                 expected.entry(key.sk.clone()).or_insert((key, 0)).1 += 1;
             }
             for (key, expected) in expected.into_values() {
-                let counted = self.take(&key).and_then(|item| number(&item, name::COUNT)).unwrap_or_default();
+                let counted =
+                    self.take(&key).and_then(|item| number(&item, name::COUNT).ok()).unwrap_or_default();
                 if counted != expected {
                     self.finding(format!("count {} is {counted}, but {expected} are there", key.sk));
                 }
@@ -171,18 +181,18 @@ impl Examination<'_> {
         }
         let counts = self.directory.keys.counts();
         for (shard, item) in self.left.remove(counts.as_str()).unwrap_or_default() {
-            if number(&item, name::COUNT) != Some(0) {
+            if number(&item, name::COUNT).ok() != Some(0) {
                 self.finding(format!("count {shard} is not 0, but nothing is there"));
             }
         }
     }
 
-    /// Drafts have no effect, and belong to requests that may be alive.
+    /// Removes drafts, which have no effect and belong to requests that may still commit them.
     fn live_drafts(&mut self) {
         let pending = self.directory.keys.pending();
         let Some(changes) = self.left.get_mut(pending.as_str()) else { return };
         let mut live = Vec::new();
-        changes.retain(|_, item| match self.directory.live_draft(item) {
+        changes.retain(|_, item| match live_draft(&self.directory.table.clock, item) {
             Ok(Some(draft)) => {
                 live.push(draft);
                 false
@@ -190,18 +200,18 @@ impl Examination<'_> {
             _ => true,
         });
         for draft in live {
-            self.left.remove(self.directory.keys.parts(draft.as_str()).as_str());
+            self.left.remove(self.directory.keys.chunks(draft.as_str()).as_str());
         }
     }
 
     fn leftovers(&mut self) {
-        // Bookmarks of walks come and go by themselves.
+        // Bookmarks expire by themselves.
         self.left.remove(self.directory.keys.bookmarks().as_str());
         self.live_drafts();
         let left = std::mem::take(&mut self.left);
         for (pk, items) in left {
             let partition = pk.strip_prefix(&self.directory.keys.prefix()).unwrap_or(&pk);
-            // Sort keys of index entries are people's names: only how many there are is said.
+            // Sort keys of index entries are names of people: the finding states only their number.
             match items.len() {
                 0 => {}
                 count if partition.starts_with("PENDING") => {
@@ -212,7 +222,7 @@ impl Examination<'_> {
         }
     }
 
-    /// What follows the prefix in the partitions that begin with it.
+    /// Returns the rest of each partition key that begins with the prefix.
     fn partitions(&self, prefix: &str) -> Vec<String> {
         let prefix = format!("{}{prefix}", self.directory.keys.prefix());
         self.left.keys().filter_map(|pk| pk.strip_prefix(&prefix)).map(str::to_owned).collect()

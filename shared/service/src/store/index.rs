@@ -1,23 +1,23 @@
-//! Index entries: one pure function from a document to the entries it must have.
+//! Index entries: a pure function from a document to its entries.
 //!
-//! A write puts and deletes the difference between the old document's entries and the new one's, in the transaction
-//! that changes the document. Entries of a unique attribute are put on condition that they are not there: that is
-//! what makes it unique. Another indexed attribute is one more row of [`INDEXED`].
+//! A write puts and deletes the difference between the entries of the old and of the new document, in the transaction
+//! that changes the document. The entry of a unique attribute is put on condition that it does not exist, which makes
+//! the attribute unique. To index another attribute, add a row to [`INDEXED`].
 
 use std::collections::BTreeSet;
 
-use scim::{fold::fold, id::Id, resource::Document};
+use scim::{ResourceKind, fold::fold, id::Id, resource::Document};
 
-use super::keys::{self, Kind};
+use super::keys;
 
 /// An attribute that has an index.
 #[derive(Debug)]
 pub(super) struct Indexed {
-    pub(super) kind: Kind,
-    /// Its name, with the sub-attribute that is indexed.
+    pub(super) kind: ResourceKind,
+    /// The path of the attribute.
     pub(super) name: &'static str,
     pub(super) unique: bool,
-    /// Whether a resource has one entry at most.
+    /// Whether a resource has at most one entry.
     pub(super) single_valued: bool,
     case_exact: bool,
     values: fn(&Document) -> Vec<&str>,
@@ -26,7 +26,7 @@ pub(super) struct Indexed {
 /// Every index.
 pub(super) static INDEXED: [Indexed; 5] = [
     Indexed {
-        kind: Kind::User,
+        kind: ResourceKind::User,
         name: "userName",
         unique: true,
         single_valued: true,
@@ -34,7 +34,7 @@ pub(super) static INDEXED: [Indexed; 5] = [
         values: |document| document.user_name().into_iter().collect(),
     },
     Indexed {
-        kind: Kind::User,
+        kind: ResourceKind::User,
         name: "externalId",
         unique: false,
         single_valued: true,
@@ -42,7 +42,7 @@ pub(super) static INDEXED: [Indexed; 5] = [
         values: |document| document.external_id().into_iter().collect(),
     },
     Indexed {
-        kind: Kind::User,
+        kind: ResourceKind::User,
         name: "emails.value",
         unique: false,
         single_valued: false,
@@ -50,7 +50,7 @@ pub(super) static INDEXED: [Indexed; 5] = [
         values: |document| document.emails().collect(),
     },
     Indexed {
-        kind: Kind::Group,
+        kind: ResourceKind::Group,
         name: "displayName",
         unique: true,
         single_valued: true,
@@ -58,7 +58,7 @@ pub(super) static INDEXED: [Indexed; 5] = [
         values: |document| document.display_name().into_iter().collect(),
     },
     Indexed {
-        kind: Kind::Group,
+        kind: ResourceKind::Group,
         name: "externalId",
         unique: false,
         single_valued: true,
@@ -67,7 +67,7 @@ pub(super) static INDEXED: [Indexed; 5] = [
     },
 ];
 
-/// An entry a document must have.
+/// An index entry of a document.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Entry {
     pub(super) attribute: &'static str,
@@ -76,14 +76,14 @@ pub(super) struct Entry {
 }
 
 impl PartialEq for Indexed {
-    /// There is one for each kind and name.
+    /// Compares kind and name, which no two indexes share.
     fn eq(&self, other: &Self) -> bool {
         (self.kind, self.name) == (other.kind, other.name)
     }
 }
 
 impl Indexed {
-    /// The sort key of the one entry a document has here.
+    /// Returns the sort key of the document's only entry.
     pub(super) fn sort_key(&self, id: &Id, document: &Document) -> Option<String> {
         self.sort_keys(id, document).next()
     }
@@ -96,13 +96,13 @@ impl Indexed {
     }
 }
 
-/// The index of that attribute, if it has one.
-pub(super) fn indexed(kind: Kind, name: &str) -> Option<&'static Indexed> {
+/// Returns the index of that attribute, if it has one.
+pub(super) fn indexed(kind: ResourceKind, name: &str) -> Option<&'static Indexed> {
     INDEXED.iter().find(|indexed| indexed.kind == kind && indexed.name == name)
 }
 
-/// The entries of a document. No two have the same key.
-pub(super) fn entries(kind: Kind, id: &Id, document: &Document) -> BTreeSet<Entry> {
+/// Returns the entries of a document. No two have the same key.
+pub(super) fn entries(kind: ResourceKind, id: &Id, document: &Document) -> BTreeSet<Entry> {
     INDEXED
         .iter()
         .filter(|indexed| indexed.kind == kind)

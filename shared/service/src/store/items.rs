@@ -1,7 +1,7 @@
-//! Items: how what is stored is written as DynamoDB attributes, and read back.
+//! Items: resources as DynamoDB attributes.
 //!
-//! The document is one JSON string, so that no number or empty list is changed by DynamoDB's types; beside it stands
-//! only what conditions and answers need. Every resource item carries the version of its format.
+//! The document is one JSON string, so that DynamoDB's types change no number and no empty list. The other attributes
+//! are those that conditions and answers need. Every resource item carries the version of its format.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use scim::{id::Id, resource::Document};
 use super::keys::{PK, SK};
 use crate::Error;
 
-/// An item as the SDK gives it.
+/// An item as the SDK returns it.
 pub(super) type Item = HashMap<String, AttributeValue>;
 
 /// Names of attributes.
@@ -26,29 +26,29 @@ pub(super) mod name {
     pub(crate) const CREATED: &str = "created";
     /// When it was last changed.
     pub(crate) const MODIFIED: &str = "modified";
-    /// The change of a group's members that is under way.
+    /// The id of a group's unfinished change of members.
     pub(crate) const INTENT: &str = "intent";
-    /// The last change that was under way.
+    /// The id of the last change of members that was finished.
     pub(crate) const FINISHED: &str = "finished";
     /// The id of the resource an index entry belongs to.
     pub(crate) const ID: &str = "id";
     /// The kind of a member.
     pub(crate) const KIND: &str = "kind";
-    /// How many there are.
+    /// The number of resources.
     pub(crate) const COUNT: &str = "n";
-    /// How many there were.
-    pub(crate) const GONE: &str = "gone";
+    /// The number of deleted resources.
+    pub(crate) const DELETED: &str = "gone";
 }
 
 /// The current format of resource items.
-const FORMAT: &str = "1";
+const FORMAT: i64 = 1;
 
 /// A resource as it is stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stored {
     /// Its id.
     pub id: Id,
-    /// What clients wrote.
+    /// The attributes that clients wrote.
     pub document: Document,
     /// The token in its ETag.
     pub version: String,
@@ -56,34 +56,34 @@ pub struct Stored {
     pub created: String,
     /// When it was last changed, likewise.
     pub modified: String,
-    /// Of a group: the change of its members that is not finished yet.
+    /// The id of a group's unfinished change of members.
     pub(super) intent: Option<String>,
-    /// Of a group: the last such change that was finished. Where it is the same before and after a read of members,
-    /// nothing of them was half done meanwhile.
+    /// The id of a group's last change of members that was finished. If it is the same before and after a read of the
+    /// members, no such change was under way in between.
     pub(super) finished: Option<String>,
 }
 
 impl Stored {
-    /// The item, without its key.
+    /// Returns the item without its key.
     pub(super) fn to_item(&self) -> Item {
         let mut item = HashMap::from([
-            (name::FORMAT.to_owned(), AttributeValue::N(FORMAT.to_owned())),
+            (name::FORMAT.to_owned(), AttributeValue::N(FORMAT.to_string())),
             (name::DOCUMENT.to_owned(), AttributeValue::S(self.document.to_stored())),
-            (name::VERSION.to_owned(), AttributeValue::S(self.version.clone())),
-            (name::CREATED.to_owned(), AttributeValue::S(self.created.clone())),
-            (name::MODIFIED.to_owned(), AttributeValue::S(self.modified.clone())),
+            (name::VERSION.to_owned(), string(&self.version)),
+            (name::CREATED.to_owned(), string(&self.created)),
+            (name::MODIFIED.to_owned(), string(&self.modified)),
         ]);
         for (name, change) in [(name::INTENT, &self.intent), (name::FINISHED, &self.finished)] {
             if let Some(change) = change {
-                item.insert(name.to_owned(), AttributeValue::S(change.clone()));
+                item.insert(name.to_owned(), string(change));
             }
         }
         item
     }
 
     pub(super) fn from_item(item: &Item) -> Result<Self, Error> {
-        if number(item, name::FORMAT) != Some(1) {
-            return Err(Error::Internal("a resource item of a format this release does not know".to_owned()));
+        if number(item, name::FORMAT)? != FORMAT {
+            return Err(Error::Internal("a resource item has a format of another release".to_owned()));
         }
         Ok(Self {
             id: Id::parse(text(item, SK)?).ok_or_else(|| damaged(SK))?,
@@ -92,32 +92,84 @@ impl Stored {
             version: text(item, name::VERSION)?.to_owned(),
             created: text(item, name::CREATED)?.to_owned(),
             modified: text(item, name::MODIFIED)?.to_owned(),
-            intent: text(item, name::INTENT).ok().map(str::to_owned),
-            finished: text(item, name::FINISHED).ok().map(str::to_owned),
+            intent: optional_text(item, name::INTENT)?.map(str::to_owned),
+            finished: optional_text(item, name::FINISHED)?.map(str::to_owned),
         })
     }
 }
 
-/// The string attribute of that name.
+/// Returns a string attribute.
 pub(super) fn text<'a>(item: &'a Item, name: &str) -> Result<&'a str, Error> {
-    item.get(name).and_then(|value| value.as_s().ok()).map(String::as_str).ok_or_else(|| damaged(name))
+    optional_text(item, name)?.ok_or_else(|| damaged(name))
 }
 
-/// The whole number of that name.
-pub(super) fn number(item: &Item, name: &str) -> Option<i64> {
-    item.get(name)?.as_n().ok()?.parse().ok()
+/// Returns a string attribute that an item may lack.
+pub(super) fn optional_text<'a>(item: &'a Item, name: &str) -> Result<Option<&'a str>, Error> {
+    let text = |value: &'a AttributeValue| value.as_s().map(String::as_str).map_err(|_| damaged(name));
+    item.get(name).map(text).transpose()
 }
 
-/// The sort key.
+/// Returns a whole number.
+pub(super) fn number(item: &Item, name: &str) -> Result<i64, Error> {
+    optional_number(item, name)?.ok_or_else(|| damaged(name))
+}
+
+/// Returns a whole number that an item may lack.
+pub(super) fn optional_number(item: &Item, name: &str) -> Result<Option<i64>, Error> {
+    let number = |value: &AttributeValue| {
+        value.as_n().ok().and_then(|digits| digits.parse().ok()).ok_or_else(|| damaged(name))
+    };
+    item.get(name).map(number).transpose()
+}
+
+/// Returns the sort key.
 pub(super) fn sort_key(item: &Item) -> Result<&str, Error> {
     text(item, SK)
 }
 
-/// The partition key.
+/// Returns the partition key.
 pub(super) fn partition_key(item: &Item) -> Result<&str, Error> {
     text(item, PK)
 }
 
+/// Makes a string attribute.
+pub(super) fn string(text: &str) -> AttributeValue {
+    AttributeValue::S(text.to_owned())
+}
+
 fn damaged(attribute: &str) -> Error {
-    Error::Internal(format!("an item without a readable attribute '{attribute}'"))
+    Error::Internal(format!("the attribute '{attribute}' of an item is absent or of the wrong type"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(name: &str, value: AttributeValue) -> Item {
+        Item::from([(name.to_owned(), value)])
+    }
+
+    fn is_damaged<T>(outcome: &Result<T, Error>) -> bool {
+        matches!(outcome, Err(Error::Internal(_)))
+    }
+
+    #[test]
+    fn optional_number_tells_absent_from_damaged() {
+        let whole = item("n", AttributeValue::N("-3".to_owned()));
+        assert_eq!(optional_number(&whole, "n"), Ok(Some(-3)));
+        assert_eq!(optional_number(&whole, "absent"), Ok(None));
+        assert!(is_damaged(&number(&whole, "absent")));
+        for value in [string("3"), AttributeValue::N("3.5".to_owned()), AttributeValue::Null(true)] {
+            assert!(is_damaged(&optional_number(&item("n", value), "n")));
+        }
+    }
+
+    #[test]
+    fn optional_text_tells_absent_from_damaged() {
+        let present = item("intent", string("id"));
+        assert_eq!(optional_text(&present, "intent"), Ok(Some("id")));
+        assert_eq!(optional_text(&present, "absent"), Ok(None));
+        assert!(is_damaged(&text(&present, "absent")));
+        assert!(is_damaged(&optional_text(&item("intent", AttributeValue::Null(true)), "intent")));
+    }
 }

@@ -1,7 +1,8 @@
-//! Where every item lives: the one file that spells a key prefix.
+//! Keys of items. No other file spells a key prefix.
 //!
-//! Every partition key begins with `ORG#<org>`, so nothing can be read or written without naming the organisation,
-//! and IAM's `dynamodb:LeadingKeys` can fence it. Organisation names hold no `#`, so no prefix is another's.
+//! Every partition key begins with `ORG#<org>`: no item can be read or written without naming the organisation, and an
+//! IAM condition on `dynamodb:LeadingKeys` can restrict access to one organisation. Organisation names contain no `#`,
+//! so no organisation's prefix is a prefix of another's.
 //!
 //! | item | partition key | sort key |
 //! |---|---|---|
@@ -10,7 +11,7 @@
 //! | member edge | `ORG#o#GROUP#<group>` | member id |
 //! | reverse edge | `ORG#o#MEMBER` | member id `#` group id |
 //! | pending change | `ORG#o#PENDING` | change id |
-//! | part of a pending change | `ORG#o#PENDING#<change>` | number |
+//! | chunk of a pending change | `ORG#o#PENDING#<change>` | number |
 //! | count | `ORG#o#COUNT` | kind and shard |
 //! | bookmark | `ORG#o#PAGE` | cursor, or key id, query and `startIndex` |
 //! | organisation (keys table) | `ORG#o` | `SETTINGS` |
@@ -19,72 +20,42 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use scim::{ResourceType, id::Id, schema};
+use scim::{ResourceKind, id::Id};
 
 use crate::auth::Org;
 
-/// The names of the key attributes of both tables.
+/// The partition key of both tables.
 pub(super) const PK: &str = "pk";
-/// The sort key.
+/// The sort key of both tables.
 pub(super) const SK: &str = "sk";
 
-/// Stands between a value that is not unique and the id of its owner. Indexed values hold no control characters, so
-/// it is below anything a value can go on with: entries sort by value, then by id.
+/// Separates a value that is not unique from the id of its resource. Indexed values contain no control characters, so
+/// the separator sorts before every character that a longer value continues with: entries sort by value, then by id.
 const SEPARATOR: char = '\u{1}';
-/// The first character above [`SEPARATOR`]: the open end of the range of one value's entries.
+/// The character after [`SEPARATOR`]: the open end of the range of one value's entries.
 const PAST_SEPARATOR: char = '\u{2}';
 
-/// Writers of one count spread over so many items, so that concurrent creations do not conflict.
+/// The number of items that each count is divided into, so that concurrent creations do not conflict.
 pub(super) const COUNT_SHARDS: u8 = 16;
 
-/// What kind of resource.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
-    /// A person.
-    User,
-    /// A group of them.
-    Group,
+/// Returns the word that stands for a kind in keys and items.
+pub(super) const fn stored_kind(kind: ResourceKind) -> &'static str {
+    match kind {
+        ResourceKind::User => "USER",
+        ResourceKind::Group => "GROUP",
+    }
 }
 
-impl Kind {
-    /// Both kinds.
-    pub const ALL: [Self; 2] = [Self::User, Self::Group];
-
-    /// Its entry in the schema table.
-    #[must_use]
-    pub fn resource_type(self) -> &'static ResourceType {
-        match self {
-            Self::User => &schema::USER_TYPE,
-            Self::Group => &schema::GROUP_TYPE,
-        }
-    }
-
-    /// The attribute that is shown with it but not kept in its document.
-    #[must_use]
-    pub const fn extra(self) -> &'static str {
-        match self {
-            Self::User => "groups",
-            Self::Group => "members",
-        }
-    }
-
-    pub(super) const fn word(self) -> &'static str {
-        match self {
-            Self::User => "USER",
-            Self::Group => "GROUP",
-        }
-    }
-
-    pub(super) fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.word() == word)
-    }
+/// Returns the kind that a stored word stands for.
+pub(super) fn kind_from_stored(word: &str) -> Option<ResourceKind> {
+    ResourceKind::ALL.into_iter().find(|kind| stored_kind(*kind) == word)
 }
 
 /// A partition of one organisation.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Partition(String);
 
-/// An item of it.
+/// The key of an item.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     pub(super) pk: String,
@@ -102,7 +73,7 @@ impl Partition {
 }
 
 impl Key {
-    /// The key as the SDK takes it.
+    /// Returns the key as the SDK takes it.
     pub(super) fn attributes(&self) -> HashMap<String, AttributeValue> {
         HashMap::from([
             (PK.to_owned(), AttributeValue::S(self.pk.clone())),
@@ -126,16 +97,16 @@ impl Keys {
         Partition(format!("{}#{rest}", self.prefix))
     }
 
-    pub(super) fn resources(&self, kind: Kind) -> Partition {
-        self.partition(kind.word())
+    pub(super) fn resources(&self, kind: ResourceKind) -> Partition {
+        self.partition(stored_kind(kind))
     }
 
-    pub(super) fn resource(&self, kind: Kind, id: &str) -> Key {
+    pub(super) fn resource(&self, kind: ResourceKind, id: &str) -> Key {
         self.resources(kind).key(id)
     }
 
-    pub(super) fn index(&self, kind: Kind, attribute: &str) -> Partition {
-        self.partition(&format!("{}#{attribute}", kind.word()))
+    pub(super) fn index(&self, kind: ResourceKind, attribute: &str) -> Partition {
+        self.partition(&format!("{}#{attribute}", stored_kind(kind)))
     }
 
     pub(super) fn members(&self, group: &str) -> Partition {
@@ -146,8 +117,8 @@ impl Keys {
         self.members(group).key(member)
     }
 
-    /// All reverse edges of the organisation are in one partition, by member: those of the users on a page, whose ids
-    /// follow one another, are one range.
+    /// Returns the partition of all reverse edges. They are sorted by member, so those of consecutive users are in one
+    /// range.
     pub(super) fn reverse_edges(&self) -> Partition {
         self.partition("MEMBER")
     }
@@ -160,7 +131,7 @@ impl Keys {
         self.partition("PENDING")
     }
 
-    pub(super) fn parts(&self, change: &str) -> Partition {
+    pub(super) fn chunks(&self, change: &str) -> Partition {
         self.partition(&format!("PENDING#{change}"))
     }
 
@@ -172,23 +143,23 @@ impl Keys {
         self.partition("PAGE")
     }
 
-    /// The bookmark of a key's walk through a query, at that index.
+    /// Returns the key of the bookmark that an API key left in a query, at that index.
     pub(super) fn bookmark(&self, key_id: &str, query: &str, index: u64) -> Key {
         self.bookmarks().key(format!("{key_id}#{query}#{index}"))
     }
 
-    /// The shard of the count that the resource of this id belongs to.
-    pub(super) fn count(&self, kind: Kind, id: &Id) -> Key {
+    /// Returns the key of the count item that includes the resource of this id.
+    pub(super) fn count(&self, kind: ResourceKind, id: &Id) -> Key {
         let shard = id.as_str().bytes().fold(0_u8, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte));
-        self.counts().key(format!("{}#{:02}", kind.word(), shard % COUNT_SHARDS))
+        self.counts().key(format!("{}#{:02}", stored_kind(kind), shard % COUNT_SHARDS))
     }
 
-    /// What every partition key of the organisation begins with.
+    /// Returns the prefix of every partition key of the organisation.
     pub(super) fn prefix(&self) -> String {
         format!("{}#", self.prefix)
     }
 
-    /// The organisation's partition in the table of keys.
+    /// Returns the organisation's partition in the table of keys.
     pub(super) fn organisation(org: &Org) -> Partition {
         Partition(format!("{ORG_PREFIX}{org}"))
     }
@@ -202,48 +173,49 @@ impl Keys {
     }
 }
 
-/// What every partition key begins with.
+/// The prefix of every partition key.
 pub(super) const ORG_PREFIX: &str = "ORG#";
 /// The sort key of an organisation's settings.
 pub(super) const SETTINGS: &str = "SETTINGS";
-/// What the sort key of an API key begins with.
+/// The prefix of the sort key of an API key.
 pub(super) const KEY_PREFIX: &str = "KEY#";
 
-/// The range of sort keys that the reverse edges of these members, and of those between them, are in.
+/// Returns the range of sort keys of the reverse edges of these members, and of all members between the two.
 pub(super) fn reverse_range(first: &str, last: &str) -> (String, String) {
     // `$` follows `#`.
     (format!("{first}#"), format!("{last}$"))
 }
 
-/// The member and the group that the sort key of a reverse edge names.
+/// Returns the member and the group that the sort key of a reverse edge names.
 pub(super) fn member_and_group(reverse_edge: &str) -> Option<(&str, &str)> {
     reverse_edge.split_once('#')
 }
 
-/// The sort key of an index entry.
+/// Returns the sort key of an index entry.
 pub(super) fn index_entry(value: &str, unique: bool, id: &Id) -> String {
     if unique { value.to_owned() } else { format!("{value}{SEPARATOR}{id}") }
 }
 
-/// The range of sort keys that the entries of exactly this value are in, both ends included.
+/// Returns the range of sort keys of the entries of exactly this value, both ends included.
 pub(super) fn index_range(value: &str) -> (String, String) {
     (value.to_owned(), past_entries(value))
 }
 
-/// A sort key above every entry of this value, and below those of any larger one.
+/// Returns a sort key after every entry of this value, and before the entries of every larger value.
 pub(super) fn past_entries(value: &str) -> String {
     format!("{value}{PAST_SEPARATOR}")
 }
 
-/// A sort key above every entry of a value that begins so: as long as a key may be, of the largest character.
+/// Returns a sort key after every entry of the values with this prefix: the prefix, filled up to the longest key with the
+/// largest character.
 pub(super) fn past_prefix(prefix: &str) -> String {
     let room = MAX_KEY.saturating_sub(prefix.len()) / MAX.len_utf8();
     prefix.chars().chain(std::iter::repeat_n(MAX, room)).collect()
 }
 
-/// Below every sort key of an index.
+/// A sort key before every entry of an index.
 pub(super) const LOWEST: &str = "\u{2}";
-/// The longest sort key DynamoDB takes, in bytes.
+/// The length of the longest sort key that DynamoDB accepts, in bytes.
 pub(super) const MAX_KEY: usize = 1_024;
-/// The largest character there is.
+/// The largest character.
 const MAX: char = '\u{10FFFF}';

@@ -1,102 +1,54 @@
 //! The store: resources, their index entries, memberships, counts and keys in DynamoDB.
 //!
-//! [`Store`] is the two tables; [`Directory`] is one organisation's part of them, and needs a [`Caller`] to be had.
-//! Every read that decides something is strongly consistent, every write is one transaction or, beyond DynamoDB's 100
-//! actions, a pending change that whoever meets it finishes (`changes`). There is no second store and no trait:
-//! tests and the local gateway run this code on an embedded DynamoDB.
+//! [`Store`] is the two tables. [`Directory`] is one organisation's part of them, and requires a
+//! [`Caller`](crate::auth::Caller). Every read that a decision depends on is strongly consistent. Every write is one
+//! transaction or, beyond DynamoDB's 100 actions, a pending change that any later request completes (`changes`). The
+//! store has no trait and no second implementation: tests and the local gateway run it on an embedded DynamoDB.
+//!
+//! The public methods of [`Store`] and [`Directory`] are for `http` and `infra`. Inside the store, a file calls only
+//! functions and types that it imports, from files that stand before it in this order:
+//!
+//! 1. `keys`, `items`, `index`: the items.
+//! 2. `sdk_error`, `table`, `transaction`, `write`: calls to DynamoDB, and the meaning of failed conditions.
+//! 3. `capacity`, `directory`: [`Store`] and [`Directory`].
+//! 4. `counts`, `resources`, `edges`: the items of one resource.
+//! 5. `changes`: writes that do not fit into one transaction.
+//! 6. `users`, `member_edit`, `groups`, `deletion`: requests on one resource.
+//! 7. `representation`, `plan`, `list`, `bookmarks`, `pages`: requests on many resources.
+//! 8. `orgs`, `tables`, `doctor`: operations.
 
 mod bookmarks;
+mod capacity;
 mod changes;
 mod counts;
+mod deletion;
+mod directory;
 pub mod doctor;
+mod edges;
 mod groups;
 mod index;
 mod items;
 mod keys;
 mod list;
-mod meter;
+mod member_edit;
 mod orgs;
 mod pages;
 mod plan;
+pub mod representation;
 mod resources;
+mod sdk_error;
+mod table;
 mod tables;
 mod transaction;
-mod wire;
+mod users;
+mod write;
 
-use aws_sdk_dynamodb::Client;
-use tokio::time::{Duration, Instant};
-
-pub use bookmarks::BOOKMARK_SECONDS;
+pub(crate) use capacity::measured;
 pub use changes::Finished;
-pub use groups::{Edited, MEMBERS_SHOWN};
+pub use directory::{Directory, Store};
+pub use edges::Memberships;
 pub use items::Stored;
-pub use keys::Kind;
-pub use list::{Extra, ListRequest, Represent, SCAN_LIMIT};
-pub(crate) use meter::measured;
-pub use orgs::{KeyInfo, OrgInfo};
+pub use list::ListRequest;
+pub use orgs::{KeyRecord, Organisation};
 pub use pages::{CursorPage, IndexPage, Query};
 pub use resources::Expected;
-
-use crate::{
-    ambient::{Clock, Entropy},
-    auth::{Caller, Org},
-    config::Tables,
-};
-use keys::Keys;
-
-/// How long a request may take before it is answered with 503. API Gateway gives up after 29 s.
-pub const REQUEST_BUDGET: Duration = Duration::from_secs(25);
-
-/// Requests to DynamoDB that one request of ours has under way at a time.
-const CONCURRENCY: usize = 16;
-
-/// Both tables.
-#[derive(Clone)]
-pub struct Store {
-    db: Client,
-    tables: Tables,
-    clock: Clock,
-    entropy: Entropy,
-}
-
-impl Store {
-    /// The store behind that client.
-    #[must_use]
-    pub fn new(db: &Client, tables: Tables, clock: Clock, entropy: Entropy) -> Self {
-        Self { db: meter::metered(db), tables, clock, entropy }
-    }
-
-    /// The caller's organisation, for as long as the caller waits.
-    #[must_use]
-    pub fn directory(&self, caller: &Caller) -> Directory {
-        Directory {
-            store: self.clone(),
-            caller: caller.clone(),
-            keys: Keys::of(caller.org()),
-            deadline: caller.deadline(),
-        }
-    }
-
-    /// The source of randomness, for new keys.
-    #[must_use]
-    pub fn entropy(&self) -> &Entropy {
-        &self.entropy
-    }
-}
-
-/// One organisation's resources, for the length of one request.
-#[derive(Clone)]
-pub struct Directory {
-    store: Store,
-    caller: Caller,
-    keys: Keys,
-    deadline: Instant,
-}
-
-impl Directory {
-    /// The organisation.
-    #[must_use]
-    pub fn org(&self) -> &Org {
-        self.caller.org()
-    }
-}

@@ -1,7 +1,7 @@
-//! Organisations and their keys, in a table of their own.
+//! Organisations and their API keys, in a table of their own.
 //!
-//! A request costs one call here: the key and the organisation's settings in one strongly consistent BatchGetItem,
-//! never cached, so a revoked key is refused at once.
+//! Authentication takes one call: a strongly consistent BatchGetItem of the key and the organisation's settings. Its
+//! result is not cached, so a revoked key is refused at once.
 
 use std::{collections::BTreeSet, str::FromStr};
 
@@ -13,15 +13,17 @@ use aws_sdk_dynamodb::{
 use tokio::time::Instant;
 
 use super::{
-    Store,
-    items::{Item, sort_key, text},
+    directory::Store,
+    items::{Item, optional_text, sort_key, string, text},
     keys::{KEY_PREFIX, Key, Keys, ORG_PREFIX, PK, SETTINGS},
-    resources::string,
-    wire::{Range, failed},
+    sdk_error::failed,
+    table::{KeyRange, Table},
 };
 use crate::{
     Error,
-    auth::{ApiKey, Caller, KEY_ID_DIGITS, Org, Peppers, Scope},
+    auth::{ApiKey, Caller, KEY_ID_DIGITS, Org, Scope},
+    limits::REQUEST_BUDGET,
+    pepper::Peppers,
 };
 
 const ENABLED: &str = "enabled";
@@ -29,32 +31,32 @@ const CREATED: &str = "created";
 const REVOKED: &str = "revoked";
 const SCOPES: &str = "scopes";
 
-/// An organisation as the operator sees it.
+/// An organisation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OrgInfo {
+pub struct Organisation {
     /// Its name.
     pub org: Org,
-    /// Whether SCIM is switched on.
+    /// Whether SCIM is enabled.
     pub enabled: bool,
     /// When it was created.
     pub created: String,
 }
 
-/// A key as the operator sees it: everything but the key.
+/// An API key as it is stored: everything but the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyInfo {
+pub struct KeyRecord {
     /// Its id.
     pub id: String,
-    /// What it may do.
+    /// The operations that it permits.
     pub scopes: BTreeSet<Scope>,
     /// When it was created.
     pub created: String,
-    /// When it was revoked, if it was.
+    /// When it was revoked, if it has been.
     pub revoked: Option<String>,
 }
 
 impl Store {
-    /// Creates an organisation, with SCIM switched on. `false` if it is there already.
+    /// Creates an organisation with SCIM enabled. Returns `false` if it exists already.
     ///
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Throttled`].
@@ -71,30 +73,35 @@ impl Store {
         applied(put.send().await.map(|_| ()))
     }
 
-    /// Every organisation, by name.
+    /// Returns every organisation, sorted by name.
     ///
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Throttled`].
-    pub async fn orgs(&self) -> Result<Vec<OrgInfo>, Error> {
+    pub async fn orgs(&self) -> Result<Vec<Organisation>, Error> {
         let mut orgs = Vec::new();
-        for item in self.scan_prefix(&self.tables.keys, ORG_PREFIX).await? {
+        for item in operator_table(self).scan_prefix(ORG_PREFIX).await? {
             if sort_key(&item)? == SETTINGS {
-                orgs.push(OrgInfo::from_item(&item)?);
+                orgs.push(Organisation::from_item(&item)?);
             }
         }
         orgs.sort_unstable_by(|a, b| a.org.cmp(&b.org));
         Ok(orgs)
     }
 
-    /// The organisation of that name.
+    /// Returns the organisation of that name.
     ///
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Throttled`].
-    pub async fn org(&self, org: &Org) -> Result<Option<OrgInfo>, Error> {
-        self.get(&self.tables.keys, &Keys::settings(org)).await?.as_ref().map(OrgInfo::from_item).transpose()
+    pub async fn org(&self, org: &Org) -> Result<Option<Organisation>, Error> {
+        operator_table(self)
+            .get(&Keys::settings(org))
+            .await?
+            .as_ref()
+            .map(Organisation::from_item)
+            .transpose()
     }
 
-    /// Switches SCIM on or off for an organisation. `false` if there is none of that name.
+    /// Enables or disables SCIM for an organisation. Returns `false` if the organisation does not exist.
     ///
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Throttled`].
@@ -110,18 +117,18 @@ impl Store {
         applied(update.send().await.map(|_| ()))
     }
 
-    /// Makes a key. What comes back is the only place it can be read from.
+    /// Creates an API key. The key can be read from the returned value only: the table stores its digest.
     ///
     /// # Errors
-    /// [`Error::Unavailable`], [`Error::Throttled`], [`Error::NotFound`] if there is no such organisation.
+    /// [`Error::Unavailable`], [`Error::Throttled`], [`Error::NotFound`] if the organisation does not exist.
     pub async fn create_key(
         &self,
         org: &Org,
         scopes: &BTreeSet<Scope>,
         peppers: &Peppers,
-    ) -> Result<(ApiKey, KeyInfo), Error> {
+    ) -> Result<(ApiKey, KeyRecord), Error> {
         if self.org(org).await?.is_none() {
-            return Err(Error::NotFound(format!("there is no organisation {org}")));
+            return Err(Error::NotFound(format!("The organisation {org} does not exist.")));
         }
         let key = ApiKey::generate(org, &self.entropy)?;
         let digest = key.digest(&peppers.current);
@@ -131,31 +138,31 @@ impl Store {
         item.insert(CREATED.to_owned(), string(&created));
         let put = self.db.put_item().table_name(&self.tables.keys).set_item(Some(item));
         put.send().await.map_err(|error| failed(&error))?;
-        Ok((key, KeyInfo { id: key_id(&digest), scopes: scopes.clone(), created, revoked: None }))
+        Ok((key, KeyRecord { id: key_id(&digest), scopes: scopes.clone(), created, revoked: None }))
     }
 
-    /// The organisation's keys, oldest first.
+    /// Returns the organisation's keys, oldest first.
     ///
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Throttled`].
-    pub async fn keys(&self, org: &Org) -> Result<Vec<KeyInfo>, Error> {
-        let items = self.query_all(&self.tables.keys, Range::all(&Keys::organisation(org))).await?;
+    pub async fn keys(&self, org: &Org) -> Result<Vec<KeyRecord>, Error> {
+        let items = operator_table(self).query_all(KeyRange::all(&Keys::organisation(org))).await?;
         let mut keys = Vec::new();
         for item in &items {
             if let Some(digest) = sort_key(item)?.strip_prefix(KEY_PREFIX) {
-                keys.push(KeyInfo::from_item(digest, item)?);
+                keys.push(KeyRecord::from_item(digest, item)?);
             }
         }
         keys.sort_unstable_by(|a, b| (&a.created, &a.id).cmp(&(&b.created, &b.id)));
         Ok(keys)
     }
 
-    /// Revokes the key of that id, from the next request on. `false` if there is none.
+    /// Revokes the key of that id. The next request with it fails. Returns `false` if the key does not exist.
     ///
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Throttled`].
     pub async fn revoke_key(&self, org: &Org, id: &str) -> Result<bool, Error> {
-        let items = self.query_all(&self.tables.keys, Range::all(&Keys::organisation(org))).await?;
+        let items = operator_table(self).query_all(KeyRange::all(&Keys::organisation(org))).await?;
         let of_id = |item: &&Item| {
             sort_key(item)
                 .ok()
@@ -174,11 +181,12 @@ impl Store {
         applied(update.send().await.map(|_| ()))
     }
 
-    /// Who presents this key, and waits until then.
+    /// Authenticates a key. `deadline` is when the client stops waiting.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`] if nobody gave it out or it was revoked, [`Error::Forbidden`] if its organisation has
-    /// SCIM switched off, [`Error::Unavailable`] if that cannot be found out: a client never hears 401 for that.
+    /// [`Error::Unauthorized`] if the key is unknown or revoked, [`Error::Forbidden`] if SCIM is disabled for its
+    /// organisation. If DynamoDB does not answer, the error is [`Error::Unavailable`] or [`Error::Throttled`]: a client
+    /// with a valid key never receives 401.
     pub async fn authenticate(
         &self,
         key: &ApiKey,
@@ -190,34 +198,34 @@ impl Store {
         let mut wanted: Vec<Key> =
             candidates.into_iter().flatten().map(|pepper| Keys::api_key(org, &key.digest(pepper))).collect();
         wanted.push(Keys::settings(org));
-        let items = self.get_all(&self.tables.keys, &wanted, None, deadline).await?;
-        let mut info = None;
+        let items = self.key_table(deadline).get_all(&wanted).await?;
+        let mut record = None;
         let mut settings = None;
         for item in &items {
             match sort_key(item)?.strip_prefix(KEY_PREFIX) {
-                Some(digest) => info = Some(KeyInfo::from_item(digest, item)?),
-                None => settings = Some(OrgInfo::from_item(item)?),
+                Some(digest) => record = Some(KeyRecord::from_item(digest, item)?),
+                None => settings = Some(Organisation::from_item(item)?),
             }
         }
-        match (info, settings) {
-            (Some(KeyInfo { revoked: Some(_), .. }), _) => {
-                Err(Error::Unauthorized("this key was revoked; ask for a new one".to_owned()))
+        match (record, settings) {
+            (Some(KeyRecord { revoked: Some(_), .. }), _) => {
+                Err(Error::Unauthorized("This API key has been revoked. Ask for a new one.".to_owned()))
             }
-            (Some(_), Some(OrgInfo { enabled: false, .. })) => {
-                Err(Error::Forbidden(format!("SCIM is switched off for the organisation {org}")))
+            (Some(_), Some(Organisation { enabled: false, .. })) => {
+                Err(Error::Forbidden(format!("SCIM is disabled for the organisation {org}.")))
             }
-            (Some(info), Some(_)) => Ok(Caller::new(org.clone(), info.id, info.scopes, deadline)),
+            (Some(record), Some(_)) => Ok(Caller::new(org.clone(), record.id, record.scopes, deadline)),
             _ => Err(Error::Unauthorized(
-                "this key is not known; check that the whole key was pasted and that it is for this region"
+                "This API key is unknown. Check that it was pasted completely and belongs to this region."
                     .to_owned(),
             )),
         }
     }
 }
 
-impl OrgInfo {
+impl Organisation {
     fn from_item(item: &Item) -> Result<Self, Error> {
-        let damaged = || Error::Internal("an organisation's settings that cannot be read".to_owned());
+        let damaged = || Error::Internal("the settings of an organisation cannot be read".to_owned());
         let name = text(item, PK)?.strip_prefix(ORG_PREFIX).ok_or_else(damaged)?;
         Ok(Self {
             org: Org::from_str(name).map_err(|_| damaged())?,
@@ -227,9 +235,9 @@ impl OrgInfo {
     }
 }
 
-impl KeyInfo {
+impl KeyRecord {
     fn from_item(digest: &str, item: &Item) -> Result<Self, Error> {
-        let damaged = || Error::Internal("a key that cannot be read".to_owned());
+        let damaged = || Error::Internal("an API key cannot be read".to_owned());
         let scopes = item.get(SCOPES).and_then(|value| value.as_ss().ok()).ok_or_else(damaged)?;
         Ok(Self {
             id: key_id(digest),
@@ -239,16 +247,21 @@ impl KeyInfo {
                 .collect::<Result<_, _>>()
                 .map_err(|_| damaged())?,
             created: text(item, CREATED)?.to_owned(),
-            revoked: text(item, REVOKED).ok().map(str::to_owned),
+            revoked: optional_text(item, REVOKED)?.map(str::to_owned),
         })
     }
+}
+
+/// Returns the table of keys for an operator, whose commands have no deadline of their own.
+fn operator_table(store: &Store) -> Table {
+    store.key_table(Instant::now() + REQUEST_BUDGET)
 }
 
 fn key_id(digest: &str) -> String {
     digest.chars().take(KEY_ID_DIGITS).collect()
 }
 
-/// Whether a conditional write was carried out.
+/// Returns whether the condition of a write was met.
 fn applied<E: ProvideErrorMetadata>(sent: Result<(), SdkError<E, HttpResponse>>) -> Result<bool, Error> {
     match sent {
         Ok(()) => Ok(true),

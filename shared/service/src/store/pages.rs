@@ -1,232 +1,249 @@
-//! Pages: a query over one or both kinds of resource, one kind after the other, by index or by cursor (RFC 7644
-//! §3.4.2.4, RFC 9865).
+//! Pages of a query over one or both kinds of resource, by index or by cursor (RFC 7644 §3.4.2.4, RFC 9865). A query
+//! over both kinds shows one kind after the other.
 //!
-//! A page leaves a bookmark where the next one begins, so that each costs what the first did and goes on exactly where
-//! that one ended. By cursor the bookmark is under the cursor. By index it is under the query and the index that comes
-//! next: `startIndex` plus what was shown, and plus what was asked for, since clients add either. It remembers the
-//! total of a filtered query too, which only its first page counts.
+//! Each page saves a bookmark at the position where the next page begins. Every page therefore costs as much as the
+//! first one, and begins exactly where the previous one ended. A page by cursor saves the bookmark under the cursor. A
+//! page by index saves it under the query and the next index: `startIndex` plus the number of resources shown, and
+//! `startIndex` plus `count`, because clients add either. The bookmark also contains the total of a filtered query,
+//! which only the first page determines.
 //!
-//! An index that no page before led to is counted to. In the order of creation such a page is found again without
-//! counting, until somebody is deleted. What bookmarks cannot tell apart: two walks at the same time through the same
-//! query with the same key, and an index asked for by itself within the hour in which a walk came by.
+//! An index without a bookmark is reached by skipping the resources before it. In the order of creation, the page saves
+//! a bookmark for its own index, which is valid until a resource is deleted. Bookmarks cannot tell apart two clients
+//! that page through the same query with the same API key at the same time, nor an index that is requested on its own
+//! within an hour after a client paged past it.
 
 use serde_json::{Map, Value};
 
+use scim::ResourceKind;
+
 use super::{
-    Directory,
-    bookmarks::{Bookmark, Place},
-    keys::Kind,
-    list::{Begin, ListRequest, Listed},
+    bookmarks::{Bookmark, ListPosition, read_bookmark, resolve_cursor, save_bookmarks, save_cursor},
+    counts::{Counts, counts},
+    directory::Directory,
+    list::{ListPart, ListRequest, Start, list_by_cursor, list_by_index},
 };
 use crate::Error;
 
-/// A query: what is asked of each kind, in the order of kinds.
+/// A query over one or both kinds of resource.
 pub struct Query<'a> {
-    /// A name for it: the same for each of its pages, and no other query's.
+    /// The name of the query. All pages of a query have the same name, and no other query has it.
     pub name: String,
-    /// What is asked of each kind.
-    pub parts: Vec<ListRequest<'a>>,
+    /// A request for each kind, in the order of the kinds.
+    pub requests: Vec<ListRequest<'a>>,
 }
 
 /// A page by index.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IndexPage {
-    /// How many resources match.
+    /// The number of matches.
     pub total: u64,
-    /// Those of the page, as they are answered.
+    /// The resources of the page, as the answer shows them.
     pub resources: Vec<Map<String, Value>>,
 }
 
 /// A page by cursor.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CursorPage {
-    /// How many resources match, where that is known without looking at more than the page.
+    /// The number of matches. `None` if it would cost more reads than the page.
     pub total: Option<u64>,
-    /// The resources of the page, as they are answered.
+    /// The resources of the page, as the answer shows them.
     pub resources: Vec<Map<String, Value>>,
-    /// The cursor of the next page, if there may be one.
+    /// The cursor of the next page. `None` if this page is the last one.
     pub next: Option<String>,
 }
 
-/// What was found of a page by index.
+/// The resources of a page by index, and their positions.
 #[derive(Default)]
-struct Found {
+struct IndexResult {
     resources: Vec<Map<String, Value>>,
-    /// How many match, of those that were counted.
+    /// The number of matches, as far as it was determined.
     total: u64,
-    /// The place before the first, where that was counted to.
-    before: Option<Place>,
-    /// The place after the last.
-    last: Option<Place>,
+    /// The position before the first resource, if resources were skipped to reach it.
+    before: Option<ListPosition>,
+    /// The position after the last resource.
+    last: Option<ListPosition>,
     more: bool,
 }
 
 impl Query<'_> {
-    fn kinds(&self) -> Vec<Kind> {
-        self.parts.iter().map(|part| part.kind).collect()
+    fn kinds(&self) -> Vec<ResourceKind> {
+        self.requests.iter().map(|request| request.kind).collect()
     }
 
     fn is_filtered(&self) -> bool {
-        self.parts.iter().any(|part| part.filter.is_some())
+        self.requests.iter().any(|request| request.filter.is_some())
     }
 
     fn is_in_order_of_creation(&self) -> bool {
-        self.parts.iter().all(ListRequest::is_in_order_of_creation)
+        self.requests.iter().all(ListRequest::is_in_order_of_creation)
+    }
+
+    /// Returns the requests from one kind on.
+    fn requests_from(&self, kind: Option<ResourceKind>) -> impl Iterator<Item = &ListRequest<'_>> {
+        self.requests.iter().skip_while(move |request| kind.is_some_and(|kind| request.kind != kind))
     }
 }
 
 impl Directory {
-    /// The page that begins at `start_index`, from 1, with at most `count` resources; 0 asks for the total only.
+    /// Reads the page of at most `count` resources at `start_index`, which begins at 1. A `count` of 0 requests the
+    /// total only.
     ///
     /// # Errors
-    /// `tooMany` if the filter names no key and there is more to look at than [`SCAN_LIMIT`](super::SCAN_LIMIT).
+    /// `tooMany` if the filter has no index and the page exceeds its read budget.
     pub async fn page_by_index(
         &self,
         query: &Query<'_>,
         start_index: u64,
         count: usize,
     ) -> Result<IndexPage, Error> {
-        let counts = async {
-            if query.is_filtered() { Ok(None) } else { self.counts(&query.kinds()).await.map(Some) }
-        };
-        let found = async {
+        let result = async {
             if count == 0 && !query.is_filtered() {
-                return Ok((None, Some(Found::default())));
+                return Ok((None, Some(IndexResult::default())));
             }
-            let here = if start_index == 1 { None } else { self.bookmark(&query.name, start_index).await? };
-            let here = here.map(|(bookmark, _)| bookmark);
-            // Where no page led to is counted to, unless the total says that nothing is there.
-            if here.is_none() && start_index > 1 && !query.is_filtered() {
+            let bookmark =
+                if start_index == 1 { None } else { read_bookmark(self, &query.name, start_index).await? };
+            let bookmark = bookmark.map(|(bookmark, _)| bookmark);
+            // Without a bookmark the resources before the index are skipped, unless the total shows that there are none
+            // at it.
+            if bookmark.is_none() && start_index > 1 && !query.is_filtered() {
                 return Ok((None, None));
             }
-            let found = self.find(query, here.as_ref(), start_index, count).await?;
-            Ok((here, Some(found)))
+            let result = read_by_index(self, query, bookmark.as_ref(), start_index, count).await?;
+            Ok((bookmark, Some(result)))
         };
-        // On another walk the next one is nearly always there again. Most filters find all they can on one page.
+        // A client that pages through a query again finds the next bookmark in place. The first page of a filter is
+        // usually the last one too.
         let next_index = start_index + count as u64;
         let next = async {
             if count == 0 || (start_index == 1 && query.is_filtered()) {
                 Ok(None)
             } else {
-                self.bookmark(&query.name, next_index).await
+                read_bookmark(self, &query.name, next_index).await
             }
         };
-        let (counts, next, (here, found)) = tokio::try_join!(counts, next, found)?;
-        let gone = here.and_then(|here| here.gone);
-        let is_right = gone.is_none() || gone == counts.map(|counts| counts.gone);
-        let found = match found.filter(|_| is_right) {
-            Some(found) => found,
-            None if counts.is_some_and(|counts| start_index > counts.there_are) => Found::default(),
-            None => self.find(query, None, start_index, count).await?,
+        let (counts, next, (bookmark, result)) =
+            tokio::try_join!(unfiltered_counts(self, query), next, result)?;
+        let deleted = bookmark.and_then(|bookmark| bookmark.deleted);
+        let is_valid = deleted.is_none() || deleted == counts.map(|counts| counts.deleted);
+        let result = match result.filter(|_| is_valid) {
+            Some(result) => result,
+            None if counts.is_some_and(|counts| start_index > counts.total) => IndexResult::default(),
+            None => read_by_index(self, query, None, start_index, count).await?,
         };
-        let mut total = counts.map_or(found.total, |counts| counts.there_are);
-        let shown = found.resources.len() as u64;
+        let mut total = counts.map_or(result.total, |counts| counts.total);
+        let shown = result.resources.len() as u64;
         if shown > 0 {
-            // Whoever goes by the total goes on to the end of the walk, also when those it has seen are deleted.
-            total = total.max(start_index - 1 + shown + u64::from(found.more));
+            // A client that stops at the total has to reach the last page, also if resources that it has seen were
+            // deleted.
+            total = total.max(start_index - 1 + shown + u64::from(result.more));
         }
         let mut bookmarks = Vec::new();
-        if let Some(place) = found.last
-            && (found.more || start_index > 1)
+        if let Some(position) = result.last
+            && (result.more || start_index > 1)
         {
-            let left = Bookmark { place, total: counts.is_none().then_some(total), gone: None };
+            let bookmark = Bookmark { position, total: counts.is_none().then_some(total), deleted: None };
             if shown < count as u64 {
-                bookmarks.push((start_index + shown, left.clone()));
+                bookmarks.push((start_index + shown, bookmark.clone()));
             }
-            if next != Some((left.clone(), true)) {
-                bookmarks.push((next_index, left));
+            if next != Some((bookmark.clone(), true)) {
+                bookmarks.push((next_index, bookmark));
             }
         }
-        if let (Some(place), Some(counts), true) = (found.before, counts, query.is_in_order_of_creation()) {
-            bookmarks.push((start_index, Bookmark { place, total: None, gone: Some(counts.gone) }));
+        if let (Some(position), Some(counts), true) = (result.before, counts, query.is_in_order_of_creation())
+        {
+            let bookmark = Bookmark { position, total: None, deleted: Some(counts.deleted) };
+            bookmarks.push((start_index, bookmark));
         }
-        self.leave_bookmarks(&query.name, bookmarks).await?;
-        Ok(IndexPage { total, resources: found.resources })
+        save_bookmarks(self, &query.name, bookmarks).await?;
+        Ok(IndexPage { total, resources: result.resources })
     }
 
-    async fn find(
-        &self,
-        query: &Query<'_>,
-        bookmark: Option<&Bookmark>,
-        start_index: u64,
-        count: usize,
-    ) -> Result<Found, Error> {
-        let begin = bookmark.map(|bookmark| bookmark.place.clone());
-        let known = bookmark.and_then(|bookmark| bookmark.total);
-        let is_counted = query.is_filtered() && known.is_none();
-        let mut skip = if begin.is_some() { 0 } else { start_index - 1 };
-        let (kind, mut after) = begin.map_or((None, None), |place| (Some(place.kind), place.after));
-        let mut found = Found { total: known.unwrap_or_default(), ..Found::default() };
-        for part in query.parts.iter().skip_while(|part| kind.is_some_and(|kind| part.kind != kind)) {
-            let place = |after| Place { kind: part.kind, after: Some(after) };
-            let begin = Begin { after: after.take(), skip };
-            let room = count - found.resources.len();
-            let listed = self.list_by_index(part, begin, room, !is_counted).await?;
-            if is_counted {
-                found.total += listed.total.unwrap_or_default();
-            }
-            if found.resources.is_empty() && skip > 0 {
-                found.before = listed.before.filter(|_| listed.last.is_some()).map(place);
-            }
-            skip -= listed.skipped;
-            found.resources.extend(listed.resources);
-            found.last = listed.last.map(place).or(found.last);
-            found.more |= listed.more;
-            if found.more && !is_counted {
-                break;
-            }
-        }
-        Ok(found)
-    }
-
-    /// The page of at most `count` resources that a cursor leads to; the first one without.
+    /// Reads the page of at most `count` resources at the cursor. Without a cursor, the page is the first one.
     ///
     /// # Errors
-    /// `invalidCursor`, `expiredCursor`; `tooMany` if the resources have to be sorted by what has no index, and are more
-    /// than [`SCAN_LIMIT`](super::SCAN_LIMIT).
+    /// `invalidCursor` and `expiredCursor` if the cursor is not valid. `tooMany` if the order has no index and the page
+    /// exceeds its read budget.
     pub async fn page_by_cursor(
         &self,
         query: &Query<'_>,
         cursor: Option<&str>,
         count: usize,
     ) -> Result<CursorPage, Error> {
-        let begin = match cursor {
-            Some(cursor) => Some(self.follow_cursor(&query.name, cursor).await?),
+        let start = match cursor {
+            Some(cursor) => Some(resolve_cursor(self, &query.name, cursor).await?),
             None => None,
         };
-        let counts = async {
-            if query.is_filtered() { Ok(None) } else { self.counts(&query.kinds()).await.map(Some) }
-        };
-        let (counts, (listed, next)) = tokio::try_join!(counts, self.find_from(query, begin, count))?;
+        let page = read_by_cursor(self, query, start, count);
+        let (counts, (page, next)) = tokio::try_join!(unfiltered_counts(self, query), page)?;
         let next = match next {
-            Some(place) => Some(self.leave_cursor(&query.name, place).await?),
+            Some(position) => Some(save_cursor(self, &query.name, position).await?),
             None => None,
         };
-        let total = counts.map(|counts| counts.there_are).or(listed.total);
-        Ok(CursorPage { total, resources: listed.resources, next })
+        let total = counts.map(|counts| counts.total).or(page.total);
+        Ok(CursorPage { total, resources: page.resources, next })
     }
+}
 
-    /// What is at that place, and where to go on.
-    async fn find_from(
-        &self,
-        query: &Query<'_>,
-        begin: Option<Place>,
-        count: usize,
-    ) -> Result<(Listed, Option<Place>), Error> {
-        let (kind, mut after) = begin.map_or((None, None), |place| (Some(place.kind), place.after));
-        let mut page = Listed::default();
-        for part in query.parts.iter().skip_while(|part| kind.is_some_and(|kind| part.kind != kind)) {
-            if page.resources.len() == count {
-                return Ok((page, Some(Place { kind: part.kind, after: None })));
-            }
-            let listed = self.list_by_cursor(part, after.take(), count - page.resources.len()).await?;
-            page.resources.extend(listed.resources);
-            // Of several kinds, others may be on other pages.
-            page.total = listed.total.filter(|_| query.parts.len() == 1);
-            if listed.more {
-                return Ok((page, Some(Place { kind: part.kind, after: listed.last })));
-            }
+/// Returns the counts of the kinds of a query. `None` if the query has a filter.
+async fn unfiltered_counts(directory: &Directory, query: &Query<'_>) -> Result<Option<Counts>, Error> {
+    if query.is_filtered() { Ok(None) } else { counts(directory, &query.kinds()).await.map(Some) }
+}
+
+async fn read_by_index(
+    directory: &Directory,
+    query: &Query<'_>,
+    bookmark: Option<&Bookmark>,
+    start_index: u64,
+    count: usize,
+) -> Result<IndexResult, Error> {
+    let start = bookmark.map(|bookmark| bookmark.position.clone());
+    let known_total = bookmark.and_then(|bookmark| bookmark.total);
+    let is_counted = query.is_filtered() && known_total.is_none();
+    let mut skip = if start.is_some() { 0 } else { start_index - 1 };
+    let (kind, mut after) = start.map_or((None, None), |position| (Some(position.kind), position.after));
+    let mut result = IndexResult { total: known_total.unwrap_or_default(), ..IndexResult::default() };
+    for request in query.requests_from(kind) {
+        let position = |after| ListPosition { kind: request.kind, after: Some(after) };
+        let start = Start { after: after.take(), skip };
+        let room = count - result.resources.len();
+        let part = list_by_index(directory, request, start, room, !is_counted).await?;
+        if is_counted {
+            result.total += part.total.unwrap_or_default();
         }
-        Ok((page, None))
+        if result.resources.is_empty() && skip > 0 {
+            result.before = part.before.filter(|_| part.last.is_some()).map(position);
+        }
+        skip -= part.skipped;
+        result.resources.extend(part.resources);
+        result.last = part.last.map(position).or(result.last);
+        result.more |= part.more;
+        if result.more && !is_counted {
+            break;
+        }
     }
+    Ok(result)
+}
+
+/// Reads a page from a position on. Returns with it the position of the next page.
+async fn read_by_cursor(
+    directory: &Directory,
+    query: &Query<'_>,
+    start: Option<ListPosition>,
+    count: usize,
+) -> Result<(ListPart, Option<ListPosition>), Error> {
+    let (kind, mut after) = start.map_or((None, None), |position| (Some(position.kind), position.after));
+    let mut page = ListPart::default();
+    for request in query.requests_from(kind) {
+        if page.resources.len() == count {
+            return Ok((page, Some(ListPosition { kind: request.kind, after: None })));
+        }
+        let part = list_by_cursor(directory, request, after.take(), count - page.resources.len()).await?;
+        page.resources.extend(part.resources);
+        // In a query over several kinds, the other kinds may be on other pages.
+        page.total = part.total.filter(|_| query.requests.len() == 1);
+        if part.more {
+            return Ok((page, Some(ListPosition { kind: request.kind, after: part.last })));
+        }
+    }
+    Ok((page, None))
 }

@@ -1,78 +1,83 @@
-//! Plans: from a filter to the cheapest reads that find every resource it can match. Pure.
+//! Plans: the cheapest reads that find every resource that a filter can match. A plan is made without I/O.
 //!
-//! A plan may find more than the filter matches, never less: the whole filter is evaluated on what was read, unless the
-//! plan says that it is exact. So planning never changes an answer, only its cost.
+//! A plan may find more resources than the filter matches, but never fewer. The whole filter is evaluated on the
+//! resources, unless the plan is exact. Planning therefore changes the cost of an answer and not the answer.
 
-use scim::filter::{Operand, Operator, Predicate};
+use scim::{
+    ResourceKind,
+    filter::{Operand, Predicate},
+    syntax::Operator,
+};
 use time::OffsetDateTime;
 
 use super::{
     index::{Indexed, indexed},
-    keys::{self, Kind},
+    keys,
 };
 
-/// Where the resources a filter can match are found.
+/// The reads that find the resources that a filter can match.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Access<'a> {
-    /// By these keys, one after the other.
+    /// A union of lookups.
     Lookups(Vec<Lookup<'a>>),
-    /// The index entries from one sort key to another, both included.
+    /// A range of index entries.
     Entries {
         /// The index.
         indexed: &'static Indexed,
-        /// The ends.
+        /// The first and the last sort key, both included.
         between: (String, String),
     },
-    /// Those created between these times, in milliseconds since 1970, both included.
+    /// The resources created between two times, both included, in milliseconds since 1970.
     Created(u64, u64),
-    /// All of them.
+    /// All resources.
     Partition,
 }
 
-/// A key that leads to resources.
+/// A key that finds resources.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Lookup<'a> {
-    /// The resource of this id.
+    /// The resource with this id.
     Id(&'a str),
-    /// The resources with this index entry; the value is folded unless the attribute is caseExact.
+    /// The resources with this index entry. The value is folded unless the attribute is caseExact.
     Entry(&'static Indexed, &'a str),
-    /// Groups: those this resource is a member of.
+    /// The groups that have the resource with this id as a member.
     GroupsOf(&'a str),
-    /// Users: those who are members of this group, who may be many.
+    /// The users that are members of the group with this id. Their number is not limited.
     MembersOf(&'a str),
 }
 
-/// How to find what a filter matches.
+/// The access for a filter.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Plan<'a> {
     pub(super) access: Access<'a>,
-    /// Whether what is found is what matches, so that the filter need not be evaluated.
+    /// Whether the access finds exactly the matches, so that the filter is not evaluated.
     pub(super) exact: bool,
 }
 
-/// Later than any resource.
-const FOREVER: u64 = (1 << 48) - 1;
+/// The latest time of an id, in milliseconds since 1970.
+const MAX_MILLIS: u64 = (1 << 48) - 1;
 
 impl<'a> Access<'a> {
-    /// Cheapest first: a few keys, a range of an index, members, a range of time, everything. A filter has at most 200
-    /// terms.
-    fn rank(&self) -> usize {
+    /// Ranks by cost, cheapest first: lookups, a range of an index, members of a group, a range of time, all resources.
+    /// A filter has at most 200 terms, so lookups without members stay below 1,000.
+    fn cost(&self) -> usize {
         match self {
-            Self::Lookups(lookups) => lookups.iter().map(Lookup::rank).sum(),
+            Self::Lookups(lookups) => lookups.iter().map(Lookup::cost).sum(),
             Self::Entries { .. } => 1_000,
             Self::Created(..) => 1_000_000,
             Self::Partition => usize::MAX,
         }
     }
 
-    /// Where to find what both lead to: either will do, and two ranges of one order are one.
+    /// Combines two accesses that both have to find a resource. The cheaper one suffices. Two ranges of one order become
+    /// their intersection.
     fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Created(from, to), Self::Created(begin, end)) => {
                 let (from, to) = (from.max(begin), to.min(end));
                 if from > to { Self::nothing() } else { Self::Created(from, to) }
             }
-            // Of several values, one may be in the one range and another in the other.
+            // A multi-valued attribute may have one value in each range, so its ranges are not intersected.
             (Self::Entries { indexed, between }, Self::Entries { indexed: same, between: other })
                 if indexed == same && indexed.single_valued =>
             {
@@ -80,7 +85,7 @@ impl<'a> Access<'a> {
                 if between.0 > between.1 { Self::nothing() } else { Self::Entries { indexed, between } }
             }
             (this, other) => {
-                if other.rank() < this.rank() {
+                if other.cost() < this.cost() {
                     other
                 } else {
                     this
@@ -89,7 +94,8 @@ impl<'a> Access<'a> {
         }
     }
 
-    /// Where to find what either leads to, which pays only while both are look-ups.
+    /// Combines two accesses of which one has to find a resource. Only lookups can be combined for less than the cost of
+    /// reading all resources.
     fn or(self, other: Self) -> Self {
         match (self, other) {
             (Self::Lookups(mut lookups), Self::Lookups(others)) => {
@@ -104,7 +110,7 @@ impl<'a> Access<'a> {
         Self::Lookups(Vec::new())
     }
 
-    /// The group whose members it leads to, and nowhere else.
+    /// Returns the group if the access finds the members of exactly one group.
     pub(super) fn members_of(&self) -> Option<&'a str> {
         match self {
             Self::Lookups(lookups) => match lookups.as_slice() {
@@ -117,16 +123,16 @@ impl<'a> Access<'a> {
 }
 
 impl Lookup<'_> {
-    fn rank(&self) -> usize {
+    fn cost(&self) -> usize {
         if matches!(self, Self::MembersOf(_)) { 1_001 } else { 1 }
     }
 }
 
-/// The plan of a filter.
-pub(super) fn plan(kind: Kind, filter: &Predicate) -> Plan<'_> {
+/// Plans a filter.
+pub(super) fn plan(kind: ResourceKind, filter: &Predicate) -> Plan<'_> {
     let access = access(kind, filter);
     let exact = match (&access, filter) {
-        // An edge is a membership, and an entry of a single-valued attribute is its value.
+        // An edge is a membership, and the entry of a single-valued attribute is its value.
         (Access::Lookups(lookups), filter) => {
             lookups.iter().all(|lookup| matches!(lookup, Lookup::MembersOf(_)))
                 && is_any_of_comparisons(filter)
@@ -139,7 +145,7 @@ pub(super) fn plan(kind: Kind, filter: &Predicate) -> Plan<'_> {
     Plan { access, exact }
 }
 
-/// Whether it says nothing but comparisons, of which one has to hold: what their keys lead to is then what matches.
+/// Returns whether the filter is a disjunction of comparisons. The resources that their keys find are then the matches.
 fn is_any_of_comparisons(filter: &Predicate) -> bool {
     match filter {
         Predicate::Compare { .. } => true,
@@ -148,27 +154,27 @@ fn is_any_of_comparisons(filter: &Predicate) -> bool {
     }
 }
 
-fn access(kind: Kind, filter: &Predicate) -> Access<'_> {
+fn access(kind: ResourceKind, filter: &Predicate) -> Access<'_> {
     match filter {
         Predicate::And(parts) => all_of(parts.iter().map(|part| access(kind, part))),
         Predicate::Or(parts) => any_of(parts.iter().map(|part| access(kind, part))),
-        Predicate::Compare { place, sub, operator, operand } if place.extension.is_none() => {
-            comparison(kind, &place.name, sub.map_or("value", |sub| sub.name), *operator, operand)
+        Predicate::Compare { attribute, sub, operator, operand } if attribute.extension.is_none() => {
+            comparison(kind, &attribute.name, sub.map_or("value", |sub| sub.name), *operator, operand)
         }
-        Predicate::ValuePath { place, filter } if place.extension.is_none() => {
-            element(kind, &place.name, filter)
+        Predicate::ValuePath { attribute, filter } if attribute.extension.is_none() => {
+            element(kind, &attribute.name, filter)
         }
         _ => Access::Partition,
     }
 }
 
-/// The access of what is between the brackets of `attribute[…]`.
-fn element<'a>(kind: Kind, attribute: &str, filter: &'a Predicate) -> Access<'a> {
+/// Returns the access for the filter inside the brackets of `attribute[…]`.
+fn element<'a>(kind: ResourceKind, attribute: &str, filter: &'a Predicate) -> Access<'a> {
     match filter {
         Predicate::And(parts) => all_of(parts.iter().map(|part| element(kind, attribute, part))),
         Predicate::Or(parts) => any_of(parts.iter().map(|part| element(kind, attribute, part))),
-        Predicate::Compare { place, operator, operand, .. } => {
-            comparison(kind, attribute, &place.name, *operator, operand)
+        Predicate::Compare { attribute: sub, operator, operand, .. } => {
+            comparison(kind, attribute, &sub.name, *operator, operand)
         }
         _ => Access::Partition,
     }
@@ -183,7 +189,7 @@ fn any_of<'a>(parts: impl Iterator<Item = Access<'a>>) -> Access<'a> {
 }
 
 fn comparison<'a>(
-    kind: Kind,
+    kind: ResourceKind,
     attribute: &str,
     sub: &str,
     operator: Operator,
@@ -191,10 +197,10 @@ fn comparison<'a>(
 ) -> Access<'a> {
     match (kind, attribute, sub, operator, operand) {
         (_, "id", _, Operator::Eq, Operand::Text(id)) => Access::Lookups(vec![Lookup::Id(id)]),
-        (Kind::Group, "members", "value", Operator::Eq, Operand::Text(id)) => {
+        (ResourceKind::Group, "members", "value", Operator::Eq, Operand::Text(id)) => {
             Access::Lookups(vec![Lookup::GroupsOf(id)])
         }
-        (Kind::User, "groups", "value", Operator::Eq, Operand::Text(id)) => {
+        (ResourceKind::User, "groups", "value", Operator::Eq, Operand::Text(id)) => {
             Access::Lookups(vec![Lookup::MembersOf(id)])
         }
         (_, "meta", "created", _, Operand::Time(time)) => created(operator, *time),
@@ -213,8 +219,8 @@ fn entries<'a>(indexed: &'static Indexed, operator: Operator, value: &'a str) ->
         Operator::Lt | Operator::Le => (keys::LOWEST.to_owned(), keys::past_entries(value)),
         _ => return Access::Partition,
     };
-    // No indexed value holds a control character, which the ends of ranges rely on; DynamoDB takes neither longer keys
-    // nor ranges that end before they begin.
+    // The ends of ranges contain control characters, which indexed values do not. DynamoDB rejects longer keys, and ranges
+    // that end before they begin.
     if value.contains(char::is_control)
         || between.0.len().max(between.1.len()) > keys::MAX_KEY
         || between.0 > between.1
@@ -224,33 +230,35 @@ fn entries<'a>(indexed: &'static Indexed, operator: Operator, value: &'a str) ->
     Access::Entries { indexed, between }
 }
 
-/// Ids begin with the time of creation, so a range of times is a range of ids.
+/// Returns the access for a comparison with `meta.created`. Ids begin with the time of creation, so a range of times is a
+/// range of ids.
 fn created<'a>(operator: Operator, time: OffsetDateTime) -> Access<'a> {
-    let at = u64::try_from(time.unix_timestamp_nanos() / 1_000_000).unwrap_or_default().min(FOREVER);
+    let at = u64::try_from(time.unix_timestamp_nanos() / 1_000_000).unwrap_or_default().min(MAX_MILLIS);
     match operator {
         Operator::Eq => Access::Created(at, at),
-        Operator::Gt | Operator::Ge => Access::Created(at, FOREVER),
+        Operator::Gt | Operator::Ge => Access::Created(at, MAX_MILLIS),
         Operator::Lt | Operator::Le => Access::Created(0, at),
         _ => Access::Partition,
     }
 }
 
-/// What has to be read of an attribute whose values are references, however many there are, to evaluate a filter.
+/// The values of a membership attribute that are read to evaluate a filter, in place of all its values.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Asked<'a> {
-    /// Those of its values that have these ids.
+pub(super) struct MembershipNeeds<'a> {
+    /// The values with these ids, if they exist.
     pub(super) ids: Vec<&'a str>,
-    /// One of its values, if there is any.
+    /// Any one value, if one exists.
     pub(super) any: bool,
 }
 
-impl<'a> Asked<'a> {
-    /// What the filter asks of that attribute; `None` if it may be anything.
+impl<'a> MembershipNeeds<'a> {
+    /// Returns the values that the filter needs. `None` if it needs all values.
     pub(super) fn of(attribute: &str, filter: &'a Predicate) -> Option<Self> {
-        let mut asked = Self::default();
-        asked.add(attribute, filter).then_some(asked)
+        let mut needs = Self::default();
+        needs.add(attribute, filter).then_some(needs)
     }
 
+    /// Adds the values that a part of the filter needs. Returns `false` if it needs all values.
     fn add(&mut self, attribute: &str, filter: &'a Predicate) -> bool {
         match filter {
             Predicate::And(parts) | Predicate::Or(parts) => {
@@ -258,7 +266,7 @@ impl<'a> Asked<'a> {
             }
             Predicate::Not(filter) => self.add(attribute, filter),
             _ if !filter.mentions(attribute) => true,
-            // All values have the same sub-attributes.
+            // All values have the same sub-attributes, so any one of them shows which are present.
             Predicate::Present { .. } | Predicate::Compare { operand: Operand::Null, .. } => {
                 self.any = true;
                 true
@@ -273,9 +281,9 @@ impl<'a> Asked<'a> {
                 true
             }
             Predicate::ValuePath { filter, .. } => match filter.as_ref() {
-                Predicate::Compare { place, operator: Operator::Eq, operand: Operand::Text(id), .. }
-                    if place.name == "value" =>
-                {
+                Predicate::Compare {
+                    attribute, operator: Operator::Eq, operand: Operand::Text(id), ..
+                } if attribute.name == "value" => {
                     self.ids.push(id);
                     true
                 }
@@ -288,16 +296,16 @@ impl<'a> Asked<'a> {
 
 #[cfg(test)]
 mod tests {
-    use scim::filter::Filter;
+    use scim::syntax::Filter;
 
     use super::*;
 
-    fn resolved(kind: Kind, filter: &str) -> Predicate {
+    fn resolved(kind: ResourceKind, filter: &str) -> Predicate {
         Filter::parse(filter).unwrap().resolve(kind.resource_type()).unwrap()
     }
 
-    /// The plan in a line: where it looks, and whether that is exact.
-    fn described(kind: Kind, filter: &str) -> String {
+    /// Describes a plan in one line: its access, and whether it is exact.
+    fn described(kind: ResourceKind, filter: &str) -> String {
         let filter = resolved(kind, filter);
         let Plan { access, exact } = plan(kind, &filter);
         let lookup = |lookup: &Lookup<'_>| match lookup {
@@ -310,7 +318,7 @@ mod tests {
             Access::Lookups(lookups) if lookups.is_empty() => "nothing".to_owned(),
             Access::Lookups(lookups) => lookups.iter().map(lookup).collect::<Vec<_>>().join(", "),
             Access::Entries { indexed, between: (from, to) } => {
-                // As many as a key has room for.
+                // The end of a prefix is padded to the length of the longest key.
                 let to = match to.trim_end_matches('\u{10ffff}') {
                     short if short.len() < to.len() => format!("{short}…"),
                     whole => whole.to_owned(),
@@ -324,9 +332,9 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_leads_where_least_is_to_be_read() {
+    fn filter_uses_the_cheapest_access() {
         for (filter, expected) in [
-            // One key.
+            // One lookup.
             (r#"id eq "1""#, "id 1"),
             (r#"userName eq "Ann""#, "userName ann"),
             (r#"externalId eq "Ann""#, "externalId Ann"),
@@ -336,7 +344,7 @@ mod tests {
             (r#"emails[type eq "work" and value eq "a@b"]"#, "emails.value a@b"),
             (r#"groups.value eq "g""#, "members of g, exactly"),
             (r#"groups[value eq "g"]"#, "members of g"),
-            // The best of several.
+            // The cheapest of several accesses.
             (r#"active eq true and userName eq "ann""#, "userName ann"),
             (r#"userName eq "ann" and groups.value eq "g""#, "userName ann"),
             (r#"groups.value eq "g" and userName eq "ann""#, "userName ann"),
@@ -346,7 +354,7 @@ mod tests {
             (r#"meta.created ge "1970-01-01T00:00:01Z" and groups.value eq "g""#, "members of g"),
             (r#"(groups.value eq "g" or groups.value eq "h") and groups.value eq "i""#, "members of i"),
             (r#"title pr and meta.created le "1970-01-01T00:00:01Z""#, "created 0 to 1000"),
-            // All of several.
+            // A union of lookups.
             (r#"userName eq "a" or externalId eq "b" or id eq "c""#, "userName a, externalId b, id c"),
             (r#"groups.value eq "g" or groups.value eq "h""#, "members of g, members of h, exactly"),
             (r#"groups.value eq "g" or (groups.value eq "h" and title pr)"#, "members of g, members of h"),
@@ -378,7 +386,7 @@ mod tests {
                 r#"meta.created gt "1970-01-01T00:00:03Z" and meta.created lt "1970-01-01T00:00:01Z""#,
                 "nothing",
             ),
-            // No key.
+            // No access but the partition.
             (r#"urn:ietf:params:scim:schemas:extension:Acme:2.0:User:userName eq "ann""#, "all"),
             (r#"not (userName eq "ann")"#, "all"),
             (r#"userName ne "ann""#, "all"),
@@ -386,12 +394,12 @@ mod tests {
             (r#"meta.lastModified gt "1970-01-01T00:00:01Z""#, "all"),
             ("groups pr", "all"),
         ] {
-            assert_eq!(described(Kind::User, filter), expected, "{filter}");
+            assert_eq!(described(ResourceKind::User, filter), expected, "{filter}");
         }
-        // The end of a range is longer than its value.
+        // The end of a range is longer than the value.
         for (length, expected) in [(1_024, true), (1_025, false)] {
             let filter = format!("userName sw \"{}\"", "a".repeat(length));
-            assert_eq!(described(Kind::User, &filter) != "all", expected, "{length}");
+            assert_eq!(described(ResourceKind::User, &filter) != "all", expected, "{length}");
         }
         for (filter, expected) in [
             (r#"displayName eq "Team""#, "displayName team"),
@@ -399,21 +407,21 @@ mod tests {
             (r#"members[value eq "u"]"#, "groups of u"),
             (r#"members.type eq "User""#, "all"),
         ] {
-            assert_eq!(described(Kind::Group, filter), expected, "{filter}");
+            assert_eq!(described(ResourceKind::Group, filter), expected, "{filter}");
         }
     }
 
-    /// What is asked of a group's members, in a line.
-    fn asked(filter: &str) -> String {
-        let filter = resolved(Kind::Group, filter);
-        match Asked::of("members", &filter) {
-            Some(asked) => format!("{:?}{}", asked.ids, if asked.any { " and any" } else { "" }),
+    /// Describes the members that a filter needs, in one line.
+    fn needs(filter: &str) -> String {
+        let filter = resolved(ResourceKind::Group, filter);
+        match MembershipNeeds::of("members", &filter) {
+            Some(needs) => format!("{:?}{}", needs.ids, if needs.any { " and any" } else { "" }),
             None => "all".to_owned(),
         }
     }
 
     #[test]
-    fn of_a_groups_members_no_more_is_read_than_a_filter_asks_for() {
+    fn group_filter_needs_only_the_members_it_names() {
         for (filter, expected) in [
             (r#"displayName eq "Team""#, "[]"),
             ("members pr", "[] and any"),
@@ -428,15 +436,15 @@ mod tests {
             (r#"members[type eq "User"]"#, "all"),
             (r#"members[value co "u"]"#, "all"),
         ] {
-            assert_eq!(asked(filter), expected, "{filter}");
+            assert_eq!(needs(filter), expected, "{filter}");
         }
     }
 
     #[test]
-    fn the_members_of_one_group_are_its_own_list() {
+    fn access_names_the_group_only_if_there_is_one() {
         let members_of = |filter: &str| {
-            let filter = resolved(Kind::User, filter);
-            plan(Kind::User, &filter).access.members_of().map(str::to_owned)
+            let filter = resolved(ResourceKind::User, filter);
+            plan(ResourceKind::User, &filter).access.members_of().map(str::to_owned)
         };
         assert_eq!(members_of(r#"groups.value eq "g""#), Some("g".to_owned()));
         assert_eq!(members_of(r#"groups.value eq "g" or groups.value eq "h""#), None);

@@ -1,84 +1,36 @@
-//! Creating, reading, changing and deleting one resource: what users and groups have in common, and users.
+//! Reading one resource, and the transactions that write it: what users and groups have in common.
 //!
-//! A write carries the difference of the index entries and, where the number of resources changes, the count, all in
-//! one transaction on the version that was read. A lost race is repeated on the new state, unless the client bound the
-//! request to a version (`If-Match`): then it is told.
+//! A write carries the difference of the index entries and, if it creates or deletes, the count, in one transaction
+//! under the version that was read. If another writer was faster, the request is repeated on the new state. Only a
+//! request with `If-Match` fails then.
 
 use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use scim::{Invalid, ScimType, id::Id, resource::Document};
+use scim::{ResourceKind, id::Id, resource::Document};
 
 use super::{
-    Directory,
+    counts::count_created,
+    directory::Directory,
     index::{Entry, entries},
-    items::{Item, Stored, name, text},
-    keys::Kind,
-    transaction::{Condition, Refusal, Transaction},
-    wire::Backoff,
+    items::{Item, Stored, name, string},
+    keys::Keys,
+    table::Table,
+    transaction::{Condition, Transaction},
+    write::{Guard, not_found},
 };
-use crate::{Error, ambient::timestamp};
+use crate::{Error, clock::timestamp};
 
-/// What `If-Match` asks for (RFC 7644 §3.14).
+/// The versions that `If-Match` accepts (RFC 7644 §3.14).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expected {
-    /// Any version, as long as the resource is there.
+    /// Any version, as long as the resource exists.
     Anything,
     /// One of these versions.
     OneOf(Vec<String>),
 }
 
-/// What a failed condition of a write on resources means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Meaning {
-    /// The resource is gone, changed since it was read, or, a group, has an unfinished change.
-    Resource,
-    /// Another resource has this value of a unique attribute.
-    Unique(&'static str),
-    /// The resource that is to be the member at this place of the edit is not there.
-    Member(usize),
-    /// The member at this place of the edit is one already.
-    Added(usize),
-    /// The member at this place of the removals is none any more.
-    Removed(usize),
-    /// A member that was as asked is so no more.
-    AsAsked,
-    /// Part of a pending change: somebody else carried it out.
-    Part,
-    /// An action without a condition.
-    Unconditional,
-}
-
-/// The answer to a request for what does not exist, or belongs to another organisation: the two look the same.
-pub(super) fn not_found(kind: Kind) -> Error {
-    Error::NotFound(format!(
-        "there is no {} with this id; look it up again by filter, or create it",
-        kind.resource_type().name
-    ))
-}
-
-/// The first violated uniqueness as the client is told of it.
-pub(super) fn taken(kind: Kind, refusals: &[Refusal<Meaning>]) -> Option<Error> {
-    refusals.iter().find_map(|refusal| match refusal.meaning {
-        Meaning::Unique(attribute) => Some(Error::Invalid(Invalid::new(
-            ScimType::Uniqueness,
-            format!("another {} already has this {attribute}", kind.resource_type().name),
-        ))),
-        _ => None,
-    })
-}
-
-/// Whether the resource itself was not as expected: it changed, or it has the unique value by now that was to be its
-/// own.
-pub(super) fn lost_race(id: &Id, refusals: &[Refusal<Meaning>]) -> bool {
-    let is_own = |item: &Item| text(item, name::ID).is_ok_and(|owner| owner == id.as_str());
-    refusals.iter().any(|refusal| match refusal.meaning {
-        Meaning::Resource => true,
-        Meaning::Unique(_) => refusal.item.as_ref().is_some_and(is_own),
-        _ => false,
-    })
-}
-
+/// Checks the version of a resource against `If-Match`.
 pub(super) fn check_expected(expected: Option<&Expected>, stored: &Stored) -> Result<(), Error> {
     match expected {
         Some(Expected::OneOf(versions)) if !versions.contains(&stored.version) => {
@@ -88,167 +40,102 @@ pub(super) fn check_expected(expected: Option<&Expected>, stored: &Stored) -> Re
     }
 }
 
-pub(super) fn string(text: &str) -> AttributeValue {
-    AttributeValue::S(text.to_owned())
+/// Reads the resource of that id.
+pub(super) async fn read(directory: &Directory, kind: ResourceKind, id: &Id) -> Result<Stored, Error> {
+    let key = directory.keys.resource(kind, id.as_str());
+    let item = directory.table.get(&key).await?.ok_or_else(|| not_found(kind))?;
+    Stored::from_item(&item)
 }
 
-impl Directory {
-    /// The user of that id and the groups it is a member of; none are read where they are not wanted.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] if there is none in this organisation.
-    pub async fn user(&self, id: &str, with_groups: bool) -> Result<(Stored, Vec<String>), Error> {
-        let id = Id::parse(id).ok_or_else(|| not_found(Kind::User))?;
-        if !with_groups {
-            return Ok((self.read(Kind::User, &id).await?, Vec::new()));
-        }
-        tokio::try_join!(self.read(Kind::User, &id), self.groups_of(&id))
-    }
+/// Makes a new resource with that document.
+pub(super) fn fresh(table: &Table, document: Document) -> Result<Stored, Error> {
+    // The id and `meta.created` have the same time: a range of `meta.created` is a range of ids.
+    let now = table.clock.now();
+    let created = timestamp(now)?;
+    Ok(Stored {
+        id: table.entropy.id(now)?,
+        document,
+        version: table.entropy.version()?,
+        modified: created.clone(),
+        created,
+        intent: None,
+        finished: None,
+    })
+}
 
-    /// Creates a user.
-    ///
-    /// # Errors
-    /// `uniqueness` if the userName is taken.
-    pub async fn create_user(&self, document: Document) -> Result<Stored, Error> {
-        let stored = self.fresh(document)?;
-        match self.transact(self.creation(Kind::User, &stored)).await? {
-            Ok(()) => Ok(stored),
-            Err(refusals) => Err(taken(Kind::User, &refusals).unwrap_or(Error::Unavailable)),
-        }
-    }
+/// Makes the next state of a resource: another document, another version, modified now.
+pub(super) fn successor(table: &Table, stored: &Stored, document: Document) -> Result<Stored, Error> {
+    Ok(Stored {
+        document,
+        version: table.entropy.version()?,
+        modified: table.clock.timestamp()?,
+        ..stored.clone()
+    })
+}
 
-    /// Changes a user's document; gives the user and its groups, as [`Self::user`] does. `change` is given the document as it is and may be called again if another writer
-    /// was faster. A document that comes out as it was is not written: neither version nor `lastModified` change.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], [`Error::PreconditionFailed`], `uniqueness`, and whatever `change` says.
-    pub async fn update_user(
-        &self,
-        id: &str,
-        expected: Option<&Expected>,
-        change: impl Fn(&Document) -> Result<Document, Invalid>,
-        with_groups: bool,
-    ) -> Result<(Stored, Vec<String>), Error> {
-        let mut backoff = Backoff::until(self.deadline);
-        loop {
-            let (stored, groups) = self.user(id, with_groups).await?;
-            check_expected(expected, &stored)?;
-            let document = change(&stored.document)?;
-            if document == stored.document {
-                return Ok((stored, groups));
-            }
-            let next = self.successor(&stored, document)?;
-            match self.transact(self.replacement(Kind::User, &stored, &next)).await? {
-                Ok(()) => return Ok((next, groups)),
-                Err(refusals) if lost_race(&stored.id, &refusals) => backoff.wait(&self.store).await?,
-                Err(refusals) => return Err(taken(Kind::User, &refusals).unwrap_or(Error::Unavailable)),
-            }
-        }
-    }
+/// Makes the transaction that puts a new resource, its index entries and its count.
+pub(super) fn creation(keys: &Keys, kind: ResourceKind, stored: &Stored) -> Transaction<Guard> {
+    let mut transaction = Transaction::new();
+    let key = keys.resource(kind, stored.id.as_str());
+    transaction.put(key, stored.to_item(), Condition::absent(), Guard::Resource);
+    let new = entries(kind, &stored.id, &stored.document);
+    index_changes(keys, &mut transaction, kind, &stored.id, &BTreeSet::new(), &new);
+    count_created(keys, &mut transaction, kind, &stored.id);
+    transaction
+}
 
-    /// Deletes a resource: it is gone for every reader, with its index entries, at once; then its memberships go.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], [`Error::PreconditionFailed`].
-    pub async fn delete(&self, kind: Kind, id: &str, expected: Option<&Expected>) -> Result<(), Error> {
-        let id = Id::parse(id).ok_or_else(|| not_found(kind))?;
-        let mut backoff = Backoff::until(self.deadline);
-        loop {
-            let stored = self.read_settled(kind, &id).await?;
-            check_expected(expected, &stored)?;
-            let mut transaction = Transaction::new();
-            transaction.delete(self.keys.resource(kind, id.as_str()), is_still(&stored), Meaning::Resource);
-            let old = entries(kind, &id, &stored.document);
-            self.index_changes(&mut transaction, kind, &id, &old, &BTreeSet::new());
-            self.count_deleted(&mut transaction, kind, &id);
-            let tombstone = self.tombstone(&mut transaction, kind, &id)?;
-            match self.transact(transaction).await? {
-                Ok(()) => {
-                    self.finish_in_time(&tombstone).await;
-                    return Ok(());
-                }
-                Err(_) => backoff.wait(&self.store).await?,
-            }
-        }
-    }
+/// Makes the transaction that replaces a resource by its next state, and changes its index entries.
+pub(super) fn replacement(
+    keys: &Keys,
+    kind: ResourceKind,
+    stored: &Stored,
+    next: &Stored,
+) -> Transaction<Guard> {
+    let mut transaction = Transaction::new();
+    let key = keys.resource(kind, stored.id.as_str());
+    transaction.put(key, next.to_item(), is_unchanged(stored), Guard::Resource);
+    let old = entries(kind, &stored.id, &stored.document);
+    let new = entries(kind, &stored.id, &next.document);
+    index_changes(keys, &mut transaction, kind, &stored.id, &old, &new);
+    transaction
+}
 
-    /// The resource of that id.
-    pub(super) async fn read(&self, kind: Kind, id: &Id) -> Result<Stored, Error> {
-        let item = self.get(&self.keys.resource(kind, id.as_str())).await?.ok_or_else(|| not_found(kind))?;
-        Stored::from_item(&item)
+/// Adds the actions that turn the old index entries of a resource into the new ones.
+pub(super) fn index_changes(
+    keys: &Keys,
+    transaction: &mut Transaction<Guard>,
+    kind: ResourceKind,
+    id: &Id,
+    old: &BTreeSet<Entry>,
+    new: &BTreeSet<Entry>,
+) {
+    for entry in old.difference(new) {
+        let key = keys.index(kind, entry.attribute).key(&entry.sk);
+        transaction.delete(key, None, Guard::Unconditional);
     }
-
-    /// A new resource that holds the document.
-    pub(super) fn fresh(&self, document: Document) -> Result<Stored, Error> {
-        // One reading of the clock: a range of `meta.created` is a range of ids.
-        let now = self.store.clock.now();
-        let created = timestamp(now)?;
-        Ok(Stored {
-            id: self.store.entropy.id(now)?,
-            document,
-            version: self.store.entropy.version()?,
-            modified: created.clone(),
-            created,
-            intent: None,
-            finished: None,
-        })
-    }
-
-    /// The resource with a new document: another version, modified now.
-    pub(super) fn successor(&self, stored: &Stored, document: Document) -> Result<Stored, Error> {
-        Ok(Stored {
-            document,
-            version: self.store.entropy.version()?,
-            modified: self.store.clock.timestamp()?,
-            ..stored.clone()
-        })
-    }
-
-    /// Puts a new resource, its index entries and its count.
-    pub(super) fn creation(&self, kind: Kind, stored: &Stored) -> Transaction<Meaning> {
-        let mut transaction = Transaction::new();
-        let key = self.keys.resource(kind, stored.id.as_str());
-        transaction.put(key, stored.to_item(), Condition::absent(), Meaning::Resource);
-        let new = entries(kind, &stored.id, &stored.document);
-        self.index_changes(&mut transaction, kind, &stored.id, &BTreeSet::new(), &new);
-        self.count_created(&mut transaction, kind, &stored.id);
-        transaction
-    }
-
-    /// Puts the next state of a resource in the place of the one that was read, and changes its index entries.
-    pub(super) fn replacement(&self, kind: Kind, stored: &Stored, next: &Stored) -> Transaction<Meaning> {
-        let mut transaction = Transaction::new();
-        let key = self.keys.resource(kind, stored.id.as_str());
-        transaction.put(key, next.to_item(), is_still(stored), Meaning::Resource);
-        let (old, new) =
-            (entries(kind, &stored.id, &stored.document), entries(kind, &stored.id, &next.document));
-        self.index_changes(&mut transaction, kind, &stored.id, &old, &new);
-        transaction
-    }
-
-    fn index_changes(
-        &self,
-        transaction: &mut Transaction<Meaning>,
-        kind: Kind,
-        id: &Id,
-        old: &BTreeSet<Entry>,
-        new: &BTreeSet<Entry>,
-    ) {
-        for entry in old.difference(new) {
-            let key = self.keys.index(kind, entry.attribute).key(&entry.sk);
-            transaction.delete(key, None, Meaning::Unconditional);
-        }
-        for entry in new.difference(old) {
-            let key = self.keys.index(kind, entry.attribute).key(&entry.sk);
-            let item = Item::from([(name::ID.to_owned(), string(id.as_str()))]);
-            let condition = entry.unique.then(Condition::absent);
-            transaction.put(key, item, condition, Meaning::Unique(entry.attribute));
-        }
+    for entry in new.difference(old) {
+        let key = keys.index(kind, entry.attribute).key(&entry.sk);
+        let item = Item::from([(name::ID.to_owned(), string(id.as_str()))]);
+        let condition = entry.unique.then(Condition::absent);
+        transaction.put(key, item, condition, Guard::Unique(entry.attribute));
     }
 }
 
-/// The condition that nobody wrote the resource since it was read. A group's version changes with its members and
-/// with each pending change, so it covers those too.
-fn is_still(stored: &Stored) -> Condition {
+/// Returns the condition that the resource has not been written since it was read. Changes of members and pending changes
+/// give a group another version, so the condition covers them too.
+pub(super) fn is_unchanged(stored: &Stored) -> Condition {
     Condition::expression(format!("{} = :version", name::VERSION)).with(":version", &stored.version)
+}
+
+/// Returns the update expression that gives a resource another version and sets `meta.lastModified`.
+pub(super) fn bump_version_expression() -> String {
+    format!("SET {} = :new, {} = :now", name::VERSION, name::MODIFIED)
+}
+
+/// Returns the values that [`bump_version_expression`] names.
+pub(super) fn bump_version_values(
+    table: &Table,
+    version: &str,
+) -> Result<Vec<(&'static str, AttributeValue)>, Error> {
+    Ok(vec![(":new", string(version)), (":now", string(&table.clock.timestamp()?))])
 }

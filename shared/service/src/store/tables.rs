@@ -1,4 +1,4 @@
-//! The tables, for where no template makes them: the local gateway and the tests.
+//! Creation of the tables for the local gateway and the tests. In AWS, `template.yaml` creates them.
 
 use aws_sdk_dynamodb::{
     error::ProvideErrorMetadata,
@@ -9,15 +9,15 @@ use aws_sdk_dynamodb::{
 };
 
 use super::{
-    Store,
     bookmarks::EXPIRES,
+    directory::Store,
     keys::{PK, SK},
-    wire::{failed, malformed},
+    sdk_error::{failed, malformed},
 };
 use crate::Error;
 
 impl Store {
-    /// Creates the tables that are not there yet, with the keys `template.yaml` gives them.
+    /// Creates the tables that do not exist yet, with the keys that they have in `template.yaml`.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if DynamoDB does not answer.

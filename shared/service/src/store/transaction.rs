@@ -1,8 +1,8 @@
-//! Transactions: actions, each with what it means when its condition is the one that fails.
+//! Transactions: actions, each with a guard that says what it means when its condition fails.
 //!
-//! `CancellationReasons` are always read: only `ConditionalCheckFailed` says something about the data. Conflicts and
-//! throttling are repeated with back-off inside the request's budget, since the SDK does not repeat them. Every repeat
-//! carries the `ClientRequestToken` of the first, so that one after a lost answer does nothing twice.
+//! `CancellationReasons` are always read: only `ConditionalCheckFailed` says something about the data. The SDK does not
+//! repeat after conflicts and throttling, so this file repeats with back-off until the deadline. Every repeat carries the
+//! `ClientRequestToken` of the first: a repeat after a lost answer does nothing twice.
 
 use aws_sdk_dynamodb::{
     config::http::HttpResponse,
@@ -15,19 +15,19 @@ use aws_sdk_dynamodb::{
 };
 
 use super::{
-    Directory,
     items::Item,
     keys::{Key, PK},
-    wire::{Backoff, failed, malformed},
+    sdk_error::{failed, malformed},
+    table::{Backoff, Table},
 };
 use crate::Error;
 
-/// What TransactWriteItems takes.
+/// The largest number of actions in a TransactWriteItems.
 pub(super) const MAX_ACTIONS: usize = 100;
 
-/// Actions to be carried out as one, each with a meaning `M` that comes back if its condition fails.
-pub(super) struct Transaction<M> {
-    actions: Vec<(Action, M)>,
+/// Actions that DynamoDB carries out as one, each with a guard `G` that is returned if its condition fails.
+pub(super) struct Transaction<G> {
+    actions: Vec<(Action, G)>,
 }
 
 /// One action.
@@ -53,7 +53,7 @@ enum Action {
     },
 }
 
-/// A condition, in DynamoDB's expression language, and the values it names.
+/// A condition in DynamoDB's expression language, and the values that it names.
 #[derive(Clone)]
 pub(super) struct Condition {
     expression: String,
@@ -73,21 +73,21 @@ impl Condition {
         Self { expression: expression.into(), values: Vec::new() }
     }
 
-    /// The value an expression names, as `:name`.
+    /// Adds a value that the expression names as `:name`.
     pub(super) fn with(mut self, name: &'static str, value: &str) -> Self {
         self.values.push((name, AttributeValue::S(value.to_owned())));
         self
     }
 }
 
-/// A condition that did not hold: what it meant, and the item as it is.
+/// A condition that failed: its guard, and the item as it is.
 #[derive(Debug)]
-pub(super) struct Refusal<M> {
-    pub(super) meaning: M,
+pub(super) struct FailedCondition<G> {
+    pub(super) guard: G,
     pub(super) item: Option<Item>,
 }
 
-impl<M: Clone> Transaction<M> {
+impl<G> Transaction<G> {
     pub(super) fn new() -> Self {
         Self { actions: Vec::new() }
     }
@@ -96,8 +96,8 @@ impl<M: Clone> Transaction<M> {
         self.actions.len()
     }
 
-    pub(super) fn put(&mut self, key: Key, item: Item, condition: impl Into<Option<Condition>>, meaning: M) {
-        self.actions.push((Action::Put { key, item, condition: condition.into() }, meaning));
+    pub(super) fn put(&mut self, key: Key, item: Item, condition: impl Into<Option<Condition>>, guard: G) {
+        self.actions.push((Action::Put { key, item, condition: condition.into() }, guard));
     }
 
     pub(super) fn update(
@@ -106,19 +106,19 @@ impl<M: Clone> Transaction<M> {
         expression: impl Into<String>,
         values: Vec<(&'static str, AttributeValue)>,
         condition: impl Into<Option<Condition>>,
-        meaning: M,
+        guard: G,
     ) {
         let action =
             Action::Update { key, expression: expression.into(), values, condition: condition.into() };
-        self.actions.push((action, meaning));
+        self.actions.push((action, guard));
     }
 
-    pub(super) fn delete(&mut self, key: Key, condition: impl Into<Option<Condition>>, meaning: M) {
-        self.actions.push((Action::Delete { key, condition: condition.into() }, meaning));
+    pub(super) fn delete(&mut self, key: Key, condition: impl Into<Option<Condition>>, guard: G) {
+        self.actions.push((Action::Delete { key, condition: condition.into() }, guard));
     }
 
-    pub(super) fn check(&mut self, key: Key, condition: Condition, meaning: M) {
-        self.actions.push((Action::Check { key, condition }, meaning));
+    pub(super) fn check(&mut self, key: Key, condition: Condition, guard: G) {
+        self.actions.push((Action::Check { key, condition }, guard));
     }
 
     pub(super) fn append(&mut self, mut other: Self) {
@@ -126,78 +126,83 @@ impl<M: Clone> Transaction<M> {
     }
 }
 
-impl Directory {
-    /// Carries the transaction out, or says which conditions did not hold. Nothing is written then.
-    pub(super) async fn transact<M: Clone>(
-        &self,
-        transaction: Transaction<M>,
-    ) -> Result<Result<(), Vec<Refusal<M>>>, Error> {
-        let table = &self.store.tables.resources;
-        let mut meanings = Vec::with_capacity(transaction.actions.len());
-        let mut actions = Vec::with_capacity(transaction.actions.len());
-        for (action, meaning) in transaction.actions {
-            actions.push(action.build(table)?);
-            meanings.push(meaning);
+impl<G: Clone> Transaction<G> {
+    /// Sends the transaction. Returns the conditions that failed, if any: then nothing was written.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Throttled`] if DynamoDB does not answer, or other writers keep winning.
+    pub(super) async fn send(self, table: &Table) -> Result<Result<(), Vec<FailedCondition<G>>>, Error> {
+        let mut guards = Vec::with_capacity(self.actions.len());
+        let mut actions = Vec::with_capacity(self.actions.len());
+        for (action, guard) in self.actions {
+            actions.push(action.build(&table.name)?);
+            guards.push(guard);
         }
-        // One token for every repeat, ours and the SDK's: whatever answer was lost, it is carried out once.
-        let token = self.store.entropy.id(self.store.clock.now())?;
-        let mut backoff = Backoff::until(self.deadline);
+        // One token for every repeat, by this service and by the SDK: DynamoDB carries the transaction out once,
+        // whichever answer was lost.
+        let token = table.entropy.id(table.clock.now())?;
+        let mut backoff = Backoff::new(table);
         loop {
-            let write = self.store.db.transact_write_items().client_request_token(token.as_str());
+            let write = table.db.transact_write_items().client_request_token(token.as_str());
             let sent = write.set_transact_items(Some(actions.clone())).send().await;
             let Err(error) = sent else { return Ok(Ok(())) };
-            match cancelled(&error, &meanings) {
-                Cancelled::Refused(refusals) => return Ok(Err(refusals)),
-                Cancelled::Repeat => backoff.wait(&self.store).await?,
+            match Cancelled::from_error(&error, &guards) {
+                Cancelled::Conditions(failed) => return Ok(Err(failed)),
+                Cancelled::Repeat => backoff.wait().await?,
                 Cancelled::Failed(error) => return Err(error),
             }
         }
     }
 }
 
-enum Cancelled<M> {
-    Refused(Vec<Refusal<M>>),
+/// The reaction to a transaction that was not carried out.
+enum Cancelled<G> {
+    /// Conditions failed.
+    Conditions(Vec<FailedCondition<G>>),
+    /// It met another writer or a limit of throughput.
     Repeat,
     Failed(Error),
 }
 
-fn cancelled<M: Clone>(
-    error: &SdkError<TransactWriteItemsError, HttpResponse>,
-    meanings: &[M],
-) -> Cancelled<M> {
-    let reasons = match error {
-        SdkError::ServiceError(service) => match service.err() {
-            TransactWriteItemsError::TransactionCanceledException(cancelled) => {
-                cancelled.cancellation_reasons()
-            }
-            other => {
-                return match other.code() {
-                    Some("TransactionConflictException" | "TransactionInProgressException") => {
-                        Cancelled::Repeat
-                    }
-                    _ => Cancelled::Failed(failed(error)),
-                };
-            }
-        },
-        _ => return Cancelled::Failed(failed(error)),
-    };
-    let refusals: Vec<_> = reasons
-        .iter()
-        .zip(meanings)
-        .filter(|(reason, _)| reason.code() == Some("ConditionalCheckFailed"))
-        .map(|(reason, meaning)| Refusal { meaning: meaning.clone(), item: reason.item.clone() })
-        .collect();
-    if !refusals.is_empty() {
-        return Cancelled::Refused(refusals);
-    }
-    let repeatable = |code: &str| {
-        matches!(code, "TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded" | "None")
-    };
-    match reasons.iter().filter_map(|reason| reason.code()).find(|code| !repeatable(code)) {
-        Some(code) => {
-            Cancelled::Failed(Error::Internal(format!("DynamoDB cancelled a transaction with {code}")))
+impl<G: Clone> Cancelled<G> {
+    fn from_error(error: &SdkError<TransactWriteItemsError, HttpResponse>, guards: &[G]) -> Self {
+        let reasons = match error {
+            SdkError::ServiceError(service) => match service.err() {
+                TransactWriteItemsError::TransactionCanceledException(cancelled) => {
+                    cancelled.cancellation_reasons()
+                }
+                other => {
+                    return match other.code() {
+                        Some("TransactionConflictException" | "TransactionInProgressException") => {
+                            Self::Repeat
+                        }
+                        _ => Self::Failed(failed(error)),
+                    };
+                }
+            },
+            _ => return Self::Failed(failed(error)),
+        };
+        let conditions: Vec<_> = reasons
+            .iter()
+            .zip(guards)
+            .filter(|(reason, _)| reason.code() == Some("ConditionalCheckFailed"))
+            .map(|(reason, guard)| FailedCondition { guard: guard.clone(), item: reason.item.clone() })
+            .collect();
+        if !conditions.is_empty() {
+            return Self::Conditions(conditions);
         }
-        None => Cancelled::Repeat,
+        let is_repeatable = |code: &str| {
+            matches!(
+                code,
+                "TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded" | "None"
+            )
+        };
+        match reasons.iter().filter_map(|reason| reason.code()).find(|code| !is_repeatable(code)) {
+            Some(code) => {
+                Self::Failed(Error::Internal(format!("DynamoDB cancelled a transaction with {code}")))
+            }
+            None => Self::Repeat,
+        }
     }
 }
 

@@ -1,86 +1,87 @@
-//! One operation of a bulk request: how it is read, what it refers to, what it must not be beside.
+//! One operation of a bulk request: its syntax, its references, and the operations that it must not run beside.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use scim::{Invalid, fold::fold, message};
 use serde_json::{Value, json};
 
-use crate::http::under_base;
+use crate::http::base_path::under_base;
 
-/// The longest method, `bulkId`, version and path, in bytes: an answer repeats them.
-const TEXT_BYTES: usize = 1_024;
-/// What a reference to an operation begins with.
+/// The longest method, `bulkId`, version and path in bytes. The answer repeats these texts.
+const MAX_TEXT_BYTES: usize = 1_024;
+/// The prefix of a reference to an operation.
 pub(super) const REFERENCE: &str = "bulkId:";
 
-/// What each `bulkId` stands for: nothing while its operation is to come. Those of operations that failed are gone.
+/// The resource id of each `bulkId`, or `None` until its operation has run. Failed operations are removed.
 pub(super) type Ids = BTreeMap<String, Option<String>>;
 
-/// One operation. What cannot be read of it is empty, and `fault` says why.
+/// An operation. Parts that could not be parsed are empty, and `fault` has the reason.
 #[derive(Clone, Default)]
 pub(super) struct Operation {
     pub(super) method: String,
     pub(super) bulk_id: Option<String>,
     pub(super) version: Option<String>,
-    /// Under the base, without the query.
+    /// The path under the base, without the query.
     pub(super) path: String,
-    /// With its question mark, if there is one.
+    /// The query with its question mark, or nothing.
     pub(super) query: String,
     pub(super) data: Value,
-    /// The `bulkId`s it refers to.
+    /// The `bulkId`s that the operation refers to.
     pub(super) references: BTreeSet<String>,
-    /// Whether it may give up a name and take another, so that nothing else is to be under way beside it.
-    pub(super) is_alone: bool,
+    /// Whether the operation may release one name and take another, so that no other may run beside it.
+    pub(super) is_exclusive: bool,
     pub(super) fault: Option<Invalid>,
 }
 
 impl Operation {
-    /// Reads one; what is wrong with it is its own fault, not that of the request.
-    pub(super) fn read(sent: &Value) -> Self {
+    /// Parses an operation. An invalid one does not make the request fail.
+    pub(super) fn parse(sent: &Value) -> Self {
         let mut operation = Self::default();
         operation.fault = operation.fill(sent).err();
         operation
     }
 
-    /// What an answer repeats comes first, for an operation that is refused is answered too.
+    /// Parses the parts that an answer repeats first, because the answer has the refused operations too.
     fn fill(&mut self, sent: &Value) -> Result<(), Invalid> {
-        let missing = |name: &str| Invalid::value(format!("'{name}' is required"));
+        let missing = |name: &str| Invalid::value(format!("The operation has no '{name}'."));
         self.method = text(sent, "method")?.ok_or_else(|| missing("method"))?.to_ascii_uppercase();
         self.bulk_id = text(sent, "bulkId")?;
         let path = text(sent, "path")?.filter(|path| path.starts_with('/')).ok_or_else(|| {
             Invalid::value(
-                "'path' is required: the endpoint under the base URL, such as /Users or /Users/<id>",
+                "The operation has no valid 'path'. Give the endpoint under the base URL, such as /Users or /Users/<id>.",
             )
         })?;
         let (path, query) = path.split_at(path.find('?').unwrap_or(path.len()));
         self.path = under_base(path);
         query.clone_into(&mut self.query);
         if !matches!(self.method.as_str(), "POST" | "PUT" | "PATCH" | "DELETE") {
-            return Err(Invalid::value("'method' must be POST, PUT, PATCH or DELETE"));
+            return Err(Invalid::value("The value of 'method' must be POST, PUT, PATCH or DELETE."));
         }
         if self.is_creation() && self.bulk_id.is_none() {
             return Err(missing("bulkId"));
         }
         self.version = text(sent, "version")?;
         self.data = match member(sent, "data")? {
-            // As RFC 7644 §3.7.3 shows it.
-            Some(operations @ Value::Array(_)) if self.method == "PATCH" => patch_of(operations),
+            // An example of RFC 7644 §3.7.3 has a list of operations instead of a PatchOp.
+            Some(operations @ Value::Array(_)) if self.method == "PATCH" => patch_op(operations),
             Some(data) => data.clone(),
             None if self.method == "DELETE" => Value::Null,
             None => return Err(missing("data")),
         };
         self.find_references();
         let names = || self.data.to_string().to_ascii_lowercase().contains(&self.name().to_ascii_lowercase());
-        self.is_alone = self.method == "PUT" || (self.method == "PATCH" && names());
+        self.is_exclusive = self.method == "PUT" || (self.method == "PATCH" && names());
         Ok(())
     }
 
+    /// Returns an operation that deletes the resource at the path.
     pub(super) fn deletion(path: String) -> Self {
         Self { method: "DELETE".to_owned(), path, ..Self::default() }
     }
 
-    /// Adds members to a group that was created without them.
+    /// Returns an operation that adds members to a group.
     pub(super) fn join(group: &str, members: &[Value]) -> Self {
-        let data = patch_of(&json!([{ "op": "add", "path": "members", "value": members }]));
+        let data = patch_op(&json!([{ "op": "add", "path": "members", "value": members }]));
         let mut join =
             Self { method: "PATCH".to_owned(), path: format!("/Groups/{group}"), data, ..Self::default() };
         join.find_references();
@@ -98,14 +99,14 @@ impl Operation {
         self.references = found;
     }
 
-    /// The operation with ids in the place of references.
+    /// Returns the operation with ids instead of references.
     pub(super) fn resolved(mut self, ids: &Ids) -> Self {
         self.path = self.path_with(ids);
         in_value(&mut self.data, &mut |reference| id_of(ids, reference));
         self
     }
 
-    /// The path with ids in the place of references.
+    /// Returns the path with ids instead of references.
     pub(super) fn path_with(&self, ids: &Ids) -> String {
         in_each(&self.path, '/', &mut |reference| id_of(ids, reference))
     }
@@ -114,12 +115,12 @@ impl Operation {
         self.method == "POST"
     }
 
-    /// The `bulkId`, which stands for nothing yet.
-    pub(super) fn to_come(&self) -> Option<(String, Option<String>)> {
+    /// Returns the entry of the `bulkId` for an operation that has not run.
+    pub(super) fn pending_id(&self) -> Option<(String, Option<String>)> {
         Some((self.bulk_id.clone()?, None))
     }
 
-    /// What it is about: the resource, or the name of a new one. Of two operations about the same, the order shows.
+    /// Returns the subject: the resource, or the name of a new one. The order of operations on one subject matters.
     pub(super) fn subject(&self, ids: &Ids) -> String {
         let path = self.path_with(ids);
         if !self.is_creation() {
@@ -129,13 +130,13 @@ impl Operation {
         format!("{path} {}", name.map(fold).unwrap_or_default())
     }
 
-    /// The attribute that no two resources share.
+    /// Returns the name of the unique attribute.
     fn name(&self) -> &'static str {
         if self.path.starts_with("/Groups") { "displayName" } else { "userName" }
     }
 
-    /// A new group whose members include groups that wait for it: the group without those, and the members that are
-    /// to be added when they are there. `None` for anything else that is part of a circle.
+    /// Divides the creation of a group whose members do not exist yet: returns the creation without these members, and
+    /// the members to add later. Returns `None` for any other operation.
     pub(super) fn without_members(&self, ids: &Ids) -> Option<(Self, Vec<Value>)> {
         if !self.is_creation() || self.path != "/Groups" {
             return None;
@@ -154,7 +155,7 @@ impl Operation {
         (!early.waits(ids)).then_some((early, late))
     }
 
-    /// Whether it refers to an operation that is still to come.
+    /// Returns whether the operation refers to one that has not run.
     pub(super) fn waits(&self, ids: &Ids) -> bool {
         self.references.iter().any(|reference| ids.get(reference) == Some(&None))
     }
@@ -164,12 +165,12 @@ fn id_of(ids: &Ids, reference: &str) -> Option<String> {
     ids.get(reference).cloned().flatten()
 }
 
-/// A PATCH body (RFC 7644 §3.5.2).
-fn patch_of(operations: &Value) -> Value {
+/// Returns a PATCH body (RFC 7644 §3.5.2).
+fn patch_op(operations: &Value) -> Value {
     json!({ "schemas": [message::PATCH_OP_URN], "Operations": operations })
 }
 
-/// References anywhere in the data: a text that is one, or is compared to one in the path of a PATCH
+/// Replaces references anywhere in the data: a text that is a reference, or a reference in the path of a PATCH
 /// (`members[value eq "bulkId:ada"]`).
 fn in_value(value: &mut Value, id_of: &mut impl FnMut(&str) -> Option<String>) {
     match value {
@@ -193,7 +194,7 @@ fn in_value(value: &mut Value, id_of: &mut impl FnMut(&str) -> Option<String>) {
     }
 }
 
-/// References among the parts of a text.
+/// Replaces references among the parts of a text.
 fn in_each(text: &str, separator: char, id_of: &mut impl FnMut(&str) -> Option<String>) -> String {
     let mut in_part = |part: &str| part.strip_prefix(REFERENCE).and_then(&mut *id_of);
     let parts: Vec<_> =
@@ -201,14 +202,14 @@ fn in_each(text: &str, separator: char, id_of: &mut impl FnMut(&str) -> Option<S
     parts.join(separator.encode_utf8(&mut [0; 4]))
 }
 
-/// The member of that name, in any case; null is none.
+/// Returns the member with that name in any case. Null counts as absent.
 pub(super) fn member<'a>(object: &'a Value, name: &str) -> Result<Option<&'a Value>, Invalid> {
     let members = object.as_object().into_iter().flatten();
     let mut values = members
         .filter(|(known, value)| known.eq_ignore_ascii_case(name) && !value.is_null())
         .map(|(_, value)| value);
     match (values.next(), values.next()) {
-        (_, Some(_)) => Err(Invalid::syntax(format!("'{name}' is given more than once"))),
+        (_, Some(_)) => Err(Invalid::syntax(format!("The member '{name}' occurs more than once."))),
         (value, None) => Ok(value),
     }
 }
@@ -216,7 +217,9 @@ pub(super) fn member<'a>(object: &'a Value, name: &str) -> Result<Option<&'a Val
 fn text(operation: &Value, name: &str) -> Result<Option<String>, Invalid> {
     match member(operation, name)? {
         None => Ok(None),
-        Some(Value::String(text)) if text.len() <= TEXT_BYTES => Ok(Some(text.clone())),
-        Some(_) => Err(Invalid::value(format!("'{name}' must be a string of at most {TEXT_BYTES} bytes"))),
+        Some(Value::String(text)) if text.len() <= MAX_TEXT_BYTES => Ok(Some(text.clone())),
+        Some(_) => Err(Invalid::value(format!(
+            "The value of '{name}' must be a string of at most {MAX_TEXT_BYTES} bytes."
+        ))),
     }
 }

@@ -1,0 +1,360 @@
+//! The parser of filters and PATCH paths (RFC 7644 figures 1 and 7): text → tokens → [`Filter`] and
+//! [`crate::path::Path`].
+//!
+//! One pass cuts the text into tokens, each character looked at once; recursive descent then never goes back either.
+//! The text is bounded before anything is built of it ([`MAX_LENGTH`]), the recursion by [`MAX_DEPTH`], the result by
+//! [`MAX_NODES`]. Errors say at which character (from 1), what was expected there, and quote nothing: what stands in
+//! the wrong place may well be somebody's name.
+
+use crate::dialect::values::parse_boolean;
+use crate::error::{Invalid, ScimType};
+use crate::syntax::{Filter, Literal, Name, Operator, Path, at, is_attribute_name};
+
+/// How many characters a filter or path may have.
+pub const MAX_LENGTH: usize = 4096;
+/// How deep parentheses, `not (…)` and brackets may nest.
+pub const MAX_DEPTH: usize = 32;
+/// How many nodes a filter may have: comparisons, and the `and`, `or`, `not` and brackets that join them.
+pub const MAX_NODES: usize = 200;
+
+impl Filter {
+    /// Reads a filter.
+    ///
+    /// # Errors
+    /// `invalidFilter`, with the position and what was expected there.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        Parser::new("filter", text)?.filter_to_end()
+    }
+}
+
+impl Path {
+    /// Reads a path.
+    ///
+    /// # Errors
+    /// `invalidPath` for whatever does not follow figure 7, between the brackets too, with the position and what was
+    /// expected there.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        Self::read(text).map_err(|invalid| Invalid { scim_type: ScimType::InvalidPath, ..invalid })
+    }
+
+    fn read(text: &str) -> Result<Self, Invalid> {
+        let mut parser = Parser::new("path", text)?;
+        let name = parser.name()?;
+        let mut path = Self { name, filter: None, sub: None };
+        if parser.take(&Token::OpenBracket) {
+            if path.name.sub.is_some() {
+                return Err(Invalid::path(format!(
+                    "The path cannot be read: the brackets belong after '{}', not after '{}'.",
+                    path.name.attribute, path.name
+                )));
+            }
+            path.filter = Some(parser.bracketed(1)?);
+            path.sub = parser.sub()?;
+        }
+        parser.end()?;
+        Ok(path)
+    }
+}
+
+/// A piece of the text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Token {
+    /// What is between blanks, brackets and quotes: names, operators, numbers.
+    Word(String),
+    /// A JSON string, decoded.
+    String(String),
+    Open,
+    Close,
+    OpenBracket,
+    CloseBracket,
+}
+
+/// Recursive descent over the tokens of a filter or a path, never deeper than [`MAX_DEPTH`].
+struct Parser {
+    /// What errors call the text.
+    what: &'static str,
+    /// Each with where it begins, in characters from 0.
+    tokens: Vec<(Token, usize)>,
+    next: usize,
+    /// How many characters the text has.
+    length: usize,
+    nodes: usize,
+}
+
+impl Parser {
+    fn new(what: &'static str, text: &str) -> Result<Self, Invalid> {
+        let chars: Vec<char> = text.chars().take(MAX_LENGTH + 1).collect();
+        if chars.len() > MAX_LENGTH {
+            return Err(Invalid::filter(format!(
+                "The {what} is longer than {MAX_LENGTH} characters: split it into several requests."
+            )));
+        }
+        Ok(Self { what, tokens: tokenize(what, &chars)?, next: 0, length: chars.len(), nodes: 0 })
+    }
+
+    /// A filter and nothing after it.
+    fn filter_to_end(mut self) -> Result<Filter, Invalid> {
+        let filter = self.filter(0)?;
+        self.end()?;
+        Ok(filter)
+    }
+
+    /// `FILTER`: `and` binds closer than `or`.
+    fn filter(&mut self, depth: usize) -> Result<Filter, Invalid> {
+        let mut filters = vec![self.conjunction(depth)?];
+        while self.take_keyword("or") {
+            filters.push(self.conjunction(depth)?);
+        }
+        self.join(filters, Filter::Or)
+    }
+
+    fn conjunction(&mut self, depth: usize) -> Result<Filter, Invalid> {
+        let mut filters = vec![self.term(depth)?];
+        while self.take_keyword("and") {
+            filters.push(self.term(depth)?);
+        }
+        self.join(filters, Filter::And)
+    }
+
+    fn join(&mut self, filters: Vec<Filter>, join: fn(Vec<Filter>) -> Filter) -> Result<Filter, Invalid> {
+        match <[Filter; 1]>::try_from(filters) {
+            Ok([only]) => Ok(only),
+            Err(filters) => self.count().map(|()| join(filters)),
+        }
+    }
+
+    fn term(&mut self, depth: usize) -> Result<Filter, Invalid> {
+        if self.take_keyword("not") {
+            self.count()?;
+            self.expect(&Token::Open, "'(' after 'not'")?;
+            return Ok(Filter::Not(Box::new(self.grouped(depth + 1)?)));
+        }
+        if self.take(&Token::Open) {
+            return self.grouped(depth + 1);
+        }
+        let name = self.name()?;
+        if !self.take(&Token::OpenBracket) {
+            return self.comparison(name);
+        }
+        self.count()?;
+        let filter = self.bracketed(depth + 1)?;
+        let position = self.position();
+        match self.sub()? {
+            None => Ok(Filter::ValuePath { name, filter: Box::new(filter) }),
+            Some(sub) => {
+                let sub = Name { urn: None, attribute: sub, sub: None, position };
+                Ok(condition_of_element(name, filter, self.comparison(sub)?))
+            }
+        }
+    }
+
+    /// What follows an opened parenthesis.
+    fn grouped(&mut self, depth: usize) -> Result<Filter, Invalid> {
+        self.nest(depth, &Token::Close, "'and', 'or' or ')'")
+    }
+
+    /// What follows an opened bracket.
+    fn bracketed(&mut self, depth: usize) -> Result<Filter, Invalid> {
+        self.nest(depth, &Token::CloseBracket, "'and', 'or' or ']'")
+    }
+
+    fn nest(&mut self, depth: usize, close: &Token, expected: &str) -> Result<Filter, Invalid> {
+        if depth > MAX_DEPTH {
+            return Err(Invalid::filter(format!(
+                "The {} nests parentheses and brackets more than {MAX_DEPTH} deep: write it flatter.",
+                self.what
+            )));
+        }
+        let filter = self.filter(depth)?;
+        self.expect(close, expected)?;
+        Ok(filter)
+    }
+
+    /// `attribute pr`, `attribute operator value`, from the operator on.
+    fn comparison(&mut self, name: Name) -> Result<Filter, Invalid> {
+        self.count()?;
+        if self.take_keyword("pr") {
+            return Ok(Filter::Present(name));
+        }
+        let operator = match self.peek() {
+            Some(Token::Word(word)) => word.parse::<Operator>().ok(),
+            _ => None,
+        };
+        let operator = operator
+            .ok_or_else(|| self.expected("an operator (eq, ne, co, sw, ew, gt, ge, lt, le or pr)"))?;
+        self.next += 1;
+        let position = self.position();
+        let literal = match self.peek() {
+            Some(Token::String(text)) => Some(Literal::String(text.clone())),
+            Some(Token::Word(word)) => literal_from_word(word),
+            _ => None,
+        };
+        let literal = literal.ok_or_else(|| {
+            self.expected("a value (a number, true, false, null, or text, which needs double quotes: \"…\")")
+        })?;
+        self.next += 1;
+        Ok(Filter::Compare { name, operator, literal, position })
+    }
+
+    fn name(&mut self) -> Result<Name, Invalid> {
+        let position = self.position();
+        let name = match self.peek() {
+            Some(Token::Word(word)) => Name::parse(word, position),
+            _ => None,
+        };
+        let name = name.ok_or_else(|| self.expected("the name of an attribute"))?;
+        self.next += 1;
+        Ok(name)
+    }
+
+    /// `.sub` after a bracket, if it is there.
+    fn sub(&mut self) -> Result<Option<String>, Invalid> {
+        let Some(Token::Word(word)) = self.peek() else { return Ok(None) };
+        let Some(sub) = word.strip_prefix('.') else { return Ok(None) };
+        if !is_attribute_name(sub) {
+            return Err(self.expected("the name of a sub-attribute after the dot"));
+        }
+        let sub = sub.to_owned();
+        self.next += 1;
+        Ok(Some(sub))
+    }
+
+    fn end(&self) -> Result<(), Invalid> {
+        match self.peek() {
+            None => Ok(()),
+            Some(_) if self.what == "path" => Err(self.expected("the end of the path")),
+            Some(_) => Err(self.expected("'and', 'or' or the end of the filter")),
+        }
+    }
+
+    fn peek(&self) -> Option<&Token> {
+        self.tokens.get(self.next).map(|(token, _)| token)
+    }
+
+    /// Where the next token begins.
+    fn position(&self) -> usize {
+        self.tokens.get(self.next).map_or(self.length, |(_, position)| *position)
+    }
+
+    fn take(&mut self, token: &Token) -> bool {
+        let found = self.peek() == Some(token);
+        self.next += usize::from(found);
+        found
+    }
+
+    fn take_keyword(&mut self, keyword: &str) -> bool {
+        let found = matches!(self.peek(), Some(Token::Word(word)) if word.eq_ignore_ascii_case(keyword));
+        self.next += usize::from(found);
+        found
+    }
+
+    fn expect(&mut self, token: &Token, expected: &str) -> Result<(), Invalid> {
+        if self.take(token) { Ok(()) } else { Err(self.expected(expected)) }
+    }
+
+    fn expected(&self, what: &str) -> Invalid {
+        let place = at(self.position());
+        Invalid::filter(match self.peek() {
+            Some(_) => format!("The {} cannot be read: {place} {what} was expected.", self.what),
+            None => format!("The {} ends too early: {place} {what} was expected.", self.what),
+        })
+    }
+
+    fn count(&mut self) -> Result<(), Invalid> {
+        self.nodes += 1;
+        if self.nodes <= MAX_NODES {
+            return Ok(());
+        }
+        Err(Invalid::filter(format!(
+            "The {} has more than {MAX_NODES} nodes (comparisons, and, or, not): split it into several requests.",
+            self.what
+        )))
+    }
+}
+
+/// `emails[type eq "work"].value eq "x"`, which figure 1 does not know but Microsoft Entra sends when the matching
+/// attribute has a filter, as the figure has it: `emails[type eq "work" and value eq "x"]`. What is true for the absent
+/// is the negation of its opposite, as everywhere.
+fn condition_of_element(name: Name, filter: Filter, condition: Filter) -> Filter {
+    let (condition, negated) = match condition {
+        Filter::Compare { name, operator: Operator::Eq, literal: Literal::Null, .. } => {
+            (Filter::Present(name), true)
+        }
+        Filter::Compare { name, operator: Operator::Ne, literal: Literal::Null, .. } => {
+            (Filter::Present(name), false)
+        }
+        Filter::Compare { name, operator: Operator::Ne, literal, position } => {
+            (Filter::Compare { name, operator: Operator::Eq, literal, position }, true)
+        }
+        condition => (condition, false),
+    };
+    let conditions = match filter {
+        Filter::And(mut conditions) => {
+            conditions.push(condition);
+            conditions
+        }
+        filter => vec![filter, condition],
+    };
+    let element = Filter::ValuePath { name, filter: Box::new(Filter::And(conditions)) };
+    if negated { Filter::Not(Box::new(element)) } else { element }
+}
+
+fn tokenize(what: &str, chars: &[char]) -> Result<Vec<(Token, usize)>, Invalid> {
+    let mut tokens = Vec::new();
+    let mut next = 0;
+    while let Some(first) = chars.get(next) {
+        let start = next;
+        next += 1;
+        let token = match first {
+            blank if blank.is_ascii_whitespace() => continue,
+            '(' => Token::Open,
+            ')' => Token::Close,
+            '[' => Token::OpenBracket,
+            ']' => Token::CloseBracket,
+            '"' => {
+                next = end_of_string(chars, next).ok_or_else(|| {
+                    Invalid::filter(format!("The {what} has a text {} without a closing '\"'.", at(start)))
+                })?;
+                let json: String = chars[start..next].iter().collect();
+                Token::String(serde_json::from_str(&json).map_err(|_| {
+                    Invalid::filter(format!(
+                        "The {what} has a text {} that is not a JSON string: check its backslashes (\\\\, \\\", \\u0041).",
+                        at(start)
+                    ))
+                })?)
+            }
+            _ => {
+                next += chars[next..].iter().take_while(|c| !ends_word(**c)).count();
+                Token::Word(chars[start..next].iter().collect())
+            }
+        };
+        tokens.push((token, start));
+    }
+    Ok(tokens)
+}
+
+/// Behind the quote that closes a text. A backslash takes the next character with it, so there is one way to read it.
+fn end_of_string(chars: &[char], mut next: usize) -> Option<usize> {
+    loop {
+        match chars.get(next)? {
+            '"' => return Some(next + 1),
+            '\\' => next += 2,
+            _ => next += 1,
+        }
+    }
+}
+
+fn ends_word(c: char) -> bool {
+    c.is_ascii_whitespace() || matches!(c, '(' | ')' | '[' | ']' | '"')
+}
+
+/// A value that is not text; `None` for any other word.
+fn literal_from_word(word: &str) -> Option<Literal> {
+    if word.eq_ignore_ascii_case("null") {
+        return Some(Literal::Null);
+    }
+    parse_boolean(word).map(Literal::Boolean).or_else(|| serde_json::from_str(word).ok().map(Literal::Number))
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,272 @@
+//! One change of a document: what an operation says of one attribute, and carrying it out.
+
+use serde_json::{Map, Value};
+
+use crate::dialect::patch::has_no_value;
+use crate::error::Invalid;
+use crate::filter::Predicate;
+use crate::fold::FoldCache;
+use crate::lookup::AttributeRef;
+use crate::schema::Type;
+use crate::validate::{MAX_DOCUMENT, check_count, max_values, too_large};
+use crate::value::{is_unassigned, remove_duplicates};
+
+/// A change of one attribute.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Change {
+    /// Which operation asked for it.
+    pub(super) operation: usize,
+    pub(super) attribute: AttributeRef,
+    /// Which elements of it are meant; all, where there is none.
+    pub(super) filter: Option<Predicate>,
+    /// The element to create where none is meant: what is known of it before it gets its value. `None` where the filter
+    /// does not say.
+    pub(super) template: Option<Map<String, Value>>,
+    pub(super) edit: Edit,
+}
+
+/// What is done to the attribute. Values are canonical.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Edit {
+    /// It gets this value; null unassigns it.
+    Assign(Value),
+    /// Elements that are not there yet are appended.
+    Append(Vec<Value>),
+    /// Elements equal to these go.
+    RemoveValues(Vec<Value>),
+    /// The elements meant go.
+    RemoveSelected,
+    /// The elements meant, or the one complex value, get these values; null unassigns a part.
+    Merge(Map<String, Value>),
+    /// The elements meant become the template with these values.
+    ReplaceSelected(Map<String, Value>),
+}
+
+impl Change {
+    pub(super) fn apply(
+        &self,
+        document: &mut Map<String, Value>,
+        folds: &mut FoldCache,
+    ) -> Result<(), Invalid> {
+        let Some(urn) = &self.attribute.extension else { return self.apply_in(document, folds) };
+        let (key, extension) = take(document, urn);
+        let mut extension = into_object(extension);
+        let applied = self.apply_in(&mut extension, folds);
+        put(document, key, extension.into());
+        applied
+    }
+
+    fn apply_in(&self, holder: &mut Map<String, Value>, folds: &mut FoldCache) -> Result<(), Invalid> {
+        let (key, mut value) = take(holder, &self.attribute.name);
+        self.edit(&mut value, folds)?;
+        put(holder, key, value);
+        Ok(())
+    }
+
+    fn edit(&self, value: &mut Value, folds: &mut FoldCache) -> Result<(), Invalid> {
+        let definition = self.attribute.definition;
+        match &self.edit {
+            Edit::Assign(new) => value.clone_from(new),
+            Edit::Merge(values) if !definition.multi_valued => {
+                let mut object = into_object(value.take());
+                merge(&mut object, values);
+                *value = object.into();
+            }
+            // A custom definition that holds one value.
+            Edit::RemoveValues(gone) if !value.is_array() => {
+                if gone.contains(value) {
+                    *value = Value::Null;
+                }
+            }
+            _ => {
+                let mut elements = match value.take() {
+                    Value::Null => Vec::new(),
+                    Value::Array(elements) => elements,
+                    single => vec![single],
+                };
+                self.edit_elements(&mut elements, folds)?;
+                if definition.multi_valued {
+                    remove_duplicates(&mut elements);
+                }
+                check_count(max_values(definition), self.attribute.label(), elements.len())?;
+                *value = elements.into();
+            }
+        }
+        match value {
+            Value::Array(elements) if definition.multi_valued => {
+                check_size(elements.iter().map(text_bytes).sum())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn edit_elements(&self, elements: &mut Vec<Value>, folds: &mut FoldCache) -> Result<(), Invalid> {
+        match &self.edit {
+            // No matter of elements: `edit` has done it.
+            Edit::Assign(_) => {}
+            Edit::Append(new) => {
+                let written: Vec<_> = new.iter().map(|new| self.append(elements, new)).collect();
+                self.keep_one_primary(elements, &written);
+            }
+            Edit::RemoveValues(gone) => self.remove_values(gone, elements, folds),
+            Edit::RemoveSelected => elements.retain(|element| !self.is_selected(element, folds)),
+            Edit::Merge(values) | Edit::ReplaceSelected(values) => {
+                let mut written: Vec<_> =
+                    (0..elements.len()).filter(|index| self.is_selected(&elements[*index], folds)).collect();
+                check_size(written.len() * values.values().map(text_bytes).sum::<usize>())?;
+                for index in &written {
+                    let mut element = into_object(elements[*index].take());
+                    let removes = values.values().all(Value::is_null) && !has_no_value(&element);
+                    if let Edit::ReplaceSelected(_) = self.edit {
+                        element = self.template.clone().unwrap_or_default();
+                    }
+                    merge(&mut element, values);
+                    if !(removes && has_no_value(&element)) {
+                        elements[*index] = element.into();
+                    }
+                }
+                if written.is_empty() && values.values().any(|part| !part.is_null()) {
+                    written.push(elements.len());
+                    elements.push(self.create(values, folds)?);
+                }
+                self.keep_one_primary(elements, &written);
+                elements.retain(|element| !element.is_null());
+            }
+        }
+        Ok(())
+    }
+
+    /// The element that a filter asks for where it selects none.
+    fn create(&self, values: &Map<String, Value>, folds: &mut FoldCache) -> Result<Value, Invalid> {
+        let no_target = |reason: &str| {
+            let label = self.attribute.label();
+            Invalid::no_target(format!(
+                "{label} has no value that the filter in the path selects, and {reason}"
+            ))
+        };
+        let mut element = self.template.clone().ok_or_else(|| {
+            no_target(
+                "the filter does not say what to create: it would have to be of the form [type eq \"…\"]",
+            )
+        })?;
+        merge(&mut element, values);
+        let element = Value::Object(element);
+        if self.is_selected(&element, folds) {
+            Ok(element)
+        } else {
+            Err(no_target(
+                "\"value\" contradicts the filter: what it would create is not what the path selects",
+            ))
+        }
+    }
+
+    /// Whether the element is among those the path selects.
+    fn is_selected(&self, element: &Value, folds: &mut FoldCache) -> bool {
+        match &self.filter {
+            None => true,
+            Some(filter) => element.as_object().is_some_and(|element| filter.matches_with(element, folds)),
+        }
+    }
+
+    /// Takes out what the values to remove name: by their `value` (and `type`, if given), or else entirely.
+    fn remove_values(&self, gone: &[Value], elements: &mut Vec<Value>, folds: &mut FoldCache) {
+        let exact = self.attribute.definition.sub("value").is_none_or(|sub| sub.case_exact);
+        let mut key = |value: &Value| {
+            let text = value["value"].as_str()?;
+            Some(if exact { text.to_owned() } else { folds.fold(text).into_owned() })
+        };
+        let gone: Vec<_> = gone.iter().map(|given| (key(given), given)).collect();
+        elements.retain(|element| {
+            let element_key = key(element);
+            let names = |(given_key, given): &(Option<String>, &Value)| {
+                if given_key.is_some() && element_key.is_some() {
+                    *given_key == element_key && (given["type"].is_null() || given["type"] == element["type"])
+                } else {
+                    *given == element
+                }
+            };
+            !gone.iter().any(names)
+        });
+    }
+
+    /// Adds an element where it is not there yet, and says where it is. No two elements have the same value and type
+    /// (RFC 7643 §2.4): what else is said of a value that is there is added to it.
+    fn append(&self, elements: &mut Vec<Value>, new: &Value) -> usize {
+        let is_same = |element: &Value| {
+            let both = |name: &str| element[name] == new[name];
+            let is_complex = self.attribute.definition.data_type == Type::Complex;
+            element == new || is_complex && !new["value"].is_null() && both("value") && both("type")
+        };
+        let Some(index) = elements.iter().position(is_same) else {
+            elements.push(new.clone());
+            return elements.len() - 1;
+        };
+        if let (Value::Object(element), Value::Object(new)) = (&mut elements[index], new)
+            && element != new
+        {
+            merge(element, new);
+        }
+        index
+    }
+
+    /// Who writes `"primary": true` takes it from the element that had it (RFC 7644 §3.5.2).
+    fn keep_one_primary(&self, elements: &mut [Value], written: &[usize]) {
+        let has_primary = self.attribute.definition.sub("primary").is_some();
+        if has_primary && written.iter().any(|index| elements[*index]["primary"] == true) {
+            for (index, element) in elements.iter_mut().enumerate() {
+                if element["primary"] == true && !written.contains(&index) {
+                    element["primary"] = false.into();
+                }
+            }
+        }
+    }
+}
+
+/// How many bytes of text are in an element, or a part of one.
+fn text_bytes(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Object(values) => values.values().map(text_bytes).sum(),
+        _ => 0,
+    }
+}
+
+/// A document is measured when all is done; but a thousand operations look at each value before, and one operation may
+/// write a long text a hundred times.
+fn check_size(bytes: usize) -> Result<(), Invalid> {
+    if bytes > MAX_DOCUMENT { Err(too_large()) } else { Ok(()) }
+}
+
+/// The value of that name, null if there is none, and its key, in whatever case it was first written: names of custom
+/// attributes are kept as they were sent.
+fn take(object: &mut Map<String, Value>, name: &str) -> (String, Value) {
+    match object.iter_mut().find(|(key, _)| key.eq_ignore_ascii_case(name)) {
+        Some((key, value)) => (key.clone(), value.take()),
+        None => (name.to_owned(), Value::Null),
+    }
+}
+
+fn put(object: &mut Map<String, Value>, key: String, value: Value) {
+    if is_unassigned(&value) {
+        object.shift_remove(&key);
+    } else {
+        object.insert(key, value);
+    }
+}
+
+fn into_object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(object) => object,
+        _ => Map::new(),
+    }
+}
+
+fn merge(object: &mut Map<String, Value>, values: &Map<String, Value>) {
+    for (name, part) in values {
+        if part.is_null() {
+            object.shift_remove(name);
+        } else {
+            object.insert(name.clone(), part.clone());
+        }
+    }
+}

@@ -1,0 +1,398 @@
+//! PATCH (RFC 7644 §3.5.2): a message → changes of places in the schema table → the document after it.
+//!
+//! [`Patch::parse`] does all that needs no document: dialects are normalized, paths resolved, values typed. What is left
+//! is a list of changes, each of one attribute, and of operations on members, which are kept beside the document.
+//! [`Patch::apply`] carries the changes out in order on a copy and has the result checked as any other document:
+//! all or nothing, and nothing at all when there is nothing new.
+//!
+//! `replace` of a complex attribute leaves the values that are not sent (§3.5.2.3), so for anything single `add` and
+//! `replace` are the same. A `value` of null unassigns (RFC 7643 §2.5).
+
+use serde_json::{Map, Value};
+
+use self::change::{Change, Edit};
+use crate::dialect::{patch as dialect, values};
+use crate::error::Invalid;
+use crate::filter::Predicate;
+use crate::fold::FoldCache;
+use crate::lookup::AttributeRef;
+use crate::members::{self, MemberOperation};
+use crate::message::{Op, PATCH_OP_URN};
+use crate::path::Target;
+use crate::resource::Document;
+use crate::schema::{Attribute, CUSTOM, MEMBERS, Mutability, ResourceType, Type};
+use crate::syntax::{Filter, Path};
+use crate::validate::{extension_object, read_value, sub_attributes};
+use crate::value::{check_distinct_names, get_ignore_case, is_unassigned, type_mismatch};
+
+mod change;
+#[cfg(test)]
+mod tests;
+
+/// Most operations in a request, most attributes they may change (members are not counted), and most comparisons in the
+/// filters of their paths: each looks at each element of an attribute.
+pub const MAX_OPERATIONS: usize = 1000;
+
+/// Most comparisons in filters of members by anything but ids: each looks at each member of the group.
+pub const MAX_MEMBER_COMPARISONS: usize = 50;
+
+/// A PATCH request, read and resolved: what it changes of the document, and of the members.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Patch {
+    resource_type: &'static ResourceType,
+    changes: Vec<Change>,
+    members: Vec<MemberOperation>,
+}
+
+impl Patch {
+    /// Reads a `PatchOp` message.
+    ///
+    /// # Errors
+    /// The first operation that can be carried out on no document of the type, by its index.
+    pub fn parse(resource_type: &'static ResourceType, body: &Value) -> Result<Self, Invalid> {
+        let operations = operations_of(body)?;
+        let mut patch = Self { resource_type, changes: Vec::new(), members: Vec::new() };
+        for (index, operation) in operations.iter().enumerate() {
+            patch.read(index, operation).map_err(|invalid| in_operation(index, invalid))?;
+        }
+        if patch.filters().map(count_comparisons).sum::<usize>() > MAX_OPERATIONS {
+            return Err(Invalid::filter(format!(
+                "The paths have more than {MAX_OPERATIONS} comparisons in their filters: send several requests"
+            )));
+        }
+        if patch.filters_of_members().map(count_comparisons).sum::<usize>() > MAX_MEMBER_COMPARISONS {
+            return Err(Invalid::filter(format!(
+                "The paths have more than {MAX_MEMBER_COMPARISONS} comparisons of members by other than \
+                 [value eq \"<id>\"]: send several requests, or ids"
+            )));
+        }
+        Ok(patch)
+    }
+
+    /// Whether it changes anything besides members.
+    #[must_use]
+    pub fn changes_document(&self) -> bool {
+        !self.changes.is_empty()
+    }
+
+    /// What it does to the members, in order.
+    #[must_use]
+    pub fn members(&self) -> &[MemberOperation] {
+        &self.members
+    }
+
+    /// The document after it. Pure, all or nothing.
+    ///
+    /// # Errors
+    /// Where this document has nothing a path selects, or would no longer be valid.
+    pub fn apply(&self, document: &Document) -> Result<Document, Invalid> {
+        let mut patched = document.as_map().clone();
+        let mut folds = FoldCache::default();
+        for change in &self.changes {
+            change
+                .apply(&mut patched, &mut folds)
+                .map_err(|invalid| in_operation(change.operation, invalid))?;
+        }
+        Document::from_patched(self.resource_type, &patched)
+    }
+
+    fn filters(&self) -> impl Iterator<Item = &Predicate> {
+        self.changes.iter().filter_map(|change| change.filter.as_ref()).chain(self.filters_of_members())
+    }
+
+    fn filters_of_members(&self) -> impl Iterator<Item = &Predicate> {
+        self.members.iter().filter_map(|operation| match operation {
+            MemberOperation::RemoveWhere(filter) => Some(filter),
+            _ => None,
+        })
+    }
+
+    fn read(&mut self, index: usize, operation: &Value) -> Result<(), Invalid> {
+        let Value::Object(operation) = operation else {
+            return Err(Invalid::syntax(
+                "an operation must be an object with \"op\", \"path\" and \"value\"",
+            ));
+        };
+        check_distinct_names(operation)?;
+        let op = get_ignore_case(operation, "op")
+            .and_then(Value::as_str)
+            .and_then(dialect::parse_op)
+            .ok_or_else(|| Invalid::syntax("\"op\" must be \"add\", \"replace\" or \"remove\""))?;
+        let value = get_ignore_case(operation, "value");
+        let mut reader = OperationReader { patch: self, index, op };
+        match get_ignore_case(operation, "path") {
+            Some(Value::String(path)) if !path.is_empty() => {
+                let path = Path::parse(path)?;
+                let target = path.resolve(reader.patch.resource_type)?;
+                reader.read_target(&path, target, value)
+            }
+            None | Some(Value::Null | Value::String(_)) => reader.read_without_path(value),
+            Some(_) => Err(Invalid::syntax("\"path\" must be a string")),
+        }
+    }
+}
+
+fn count_comparisons(filter: &Predicate) -> usize {
+    match filter {
+        Predicate::And(filters) | Predicate::Or(filters) => filters.iter().map(count_comparisons).sum(),
+        Predicate::Not(filter) | Predicate::ValuePath { filter, .. } => count_comparisons(filter),
+        Predicate::Compare { .. } | Predicate::Present { .. } => 1,
+    }
+}
+
+fn in_operation(index: usize, invalid: Invalid) -> Invalid {
+    invalid.within(&format!("Operations[{index}]"))
+}
+
+fn operations_of(body: &Value) -> Result<&[Value], Invalid> {
+    let Value::Object(message) = body else {
+        return Err(Invalid::syntax("The body must be a JSON object: a PatchOp message with \"Operations\""));
+    };
+    check_distinct_names(message)?;
+    let is_patch_op = |urn: &Value| urn.as_str().is_some_and(|urn| urn.eq_ignore_ascii_case(PATCH_OP_URN));
+    match get_ignore_case(message, "schemas") {
+        None | Some(Value::Null) => {}
+        Some(Value::Array(urns)) if urns.iter().any(is_patch_op) => {}
+        Some(_) => {
+            return Err(Invalid::syntax(format!("\"schemas\" must be a list with \"{PATCH_OP_URN}\"")));
+        }
+    }
+    match get_ignore_case(message, "Operations") {
+        Some(Value::Array(operations)) if operations.len() > MAX_OPERATIONS => Err(Invalid::value(format!(
+            "The request has {} operations: at most {MAX_OPERATIONS} are possible, send several requests",
+            operations.len()
+        ))),
+        Some(Value::Array(operations)) if !operations.is_empty() => Ok(operations),
+        _ => Err(Invalid::syntax("\"Operations\" must be a list with at least one operation")),
+    }
+}
+
+/// Reads one operation into changes.
+struct OperationReader<'a> {
+    patch: &'a mut Patch,
+    index: usize,
+    op: Op,
+}
+
+impl OperationReader<'_> {
+    /// An operation on the whole resource: `value` is an object of attributes.
+    fn read_without_path(&mut self, value: Option<&Value>) -> Result<(), Invalid> {
+        if self.op == Op::Remove {
+            return Err(Invalid::no_target("\"remove\" needs a \"path\": what is to be removed"));
+        }
+        let value = value.ok_or_else(no_value)?;
+        self.read_attributes("", &*dialect::object_from_text(value)?)
+    }
+
+    /// An object of attributes is one change for each. What the client may not write is ignored in it, as in a POST:
+    /// Okta renames a group with its `id` in the value.
+    fn read_attributes(&mut self, prefix: &str, object: &Map<String, Value>) -> Result<(), Invalid> {
+        check_distinct_names(object)?;
+        for (key, value) in object {
+            let found = dialect::key_as_path(self.patch.resource_type, &format!("{prefix}{key}"))?;
+            if let Some((path, target)) = found
+                && !is_read_only(&target)
+            {
+                self.read_target(&path, target, Some(value))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn read_target(&mut self, path: &Path, target: Target, value: Option<&Value>) -> Result<(), Invalid> {
+        if is_read_only(&target) {
+            return Err(Invalid::mutability(format!(
+                "'{}' is readOnly: it is not the client's to change",
+                path.name
+            )));
+        }
+        match target {
+            Target::Extension(urn) => self.read_extension(urn, value),
+            Target::Attribute { attribute, filter, sub } if attribute.definition.name == MEMBERS => {
+                self.read_members(filter, sub, value)
+            }
+            // A password is accepted and dropped: Okta sends one with every user.
+            Target::Attribute { attribute, .. }
+                if attribute.definition.mutability == Mutability::WriteOnly =>
+            {
+                Ok(())
+            }
+            Target::Attribute { attribute, filter, sub } => {
+                let edit = match self.op {
+                    Op::Remove => removal(&attribute, filter.is_some(), sub, value)?,
+                    Op::Add | Op::Replace => {
+                        let value = value.ok_or_else(no_value)?;
+                        assignment(self.op == Op::Add, &attribute, filter.is_some(), sub, value)?
+                    }
+                };
+                match edit {
+                    Some(edit) => self.push_change(attribute, filter, path.filter.as_ref(), edit),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+
+    /// A whole extension: its object is one change for each attribute in it.
+    fn read_extension(&mut self, urn: String, value: Option<&Value>) -> Result<(), Invalid> {
+        let object = match self.op {
+            Op::Remove => None,
+            Op::Add | Op::Replace => extension_object(&urn, value.ok_or_else(no_value)?)?,
+        };
+        if let Some(object) = object {
+            return self.read_attributes(&format!("{urn}:"), object);
+        }
+        let attribute = AttributeRef { extension: None, name: urn, definition: &CUSTOM };
+        self.push_change(attribute, None, None, Edit::Assign(Value::Null))
+    }
+
+    fn read_members(
+        &mut self,
+        filter: Option<Predicate>,
+        sub: Option<&Attribute>,
+        value: Option<&Value>,
+    ) -> Result<(), Invalid> {
+        let given = |value: &Value| members::from_value(&values::as_list(value));
+        let operation = match (self.op, filter, sub) {
+            (Op::Remove, Some(filter), None) => members::removal(filter),
+            (Op::Remove, None, None) => match dialect::values_to_remove(value) {
+                None => MemberOperation::Replace(Vec::new()),
+                Some(value) => {
+                    MemberOperation::Remove(given(value)?.into_iter().map(|member| member.value).collect())
+                }
+            },
+            (Op::Add, None, None) => MemberOperation::Add(given(value.ok_or_else(no_value)?)?),
+            (Op::Replace, None, None) => MemberOperation::Replace(given(value.ok_or_else(no_value)?)?),
+            _ => {
+                return Err(Invalid::mutability(
+                    "the values of a member are immutable: add and remove members with path \"members\"",
+                ));
+            }
+        };
+        self.patch.members.push(operation);
+        Ok(())
+    }
+
+    fn push_change(
+        &mut self,
+        attribute: AttributeRef,
+        filter: Option<Predicate>,
+        written: Option<&Filter>,
+        edit: Edit,
+    ) -> Result<(), Invalid> {
+        if self.patch.changes.len() >= MAX_OPERATIONS {
+            return Err(Invalid::value(format!(
+                "The request changes more than {MAX_OPERATIONS} attributes: send several requests"
+            )));
+        }
+        let template = match written {
+            None => Some(Map::new()),
+            Some(filter) => dialect::element_from_filter(attribute.definition, filter),
+        };
+        self.patch.changes.push(Change { operation: self.index, attribute, filter, template, edit });
+        Ok(())
+    }
+}
+
+fn is_read_only(target: &Target) -> bool {
+    match target {
+        Target::Extension(_) => false,
+        Target::Attribute { attribute, sub, .. } => {
+            let read_only = |attribute: &Attribute| attribute.mutability == Mutability::ReadOnly;
+            read_only(attribute.definition) || sub.is_some_and(read_only)
+        }
+    }
+}
+
+fn no_value() -> Invalid {
+    Invalid::value("\"value\" is missing: say what to add or replace, or use \"remove\"")
+}
+
+fn removal(
+    attribute: &AttributeRef,
+    filtered: bool,
+    sub: Option<&'static Attribute>,
+    value: Option<&Value>,
+) -> Result<Option<Edit>, Invalid> {
+    let definition = attribute.definition;
+    Ok(Some(match sub {
+        Some(sub) => merge(definition, Map::from_iter([(sub.name.to_owned(), Value::Null)])),
+        None if filtered => Edit::RemoveSelected,
+        None if definition.required => {
+            return Err(Invalid::mutability(format!(
+                "{} is required: it cannot be removed",
+                attribute.label()
+            )));
+        }
+        None => match dialect::values_to_remove(value) {
+            Some(value)
+                if definition.multi_valued || definition.data_type == Type::Any && value.is_array() =>
+            {
+                match read_value(definition, attribute.label(), &values::as_list(value))? {
+                    Some(Value::Array(values)) => Edit::RemoveValues(values),
+                    _ => return Ok(None),
+                }
+            }
+            _ => Edit::Assign(Value::Null),
+        },
+    }))
+}
+
+/// What `add` or `replace` does; `None` is nothing, for adding no values to many changes nothing.
+fn assignment(
+    add: bool,
+    attribute: &AttributeRef,
+    filtered: bool,
+    sub: Option<&'static Attribute>,
+    value: &Value,
+) -> Result<Option<Edit>, Invalid> {
+    let (definition, label) = (attribute.definition, attribute.label());
+    if let Some(sub) = sub {
+        let part = read_value(sub, label.sub(sub.name), value)?.unwrap_or(Value::Null);
+        return Ok(Some(merge(definition, Map::from_iter([(sub.name.to_owned(), part)]))));
+    }
+    if filtered {
+        return Ok(match value {
+            value if is_unassigned(value) => (!add).then_some(Edit::RemoveSelected),
+            Value::Object(object) => {
+                let values = sub_attributes(definition, label, object)?;
+                (!values.is_empty()).then_some(if add {
+                    Edit::Merge(values)
+                } else {
+                    Edit::ReplaceSelected(values)
+                })
+            }
+            other => return Err(type_mismatch(&label, "an object", other)),
+        });
+    }
+    if definition.multi_valued {
+        return Ok(match read_value(definition, label, &values::as_list(value))? {
+            Some(Value::Array(elements)) if add => Some(Edit::Append(elements)),
+            None if add => None,
+            list => Some(Edit::Assign(list.unwrap_or(Value::Null))),
+        });
+    }
+    if definition.data_type == Type::Complex
+        && let Value::Object(object) = &*values::normalized(definition, value)
+    {
+        let mut values = sub_attributes(definition, label, object)?;
+        dialect::clear_old_reference(definition, &mut values);
+        return Ok(Some(merge(definition, values)));
+    }
+    Ok(Some(match read_value(definition, label, value)? {
+        None if definition.required => {
+            return Err(Invalid::value(format!("{label} is required: it cannot be unassigned")));
+        }
+        // What a custom definition holds is not known beforehand: a list given to it is added to a list.
+        Some(Value::Array(elements)) if add => Edit::Append(elements),
+        value => Edit::Assign(value.unwrap_or(Value::Null)),
+    }))
+}
+
+fn merge(attribute: &Attribute, values: Map<String, Value>) -> Edit {
+    if dialect::clears_reference(attribute, &values) {
+        Edit::Assign(Value::Null)
+    } else {
+        Edit::Merge(values)
+    }
+}

@@ -1,0 +1,334 @@
+//! What a value may be: client JSON → canonical JSON, by the schema table (RFC 7643 §2, §7).
+//!
+//! `canonical` reads a whole body, `read` and `sub_attributes` read one value for PATCH, and `check` says what must hold
+//! of a document as a whole. Canonical means: names and order as in the table, types strict, nothing unassigned kept
+//! (null, `""`, `[]` and `{}` all mean unassigned, §2.5), nothing the client may not write, no element twice.
+//! Reading what is canonical already changes nothing.
+//!
+//! Absent on purpose: judging unknown attributes (they are dropped, §3.3 of RFC 7644 leaves that to the service), and
+//! the forms of references, languages, time zones and countries: clients send what their directory holds.
+
+use serde_json::{Map, Value};
+
+use crate::dialect::values;
+use crate::error::Invalid;
+use crate::fold::{find_forbidden_in_display_name, find_forbidden_in_user_name, fold};
+use crate::lookup::extension_key;
+use crate::schema::{
+    Attribute, COMMON, CUSTOM, GROUP_URN, MEMBERS, Mutability, ResourceType, Type, USER_URN,
+};
+use crate::syntax::is_attribute_name;
+use crate::value::{
+    Label, check_distinct_names, excerpt, find_control_character, get_ignore_case, is_base64, is_blank,
+    is_unassigned, json_text, parse_date_time, remove_duplicates, type_mismatch,
+};
+
+/// Most values of a multi-valued attribute.
+pub const MAX_VALUES: usize = 100;
+/// Most e-mail addresses: each is an index entry, and replacing all of them must fit in one transaction of 100 actions.
+pub const MAX_EMAILS: usize = 40;
+/// Most characters of a `userName`.
+pub const MAX_USER_NAME: usize = 256;
+/// Most bytes of a document as JSON; an item of the store holds 400 KB.
+pub const MAX_DOCUMENT: usize = 300 * 1024;
+
+/// Whether a document holds the attribute: the client may write it, and it is neither dropped (`password`) nor kept
+/// beside the document (`members`).
+pub(crate) fn is_stored(attribute: &Attribute) -> bool {
+    matches!(attribute.mutability, Mutability::ReadWrite | Mutability::Immutable) && attribute.name != MEMBERS
+}
+
+/// The document in a body: what the client may write, in canonical form.
+pub(crate) fn canonical_document(
+    resource_type: &'static ResourceType,
+    body: &Map<String, Value>,
+) -> Result<Map<String, Value>, Invalid> {
+    check_distinct_names(body)?;
+    let core = COMMON.iter().chain(resource_type.schema.attributes);
+    let mut document = read_attributes(None, core, body)?;
+    for schema in resource_type.extensions {
+        if let Some(value) = get_ignore_case(body, schema.id)
+            && let Some(extension) = extension_object(schema.id, value)?
+        {
+            let held = read_attributes(Some(schema.id), schema.attributes.iter(), extension)?;
+            if !held.is_empty() {
+                document.insert(schema.id.to_owned(), held.into());
+            }
+        }
+    }
+    for (name, extension) in body {
+        let is_known = || resource_type.extensions.iter().any(|schema| schema.id.eq_ignore_ascii_case(name));
+        if let Some(urn) = extension_key(name, resource_type)
+            && !is_known()
+            && let Some(extension) = extension_object(&urn, extension)?
+        {
+            let mut held = Map::new();
+            for (name, value) in extension.iter().filter(|(name, _)| is_attribute_name(name)) {
+                if let Some(value) =
+                    read_value(&CUSTOM, Label::new(Some(excerpt(&urn)), excerpt(name)), value)?
+                {
+                    held.insert(name.clone(), value);
+                }
+            }
+            if !held.is_empty() {
+                document.insert(urn, held.into());
+            }
+        }
+    }
+    Ok(document)
+}
+
+/// An extension's object; `None` where it is unassigned.
+pub(crate) fn extension_object<'a>(
+    urn: &str,
+    value: &'a Value,
+) -> Result<Option<&'a Map<String, Value>>, Invalid> {
+    match value {
+        Value::Object(extension) => check_distinct_names(extension).map(|()| Some(extension)),
+        value if is_unassigned(value) => Ok(None),
+        value => Err(type_mismatch(&format!("Extension '{}'", excerpt(urn)), "an object", value)),
+    }
+}
+
+fn read_attributes(
+    urn: Option<&str>,
+    attributes: impl Iterator<Item = &'static Attribute>,
+    object: &Map<String, Value>,
+) -> Result<Map<String, Value>, Invalid> {
+    let mut held = Map::new();
+    for attribute in attributes.filter(|attribute| is_stored(attribute)) {
+        if let Some(value) = get_ignore_case(object, attribute.name)
+            && let Some(value) = read_value(attribute, Label::new(urn, attribute.name), value)?
+        {
+            held.insert(attribute.name.to_owned(), value);
+        }
+    }
+    Ok(held)
+}
+
+/// The canonical value of an attribute; `None` is unassigned.
+pub(crate) fn read_value(
+    attribute: &'static Attribute,
+    label: Label<'_>,
+    value: &Value,
+) -> Result<Option<Value>, Invalid> {
+    if is_unassigned(value) {
+        return Ok(None);
+    }
+    if let (true, Value::Array(values)) = (attribute.multi_valued || attribute.data_type == Type::Any, value)
+    {
+        check_count(max_values(attribute), label, values.len())?;
+    }
+    if !attribute.multi_valued {
+        return read_single(attribute, label, value);
+    }
+    let Value::Array(values) = value else {
+        return Err(type_mismatch(&label, "a list", value));
+    };
+    let mut elements = Vec::new();
+    for value in values {
+        elements.extend(read_single(attribute, label, value)?);
+    }
+    remove_duplicates(&mut elements);
+    Ok((!elements.is_empty()).then_some(Value::Array(elements)))
+}
+
+/// The canonical form of a single value, or of one of many; `None` is unassigned.
+pub(crate) fn read_single(
+    attribute: &'static Attribute,
+    label: Label<'_>,
+    value: &Value,
+) -> Result<Option<Value>, Invalid> {
+    if is_unassigned(value) {
+        return Ok(None);
+    }
+    let value = &*values::normalized(attribute, value);
+    let expected = match (attribute.data_type, value) {
+        (Type::Complex, Value::Object(object)) => {
+            let mut object = sub_attributes(attribute, label, object)?;
+            object.retain(|_, part| !part.is_null());
+            return Ok((!object.is_empty()).then_some(Value::Object(object)));
+        }
+        (Type::Any, _)
+        | (Type::String | Type::Reference, Value::String(_))
+        | (Type::Boolean, Value::Bool(_))
+        | (Type::Decimal, Value::Number(_)) => return Ok(Some(value.clone())),
+        (Type::Integer, Value::Number(number)) if !number.is_f64() => return Ok(Some(value.clone())),
+        (Type::Binary, Value::String(text)) if is_base64(text) => return Ok(Some(value.clone())),
+        (Type::DateTime, Value::String(text)) if parse_date_time(text).is_some() => {
+            return Ok(Some(value.clone()));
+        }
+        (Type::Complex, _) if attribute.multi_valued => {
+            return Err(type_mismatch(&format!("{label}: each value"), "an object", value));
+        }
+        (Type::Complex, _) => "an object",
+        (Type::String | Type::Reference, _) => "a string",
+        (Type::Boolean, _) => "true or false",
+        (Type::Decimal, _) => "a number",
+        (Type::Integer, _) => "a number without a fraction",
+        (Type::Binary, _) => "a string of base64",
+        (Type::DateTime, _) => "a string such as \"2026-01-31T12:00:00Z\"",
+    };
+    Err(type_mismatch(&label, expected, value))
+}
+
+/// The parts of a complex value that the client gave and may write, in the order of the table; null is "unassign it".
+pub(crate) fn sub_attributes(
+    attribute: &'static Attribute,
+    label: Label<'_>,
+    map: &Map<String, Value>,
+) -> Result<Map<String, Value>, Invalid> {
+    check_distinct_names(map)?;
+    let mut given = Map::new();
+    for sub in attribute.sub_attributes.iter().filter(|sub| is_stored(sub)) {
+        if let Some(value) = get_ignore_case(map, sub.name) {
+            let value = read_value(sub, label.sub(sub.name), value)?;
+            given.insert(sub.name.to_owned(), value.unwrap_or(Value::Null));
+        }
+    }
+    Ok(given)
+}
+
+/// The most values an attribute may have.
+pub(crate) fn max_values(attribute: &Attribute) -> usize {
+    if attribute.name == "emails" { MAX_EMAILS } else { MAX_VALUES }
+}
+
+pub(crate) fn check_count(most: usize, label: Label<'_>, found: usize) -> Result<(), Invalid> {
+    if found > most {
+        return Err(Invalid::value(format!("{label} has {found} values: at most {most} are possible")));
+    }
+    Ok(())
+}
+
+/// What must hold of a canonical document as a whole.
+pub(crate) fn check_document(
+    resource_type: &'static ResourceType,
+    document: &Map<String, Value>,
+) -> Result<(), Invalid> {
+    check_attributes(None, resource_type.schema.attributes, document)?;
+    for schema in resource_type.extensions {
+        if let Some(Value::Object(extension)) = document.get(schema.id) {
+            check_attributes(Some(schema.id), schema.attributes, extension)?;
+        }
+    }
+    for text in
+        INDEXED_TEXTS.iter().filter(|text| text.schema.is_none_or(|urn| urn == resource_type.schema.id))
+    {
+        text.check(document)?;
+    }
+    if json_text(document).len() > MAX_DOCUMENT { Err(too_large()) } else { Ok(()) }
+}
+
+pub(crate) fn too_large() -> Invalid {
+    Invalid::value("The resource is larger than 300 KB: send fewer or shorter values")
+}
+
+fn check_attributes(
+    urn: Option<&str>,
+    attributes: &[Attribute],
+    object: &Map<String, Value>,
+) -> Result<(), Invalid> {
+    for attribute in attributes {
+        let value = object.get(attribute.name);
+        if attribute.required && value.is_none_or(is_blank) {
+            let label = Label::new(urn, attribute.name);
+            return Err(Invalid::value(format!("{label} is required: send it, and not blank")));
+        }
+        let elements = value.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        if elements.iter().filter(|element| element["primary"] == true).count() > 1 {
+            let label = Label::new(urn, attribute.name);
+            return Err(Invalid::value(format!("{label} has more than one value with \"primary\": true")));
+        }
+    }
+    Ok(())
+}
+
+/// An attribute whose values become keys of the store, which hold so many bytes and no more, and which people have to
+/// tell apart by sight.
+struct IndexedText {
+    /// The core schema; `None` for common attributes.
+    schema: Option<&'static str>,
+    name: &'static str,
+    sub: Option<&'static str>,
+    /// Most bytes as compared: folded, unless the attribute is caseExact.
+    max_bytes: usize,
+    max_characters: Option<usize>,
+    /// The first character that may not be in it.
+    forbidden: fn(&str) -> Option<(usize, char)>,
+}
+
+/// A key of the store has 1,024 bytes; where several resources may have the value, 44 of them are for the id.
+const INDEXED_TEXTS: [IndexedText; 4] = [
+    IndexedText {
+        schema: None,
+        name: "externalId",
+        sub: None,
+        max_bytes: 980,
+        max_characters: None,
+        forbidden: find_control_character,
+    },
+    IndexedText {
+        schema: Some(USER_URN),
+        name: "userName",
+        sub: None,
+        max_bytes: 1024,
+        max_characters: Some(MAX_USER_NAME),
+        forbidden: find_forbidden_in_user_name,
+    },
+    IndexedText {
+        schema: Some(USER_URN),
+        name: "emails",
+        sub: Some("value"),
+        max_bytes: 980,
+        max_characters: None,
+        forbidden: find_control_character,
+    },
+    IndexedText {
+        schema: Some(GROUP_URN),
+        name: "displayName",
+        sub: None,
+        max_bytes: 1024,
+        max_characters: None,
+        forbidden: find_forbidden_in_display_name,
+    },
+];
+
+impl IndexedText {
+    fn check(&self, document: &Map<String, Value>) -> Result<(), Invalid> {
+        match (document.get(self.name), self.sub) {
+            (Some(Value::String(text)), None) => self.check_text(text),
+            (Some(Value::Array(elements)), Some(sub)) => elements
+                .iter()
+                .filter_map(|element| element[sub].as_str())
+                .try_for_each(|text| self.check_text(text)),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_text(&self, text: &str) -> Result<(), Invalid> {
+        let label = Label::new(None, self.name);
+        let label = self.sub.map_or(label, |sub| label.sub(sub));
+        if let Some(most) = self.max_characters
+            && text.chars().nth(most).is_some()
+        {
+            return Err(Invalid::value(format!("{label} has more than {most} characters")));
+        }
+        if let Some((at, character)) = (self.forbidden)(text) {
+            return Err(Invalid::value(format!(
+                "{label} contains the invisible character U+{:04X} (character {} of it): remove it",
+                u32::from(character),
+                at + 1
+            )));
+        }
+        // Only `externalId` is caseExact among them: its bytes are stored as they are.
+        let bytes = if self.schema.is_none() { text.len() } else { fold(text).len() };
+        if bytes > self.max_bytes {
+            return Err(Invalid::value(format!("{label} is longer than {} bytes", self.max_bytes)));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

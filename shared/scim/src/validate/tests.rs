@@ -1,0 +1,269 @@
+use serde_json::json;
+
+use super::*;
+use crate::error::ScimType;
+use crate::resource::Document;
+use crate::schema::{ENTERPRISE_USER_URN, GROUP_TYPE, USER_TYPE};
+
+const CUSTOM_URN: &str = "urn:ietf:params:scim:schemas:extension:Badges:2.0:User";
+
+/// The document read from a user with these attributes, as text: order counts.
+fn read_user(attributes: &Value) -> Result<String, Invalid> {
+    let mut body = json!({"userName": "bob"});
+    let Value::Object(attributes) = attributes else { panic!("{attributes}") };
+    body.as_object_mut().unwrap().extend(attributes.clone());
+    Document::from_request(&USER_TYPE, &body).map(|document| document.to_stored())
+}
+
+fn reads(attributes: &Value, expected: &Value) {
+    let mut document = json!({"userName": "bob"});
+    document.as_object_mut().unwrap().extend(expected.as_object().unwrap().clone());
+    assert_eq!(read_user(attributes), Ok(document.to_string()), "{attributes}");
+}
+
+fn refuses(attributes: &Value, scim_type: ScimType, detail: &str) {
+    let invalid = read_user(attributes).expect_err(&attributes.to_string());
+    assert_eq!((invalid.scim_type, invalid.detail.as_str()), (scim_type, detail));
+}
+
+#[test]
+fn names_are_taken_in_any_case_and_kept_in_the_case_and_order_of_the_table() {
+    reads(
+        &json!({
+            "urn:IETF:params:scim:schemas:extension:ENTERPRISE:2.0:user": {"Manager": {"VALUE": "1"}, "DEPARTMENT": "x"},
+            "Emails": [{"TYPE": "work", "Value": "a@x"}],
+            "NAME": {"givenname": "B", "FamilyName": "O"},
+        }),
+        &json!({
+            "name": {"familyName": "O", "givenName": "B"},
+            "emails": [{"value": "a@x", "type": "work"}],
+            ENTERPRISE_USER_URN: {"department": "x", "manager": {"value": "1"}},
+        }),
+    );
+    let order =
+        Document::from_request(&USER_TYPE, &json!({"title": "t", "USERNAME": "b", "EXTERNALID": "e"}));
+    assert_eq!(order.unwrap().to_stored(), r#"{"externalId":"e","userName":"b","title":"t"}"#);
+}
+
+#[test]
+fn what_the_client_may_not_write_and_what_nobody_knows_is_dropped() {
+    reads(
+        &json!({
+            "id": "1", "meta": {"version": "x"}, "schemas": ["urn:scim:schemas:core:1.0"], "password": "p",
+            "groups": [{"value": "g"}], "members": [{"value": "m"}], "favouriteColour": "red", "__proto__": {"x": 1},
+            "name": {"givenName": "B", "petName": "x"},
+            ENTERPRISE_USER_URN: {"manager": {"value": "1", "displayName": "Boss"}, "badge": "x"},
+            "urn:example:schemas:2.0:User": {"x": 1},
+        }),
+        &json!({"name": {"givenName": "B"}, ENTERPRISE_USER_URN: {"manager": {"value": "1"}}}),
+    );
+    let group = json!({"displayName": "g", "members": [{"value": "m"}], "groups": 7, "schemas": null});
+    assert_eq!(Document::from_request(&GROUP_TYPE, &group).unwrap().to_stored(), r#"{"displayName":"g"}"#);
+}
+
+#[test]
+fn null_and_empty_mean_unassigned_at_every_depth() {
+    reads(
+        &json!({
+            "title": null, "nickName": "", "active": null, "name": {"givenName": null, "middleName": ""},
+            "emails": [], "addresses": null, "roles": {}, "phoneNumbers": [null, {}, {"value": null, "type": ""}],
+            "photos": [{"value": "https://x", "display": null}],
+            ENTERPRISE_USER_URN: {"manager": {"value": ""}, "department": null},
+            CUSTOM_URN: {"colour": null, "size": "", "tags": []},
+        }),
+        &json!({"photos": [{"value": "https://x"}]}),
+    );
+    reads(&json!({ENTERPRISE_USER_URN: null, CUSTOM_URN: null}), &json!({}));
+}
+
+#[test]
+fn a_value_of_another_type_is_refused_and_not_quoted() {
+    use ScimType::InvalidValue;
+    for (attributes, detail) in [
+        (json!({"externalId": 7}), "Attribute 'externalId' must be a string, not a number"),
+        (json!({"userName": true}), "Attribute 'userName' must be a string, not a boolean"),
+        (json!({"userName": ["x"]}), "Attribute 'userName' must be a string, not a list"),
+        (json!({"active": "yes"}), "Attribute 'active' must be true or false, not a string"),
+        (json!({"active": 1}), "Attribute 'active' must be true or false, not a number"),
+        (json!({"name": "Bob"}), "Attribute 'name' must be an object, not a string"),
+        (
+            json!({"name": {"givenName": {"x": 1}}}),
+            "Attribute 'name.givenName' must be a string, not an object",
+        ),
+        (json!({"emails": {"value": "a@x"}}), "Attribute 'emails' must be a list, not an object"),
+        (json!({"emails": ["a@x"]}), "Attribute 'emails': each value must be an object, not a string"),
+        (json!({"emails": [{"value": 1}]}), "Attribute 'emails.value' must be a string, not a number"),
+        (
+            json!({"x509Certificates": [{"value": "§"}]}),
+            "Attribute 'x509Certificates.value' must be a string of base64",
+        ),
+        (
+            json!({ENTERPRISE_USER_URN: "x"}),
+            "Extension 'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User' must be an object, not a string",
+        ),
+        (
+            json!({ENTERPRISE_USER_URN: {"manager": [{"value": "1"}, {"value": "2"}]}}),
+            "Attribute 'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager' must be an object, not a list",
+        ),
+    ] {
+        refuses(&attributes, InvalidValue, detail);
+    }
+}
+
+#[test]
+fn a_body_that_is_no_object_and_schemas_that_are_no_list_are_bad_syntax() {
+    let no_object = Document::from_request(&GROUP_TYPE, &json!([])).unwrap_err();
+    assert_eq!(no_object.detail, "The body must be a JSON object: the attributes of a Group");
+    assert_eq!(no_object.scim_type, ScimType::InvalidSyntax);
+    let detail = "Attribute 'schemas' must be a list of strings";
+    refuses(&json!({"schemas": "urn"}), ScimType::InvalidSyntax, detail);
+    refuses(&json!({"schemas": [7]}), ScimType::InvalidSyntax, detail);
+}
+
+#[test]
+fn an_attribute_sent_twice_in_different_case_is_refused() {
+    use ScimType::InvalidSyntax;
+    let detail = "'USERNAME' and 'userName' are the same attribute: send it once";
+    refuses(&json!({"USERNAME": "eve"}), InvalidSyntax, detail);
+    let detail = "'givenName' and 'givenname' are the same attribute: send it once";
+    refuses(&json!({"name": {"givenname": "a", "givenName": "b"}}), InvalidSyntax, detail);
+    let detail = "'Colour' and 'colour' are the same attribute: send it once";
+    refuses(&json!({CUSTOM_URN: {"colour": "a", "Colour": "b"}}), InvalidSyntax, detail);
+    let upper = CUSTOM_URN.to_ascii_uppercase();
+    assert!(read_user(&json!({CUSTOM_URN: {"a": 1}, upper: {"a": 2}})).is_err());
+}
+
+#[test]
+fn equal_elements_are_kept_once() {
+    reads(
+        &json!({"emails": [{"value": "a@x", "type": "work"}, {"type": "work", "VALUE": "a@x"}, {"value": "a@x"}]}),
+        &json!({"emails": [{"value": "a@x", "type": "work"}, {"value": "a@x"}]}),
+    );
+}
+
+#[test]
+fn at_most_one_value_is_primary() {
+    refuses(
+        &json!({"roles": [{"value": "a", "primary": true}, {"value": "b", "primary": "True"}]}),
+        ScimType::InvalidValue,
+        "Attribute 'roles' has more than one value with \"primary\": true",
+    );
+    reads(
+        &json!({"roles": [{"value": "a", "primary": true}, {"value": "b", "primary": false}]}),
+        &json!({"roles": [{"value": "a", "primary": true}, {"value": "b", "primary": false}]}),
+    );
+}
+
+#[test]
+fn an_attribute_has_a_hundred_values_and_a_user_forty_e_mail_addresses_at_most() {
+    let values =
+        |count: usize| (0..count).map(|index| json!({"value": index.to_string()})).collect::<Value>();
+    for (name, most) in [("roles", 100), ("emails", 40)] {
+        assert!(read_user(&json!({name: values(most)})).is_ok());
+        let detail = format!("Attribute '{name}' has {} values: at most {most} are possible", most + 1);
+        refuses(&json!({name: values(most + 1)}), ScimType::InvalidValue, &detail);
+    }
+    assert!(read_user(&json!({CUSTOM_URN: {"tags": values(101)}})).is_err());
+}
+
+#[test]
+fn a_custom_extension_is_kept_as_sent_whatever_is_in_it() {
+    let kept = json!({CUSTOM_URN: {"Colour": "red", "size": 7, "tags": ["a", "a"], "deep": {"x": [null, {"y": ""}]}}});
+    reads(&kept, &kept);
+    reads(
+        &json!({CUSTOM_URN: {"not a name": 1, "a.b": 1, "tag": true}}),
+        &json!({CUSTOM_URN: {"tag": true}}),
+    );
+    let detail = format!("Extension '{CUSTOM_URN}' must be an object, not a list");
+    refuses(&json!({CUSTOM_URN: [1]}), ScimType::InvalidValue, &detail);
+}
+
+#[test]
+fn what_is_required_is_there_and_not_blank() {
+    for (resource_type, name) in [(&USER_TYPE, "userName"), (&GROUP_TYPE, "displayName")] {
+        for body in [json!({}), json!({name: null}), json!({name: ""}), json!({name: " \u{3000}"})] {
+            let invalid = Document::from_request(resource_type, &body).unwrap_err();
+            assert_eq!(invalid.scim_type, ScimType::InvalidValue);
+            assert_eq!(invalid.detail, format!("Attribute '{name}' is required: send it, and not blank"));
+        }
+    }
+}
+
+#[test]
+fn keys_of_the_store_are_bounded_as_they_are_compared() {
+    let user = |name: &str, text: &str| {
+        read_user(&match name {
+            "emails.value" => json!({"emails": [{"value": text}]}),
+            name => json!({name: text}),
+        })
+    };
+    for (name, longest) in [
+        ("userName", "a".repeat(256)),
+        ("userName", "é".repeat(256)),
+        ("externalId", "a".repeat(980)),
+        ("emails.value", "a".repeat(980)),
+        // Full width: three bytes each, one when folded.
+        ("emails.value", "ａ".repeat(980)),
+    ] {
+        assert!(user(name, &longest).is_ok(), "{name}");
+        let longer = longest.chars().next().unwrap().to_string() + &longest;
+        let invalid = user(name, &longer).unwrap_err();
+        assert!(invalid.detail.contains("longer than") || invalid.detail.contains("more than"), "{invalid}");
+    }
+    // One character that folds to eighteen.
+    assert!(
+        user("userName", &"\u{FDFA}".repeat(200)).unwrap_err().detail.ends_with("longer than 1024 bytes")
+    );
+    assert!(user("externalId", &"ａ".repeat(980)).is_err(), "caseExact is not folded");
+    let group = |text: &str| Document::from_request(&GROUP_TYPE, &json!({"displayName": text}));
+    assert!(group(&"a".repeat(1024)).is_ok());
+    assert!(group(&"a".repeat(1025)).is_err());
+}
+
+#[test]
+fn names_have_no_invisible_characters_and_no_key_has_control_characters() {
+    let detail =
+        "Attribute 'userName' contains the invisible character U+200B (character 3 of it): remove it";
+    refuses(&json!({"userName": "bo\u{200B}b"}), ScimType::InvalidValue, detail);
+    assert!(read_user(&json!({"externalId": "a\u{200B}b"})).is_ok());
+    assert!(read_user(&json!({"displayName": "a\u{0}\u{200B}b"})).is_ok());
+    let detail =
+        "Attribute 'externalId' contains the invisible character U+0000 (character 2 of it): remove it";
+    refuses(&json!({"externalId": "a\u{0}"}), ScimType::InvalidValue, detail);
+    let detail =
+        "Attribute 'emails.value' contains the invisible character U+000A (character 1 of it): remove it";
+    refuses(&json!({"emails": [{"value": "\na"}]}), ScimType::InvalidValue, detail);
+    // Joined emoji are one character to people, and several with U+200D between them to Unicode.
+    assert!(Document::from_request(&GROUP_TYPE, &json!({"displayName": "👨\u{200D}👩\u{200D}👧"})).is_ok());
+    for unseen in ['\u{7}', '\u{200B}', '\u{202E}'] {
+        let name = format!("a{unseen}b");
+        assert!(Document::from_request(&GROUP_TYPE, &json!({"displayName": name})).is_err());
+    }
+}
+
+#[test]
+fn a_resource_larger_than_the_store_holds_is_refused() {
+    let photos = |bytes: usize| json!({"photos": [{"value": "x".repeat(bytes)}]});
+    assert!(read_user(&photos(300 * 1000)).is_ok());
+    let detail = "The resource is larger than 300 KB: send fewer or shorter values";
+    refuses(&photos(300 * 1024), ScimType::InvalidValue, detail);
+}
+
+#[test]
+fn types_the_table_does_not_use_yet_are_read_too() {
+    let read = |data_type, value: Value| {
+        // Leaked because the table is static.
+        let attribute: &'static Attribute = Box::leak(Box::new(Attribute { data_type, name: "x", ..CUSTOM }));
+        read_single(attribute, Label::new(None, "x"), &value).map_err(|invalid| invalid.detail)
+    };
+    assert_eq!(read(Type::Integer, json!(7)), Ok(Some(json!(7))));
+    assert_eq!(
+        read(Type::Integer, json!(7.5)),
+        Err("Attribute 'x' must be a number without a fraction".into())
+    );
+    assert_eq!(read(Type::Decimal, json!(7.5)), Ok(Some(json!(7.5))));
+    assert_eq!(read(Type::Decimal, json!("7")), Err("Attribute 'x' must be a number, not a string".into()));
+    assert_eq!(read(Type::DateTime, json!("2026-01-31T12:00:00Z")), Ok(Some(json!("2026-01-31T12:00:00Z"))));
+    assert!(read(Type::DateTime, json!("31.1.2026")).is_err());
+    assert_eq!(read(Type::Binary, json!("aGk=")), Ok(Some(json!("aGk="))));
+}

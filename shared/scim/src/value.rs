@@ -1,0 +1,161 @@
+//! What every stage that reads JSON values shares: how they are named in errors, when they count as absent, and how
+//! dates and numbers compare.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use serde_json::{Map, Number, Value};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::error::Invalid;
+
+/// The name of an attribute in error details, as a PATCH path would write it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Label<'a> {
+    urn: Option<&'a str>,
+    name: &'a str,
+    sub: Option<&'a str>,
+}
+
+impl<'a> Label<'a> {
+    pub(crate) fn new(urn: Option<&'a str>, name: &'a str) -> Self {
+        Self { urn, name, sub: None }
+    }
+
+    pub(crate) fn sub(self, sub: &'a str) -> Self {
+        Self { sub: Some(sub), ..self }
+    }
+}
+
+impl fmt::Display for Label<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Attribute '")?;
+        if let Some(urn) = self.urn {
+            write!(f, "{urn}:")?;
+        }
+        f.write_str(self.name)?;
+        if let Some(sub) = self.sub {
+            write!(f, ".{sub}")?;
+        }
+        f.write_str("'")
+    }
+}
+
+/// Whether a value means that there is none (RFC 7643 §2.5). An empty text is nothing too: no attribute says more by
+/// being empty than by being absent, and no index can hold it.
+pub(crate) fn is_unassigned(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(values) => values.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// Null, and empty text, lists and objects are no value (RFC 7643 §2.5), nor is what holds nothing else.
+pub(crate) fn is_present(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(_) | Value::Number(_) => true,
+        Value::String(text) => !text.is_empty(),
+        Value::Array(elements) => elements.iter().any(is_present),
+        Value::Object(members) => members.values().any(is_present),
+    }
+}
+
+pub(crate) fn is_blank(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.trim().is_empty())
+}
+
+/// The member of that name, in any case. Of an object that [`check_distinct_names`] has passed there is one at most.
+pub(crate) fn get_ignore_case<'a>(map: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    map.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+}
+
+/// Attribute names are case-insensitive, so `userName` beside `USERNAME` is one attribute with two values, and which of
+/// them counts would be anybody's guess.
+pub(crate) fn check_distinct_names(map: &Map<String, Value>) -> Result<(), Invalid> {
+    let mut names: Vec<_> = map.keys().map(|name| (name.to_ascii_lowercase(), name)).collect();
+    names.sort_unstable();
+    match names.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        None => Ok(()),
+        Some(pair) => Err(Invalid::syntax(format!(
+            "'{}' and '{}' are the same attribute: send it once",
+            excerpt(pair[0].1),
+            excerpt(pair[1].1)
+        ))),
+    }
+}
+
+/// The JSON text of an object.
+#[expect(
+    clippy::expect_used,
+    reason = "an object of JSON values has a JSON text: its keys are text, its numbers finite"
+)]
+pub(crate) fn json_text(object: &Map<String, Value>) -> String {
+    serde_json::to_string(object).expect("a JSON object has a JSON text")
+}
+
+/// Enough of a name the client made up to find it again.
+pub(crate) fn excerpt(name: &str) -> &str {
+    match name.char_indices().nth(100) {
+        None => name,
+        Some((end, _)) => &name[..end],
+    }
+}
+
+/// What the value should be and what it is. The value itself is never quoted: it may be personal.
+pub(crate) fn type_mismatch(what: &dyn fmt::Display, expected: &str, value: &Value) -> Invalid {
+    let found = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    };
+    Invalid::value(if expected.starts_with(found) {
+        format!("{what} must be {expected}")
+    } else {
+        format!("{what} must be {expected}, not {found}")
+    })
+}
+
+/// Of equal elements the first stays; the order of their parts does not matter.
+pub(crate) fn remove_duplicates(elements: &mut Vec<Value>) {
+    let mut distinct: Vec<Value> = Vec::with_capacity(elements.len());
+    for element in elements.drain(..) {
+        if !distinct.contains(&element) {
+            distinct.push(element);
+        }
+    }
+    *elements = distinct;
+}
+
+/// Both alphabets of RFC 4648, padded or not, wrapped or not.
+pub(crate) fn is_base64(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/-_=\r\n".contains(&byte))
+}
+
+/// The first control character and where it is, in characters from 0.
+pub(crate) fn find_control_character(text: &str) -> Option<(usize, char)> {
+    text.chars().enumerate().find(|(_, character)| character.is_control())
+}
+
+/// Reads a date and time with its zone (RFC 3339; RFC 7643 §2.3.5). `t` and `z` may be lower-case.
+pub(crate) fn parse_date_time(text: &str) -> Option<OffsetDateTime> {
+    OffsetDateTime::parse(&text.to_ascii_uppercase(), &Rfc3339).ok()
+}
+
+/// Whole numbers exactly; as floats they would be equal to their neighbours from 2⁵³ on.
+pub(crate) fn compare_numbers(a: &Number, b: &Number) -> Option<Ordering> {
+    if let (Some(a), Some(b)) = (a.as_i64(), b.as_i64()) {
+        return Some(a.cmp(&b));
+    }
+    if let (Some(a), Some(b)) = (a.as_u64(), b.as_u64()) {
+        return Some(a.cmp(&b));
+    }
+    a.as_f64()?.partial_cmp(&b.as_f64()?)
+}

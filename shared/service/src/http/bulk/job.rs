@@ -1,0 +1,295 @@
+//! The order in which the operations of a bulk request run.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::{
+    Router,
+    body::Body,
+    http::{
+        Request, StatusCode,
+        header::{CONTENT_TYPE, IF_MATCH},
+        uri::PathAndQuery,
+    },
+    response::IntoResponse,
+};
+use futures_util::{StreamExt, stream};
+use scim::Invalid;
+use serde_json::Value;
+use tokio::time::{Duration, Instant, timeout_at};
+use tower::ServiceExt;
+
+use super::{
+    operation::{Ids, Operation, REFERENCE},
+    outcome::Outcome,
+};
+use crate::{
+    Error,
+    auth::Caller,
+    http::request::PublicBase,
+    limits::{BULK_RUN_RESERVE, BULK_START_RESERVE, BULK_UNDO_RESERVE},
+};
+
+/// The number of operations that run at once.
+const CONCURRENCY: usize = 8;
+
+/// A bulk request that is being carried out.
+pub(super) struct Job {
+    router: Router,
+    caller: Caller,
+    base: String,
+    fail_on_errors: usize,
+    operations: Vec<Operation>,
+    /// The operations that have not run.
+    left: BTreeSet<usize>,
+    ids: Ids,
+    /// The groups that were created without some members, with the operations that add these members.
+    joins: Vec<(usize, Operation)>,
+    outcomes: BTreeMap<usize, Outcome>,
+    errors: usize,
+}
+
+/// An operation that runs next.
+struct Turn {
+    index: usize,
+    /// The operation to run, or the reason why it fails.
+    operation: Result<Operation, Error>,
+    /// The members that are added to the new group later.
+    late: Vec<Value>,
+}
+
+impl Job {
+    pub(super) fn new(
+        router: Router,
+        caller: Caller,
+        base: String,
+        fail_on_errors: usize,
+        operations: Vec<Operation>,
+    ) -> Self {
+        let ids = operations.iter().filter(|operation| operation.fault.is_none());
+        Self {
+            router,
+            caller,
+            base,
+            fail_on_errors,
+            left: (0..operations.len()).collect(),
+            ids: ids.filter_map(Operation::pending_id).collect(),
+            operations,
+            joins: Vec::new(),
+            outcomes: BTreeMap::new(),
+            errors: 0,
+        }
+    }
+
+    /// Runs the operations. Returns their outcomes for the answer, in the given order. Operations that did not run,
+    /// because too many failed, are left out.
+    pub(super) async fn run(mut self) -> Vec<Value> {
+        while self.errors < self.fail_on_errors {
+            if let Some(ready) = self.joins.iter().position(|(_, join)| !join.waits(&self.ids)) {
+                let (index, join) = self.joins.remove(ready);
+                self.join(index, join).await;
+            } else if !self.left.is_empty() {
+                self.run_wave().await;
+            } else {
+                break;
+            }
+        }
+        // Too many operations failed, so members that do not exist by now never will. Their groups fail.
+        for (index, join) in std::mem::take(&mut self.joins) {
+            self.join(index, join).await;
+        }
+        let operations = self.operations;
+        self.outcomes.into_iter().map(|(index, outcome)| outcome.describe(&operations[index])).collect()
+    }
+
+    async fn run_wave(&mut self) {
+        // No more than may still fail, so that none runs after the last accepted error.
+        let at_once = CONCURRENCY.min(self.fail_on_errors - self.errors);
+        let mut wave = self.next_wave(at_once);
+        if wave.is_empty() {
+            wave = self.break_circle();
+        }
+        let job = &*self;
+        let done = wave.into_iter().map(|turn| job.take(turn));
+        let done: Vec<_> = stream::iter(done).buffered(at_once).collect().await;
+        for (index, outcome, late) in done {
+            self.record(index, outcome, &late);
+        }
+    }
+
+    async fn take(&self, Turn { index, operation, late }: Turn) -> (usize, Outcome, Vec<Value>) {
+        let outcome = match operation {
+            Ok(operation) => self.run_operation(operation, BULK_RUN_RESERVE).await,
+            Err(error) => Outcome::of(error.into_response(), self.location(&self.operations[index])).await,
+        };
+        (index, outcome, late)
+    }
+
+    fn record(&mut self, index: usize, outcome: Outcome, late: &[Value]) {
+        self.left.remove(&index);
+        self.errors += usize::from(outcome.is_failure());
+        if let Some(bulk_id) = &self.operations[index].bulk_id {
+            match outcome.id() {
+                Some(id) => {
+                    if !late.is_empty() {
+                        self.joins.push((index, Operation::join(&id, late)));
+                    }
+                    self.ids.insert(bulk_id.clone(), Some(id));
+                }
+                None => {
+                    self.ids.remove(bulk_id);
+                }
+            }
+        }
+        self.outcomes.insert(index, outcome);
+    }
+
+    /// Returns the next operations, at most `at_once`: the first ones left that need not wait, up to one of another
+    /// method or of the same subject.
+    fn next_wave(&self, at_once: usize) -> Vec<Turn> {
+        let mut wave: Vec<usize> = Vec::new();
+        let mut under_way = BTreeSet::new();
+        let mut waiting = BTreeSet::new();
+        let is_late = self.is_late();
+        for index in &self.left {
+            let operation = &self.operations[*index];
+            if wave.len() == at_once {
+                break;
+            }
+            if is_late {
+                wave.push(*index);
+                continue;
+            }
+            let waits_for = |other: &usize| {
+                self.operations[*other].bulk_id.as_ref().is_some_and(|id| operation.references.contains(id))
+            };
+            // An operation that waits for this wave is the next one. None after it may overtake it.
+            if wave.iter().any(waits_for) {
+                break;
+            }
+            let subject = operation.subject(&self.ids);
+            if operation.waits(&self.ids) || waiting.contains(&subject) {
+                waiting.insert(subject);
+                continue;
+            }
+            let fits = wave.first().map(|first| &self.operations[*first]).is_none_or(|first| {
+                first.method == operation.method && !first.is_exclusive && !operation.is_exclusive
+            });
+            if !fits || !under_way.insert(subject) {
+                break;
+            }
+            wave.push(*index);
+        }
+        let turn = |index| Turn { index, operation: self.ready(index), late: Vec::new() };
+        wave.into_iter().map(turn).collect()
+    }
+
+    fn is_late(&self) -> bool {
+        Instant::now() >= self.caller.deadline() - BULK_START_RESERVE
+    }
+
+    fn ready(&self, index: usize) -> Result<Operation, Error> {
+        let operation = &self.operations[index];
+        if let Some(fault) = &operation.fault {
+            return Err(fault.clone().into());
+        }
+        if self.is_late() {
+            return Err(Error::Unavailable);
+        }
+        self.resolve(operation.clone())
+    }
+
+    fn resolve(&self, operation: Operation) -> Result<Operation, Error> {
+        if operation.references.iter().all(|reference| self.ids.get(reference).is_some_and(Option::is_some)) {
+            return Ok(operation.resolved(&self.ids));
+        }
+        Err(Error::from(Invalid::value(
+            "The operation refers to a 'bulkId' that no operation of this request has, or whose operation failed.",
+        )))
+    }
+
+    /// Returns the next operations if every operation left waits for another: a group to create without some of its
+    /// members if there is one, else the operations to refuse.
+    fn break_circle(&self) -> Vec<Turn> {
+        let waiting = || self.left.iter().filter(|index| self.operations[**index].waits(&self.ids));
+        let broken = waiting().find_map(|index| {
+            let (early, late) = self.operations[*index].without_members(&self.ids)?;
+            Some(Turn { index: *index, operation: self.resolve(early), late })
+        });
+        match broken {
+            Some(turn) => vec![turn],
+            None => waiting()
+                .take(self.fail_on_errors - self.errors)
+                .map(|index| Turn { index: *index, operation: Err(circular()), late: Vec::new() })
+                .collect(),
+        }
+    }
+
+    /// Adds the members that a group was created without. If this fails, the operation that creates the group fails too,
+    /// and the group is deleted.
+    async fn join(&mut self, index: usize, join: Operation) {
+        let group = join.path.clone();
+        let mut outcome = match self.resolve(join) {
+            Ok(join) => self.run_operation(join, BULK_RUN_RESERVE).await,
+            Err(error) => Outcome::of(error.into_response(), None).await,
+        };
+        let Some(created) = self.outcomes.remove(&index) else { return };
+        if outcome.is_failure() {
+            self.errors += 1;
+            if let Some(bulk_id) = &self.operations[index].bulk_id {
+                self.ids.remove(bulk_id);
+            }
+            let undone = self.run_operation(Operation::deletion(group), BULK_UNDO_RESERVE).await;
+            outcome.location = None;
+            if undone.is_failure() && undone.status != StatusCode::NOT_FOUND {
+                outcome.location = created.location;
+                outcome.add_detail(
+                    " The group exists without some of its members and could not be deleted. Delete the group.",
+                );
+            }
+        } else {
+            outcome = Outcome { version: outcome.version.or(created.version.clone()), ..created };
+        }
+        self.outcomes.insert(index, outcome);
+    }
+
+    /// Runs an operation until the time `reserve` before the deadline.
+    async fn run_operation(&self, operation: Operation, reserve: Duration) -> Outcome {
+        let location = self.location(&operation);
+        let end = self.caller.deadline() - reserve;
+        let response = match self.request(operation, end) {
+            Ok(request) if Instant::now() < end => {
+                let response = timeout_at(end, self.router.clone().oneshot(request)).await;
+                response.map_or_else(|_| Error::Unavailable.into_response(), IntoResponse::into_response)
+            }
+            Ok(_) => Error::Unavailable.into_response(),
+            Err(_) => Error::from(Invalid::value(
+                "The value of 'path' or 'version' contains characters that HTTP does not allow.",
+            ))
+            .into_response(),
+        };
+        Outcome::of(response, location).await
+    }
+
+    fn request(&self, operation: Operation, end: Instant) -> Result<Request<Body>, axum::http::Error> {
+        let uri = format!("{}{}", operation.path, operation.query);
+        let mut request = Request::builder().method(operation.method.as_str()).uri(uri);
+        request = request.header(CONTENT_TYPE, "application/scim+json");
+        request = request.extension(self.caller.clone().until(end)).extension(PublicBase(self.base.clone()));
+        if let Some(version) = operation.version.filter(|version| !version.is_empty()) {
+            request = request.header(IF_MATCH, version);
+        }
+        request.body(if operation.data.is_null() { Body::empty() } else { operation.data.to_string().into() })
+    }
+
+    /// Returns the location of the resource that an operation is about (RFC 7644 §3.7.3). The answer has a location for
+    /// every operation but a failed POST.
+    fn location(&self, operation: &Operation) -> Option<String> {
+        let path = operation.path_with(&self.ids).parse::<PathAndQuery>().ok()?;
+        let is_known = !operation.is_creation() && !path.path().contains(REFERENCE);
+        is_known.then(|| format!("{}{}", self.base, path.path()))
+    }
+}
+
+fn circular() -> Error {
+    Error::Conflict("The operations refer to each other in a circle. Create the resources first and add the references in another request.".to_owned())
+}

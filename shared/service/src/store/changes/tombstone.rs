@@ -1,0 +1,120 @@
+//! Tombstones: pending changes that remove the edges of deleted resources.
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use scim::{ResourceKind, id::Id};
+
+use super::change::{Change, Step, finish_in_time, remove};
+use crate::{
+    Error,
+    store::{
+        directory::Directory,
+        edges::{Difference, IfSatisfied, edge_actions, edge_member, reverse_edge},
+        items::Item,
+        keys,
+        resources::{bump_version_expression, bump_version_values},
+        table::{Backoff, CONCURRENCY, KeyRange},
+        transaction::{Condition, MAX_ACTIONS, Transaction},
+        write::Guard,
+    },
+};
+
+/// Adds a tombstone to the transaction that deletes the resource.
+pub(in crate::store) fn tombstone(
+    directory: &Directory,
+    transaction: &mut Transaction<Guard>,
+    kind: ResourceKind,
+    id: &Id,
+) -> Result<Change, Error> {
+    let step = match kind {
+        ResourceKind::User => Step::UserDeleted,
+        ResourceKind::Group => Step::GroupDeleted,
+    };
+    let change = Change::new(&directory.table, step, id)?;
+    transaction.put(change.key(&directory.keys), change.to_item(), None, Guard::Unconditional);
+    Ok(change)
+}
+
+/// Removes the edges of a resource that this request deleted, as far as its time allows.
+pub(in crate::store) async fn finish_deletion_in_time(
+    directory: &Directory,
+    tombstone: &Change,
+    kind: ResourceKind,
+) {
+    finish_in_time(directory, finish_deletion(directory, tombstone, kind)).await;
+}
+
+/// Removes the edges of a deleted resource, then its tombstone.
+pub(super) async fn finish_deletion(
+    directory: &Directory,
+    tombstone: &Change,
+    kind: ResourceKind,
+) -> Result<(), Error> {
+    leave_groups(directory, &tombstone.subject).await?;
+    if kind == ResourceKind::Group {
+        remove_members(directory, &tombstone.subject).await?;
+    }
+    remove(directory, tombstone).await
+}
+
+/// Removes a deleted resource from its groups. Each of them gets another version.
+async fn leave_groups(directory: &Directory, member: &Id) -> Result<(), Error> {
+    let partition = directory.keys.reverse_edges();
+    let range = keys::reverse_range(member.as_str(), member.as_str());
+    let mut backoff = Backoff::new(&directory.table);
+    loop {
+        let range = KeyRange::between(&partition, range.clone()).limit(CONCURRENCY);
+        let page = directory.table.query(range).await?;
+        if page.items.is_empty() {
+            return Ok(());
+        }
+        let work: Vec<_> = page.items.iter().map(|item| leave_group(directory, member, item)).collect();
+        let all_left = stream::iter(work).buffer_unordered(CONCURRENCY).try_collect::<Vec<bool>>().await?;
+        if all_left.contains(&false) {
+            backoff.wait().await?;
+        } else if page.next.is_none() {
+            // No request adds a deleted resource to a group, so no edge is left.
+            return Ok(());
+        }
+    }
+}
+
+/// Removes a deleted resource from one group. Returns whether the edge is gone.
+async fn leave_group(directory: &Directory, member: &Id, reverse: &Item) -> Result<bool, Error> {
+    let Directory { table, keys, .. } = directory;
+    let (_, group) = reverse_edge(reverse)?;
+    let group =
+        Id::parse(group).ok_or_else(|| Error::Internal("a reverse edge cannot be read".to_owned()))?;
+    let leave = Difference { add: Vec::new(), remove: vec![member.clone()] };
+    let mut transaction = edge_actions(keys, &group, &leave, IfSatisfied::Fail);
+    let key = keys.resource(ResourceKind::Group, group.as_str());
+    let values = bump_version_values(table, &table.entropy.version()?)?;
+    transaction.update(key, bump_version_expression(), values, Condition::exists(), Guard::Resource);
+    if transaction.send(table).await?.is_ok() {
+        return Ok(true);
+    }
+    // Either the group has been deleted too and only its edges are left, or another request has removed the member since
+    // and has given the group its version.
+    let removed = edge_actions(keys, &group, &leave, IfSatisfied::Rewrite).send(table).await?;
+    Ok(removed.is_ok())
+}
+
+/// Removes the edges of a deleted group.
+async fn remove_members(directory: &Directory, group: &Id) -> Result<(), Error> {
+    let Directory { table, keys, .. } = directory;
+    let partition = keys.members(group.as_str());
+    loop {
+        let page = table.query(KeyRange::all(&partition).limit(CONCURRENCY * MAX_ACTIONS / 2)).await?;
+        let members = page.items.iter().map(edge_member).collect::<Result<Vec<_>, _>>()?;
+        if members.is_empty() {
+            return Ok(());
+        }
+        let work: Vec<_> = members
+            .chunks(MAX_ACTIONS / 2)
+            .map(|chunk| {
+                let removed = Difference { add: Vec::new(), remove: chunk.to_vec() };
+                edge_actions(keys, group, &removed, IfSatisfied::Rewrite).send(table)
+            })
+            .collect();
+        stream::iter(work).buffer_unordered(CONCURRENCY).try_collect::<Vec<_>>().await?;
+    }
+}

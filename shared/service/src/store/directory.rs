@@ -1,0 +1,76 @@
+//! The store of all organisations, and the directory of one.
+
+use aws_sdk_dynamodb::Client;
+use tokio::time::Instant;
+
+use super::{capacity::metered, keys::Keys, table::Table};
+use crate::{
+    auth::{Caller, Org},
+    clock::Clock,
+    config::Tables,
+    entropy::Entropy,
+};
+
+/// The two tables: resources, and organisations with their keys.
+#[derive(Clone)]
+pub struct Store {
+    pub(super) db: Client,
+    pub(super) tables: Tables,
+    pub(super) clock: Clock,
+    pub(super) entropy: Entropy,
+}
+
+impl Store {
+    /// Creates a store on these tables of that client.
+    #[must_use]
+    pub fn new(db: &Client, tables: Tables, clock: Clock, entropy: Entropy) -> Self {
+        Self { db: metered(db), tables, clock, entropy }
+    }
+
+    /// Returns the directory of the caller's organisation, for as long as the caller waits.
+    #[must_use]
+    pub fn directory(&self, caller: &Caller) -> Directory {
+        Directory {
+            table: self.table(&self.tables.resources, caller.deadline()),
+            keys: Keys::of(caller.org()),
+            caller: caller.clone(),
+        }
+    }
+
+    /// Returns the source of randomness, for new keys.
+    #[must_use]
+    pub fn entropy(&self) -> &Entropy {
+        &self.entropy
+    }
+
+    /// Returns the table of organisations and keys.
+    pub(super) fn key_table(&self, deadline: Instant) -> Table {
+        self.table(&self.tables.keys, deadline)
+    }
+
+    fn table(&self, name: &str, deadline: Instant) -> Table {
+        Table {
+            db: self.db.clone(),
+            name: name.to_owned(),
+            clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
+            deadline,
+        }
+    }
+}
+
+/// The users and groups of one organisation, for the length of one request.
+#[derive(Clone)]
+pub struct Directory {
+    pub(super) table: Table,
+    pub(super) keys: Keys,
+    pub(super) caller: Caller,
+}
+
+impl Directory {
+    /// Returns the organisation.
+    #[must_use]
+    pub fn org(&self) -> &Org {
+        self.caller.org()
+    }
+}

@@ -1,0 +1,268 @@
+//! Collections: all resources that match a filter, sorted, of which a page is a slice.
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use scim::{ResourceKind, filter::Predicate, id::Id};
+
+use super::{
+    budget::is_late,
+    memberships::{keep_matching, render_all},
+    read::{entry_id, gather, load},
+    request::{ListPart, ListRequest, ResourceRef, Start},
+};
+use crate::{
+    Error,
+    store::{
+        changes::read_after_pending,
+        counts::counts,
+        directory::Directory,
+        edges::{Edge, reverse_edges},
+        index::Indexed,
+        items::{Item, Stored, sort_key},
+        keys::{self, Partition},
+        plan::{Access, Lookup, Plan},
+        table::{CONCURRENCY, KeyRange, PAGE},
+    },
+};
+
+/// The number of resources from which a scan reads several ranges in parallel.
+const PARALLEL_SCAN_MIN: u64 = 4_000;
+/// The number of ranges that such a scan reads.
+const PARALLEL_SCAN_RANGES: u64 = 8;
+
+/// Reads the page at `start` from a collection.
+pub(super) async fn slice(
+    directory: &Directory,
+    request: &ListRequest<'_>,
+    matches: Vec<ResourceRef>,
+    start: Start,
+    count: usize,
+) -> Result<ListPart, Error> {
+    let is_before = |matching: &ResourceRef| match &start.after {
+        None => false,
+        Some(after) if request.is_descending() => matching.position >= *after,
+        Some(after) => matching.position <= *after,
+    };
+    let before = matches.iter().take_while(|matching| is_before(matching)).count();
+    let skip = usize::try_from(start.skip).unwrap_or(usize::MAX).min(matches.len() - before);
+    let total = Some(matches.len() as u64);
+    let mut left = matches.into_iter().skip(before + skip);
+    let page: Vec<ResourceRef> = left.by_ref().take(count).collect();
+    let last = page.last().map(|last| last.position.clone());
+    let loaded = load(directory, request.kind, page).await?;
+    let stored = loaded.into_iter().map(|(_, stored)| stored).collect();
+    Ok(ListPart {
+        resources: render_all(directory, request, stored).await?,
+        last,
+        more: left.next().is_some(),
+        skipped: skip as u64,
+        total,
+        ..ListPart::default()
+    })
+}
+
+/// Collects every resource that matches, in the requested order. Returns `None` if more than `limit` items would be read,
+/// or no time is left.
+pub(super) async fn collect(
+    directory: &Directory,
+    request: &ListRequest<'_>,
+    plan: Plan<'_>,
+    limit: usize,
+) -> Result<Option<Vec<ResourceRef>>, Error> {
+    let filter = request.filter.as_ref().filter(|_| !plan.exact);
+    let matches = match plan.access {
+        Access::Partition => scan(directory, request, filter, None, limit).await?,
+        Access::Created(from, to) => {
+            scan(directory, request, filter, Some(Id::range_created_between(from, to)), limit).await?
+        }
+        Access::Lookups(lookups) => match look_up_all(directory, request.kind, lookups, limit).await? {
+            Some(ids) => read_matching(directory, request, filter, ids).await?,
+            None => None,
+        },
+        Access::Entries { indexed, between } => {
+            match entry_ids(directory, request.kind, indexed, between, limit).await? {
+                Some(ids) => read_matching(directory, request, filter, ids).await?,
+                None => None,
+            }
+        }
+    };
+    let Some(mut matches) = matches else { return Ok(None) };
+    matches.sort_unstable_by(|a, b| a.position.cmp(&b.position));
+    if request.is_descending() {
+        matches.reverse();
+    }
+    Ok(Some(matches))
+}
+
+/// Reads the resources of these ids, a page at a time, and keeps those that match.
+async fn read_matching(
+    directory: &Directory,
+    request: &ListRequest<'_>,
+    filter: Option<&Predicate>,
+    mut ids: Vec<Id>,
+) -> Result<Option<Vec<ResourceRef>>, Error> {
+    ids.sort_unstable();
+    ids.dedup();
+    let unread = |id: &Id| ResourceRef { position: id.to_string(), id: id.clone(), stored: None };
+    if filter.is_none() && request.is_in_order_of_creation() {
+        return Ok(Some(ids.iter().map(unread).collect()));
+    }
+    let mut matches = Vec::new();
+    for chunk in ids.chunks(PAGE) {
+        if is_late(directory) {
+            return Ok(None);
+        }
+        let stored = load(directory, request.kind, chunk.iter().map(unread).collect()).await?;
+        let matching = keep_matching(directory, request, filter, stored, false).await?;
+        matches.extend(matching.into_iter().map(|(_, stored)| request.positioned(stored)));
+        if ids.len() > PAGE {
+            matches.iter_mut().for_each(ResourceRef::forget);
+        }
+    }
+    Ok(Some(matches))
+}
+
+/// Reads the partition of resources, or a range of it, and keeps the resources that match.
+async fn scan(
+    directory: &Directory,
+    request: &ListRequest<'_>,
+    filter: Option<&Predicate>,
+    between: Option<(String, String)>,
+    limit: usize,
+) -> Result<Option<Vec<ResourceRef>>, Error> {
+    let partition = directory.keys.resources(request.kind);
+    let total = counts(directory, &[request.kind]).await?.total;
+    if between.is_none() && total > limit as u64 {
+        return Ok(None);
+    }
+    let ranges = match between {
+        None if total >= PARALLEL_SCAN_MIN => parallel_ranges(directory, &partition).await?,
+        between => vec![between],
+    };
+    let scan = |between| scan_range(directory, request, filter, &partition, between, limit);
+    let scans: Vec<_> = ranges.into_iter().map(scan).collect();
+    let matches: Vec<Option<Vec<ResourceRef>>> =
+        stream::iter(scans).buffered(CONCURRENCY).try_collect().await?;
+    let matches = matches.into_iter().collect::<Option<Vec<_>>>();
+    Ok(matches.map(|matches| matches.into_iter().flatten().collect()))
+}
+
+async fn scan_range(
+    directory: &Directory,
+    request: &ListRequest<'_>,
+    filter: Option<&Predicate>,
+    partition: &Partition,
+    between: Option<(String, String)>,
+    limit: usize,
+) -> Result<Option<Vec<ResourceRef>>, Error> {
+    let mut matches = Vec::new();
+    let mut after = None;
+    let mut read = 0;
+    loop {
+        let page = directory.table.query(KeyRange::within(partition, between.clone()).after(after)).await?;
+        read += page.items.len();
+        if read > limit {
+            return Ok(None);
+        }
+        let stored = page.items.iter().map(|item| Ok((String::new(), Stored::from_item(item)?)));
+        let stored = stored.collect::<Result<_, Error>>()?;
+        for (_, stored) in keep_matching(directory, request, filter, stored, true).await? {
+            let mut matching = request.positioned(stored);
+            matching.forget();
+            matches.push(matching);
+        }
+        match page.next {
+            None => return Ok(Some(matches)),
+            Some(_) if is_late(directory) => return Ok(None),
+            next => after = next,
+        }
+    }
+}
+
+/// Divides the partition of resources into ranges of equal duration.
+async fn parallel_ranges(
+    directory: &Directory,
+    partition: &Partition,
+) -> Result<Vec<Option<(String, String)>>, Error> {
+    let end = |backward| directory.table.query(KeyRange::all(partition).limit(1).backward(backward));
+    let (first, last) = tokio::try_join!(end(false), end(true))?;
+    let created_at = |items: &[Item]| {
+        let id = items.first().and_then(|item| sort_key(item).ok()).and_then(Id::parse);
+        id.map(|id| id.created_at()).unwrap_or_default()
+    };
+    let (from, to) = (created_at(&first.items), created_at(&last.items));
+    // The last resource may be older than the first one: the two queries run at the same time, and resources may be
+    // deleted in between.
+    let step = to.saturating_sub(from) / PARALLEL_SCAN_RANGES + 1;
+    let range = |number| {
+        let start = from + number * step;
+        Some(Id::range_created_between(start, start + step - 1))
+    };
+    Ok((0..PARALLEL_SCAN_RANGES).map(range).collect())
+}
+
+/// Returns the ids that the lookups lead to. `None` if there are more than `limit`.
+async fn look_up_all(
+    directory: &Directory,
+    kind: ResourceKind,
+    lookups: Vec<Lookup<'_>>,
+    limit: usize,
+) -> Result<Option<Vec<Id>>, Error> {
+    let reads: Vec<_> = lookups.into_iter().map(|lookup| look_up(directory, kind, lookup, limit)).collect();
+    let mut reads = stream::iter(reads).buffered(CONCURRENCY);
+    let mut ids = Vec::new();
+    while let Some(found) = reads.try_next().await? {
+        match found {
+            Some(found) if ids.len() + found.len() <= limit => ids.extend(found),
+            _ => return Ok(None),
+        }
+    }
+    Ok(Some(ids))
+}
+
+async fn look_up(
+    directory: &Directory,
+    kind: ResourceKind,
+    lookup: Lookup<'_>,
+    limit: usize,
+) -> Result<Option<Vec<Id>>, Error> {
+    match lookup {
+        Lookup::Id(id) => Ok(Some(Id::parse(id).into_iter().collect())),
+        // DynamoDB rejects keys of this length, so no entry has such a value.
+        Lookup::Entry(_, value) if value.is_empty() || value.len() > keys::MAX_KEY => Ok(Some(Vec::new())),
+        Lookup::Entry(indexed, value) if indexed.unique => {
+            let entry = directory.table.get(&directory.keys.index(kind, indexed.name).key(value)).await?;
+            entry.iter().map(entry_id).collect::<Result<_, _>>().map(Some)
+        }
+        // The sort key contains an id after the value, so the value is shorter than the longest key.
+        Lookup::Entry(_, value) if value.len() == keys::MAX_KEY => Ok(Some(Vec::new())),
+        Lookup::Entry(indexed, value) => {
+            entry_ids(directory, kind, indexed, keys::index_range(value), limit).await
+        }
+        Lookup::GroupsOf(id) => {
+            let Some(id) = Id::parse(id) else { return Ok(Some(Vec::new())) };
+            let groups = read_after_pending(directory, || reverse_edges(directory, id.as_str())).await?;
+            Ok(Some(groups.iter().filter_map(|id| Id::parse(id)).collect()))
+        }
+        Lookup::MembersOf(id) => {
+            let Some(id) = Id::parse(id) else { return Ok(Some(Vec::new())) };
+            let partition = directory.keys.members(id.as_str());
+            let edges = || gather(directory, KeyRange::all(&partition), limit, Edge::from_item);
+            let edges = read_after_pending(directory, edges).await?;
+            let of_kind = |edges: Vec<Edge>| {
+                edges.into_iter().filter(|edge| edge.kind == kind).map(|edge| edge.member).collect()
+            };
+            Ok(edges.map(of_kind))
+        }
+    }
+}
+
+async fn entry_ids(
+    directory: &Directory,
+    kind: ResourceKind,
+    indexed: &Indexed,
+    between: (String, String),
+    limit: usize,
+) -> Result<Option<Vec<Id>>, Error> {
+    let partition = directory.keys.index(kind, indexed.name);
+    gather(directory, KeyRange::between(&partition, between), limit, entry_id).await
+}

@@ -1,0 +1,320 @@
+//! A DynamoDB table: one method for each shape of call that the store makes.
+//!
+//! Reads are strongly consistent. Queries carry a `Limit`, because the embedded engine reads the whole partition
+//! without one. Unprocessed keys and items of a batch are sent again.
+
+use aws_sdk_dynamodb::{
+    Client,
+    types::{AttributeValue, DeleteRequest, KeysAndAttributes, PutRequest, Select, WriteRequest},
+};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio::time::{Duration, Instant};
+
+use super::{
+    items::{Item, sort_key},
+    keys::{Key, PK, Partition, SK},
+    sdk_error::{failed, malformed},
+};
+use crate::{Error, clock::Clock, entropy::Entropy};
+
+/// The number of requests to DynamoDB that one request of a client has in flight at a time.
+pub(super) const CONCURRENCY: usize = 16;
+/// The largest number of items that one page of a query reads.
+pub(super) const PAGE: usize = 1_000;
+/// The largest number of keys in a BatchGetItem.
+const BATCH_GET: usize = 100;
+/// The largest number of items in a BatchWriteItem.
+const BATCH_WRITE: usize = 25;
+/// The first pause of a [`Backoff`], before jitter.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+/// The longest pause of a [`Backoff`], before jitter.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// A table, for the length of one request.
+#[derive(Clone)]
+pub(super) struct Table {
+    pub(super) db: Client,
+    pub(super) name: String,
+    pub(super) clock: Clock,
+    pub(super) entropy: Entropy,
+    /// When the client of the request stops waiting: no call is repeated after it.
+    pub(super) deadline: Instant,
+}
+
+/// The pauses between repeats of a call: doubled each time, jittered, ended by the deadline of the table.
+pub(super) struct Backoff<'a> {
+    table: &'a Table,
+    next: Duration,
+}
+
+/// A page of a query.
+pub(super) struct QueryPage {
+    pub(super) items: Vec<Item>,
+    /// The number of items, also if only their count was requested.
+    pub(super) count: usize,
+    /// The key after which the next page begins. It may be present although no item follows.
+    pub(super) next: Option<Item>,
+}
+
+/// The sort keys of a partition that a query reads, and the order and amount in which it reads them.
+#[derive(Clone)]
+pub(super) struct KeyRange<'a> {
+    partition: &'a Partition,
+    between: Option<(String, String)>,
+    after: Option<Item>,
+    limit: usize,
+    count_only: bool,
+    backward: bool,
+}
+
+impl<'a> KeyRange<'a> {
+    /// Selects the whole partition.
+    pub(super) fn all(partition: &'a Partition) -> Self {
+        Self { partition, between: None, after: None, limit: PAGE, count_only: false, backward: false }
+    }
+
+    /// Selects the items between these sort keys, both included.
+    pub(super) fn between(partition: &'a Partition, ends: (String, String)) -> Self {
+        Self::within(partition, Some(ends))
+    }
+
+    /// Selects the items between these sort keys, both included, or the whole partition.
+    pub(super) fn within(partition: &'a Partition, between: Option<(String, String)>) -> Self {
+        Self { between, ..Self::all(partition) }
+    }
+
+    /// Begins after this key.
+    pub(super) fn after(self, after: Option<Item>) -> Self {
+        Self { after, ..self }
+    }
+
+    /// Limits the items of one page.
+    pub(super) fn limit(self, limit: usize) -> Self {
+        Self { limit: limit.clamp(1, PAGE), ..self }
+    }
+
+    /// Reads in descending order of the sort key.
+    pub(super) fn backward(self, backward: bool) -> Self {
+        Self { backward, ..self }
+    }
+
+    /// Requests the number of items only.
+    pub(super) fn count_only(self) -> Self {
+        Self { count_only: true, ..self }
+    }
+}
+
+impl<'a> Backoff<'a> {
+    pub(super) fn new(table: &'a Table) -> Self {
+        Self { table, next: FIRST_PAUSE }
+    }
+
+    /// Waits before the next repeat.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the deadline is nearer than the pause is long.
+    pub(super) async fn wait(&mut self) -> Result<(), Error> {
+        let millis = u64::try_from(self.next.as_millis()).unwrap_or(u64::MAX);
+        let pause = Duration::from_millis(millis / 2 + self.table.entropy.below(millis));
+        if Instant::now() + pause >= self.table.deadline {
+            return Err(Error::Unavailable);
+        }
+        tokio::time::sleep(pause).await;
+        self.next = (self.next * 2).min(LONGEST_PAUSE);
+        Ok(())
+    }
+}
+
+impl Table {
+    /// Returns the item of that key.
+    pub(super) async fn get(&self, key: &Key) -> Result<Option<Item>, Error> {
+        let answer = self
+            .db
+            .get_item()
+            .table_name(&self.name)
+            .set_key(Some(key.attributes()))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| failed(&error))?;
+        Ok(answer.item)
+    }
+
+    /// Returns the items of those keys that exist, in no order.
+    pub(super) async fn get_all(&self, keys: &[Key]) -> Result<Vec<Item>, Error> {
+        if let [key] = keys {
+            return Ok(self.get(key).await?.into_iter().collect());
+        }
+        self.get_batches(keys, None).await
+    }
+
+    /// Returns the sort keys of those items that exist.
+    pub(super) async fn existing(&self, keys: &[Key]) -> Result<Vec<String>, Error> {
+        let items = self.get_batches(keys, Some(SK)).await?;
+        items.iter().map(|item| sort_key(item).map(str::to_owned)).collect()
+    }
+
+    /// Returns the named attributes of the items that exist, or all attributes.
+    async fn get_batches(&self, keys: &[Key], attributes: Option<&str>) -> Result<Vec<Item>, Error> {
+        let batches: Vec<_> = keys
+            .chunks(BATCH_GET)
+            .map(|chunk| self.get_batch(chunk.iter().map(Key::attributes).collect(), attributes))
+            .collect();
+        let found: Vec<Vec<Item>> = stream::iter(batches).buffered(CONCURRENCY).try_collect().await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    async fn get_batch(&self, keys: Vec<Item>, attributes: Option<&str>) -> Result<Vec<Item>, Error> {
+        let mut found = Vec::with_capacity(keys.len());
+        let mut unread = Some(keys);
+        let mut backoff = Backoff::new(self);
+        while let Some(keys) = unread {
+            let request = KeysAndAttributes::builder()
+                .set_keys(Some(keys))
+                .consistent_read(true)
+                .set_projection_expression(attributes.map(str::to_owned))
+                .build()
+                .map_err(|_| malformed())?;
+            let answer = self
+                .db
+                .batch_get_item()
+                .request_items(&self.name, request)
+                .send()
+                .await
+                .map_err(|error| failed(&error))?;
+            found.extend(answer.responses.unwrap_or_default().into_values().flatten());
+            unread = answer
+                .unprocessed_keys
+                .and_then(|mut left| left.remove(&self.name))
+                .map(|left| left.keys)
+                .filter(|keys| !keys.is_empty());
+            if unread.is_some() {
+                backoff.wait().await?;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Puts and deletes items, in no order and not as one: for items that no reader sees yet, or sees any more.
+    pub(super) async fn write_all(&self, writes: Vec<WriteRequest>) -> Result<(), Error> {
+        let batches: Vec<_> =
+            writes.chunks(BATCH_WRITE).map(|chunk| self.write_batch(chunk.to_vec())).collect();
+        stream::iter(batches).buffer_unordered(CONCURRENCY).try_collect::<Vec<()>>().await?;
+        Ok(())
+    }
+
+    async fn write_batch(&self, writes: Vec<WriteRequest>) -> Result<(), Error> {
+        let mut unwritten = Some(writes);
+        let mut backoff = Backoff::new(self);
+        while let Some(writes) = unwritten {
+            let answer = self
+                .db
+                .batch_write_item()
+                .request_items(&self.name, writes)
+                .send()
+                .await
+                .map_err(|error| failed(&error))?;
+            unwritten = answer
+                .unprocessed_items
+                .and_then(|mut left| left.remove(&self.name))
+                .filter(|left| !left.is_empty());
+            if unwritten.is_some() {
+                backoff.wait().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts one item without a condition.
+    pub(super) async fn put(&self, key: &Key, mut item: Item) -> Result<(), Error> {
+        item.extend(key.attributes());
+        let put = self.db.put_item().table_name(&self.name).set_item(Some(item));
+        put.send().await.map(|_| ()).map_err(|error| failed(&error))
+    }
+
+    /// Reads one page of a query.
+    pub(super) async fn query(&self, range: KeyRange<'_>) -> Result<QueryPage, Error> {
+        let limit = i32::try_from(range.limit).unwrap_or(i32::MAX);
+        let mut query = self
+            .db
+            .query()
+            .table_name(&self.name)
+            .consistent_read(true)
+            .limit(limit)
+            .scan_index_forward(!range.backward)
+            .set_exclusive_start_key(range.after)
+            .expression_attribute_names("#pk", PK)
+            .expression_attribute_values(":pk", AttributeValue::S(range.partition.as_str().to_owned()));
+        query = match range.between {
+            None => query.key_condition_expression("#pk = :pk"),
+            Some((from, to)) => query
+                .key_condition_expression("#pk = :pk AND #sk BETWEEN :from AND :to")
+                .expression_attribute_names("#sk", SK)
+                .expression_attribute_values(":from", AttributeValue::S(from))
+                .expression_attribute_values(":to", AttributeValue::S(to)),
+        };
+        if range.count_only {
+            query = query.select(Select::Count);
+        }
+        let answer = query.send().await.map_err(|error| failed(&error))?;
+        let negative = |_| Error::Internal("DynamoDB answered a negative count".to_owned());
+        Ok(QueryPage {
+            count: usize::try_from(answer.count).map_err(negative)?,
+            items: answer.items.unwrap_or_default(),
+            next: answer.last_evaluated_key,
+        })
+    }
+
+    /// Reads every item of a range.
+    pub(super) async fn query_all(&self, range: KeyRange<'_>) -> Result<Vec<Item>, Error> {
+        let mut items = Vec::new();
+        let mut after = None;
+        loop {
+            let page = self.query(range.clone().after(after)).await?;
+            items.extend(page.items);
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return Ok(items),
+            }
+        }
+    }
+
+    /// Reads every item whose partition key begins with the prefix. Scans the whole table: for operators only.
+    pub(super) async fn scan_prefix(&self, prefix: &str) -> Result<Vec<Item>, Error> {
+        let mut items = Vec::new();
+        let mut after: Option<Item> = None;
+        loop {
+            let answer = self
+                .db
+                .scan()
+                .table_name(&self.name)
+                .consistent_read(true)
+                .limit(i32::try_from(PAGE).unwrap_or(i32::MAX))
+                .filter_expression("begins_with(#pk, :prefix)")
+                .expression_attribute_names("#pk", PK)
+                .expression_attribute_values(":prefix", AttributeValue::S(prefix.to_owned()))
+                .set_exclusive_start_key(after)
+                .send()
+                .await
+                .map_err(|error| failed(&error))?;
+            items.extend(answer.items.unwrap_or_default());
+            match answer.last_evaluated_key {
+                Some(next) => after = Some(next),
+                None => return Ok(items),
+            }
+        }
+    }
+}
+
+/// Makes a put for [`Table::write_all`].
+pub(super) fn put_request(key: &Key, mut item: Item) -> Result<WriteRequest, Error> {
+    item.extend(key.attributes());
+    let put = PutRequest::builder().set_item(Some(item)).build().map_err(|_| malformed())?;
+    Ok(WriteRequest::builder().put_request(put).build())
+}
+
+/// Makes a deletion for [`Table::write_all`].
+pub(super) fn delete_request(key: &Key) -> Result<WriteRequest, Error> {
+    let delete = DeleteRequest::builder().set_key(Some(key.attributes())).build().map_err(|_| malformed())?;
+    Ok(WriteRequest::builder().delete_request(delete).build())
+}

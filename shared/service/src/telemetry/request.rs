@@ -1,0 +1,117 @@
+//! The log line of a request.
+
+use std::sync::{Arc, OnceLock};
+
+use axum::{
+    extract::{MatchedPath, Request},
+    http::{Method, StatusCode, header::USER_AGENT},
+    middleware::Next,
+    response::Response,
+};
+use scim::ScimType;
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use super::emf::REQUEST;
+use crate::{
+    auth::{Caller, Org},
+    store::measured,
+};
+
+/// The value for everything without a name in this service. A request may contain any text, but a dimension has few
+/// values.
+const NONE: &str = "none";
+
+/// The id of the Lambda invocation, which the lines of Lambda have too. A Lambda function adds it to each request.
+#[derive(Clone)]
+pub struct RequestId(pub String);
+
+/// The cause of an internal error, for the log only.
+#[derive(Clone)]
+pub(crate) struct Cause(pub(crate) String);
+
+/// The caller of a request, which becomes known while the request is handled.
+#[derive(Clone, Default)]
+pub(crate) struct RequestRecord(Arc<OnceLock<(Org, String)>>);
+
+impl RequestRecord {
+    /// Records the caller. A later call has no effect: the caller of a request does not change.
+    pub(crate) fn caller(&self, caller: &Caller) {
+        self.0.get_or_init(|| (caller.org().clone(), caller.key_id().to_owned()));
+    }
+}
+
+/// Handles the request in a span with its id, and logs the request when it is answered.
+pub(crate) async fn log_request(request: Request, next: Next) -> Response {
+    let id = request.extensions().get::<RequestId>().map(|id| id.0.clone());
+    // A span below the level of the log would be disabled, and its events would lose the id.
+    let span = tracing::error_span!("request", requestId = id);
+    answer_and_log(request, next).instrument(span).await
+}
+
+async fn answer_and_log(mut request: Request, next: Next) -> Response {
+    let start = Instant::now();
+    let record = RequestRecord::default();
+    request.extensions_mut().insert(record.clone());
+    let method = known_method(request.method());
+    let pattern = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let client = client(&request);
+    let (response, consumed) = measured(next.run(request)).await;
+    let status = response.status();
+    let (org, key) = record.0.get().map_or(("", ""), |(org, key)| (org.as_str(), key.as_str()));
+    let route = match &pattern {
+        Some(pattern) if status != StatusCode::METHOD_NOT_ALLOWED => format!("{method} {pattern}"),
+        _ => NONE.to_owned(),
+    };
+    let refused = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+    let exhausted = matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
+    tracing::info!(
+        name: REQUEST,
+        org,
+        key,
+        method,
+        endpoint = pattern.as_deref().unwrap_or(NONE),
+        status = status.as_u16(),
+        scimType = response.extensions().get::<ScimType>().map(|scim_type| scim_type.as_str()),
+        cause = response.extensions().get::<Cause>().map(|cause| cause.0.as_str()),
+        Route = route,
+        Client = client,
+        Requests = 1,
+        Duration = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
+        DynamoDbCalls = consumed.calls,
+        ReadUnits = consumed.read,
+        WriteUnits = consumed.write,
+        AuthenticationFailures = u64::from(refused),
+        Exhausted = u64::from(exhausted),
+        "request"
+    );
+    response
+}
+
+/// Returns the method if it is a standard one.
+fn known_method(method: &Method) -> &'static str {
+    const KNOWN: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or(NONE)
+}
+
+/// Returns the identity provider, by the flag that only Entra's tenant URLs have or by the User-Agent: `Okta SCIM Client
+/// 1.0.0`, `Microsoft Azure AD SCIM provisioning 1.0.0`. A client may send any User-Agent, so no decision depends on it.
+fn client(request: &Request) -> &'static str {
+    const ENTRA_FLAGS: [&str; 2] = ["aadOptscim", "AzureAdScimPatch"];
+    let query = request.uri().query().unwrap_or_default();
+    let begins = |parameter: &str, flag: &str| {
+        parameter.get(..flag.len()).is_some_and(|start| start.eq_ignore_ascii_case(flag))
+    };
+    if query.split('&').any(|parameter| ENTRA_FLAGS.iter().any(|flag| begins(parameter, flag))) {
+        return "entra";
+    }
+    let agent = request.headers().get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    let agent = agent.to_ascii_lowercase();
+    if agent.contains("okta") {
+        "okta"
+    } else if ["azure", "entra", "microsoft"].iter().any(|word| agent.contains(word)) {
+        "entra"
+    } else {
+        "other"
+    }
+}
