@@ -1,17 +1,21 @@
 #!/usr/bin/env python3
-r"""What a cold start of each function costs that the function can do something about: how long a fresh process takes
-until it asks Lambda for its first event, and until it has answered it; its peak memory then; the size of its zip.
+r"""Measures the part of each function's cold start that the function itself determines.
+
+This is the time from process start to the request for the first event, the time of the first event, the peak memory
+afterwards, and the size of the zip.
 
     bash .ci/run                                   # or: source .ci/steps.sh && sam_tools && lambda_binaries
     cargo build --release --config 'profile.release.lto="fat"' --config 'profile.release.opt-level="s"' \
         --config 'profile.release.package."*".opt-level="z"' --package service --features lambda --example empty
     python3 tests/cold-start.py target/ci/sam target/release/examples/empty
 
-The functions run one at a time, in turns with the empty one, against a Lambda runtime API and an AWS of this script's
-own on 127.0.0.1. The events are requests with a key that nobody has: the first takes the pepper from Secrets Manager,
-and each a look into DynamoDB. Starting a sandbox, loading the zip into it, and TLS are AWS's and the network's, and not
-in these figures. As root it shows beside how long the users function takes with the part of a CPU that comes with less
-memory: all of one with 1,769 MB, and in proportion.
+The functions run one at a time, alternating with an empty function. This script serves the Lambda runtime API and the
+AWS APIs on 127.0.0.1. The events are requests with an unknown key: the first event reads the pepper from Secrets
+Manager, and each event reads DynamoDB. The figures do not contain the start of the sandbox, the loading of the zip and
+TLS, which belong to AWS and the network.
+
+As root, the script also measures the users function with less memory. Lambda gives a whole CPU to a function with
+1,769 MB, and a proportional share to a function with less.
 """
 
 import http.server, io, json, os, pathlib, statistics, subprocess, sys, threading, time, zipfile, zlib
@@ -19,17 +23,17 @@ import http.server, io, json, os, pathlib, statistics, subprocess, sys, threadin
 RUNS = int(os.environ.get("RUNS", "60"))
 EVENTS = 20
 WHOLE_CPU = 1769
-# What each is asked for; the janitor sweeps whatever the event says.
+# The path of the request to each function. The janitor ignores the content of its event.
 PATHS = {"Users": "/v2/Users", "Groups": "/v2/Groups", "Bulk": "/v2/Bulk", "Discovery": "/v2/Schemas", "Janitor": None}
 
 
 def key():
-    """A key of the right form."""
+    """Returns an unknown key with a valid checksum."""
     digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-    text = "scim_nobody_" + "0" * 43
-    sum, checksum = zlib.crc32(text.encode()), ""
+    text = "scim_unknown_" + "0" * 43
+    crc, checksum = zlib.crc32(text.encode()), ""
     for _ in range(6):
-        sum, digit = divmod(sum, 62)
+        crc, digit = divmod(crc, 62)
         checksum = digits[digit] + checksum
     return text + checksum
 
@@ -50,10 +54,10 @@ def event(path):
 
 
 class Aws(http.server.BaseHTTPRequestHandler):
-    """Lambda's runtime API, Secrets Manager and DynamoDB, as far as one event needs them."""
+    """The Lambda runtime API, Secrets Manager and DynamoDB, reduced to the needs of one event."""
 
     protocol_version = "HTTP/1.1"
-    wbufsize = -1  # Head and body in one packet.
+    wbufsize = -1  # Sends header and body in one packet.
 
     def reply(self, status, body, **headers):
         self.send_response(status)
@@ -63,9 +67,9 @@ class Aws(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def do_GET(self):
-        if len(self.server.asked) == EVENTS:
-            return self.server.stopped.wait()  # There are no more.
-        self.server.asked.append(time.perf_counter())
+        if len(self.server.requested) == EVENTS:
+            return self.server.stopped.wait()  # There are no more events.
+        self.server.requested.append(time.perf_counter())
         deadline = str(int(time.time() * 1000) + 28000)
         arn = "arn:aws:lambda:us-east-1:123456789012:function:f"
         self.reply(200, self.server.event, Lambda_Runtime_Aws_Request_Id="1", Lambda_Runtime_Deadline_Ms=deadline,
@@ -94,7 +98,7 @@ class Server(http.server.ThreadingHTTPServer):
 
     def __init__(self, event):
         super().__init__(("127.0.0.1", 0), Aws)
-        self.event, self.asked, self.answered, self.answer = event, [], [], None
+        self.event, self.requested, self.answered, self.answer = event, [], [], None
         self.done, self.stopped = threading.Event(), threading.Event()
         threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
 
@@ -103,14 +107,16 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 def run(bootstrap, path, group=None):
-    """Milliseconds until it asks for the first event, until it has answered that, and for each of the others on average;
-    peak memory in MB. In a control group, if one is given."""
+    """Runs a function, in a control group if one is given.
+
+    Returns the milliseconds until it requests the first event, the milliseconds of the first event, the mean
+    milliseconds of the other events, and the peak memory in MB."""
     server = Server(json.dumps(event(path or "/")).encode())
-    here = f"127.0.0.1:{server.server_port}"
+    address = f"127.0.0.1:{server.server_port}"
     environment = {
-        "AWS_LAMBDA_RUNTIME_API": here, "AWS_LAMBDA_FUNCTION_NAME": "f", "AWS_LAMBDA_FUNCTION_VERSION": "1",
+        "AWS_LAMBDA_RUNTIME_API": address, "AWS_LAMBDA_FUNCTION_NAME": "f", "AWS_LAMBDA_FUNCTION_VERSION": "1",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512", "AWS_LAMBDA_LOG_GROUP_NAME": "g", "AWS_LAMBDA_LOG_STREAM_NAME": "s",
-        "AWS_ENDPOINT_URL": f"http://{here}", "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "test",
+        "AWS_ENDPOINT_URL": f"http://{address}", "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test", "SCIM_PEPPER_SECRET_ID": "pepper", "SCIM_STACK": "scim",
     }
     began = time.perf_counter()
@@ -119,7 +125,7 @@ def run(bootstrap, path, group=None):
         (group / "cgroup.procs").write_text(str(process.pid))
     try:
         if not server.done.wait(10):
-            raise SystemExit(f"{bootstrap} answered nothing")
+            raise SystemExit(f"{bootstrap} did not answer in 10 seconds")
         status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
     finally:
         process.kill()
@@ -130,12 +136,12 @@ def run(bootstrap, path, group=None):
     if path and b'"statusCode":401' not in server.answer:
         raise SystemExit(f"{bootstrap} answered {server.answer[:300]}")
     peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
-    first, *others = [1000 * (answered - asked) for asked, answered in zip(server.asked, server.answered)]
-    return 1000 * (server.asked[0] - began), first, statistics.fmean(others), peak / 1024
+    first, *others = [1000 * (answered - requested) for requested, answered in zip(server.requested, server.answered)]
+    return 1000 * (server.requested[0] - began), first, statistics.fmean(others), peak / 1024
 
 
 def megabytes(bootstrap):
-    """Of the binary and of its zip."""
+    """Returns the size of the binary and of its zip in megabytes."""
     zipped = io.BytesIO()
     with zipfile.ZipFile(zipped, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.write(bootstrap, "bootstrap")
@@ -143,15 +149,15 @@ def megabytes(bootstrap):
 
 
 def limited(memory):
-    """A control group with as much of a CPU as comes with this memory; none where that is not allowed."""
-    first = pathlib.Path("/sys/fs/cgroup/cpu")  # of version 1
-    root = first if first.is_dir() else pathlib.Path("/sys/fs/cgroup")
+    """Returns a control group with the CPU share of this memory size, or None without permission to create one."""
+    version_1 = pathlib.Path("/sys/fs/cgroup/cpu")
+    root = version_1 if version_1.is_dir() else pathlib.Path("/sys/fs/cgroup")
     period = 20_000
     quota = period * memory // WHOLE_CPU
     try:
         group = root / "scim-cold-start"
         group.mkdir(exist_ok=True)
-        if root == first:
+        if root == version_1:
             (group / "cpu.cfs_period_us").write_text(str(period))
             (group / "cpu.cfs_quota_us").write_text(str(quota))
         else:
@@ -170,24 +176,24 @@ def main():
         for name, (bootstrap, path) in functions.items():
             measured[name].append(run(bootstrap, path))
     p50 = {name: [statistics.median(column) for column in zip(*rows)] for name, rows in measured.items()}
-    print(f"p50 of {RUNS} runs; MB are millions of bytes, of memory 2^20\n")
-    print("| function | exec to /next | of the empty one | first event | another | peak memory | binary | zip |")
+    print(f"Medians of {RUNS} runs. Sizes are in 10^6 bytes, memory in 2^20 bytes.\n")
+    print("| function | exec to /next | times the empty one | first event | later events | peak memory | binary | zip |")
     print("|---|---|---|---|---|---|---|---|")
     for name, (bootstrap, _) in functions.items():
         binary, zipped = megabytes(bootstrap)
-        asked, answered, another, peak = p50[name]
-        ratio = asked / p50["empty"][0]
-        times = f"{asked:.2f} ms | {ratio:.1f} | {answered:.2f} ms | {another:.2f} ms | {peak:.1f} MB"
+        start, first, later, peak = p50[name]
+        ratio = start / p50["empty"][0]
+        times = f"{start:.2f} ms | {ratio:.1f} | {first:.2f} ms | {later:.2f} ms | {peak:.1f} MB"
         print(f"| {name.lower()} | {times} | {binary:.2f} MB | {zipped:.2f} MB |")
 
     if not limited(WHOLE_CPU):
         return
-    print("\n| memory | exec to /next | first event | another |")
+    print("\n| memory | exec to /next | first event | later events |")
     print("|---|---|---|---|")
     for memory in [128, 256, 512, 1024, WHOLE_CPU]:
         rows = [run(*functions["Users"], limited(memory)) for _ in range(RUNS)]
-        asked, answered, another, _ = [statistics.median(column) for column in zip(*rows)]
-        print(f"| {memory} MB | {asked:.1f} ms | {answered:.1f} ms | {another:.2f} ms |")
+        start, first, later, _ = [statistics.median(column) for column in zip(*rows)]
+        print(f"| {memory} MB | {start:.1f} ms | {first:.1f} ms | {later:.2f} ms |")
 
 
 main()

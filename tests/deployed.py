@@ -1,5 +1,7 @@
-"""What ministack made of the stack that `sam deploy` put into it: prints the environment of the tests that go through it,
-and on standard error what of template.yaml it does not carry. The methods of the API, which it does not, are added.
+"""Checks the stack that `sam deploy` created in ministack, and prints the environment variables for its tests.
+
+Standard error lists the features of template.yaml and whether ministack supports them. ministack does not create the
+methods of the API, so this script adds them.
 
     AWS_ENDPOINT_URL=http://127.0.0.1:PORT python3 tests/deployed.py STACK
 """
@@ -44,8 +46,8 @@ stage = apigateway.get_stage(restApiId=api, stageName="scim")
 pepper = secrets.get_secret_value(SecretId=outputs["PepperSecret"])["SecretString"]
 tables, lambdas, groups = map(of_type, ["AWS::DynamoDB::Table", "AWS::Lambda::Function", "AWS::Logs::LogGroup"])
 
-# What template.yaml asks for, and whether it is there.
-carried = {
+# The features of template.yaml, each with a check that the stack has it.
+features = {
     "every resource": lambda: all(resource["ResourceStatus"] == "CREATE_COMPLETE" for resource in resources.values()),
     "tables on demand": lambda: all(table(it)["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST" for it in tables),
     "time to live": lambda: all(
@@ -59,40 +61,40 @@ carried = {
         == "ENABLED"
         for it in tables
     ),
-    "a pepper of 64 characters": lambda: len(pepper) == 64 and pepper.isalnum(),
-    "the alias `live` of each function": lambda: all(
+    "pepper of 64 characters": lambda: len(pepper) == 64 and pepper.isalnum(),
+    "alias `live` of each function": lambda: all(
         functions.get_alias(FunctionName=physical(it), Name="live")["FunctionVersion"] != "$LATEST" for it in lambdas
     ),
-    "memory and time-out": lambda: all(
+    "memory and timeout": lambda: all(
         (function(it)["MemorySize"], function(it)["Timeout"]) >= (512, 28) for it in lambdas
     ),
     "log lines in JSON": lambda: all(function(it)["LoggingConfig"]["LogFormat"] == "JSON" for it in lambdas),
-    "a role for each function": lambda: len({function(it)["Role"] for it in lambdas}) == len(lambdas),
-    "retention of logs": lambda: all(
+    "role of each function": lambda: len({function(it)["Role"] for it in lambdas}) == len(lambdas),
+    "log retention": lambda: all(
         group.get("retentionInDays") == 90
         for it in groups
         for group in logs.describe_log_groups(logGroupNamePrefix=physical(it))["logGroups"]
     ),
-    "methods of the API": lambda: all(resource.get("resourceMethods") for resource in paths),
+    "API methods": lambda: all(resource.get("resourceMethods") for resource in paths),
     "gateway responses": lambda: any(
         response["responseType"] == "THROTTLED" and not response.get("defaultResponse")
         for response in apigateway.get_gateway_responses(restApiId=api)["items"]
     ),
     "throttling of the stage": lambda: stage["methodSettings"]["*/*"]["throttlingRateLimit"] == 500,
-    "the access log": lambda: bool(stage["accessLogSettings"]["destinationArn"]),
-    "the dashboard": lambda: bool(cloudwatch.list_dashboards()["DashboardEntries"]),
+    "access log": lambda: bool(stage["accessLogSettings"]["destinationArn"]),
+    "dashboard": lambda: bool(cloudwatch.list_dashboards()["DashboardEntries"]),
     "alarms": lambda: bool(cloudwatch.describe_alarms()["MetricAlarms"]),
 }
 
 print(f"# {len(resources)} resources", file=sys.stderr)
-for what, holds in carried.items():
+for feature, is_present in features.items():
     try:
-        found = "carried" if holds() else "NOT CARRIED"
-    except Exception as error:  # An emulator fails in ways of its own: each says that it does not carry this.
-        found = f"NOT CARRIED ({type(error).__name__}: {error})"
-    print(f"{found}: {what}", file=sys.stderr)
+        found = "supported" if is_present() else "NOT SUPPORTED"
+    except Exception as error:  # Any exception means that the emulator does not support the feature.
+        found = f"NOT SUPPORTED ({type(error).__name__}: {error})"
+    print(f"{found}: {feature}", file=sys.stderr)
 
-# ministack takes each method of an OpenAPI document but `x-amazon-apigateway-any-method`.
+# ministack supports every method of an OpenAPI document except `x-amazon-apigateway-any-method`.
 body = cloudformation.get_template(StackName=stack)["TemplateBody"]["Resources"]["ScimApi"]["Properties"]["Body"]
 for resource in paths:
     if resource["path"] in body["paths"]:

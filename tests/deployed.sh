@@ -1,29 +1,30 @@
 #!/usr/bin/env bash
-# The black-box tests against the service as it is deployed, as far as that goes without an AWS account:
+# Runs the black-box tests against the service in its deployed forms, without an AWS account. It has four parts:
 #
 #   ministack   the service in the test process, on a second implementation of DynamoDB (ministack, from PyPI)
-#   lambda      the release binaries in AWS's runtime emulator, sent events of a REST API, then of an HTTP API
+#   lambda      the release binaries in the AWS Lambda runtime emulator, with events of a REST API and of an HTTP API
 #   deploy      `sam deploy` of template.yaml into ministack, and the recorded exchanges through its API Gateway
-#   sam_local   `sam local start-api`: the release binaries in containers behind SAM's gateway, and the recorded
-#               exchanges through it
+#   sam_local   `sam local start-api`: the release binaries in containers, and the recorded exchanges through the
+#               gateway of SAM
 #
-#   bash tests/deployed.sh [PART]...          all of them, unless some are named
-#   SCIM_CI_DEPLOYED=1 bash .ci/run           the same, after everything else
+#   bash tests/deployed.sh [PART]...          runs the named parts, or all parts
+#   SCIM_CI_DEPLOYED=1 bash .ci/run           runs all parts after the other checks
 #
-# Installs what it needs into the cache of .ci/run; sam_local takes a Docker engine from the system's packages, starts
-# one of its own, and needs root for both. Everything listens on 127.0.0.1, and ends with the script. Tests name what
-# they cannot say anything of (tests/src/target.rs): `not a test of this target`. These are counted, and listed with the
-# reason in target/ci/<part>.log; any other failure fails the part.
+# The script installs its tools into the cache of .ci/run. sam_local installs a Docker engine from the system's packages
+# and starts its own instance. It needs root for both. All servers listen on 127.0.0.1 and stop with the script.
+#
+# A test that does not apply to a target fails with `not a test of this target` and the reason (tests/src/target.rs).
+# The script counts these tests and lists them in target/ci/<part>.log. Any other failure fails the part.
 # shellcheck source=.ci/steps.sh
 source "$(dirname "$0")/../.ci/steps.sh"
 
-# The base URL that the tests expect, which is not that of an emulator's gateway.
+# The base URL that the tests expect. It differs from the URL of an emulator's gateway.
 base_url=https://scim.test/scim/v2
 binaries=$logs/sam
 
 # --------------------------------------------------------------------------------------------------- tests
 
-# suite NAME TEST...: these test binaries, against the target in the environment.
+# suite NAME TEST...: runs these test binaries against the target that the environment names.
 suite() {
     local name=$1 output=$logs/$1.tests test binaries=()
     for test in "${@:2}"; do binaries+=(--test "$test"); done
@@ -50,14 +51,14 @@ free_port() {
     python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
-# What a step undoes when it ends, the last first.
+# The commands that undo a step. They run when the step ends, in reverse order.
 undo=()
 undo_all() {
     local index
     for ((index = ${#undo[@]} - 1; index >= 0; index--)); do eval "${undo[index]}" || true; done
 }
 
-# serve PORT LOG COMMAND...: starts a server, and waits until it listens.
+# serve PORT LOG COMMAND...: starts a server and waits until it listens.
 serve() {
     "${@:3}" >"$2" 2>&1 &
     undo+=("kill $!; wait $!")
@@ -67,7 +68,7 @@ serve() {
     done
 }
 
-# DynamoDB, Secrets Manager, and all that a stack is made of, in memory. Sets `endpoint`.
+# Starts ministack: DynamoDB, Secrets Manager and the other services of a stack, in memory. Sets `endpoint`.
 start_ministack() {
     venv ministack ministack==1.5.33 aws-sam-translator==1.115.0
     local port
@@ -78,8 +79,8 @@ start_ministack() {
     export AWS_ENDPOINT_URL=$endpoint AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
 }
 
-# with_endpoint URL DIRECTORY: what `sam build` made, and in its functions' environment where AWS is. Neither emulator
-# puts that there by itself.
+# with_endpoint URL DIRECTORY: copies the output of `sam build` and sets AWS_ENDPOINT_URL in the functions' environment.
+# Neither emulator sets this variable.
 with_endpoint() {
     rm -rf "$2"
     cp -r "$binaries" "$2"
@@ -106,7 +107,7 @@ lambda() {
     return $failed
 }
 
-# AWS's runtime emulator, which SAM brings.
+# Prints the path of the AWS Lambda runtime emulator, which is part of SAM.
 emulator() {
     echo "$cache"/sam/lib/python3*/site-packages/samcli/local/rapid/aws-lambda-rie-x86_64
 }
@@ -115,14 +116,14 @@ deploy() {
     trap undo_all EXIT
     start_ministack
     with_endpoint "$endpoint" "$logs/deploy"
-    # Without alarms: ministack knows no metric math.
+    # The stack has no alarms, because ministack does not support metric math.
     PATH=$cache/sam/bin:$PATH sam deploy --template-file "$logs/deploy/template.yaml" --stack-name scim --resolve-s3 \
         --capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND --no-confirm-changeset --no-progressbar \
         --parameter-overrides Architecture=x86_64 BaseUrl=$base_url WithAlarms=false
     "$cache/sam/bin/python" tests/deployed.py scim >"$logs/deploy/environment"
     # shellcheck source=/dev/null
     source "$logs/deploy/environment"
-    # What identity providers send: ministack's gateway decodes paths and adds headers, as API Gateway does not.
+    # Only the recorded exchanges run: ministack's gateway decodes paths and adds headers, unlike API Gateway.
     SCIM_TEST_DYNAMODB=$endpoint suite deploy exchanges
 }
 
@@ -131,7 +132,7 @@ sam_local() {
     start_ministack
     start_docker "${endpoint##*:}"
     with_endpoint "http://$bridge:${endpoint##*:}" "$logs/sam_local"
-    # SAM takes a reference to a resource for its logical id: the names are given instead.
+    # SAM resolves a reference to a resource to its logical id, so this file sets the names.
     cat >"$logs/sam_local/variables.json" <<'JSON'
 {"Parameters": {"SCIM_RESOURCES_TABLE": "scim-resources", "SCIM_KEYS_TABLE": "scim-keys", "SCIM_PEPPER_SECRET_ID": "scim-test-pepper"}}
 JSON
@@ -143,12 +144,12 @@ JSON
         --parameter-overrides Architecture=x86_64 BaseUrl=$base_url
     export SCIM_TEST_API=http://127.0.0.1:$port SCIM_TEST_PEPPER=pepper
     export SCIM_RESOURCES_TABLE=scim-resources SCIM_KEYS_TABLE=scim-keys
-    # One request at a time, for a container takes no two, and each takes SAM long: what identity providers send.
+    # A container accepts one request at a time, and SAM is slow. One thread therefore runs only the recorded exchanges.
     SCIM_TEST_DYNAMODB=$endpoint threads=1 suite sam_local exchanges
 }
 
-# start_docker PORT: a Docker engine of its own, on a bridge of its own, whose containers reach that port of 127.0.0.1.
-# Sets DOCKER_HOST and `bridge`, the address by which they do.
+# start_docker PORT: starts a separate Docker engine on a separate bridge. Its containers reach this port of 127.0.0.1
+# under the address of the bridge. Sets DOCKER_HOST and `bridge`, the address.
 start_docker() {
     local missing=() program run
     for program in dockerd debootstrap iptables; do
@@ -174,8 +175,8 @@ start_docker() {
         sleep 0.5
     done >/dev/null 2>&1
 
-    # What SAM starts from: AWS's image where it can be pulled, and otherwise a Debian, which has all that a `bootstrap`
-    # needs of a system, though a newer C library than Amazon's.
+    # SAM starts the functions from AWS's image. Where the image cannot be pulled, a Debian image takes its place. It
+    # has everything that a `bootstrap` needs, with a newer C library than Amazon's.
     local image=public.ecr.aws/lambda/provided:al2023-x86_64
     docker image inspect $image >/dev/null || docker pull $image || {
         as_root rm -rf "$cache/debian"

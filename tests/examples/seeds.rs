@@ -1,6 +1,6 @@
-//! Writes the fuzzers' seeds to a directory for each target under the one that is named.
+//! Writes the seeds of each fuzz target to its own subdirectory of the given directory.
 
-#![allow(clippy::expect_used, reason = "a program that cannot go on fails by panicking")]
+#![allow(clippy::expect_used, reason = "the program fails by panicking")]
 
 use std::{env, fs, path::PathBuf};
 

@@ -1,7 +1,7 @@
-//! What requests cost: the calls of DynamoDB counted, and the capacity added up that they consume.
+//! The costs of requests: the number of calls to DynamoDB and the capacity that they consume.
 //!
-//! The store asks for `ReturnConsumedCapacity` on every call, so what is counted is what the engine charges: for reads by
-//! 4 KB and twice if strongly consistent, for transactions twice.
+//! The store sets `ReturnConsumedCapacity` on every call, so the counter adds up what the engine charges: a unit for each
+//! 4 KB read with strong consistency, and twice the units in a transaction.
 
 use std::{
     collections::BTreeMap,
@@ -16,14 +16,14 @@ use tokio::time::Duration;
 
 use crate::observed::{self, Call};
 
-/// Counts the calls of the client it makes.
+/// Counts the calls of its clients.
 #[derive(Debug, Clone, Default)]
 pub struct Counter(Arc<Mutex<BTreeMap<String, Cost>>>);
 
-/// What calls cost, of one table.
+/// The costs of calls to one table.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Cost {
-    /// How many calls there were of each operation.
+    /// The number of calls of each operation.
     pub calls: BTreeMap<String, usize>,
     /// Read units.
     pub read: f64,
@@ -32,20 +32,20 @@ pub struct Cost {
 }
 
 impl Counter {
-    /// A client of the database whose calls are counted here.
+    /// Returns a client of the database whose calls are counted.
     #[must_use]
     pub fn client(&self, database: Database) -> Client {
         self.slow_client(database, Duration::ZERO)
     }
 
-    /// The same, each of whose calls takes that time.
+    /// Returns such a client. Each of its calls takes the given time.
     #[must_use]
     pub fn slow_client(&self, database: Database, takes: Duration) -> Client {
         let counter = self.clone();
         observed::client(database, takes, move |call| counter.count(call))
     }
 
-    /// What was counted by table since it was last asked, and begins again.
+    /// Returns the costs of each table since the last call of this function.
     #[must_use]
     pub fn take(&self) -> BTreeMap<String, Cost> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
@@ -60,7 +60,7 @@ impl Counter {
     }
 }
 
-/// The table a request is about. Those of the service are about one each.
+/// Returns the table of a request. Each request of the service has one table.
 #[must_use]
 pub fn table(request: &Value) -> String {
     let of_batch = || request["RequestItems"].as_object()?.keys().next().map(String::as_str);
@@ -68,7 +68,7 @@ pub fn table(request: &Value) -> String {
     request["TableName"].as_str().or_else(of_batch).or_else(of_transaction).unwrap_or_default().to_owned()
 }
 
-/// Of one table, or of each of a batch's.
+/// Returns the units of one table, or of all tables of a batch.
 fn units(capacity: &Value) -> f64 {
     match capacity {
         Value::Array(tables) => tables.iter().map(units).sum(),
@@ -77,7 +77,7 @@ fn units(capacity: &Value) -> f64 {
 }
 
 impl fmt::Display for Cost {
-    /// `Query 2, GetItem 1: 3 read, 0 written`.
+    /// Writes `Query 2, GetItem 1: 3 read, 0 written`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, (operation, calls)) in self.calls.iter().enumerate() {
             write!(f, "{}{operation} {calls}", if index == 0 { "" } else { ", " })?;

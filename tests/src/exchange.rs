@@ -1,9 +1,11 @@
-//! Recorded exchanges: what a client really sends, and what it needs back, as data.
+//! Recorded exchanges: the requests of real clients with the answers that they need, as data.
 //!
-//! One file is one exchange and one test. `${name}` stands for what an earlier answer gave (`capture`), `${key}` for
-//! the key. An expected body is part of the answer: objects may have more members, lists may not; `"*"` is anything.
-//! In the place of a request may stand the event that API Gateway makes of one (`events/`); `baseUrl` is what
-//! `SCIM_BASE_URL` says where that arrives.
+//! Each file is one exchange and one test. `${name}` stands for a value of an earlier answer (`capture`), `${key}` for the
+//! key. The expected body is a part of the answer: objects of the answer may have more members, lists may not have more
+//! elements, and `"*"` matches any value.
+//!
+//! A step has a request or the event that API Gateway makes of one (`events/`). `baseUrl` is the `SCIM_BASE_URL` of the
+//! function that receives the event.
 
 use std::{
     collections::BTreeMap,
@@ -11,15 +13,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use axum::{
-    body::Body,
-    http::{Request, header::AUTHORIZATION},
-};
+use axum::body::Bytes;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use service::http::BASE_PATH;
 
-use crate::Service;
+use crate::{Request, Service};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -34,7 +32,7 @@ struct Exchange {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Step {
-    request: Option<Sent>,
+    request: Option<RecordedRequest>,
     event: Option<Value>,
     response: Expected,
     #[serde(default)]
@@ -43,7 +41,7 @@ struct Step {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Sent {
+struct RecordedRequest {
     method: String,
     path: String,
     #[serde(default)]
@@ -63,10 +61,10 @@ struct Expected {
     absent: Vec<String>,
 }
 
-/// Where exchanges are recorded, by who sends them.
+/// The directories of recorded exchanges, one for each sender.
 const SOURCES: [&str; 4] = ["entra", "events", "okta", "other"];
 
-/// Every file of recorded exchanges.
+/// Lists the files of recorded exchanges.
 #[must_use]
 pub fn files() -> Vec<PathBuf> {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
@@ -76,10 +74,10 @@ pub fn files() -> Vec<PathBuf> {
     files
 }
 
-/// Replays the exchange in that file on a service that is new; says at which step the answers differ.
+/// Replays the exchange in a file on a new service.
 ///
 /// # Errors
-/// Every difference of the first step that has any.
+/// All differences of the first step whose answer differs.
 pub async fn replay(file: &Path, service: &Service) -> Result<(), String> {
     let text = fs::read_to_string(file).map_err(|error| error.to_string())?;
     let exchange: Exchange = serde_json::from_str(&text).map_err(|error| error.to_string())?;
@@ -88,7 +86,7 @@ pub async fn replay(file: &Path, service: &Service) -> Result<(), String> {
         let (request, answer) = match (&step.request, &step.event) {
             (Some(request), None) => {
                 let name = format!("{} {}", request.method, fill(&request.path, &names));
-                (name, service.send(request.build(&names)).await)
+                (name, request.build(&names).send(service).await)
             }
             (None, Some(event)) => {
                 let event = fill_value(event, &names);
@@ -115,7 +113,7 @@ pub async fn replay(file: &Path, service: &Service) -> Result<(), String> {
         }
         for pointer in &step.response.absent {
             if answer.body.pointer(pointer).is_some() {
-                differences.push(format!("{pointer} is there"));
+                differences.push(format!("{pointer} is present"));
             }
         }
         if !differences.is_empty() {
@@ -136,22 +134,19 @@ pub async fn replay(file: &Path, service: &Service) -> Result<(), String> {
     Ok(())
 }
 
-impl Sent {
-    fn build(&self, names: &BTreeMap<String, String>) -> Request<Body> {
-        let uri = format!("{BASE_PATH}{}", fill(&self.path, names));
-        let mut request = Request::builder().method(self.method.as_str()).uri(uri);
-        if !self.headers.keys().any(|name| name.eq_ignore_ascii_case(AUTHORIZATION.as_str())) {
-            request = request.header(AUTHORIZATION, fill("Bearer ${key}", names));
-        }
+impl RecordedRequest {
+    fn build(&self, names: &BTreeMap<String, String>) -> Request {
+        let method = self.method.parse().expect("a method");
+        let mut request = Request::new(method, fill(&self.path, names));
         for (name, value) in &self.headers {
-            request = request.header(name, fill(value, names));
+            request = request.header(name, &fill(value, names));
         }
-        let body = match (&self.body, &self.body_text) {
-            (Some(body), _) => Body::from(fill_value(body, names).to_string()),
-            (None, Some(text)) => Body::from(fill(text, names)),
-            (None, None) => Body::empty(),
+        request.body = match (&self.body, &self.body_text) {
+            (Some(body), _) => fill_value(body, names).to_string().into(),
+            (None, Some(text)) => fill(text, names).into(),
+            (None, None) => Bytes::new(),
         };
-        request.body(body).expect("a request")
+        request
     }
 }
 
@@ -178,7 +173,7 @@ fn differ(place: &str, wanted: &Value, found: &Value, differences: &mut Vec<Stri
             for (name, wanted) in wanted {
                 match found.get(name) {
                     Some(found) => differ(&format!("{place}/{name}"), wanted, found, differences),
-                    None => differences.push(format!("{place}/{name} is not there")),
+                    None => differences.push(format!("{place}/{name} is missing")),
                 }
             }
         }

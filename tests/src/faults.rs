@@ -1,7 +1,7 @@
-//! What can go wrong with a call to DynamoDB: a connector that lets one call fail, or every one from there on.
+//! Faults of calls to DynamoDB: one call fails, or one and every later call.
 //!
-//! An error of the connector is what makes the SDK repeat by itself, as it does when a connection breaks. A crash is that
-//! no call from there on ever comes back: whoever waits is to be dropped, and what goes on is another process.
+//! After an error of the connector the SDK retries, as it does after a broken connection. After a crash no call returns
+//! any more: the test drops the request and continues with another process.
 
 use std::{
     fmt,
@@ -9,43 +9,37 @@ use std::{
 };
 
 use aws_sdk_dynamodb::Client;
-use aws_smithy_runtime_api::{
-    client::{
-        http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector},
-        orchestrator::{HttpRequest, HttpResponse},
-        result::ConnectorError,
-    },
-    http::StatusCode,
-};
-use aws_smithy_types::body::SdkBody;
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use dynoxide::Database;
-use local::embedded::{Connector, client_over};
-use serde_json::{Value, json};
+use local::embedded::Connector;
+use serde_json::json;
 use tokio::sync::Notify;
 
-/// What goes wrong.
+use crate::intercept::{self, Call, CallResult, answer, cancelled, exception};
+
+/// A fault of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// The call does not reach DynamoDB.
     Unsent,
-    /// It is carried out, and its answer is lost.
+    /// The call succeeds, and its answer is lost.
     Unanswered,
     /// The process dies before the call.
     CrashBefore,
-    /// The process dies before the answer of a call that is carried out.
+    /// The process dies after the call and before its answer.
     CrashAfter,
-    /// Another transaction is under way on the same items.
+    /// Another transaction is in progress on the same items.
     Conflict,
-    /// DynamoDB asks for less traffic.
+    /// DynamoDB throttles the call.
     Throttled,
     /// DynamoDB answers 500.
     Broken,
-    /// Of a batch, nothing is carried out: all of it comes back as unprocessed. Other calls are throttled.
+    /// A batch comes back unprocessed as a whole. Other calls are throttled.
     Unprocessed,
 }
 
 impl Fault {
-    /// Every one.
+    /// All faults.
     pub const ALL: [Self; 8] = [
         Self::Unsent,
         Self::Unanswered,
@@ -57,25 +51,25 @@ impl Fault {
         Self::Unprocessed,
     ];
 
-    /// Whether the process dies of it.
+    /// Returns whether the process dies.
     #[must_use]
     pub fn is_crash(self) -> bool {
         matches!(self, Self::CrashBefore | Self::CrashAfter)
     }
 }
 
-/// When what goes wrong.
+/// Which call fails, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plan {
-    /// The number of the call, from 0.
+    /// The number of the call, counted from 0.
     pub call: usize,
-    /// What happens to it.
+    /// The fault.
     pub fault: Fault,
-    /// Whether it happens to every later call too.
+    /// Whether every later call fails too.
     pub lasting: bool,
 }
 
-/// Counts the calls of the client it makes, and lets them fail as planned.
+/// Counts the calls of its clients and makes them fail as planned.
 #[derive(Clone, Default)]
 pub struct Faults(Arc<Shared>);
 
@@ -99,25 +93,26 @@ impl fmt::Debug for Faults {
 }
 
 impl Faults {
-    /// A client of the database whose calls fail as planned; none until there is a plan.
+    /// Returns a client of the database whose calls fail as planned. Without a plan, no call fails.
     #[must_use]
     pub fn client(&self, database: Database) -> Client {
+        let faults = self.clone();
         let connector = Connector::new(database).honouring_tokens();
-        client_over(SharedHttpConnector::new(Failing { connector, faults: self.clone() }))
+        intercept::client(connector, move |call| faults.clone().handle(call))
     }
 
-    /// Counts from 0 again, and lets calls fail by this plan.
+    /// Sets the plan and counts calls from 0.
     pub fn plan(&self, plan: Option<Plan>) {
         *self.state() = State { plan, ..State::default() };
     }
 
-    /// The calls since there was a plan.
+    /// Returns the number of calls since the plan was set.
     #[must_use]
     pub fn calls(&self) -> usize {
         self.state().calls
     }
 
-    /// Ends when the process dies.
+    /// Waits until the process dies.
     pub async fn crashed(&self) {
         self.0.crash.notified().await;
     }
@@ -126,7 +121,7 @@ impl Faults {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What happens to the next call.
+    /// Returns the fault of the next call.
     fn next(&self) -> Option<Fault> {
         let mut state = self.state();
         let call = state.calls;
@@ -140,78 +135,48 @@ impl Faults {
         falls.then_some(plan.fault)
     }
 
+    async fn handle(self, call: Call) -> CallResult {
+        let lost = || Err(ConnectorError::io("the connection broke".into()));
+        match self.next() {
+            None => call.forward().await,
+            Some(Fault::Unsent) => lost(),
+            Some(Fault::Unanswered) => {
+                let _ = call.forward().await;
+                lost()
+            }
+            Some(Fault::CrashBefore) => self.die().await,
+            Some(Fault::CrashAfter) => {
+                let _ = call.forward().await;
+                self.die().await
+            }
+            Some(fault) => refuse(fault, &call),
+        }
+    }
+
     async fn die(&self) -> ! {
         self.0.crash.notify_one();
         std::future::pending().await
     }
 }
 
-#[derive(Debug)]
-struct Failing {
-    connector: Connector,
-    faults: Faults,
-}
-
-impl HttpConnector for Failing {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let (connector, faults) = (self.connector.clone(), self.faults.clone());
-        HttpConnectorFuture::new(async move {
-            let lost = || Err(ConnectorError::io("the connection broke".into()));
-            match faults.next() {
-                None => connector.call(request).await,
-                Some(Fault::Unsent) => lost(),
-                Some(Fault::Unanswered) => {
-                    let _ = connector.call(request).await;
-                    lost()
-                }
-                Some(Fault::CrashBefore) => faults.die().await,
-                Some(Fault::CrashAfter) => {
-                    let _ = connector.call(request).await;
-                    faults.die().await
-                }
-                Some(fault) => {
-                    let target = request.headers().get("x-amz-target").unwrap_or_default();
-                    let operation = target.rsplit('.').next().unwrap_or_default();
-                    let body = request.body().bytes().unwrap_or_default();
-                    let (status, body) =
-                        refusal(fault, operation, &serde_json::from_slice(body).unwrap_or_default());
-                    StatusCode::try_from(status)
-                        .map(|status| HttpResponse::new(status, SdkBody::from(body.to_string())))
-                        .map_err(|error| ConnectorError::other(error.into(), None))
-                }
-            }
-        })
-    }
-}
-
-/// The answer that DynamoDB gives instead of carrying the call out.
-fn refusal(fault: Fault, operation: &str, request: &Value) -> (u16, Value) {
-    let exception = |name: &str| json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{name}") });
-    match (fault, operation) {
-        (Fault::Broken, _) => (500, exception("InternalServerError")),
-        (Fault::Conflict, "TransactWriteItems") => (400, cancelled("TransactionConflict", request)),
-        (Fault::Throttled, "TransactWriteItems") => (400, cancelled("ThrottlingError", request)),
-        // What reads and single writes are told of a conflict, and batches too.
-        (Fault::Conflict, _) => (400, exception("TransactionConflictException")),
+/// Answers a call as DynamoDB does when it rejects one.
+fn refuse(fault: Fault, call: &Call) -> CallResult {
+    match (fault, call.operation.as_str()) {
+        (Fault::Broken, _) => answer(500, &exception("InternalServerError")),
+        (Fault::Conflict, "TransactWriteItems") => cancel(call, "TransactionConflict"),
+        (Fault::Throttled, "TransactWriteItems") => cancel(call, "ThrottlingError"),
+        // Reads, single writes and batches fail with this error if a transaction is in progress.
+        (Fault::Conflict, _) => answer(400, &exception("TransactionConflictException")),
         (Fault::Unprocessed, "BatchGetItem") => {
-            (200, json!({ "Responses": {}, "UnprocessedKeys": request["RequestItems"] }))
+            answer(200, &json!({ "Responses": {}, "UnprocessedKeys": call.request()["RequestItems"] }))
         }
         (Fault::Unprocessed, "BatchWriteItem") => {
-            (200, json!({ "UnprocessedItems": request["RequestItems"] }))
+            answer(200, &json!({ "UnprocessedItems": call.request()["RequestItems"] }))
         }
-        _ => (400, exception("ProvisionedThroughputExceededException")),
+        _ => answer(400, &exception("ProvisionedThroughputExceededException")),
     }
 }
 
-/// One action is the reason: the others have nothing against it.
-fn cancelled(code: &str, request: &Value) -> Value {
-    let actions = request["TransactItems"].as_array().map_or(0, Vec::len);
-    let reasons: Vec<Value> = (0..actions)
-        .map(|index| json!({ "Code": if index == actions / 2 { code } else { "None" } }))
-        .collect();
-    json!({
-        "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
-        "Message": "Transaction cancelled, please refer cancellation reasons for specific reasons",
-        "CancellationReasons": reasons,
-    })
+fn cancel(call: &Call, code: &str) -> CallResult {
+    answer(400, &cancelled(&call.request(), |actions| actions / 2, code))
 }

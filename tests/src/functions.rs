@@ -1,4 +1,4 @@
-//! Lambda functions as they are deployed, each in a runtime emulator of its own, one invocation at a time.
+//! The deployed Lambda functions, each in its own runtime emulator, one invocation at a time.
 
 use std::{
     collections::BTreeMap,
@@ -14,24 +14,25 @@ use std::{
     time::{Duration, Instant},
 };
 
+use saphyr::{LoadableYamlNode, SafelyIndex, Yaml};
 use serde_json::Value;
 use service::config;
 use ureq::Agent;
 
 use crate::{
-    Answer, gateway, not_here,
+    Answer, gateway, not_applicable,
     target::{Endpoint, Lambda},
 };
 
-/// How long an emulator may take to listen.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// Between two looks at whether it does.
-const MOMENT: Duration = Duration::from_millis(5);
+/// The time in which an emulator must start to listen.
+const START_TIMEOUT: Duration = Duration::from_secs(20);
+/// The time between two connection attempts.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// Those that run, by function and base URL.
+/// The running sandboxes, by function and base URL.
 type Sandboxes = BTreeMap<(&'static str, Option<String>), Arc<Mutex<Sandbox>>>;
 
-/// The functions of one service, started as they are first called, and stopped with the test.
+/// The functions of one service. Each starts with its first call and stops with the test.
 pub(crate) struct Functions {
     lambda: &'static Lambda,
     variables: Vec<(&'static str, String)>,
@@ -39,7 +40,7 @@ pub(crate) struct Functions {
 }
 
 impl Functions {
-    /// Functions with these environment variables.
+    /// Creates functions with these environment variables.
     pub(crate) fn new(
         lambda: &'static Lambda,
         endpoint: &Endpoint,
@@ -54,13 +55,13 @@ impl Functions {
         Self { lambda, variables, running: Mutex::default() }
     }
 
-    /// What the gateway answers when it has sent the event to the function that the template routes the path to, where
-    /// that is the base URL.
+    /// Sends the event to the function that the template routes `path` to, and returns the response that API Gateway
+    /// makes of its output. `base_url` is the function's `SCIM_BASE_URL`.
     pub(crate) async fn invoke(&self, path: &str, event: Value, base_url: Option<String>) -> Answer {
-        let function = function_of(path);
+        let function = function_for(path);
         let event = event.to_string();
         if event.len() > gateway::EVENT {
-            not_here("Lambda takes no event of more than 6 MB");
+            not_applicable("a Lambda event is limited to 6 MB");
         }
         let sandbox = {
             let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
@@ -69,10 +70,10 @@ impl Functions {
             let start = || Arc::new(Mutex::new(Sandbox::start(self.lambda, function, &variables)));
             Arc::clone(running.entry((&function.name, base_url)).or_insert_with(start))
         };
-        let given = tokio::task::spawn_blocking(move || {
+        let output = tokio::task::spawn_blocking(move || {
             sandbox.lock().unwrap_or_else(PoisonError::into_inner).invoke(&event)
         });
-        gateway::answer(&given.await.expect("an invocation"))
+        gateway::answer(&output.await.expect("an invocation"))
     }
 }
 
@@ -80,18 +81,17 @@ impl Functions {
 struct Sandbox {
     agent: Agent,
     url: String,
-    // Its standard input is what keeps the emulator alive.
+    // The emulator runs until the standard input of this process is closed.
     _keeper: Child,
 }
 
-/// Runs the emulator for as long as its own standard input is open, which the system closes when the test process ends,
-/// however it ends.
+/// Runs the emulator until standard input is closed. The system closes it when the test process ends, also by a signal.
 const KEEPER: &str = r#""$@" </dev/null & read -r _; kill "$!"; wait"#;
 
 impl Sandbox {
     fn start(lambda: &Lambda, function: &Function, variables: &[(&'static str, String)]) -> Self {
         let bootstrap = function.bootstrap(&lambda.functions);
-        // A port may be taken by somebody else between here and there.
+        // Another process may take a port before the emulator does.
         (0..5)
             .find_map(|_| {
                 let [events, runtime] = free_ports();
@@ -110,24 +110,24 @@ impl Sandbox {
                     .spawn()
                     .expect("a shell");
                 let began = Instant::now();
-                while began.elapsed() < PATIENCE {
+                while began.elapsed() < START_TIMEOUT {
                     if keeper.try_wait().expect("a status").is_some() {
                         return None;
                     }
-                    // Both: a function is faster than the emulator in beginning to listen to it.
+                    // Both ports: the function may listen earlier than the emulator.
                     if [events, runtime].iter().all(|&port| TcpStream::connect(("127.0.0.1", port)).is_ok()) {
                         let url =
                             format!("http://127.0.0.1:{events}/2015-03-31/functions/function/invocations");
                         let config = Agent::config_builder().http_status_as_error(false).proxy(None).build();
                         return Some(Self { agent: config.new_agent(), url, _keeper: keeper });
                     }
-                    thread::sleep(MOMENT);
+                    thread::sleep(POLL_INTERVAL);
                 }
                 drop(keeper.stdin.take());
                 keeper.wait().expect("a status");
                 None
             })
-            .unwrap_or_else(|| panic!("{} does not run {}", lambda.emulator.display(), bootstrap.display()))
+            .unwrap_or_else(|| panic!("{} did not start {}", lambda.emulator.display(), bootstrap.display()))
     }
 
     fn invoke(&self, event: &str) -> Value {
@@ -137,8 +137,8 @@ impl Sandbox {
     }
 }
 
-/// Two ports that nobody listens on, each given once. Below those that the system gives to connections: one of them could
-/// take the port before the emulator does.
+/// Returns two free ports that no other call returns. They lie below the ephemeral ports, which a connection could take
+/// before the emulator listens.
 fn free_ports() -> [u16; 2] {
     static NEXT: LazyLock<AtomicU16> = LazyLock::new(|| {
         let processes = u16::try_from(std::process::id() % 100).expect("below 100");
@@ -155,52 +155,47 @@ fn free_ports() -> [u16; 2] {
 }
 
 /// A function of the template.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Function {
-    /// In the template.
+    /// The logical id in the template.
     logical_id: String,
-    /// Of its binary.
+    /// The name of the binary.
     name: String,
-    /// Of the gateway, without the stage.
+    /// The paths of API Gateway that lead to the function, without the stage.
     paths: Vec<String>,
 }
 
 impl Function {
-    /// The `bootstrap` as `cargo lambda` names its directory, or as `sam build` does.
+    /// Reads a function from a resource of the template. Returns `None` for a resource without a binary or without
+    /// paths.
+    fn from_resource(logical_id: &str, resource: &Yaml) -> Option<Self> {
+        let name = resource.get("Metadata").get("BuildProperties").get("Binary")?.as_str()?.to_owned();
+        let path = |event: &Yaml| Some(event.get("Properties").get("Path")?.as_str()?.to_owned());
+        let paths: Vec<String> =
+            resource.get("Properties").get("Events")?.as_mapping()?.values().filter_map(path).collect();
+        (!paths.is_empty()).then(|| Self { logical_id: logical_id.to_owned(), name, paths })
+    }
+
+    /// Returns the path of the `bootstrap` file. `cargo lambda` names its directory after the binary, `sam build` after
+    /// the logical id.
     fn bootstrap(&self, functions: &Path) -> PathBuf {
-        let places = [&self.name, &self.logical_id].map(|name| functions.join(name).join("bootstrap"));
-        let found = places.iter().find_map(|place| fs::canonicalize(place).ok());
-        found.unwrap_or_else(|| panic!("there is no {}", places[0].display()))
+        let candidates = [&self.name, &self.logical_id].map(|name| functions.join(name).join("bootstrap"));
+        let found = candidates.iter().find_map(|path| fs::canonicalize(path).ok());
+        found.unwrap_or_else(|| panic!("{} does not exist", candidates[0].display()))
     }
 }
 
 /// The functions of `template.yaml` that have paths.
 static FUNCTIONS: LazyLock<Vec<Function>> = LazyLock::new(|| {
-    let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
-    let template = fs::read_to_string(template).expect("the template");
-    let mut functions: Vec<Function> = Vec::new();
-    for line in template.lines() {
-        // A resource: two spaces, a name, a colon.
-        if let Some(name) = line.strip_prefix("  ").and_then(|line| line.strip_suffix(':'))
-            && name.chars().all(char::is_alphanumeric)
-        {
-            functions.push(Function { logical_id: name.to_owned(), ..Function::default() });
-        } else if let Some(function) = functions.last_mut() {
-            if let Some((_, name)) = line.split_once("Binary: ") {
-                name.trim().clone_into(&mut function.name);
-            } else if let Some((_, path)) = line.split_once(" Path: ") {
-                let inline = line.trim_start().starts_with("Properties: {");
-                let path = path.trim().strip_suffix('}').filter(|_| inline).unwrap_or(path);
-                function.paths.push(path.trim().trim_matches('"').to_owned());
-            }
-        }
-    }
-    functions.retain(|function| !function.name.is_empty() && !function.paths.is_empty());
-    functions
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
+    let text = fs::read_to_string(file).expect("template.yaml");
+    let documents = Yaml::load_from_str(&text).expect("template.yaml is YAML");
+    let resources = documents[0]["Resources"].as_mapping().expect("the template has resources");
+    resources.iter().filter_map(|(id, resource)| Function::from_resource(id.as_str()?, resource)).collect()
 });
 
-/// The function that the template routes this path to: that of the longest pattern that matches.
-fn function_of(path: &str) -> &'static Function {
+/// Returns the function that the template routes this path to: the function of the longest matching pattern.
+fn function_for(path: &str) -> &'static Function {
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     let under_stage = match segments.as_slice() {
         ["scim", rest @ ..] => rest,
@@ -209,9 +204,9 @@ fn function_of(path: &str) -> &'static Function {
     let specificity = |pattern: &String| {
         let pattern: Vec<&str> = pattern.split('/').filter(|segment| !segment.is_empty()).collect();
         match pattern.split_last() {
-            Some((&"{proxy+}", before)) => (under_stage.starts_with(before)
-                && under_stage.len() > before.len())
-            .then_some(2 * before.len()),
+            Some((&"{proxy+}", prefix)) => (under_stage.starts_with(prefix)
+                && under_stage.len() > prefix.len())
+            .then_some(2 * prefix.len()),
             _ => (pattern == under_stage).then_some(2 * pattern.len() + 1),
         }
     };
@@ -225,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_template_says_which_function_a_path_is_of() {
+    fn path_routes_to_the_function_of_the_template() {
         for (path, name) in [
             ("/scim/v2/Users", "users"),
             ("/scim/v2/Users/", "users"),
@@ -242,7 +237,7 @@ mod tests {
             ("/", "discovery"),
             ("/favicon.ico", "discovery"),
         ] {
-            assert_eq!(function_of(path).name, name, "{path}");
+            assert_eq!(function_for(path).name, name, "{path}");
         }
     }
 }

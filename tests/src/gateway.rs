@@ -1,7 +1,7 @@
-//! API Gateway as the functions see it: a request becomes an event, and what they give back an answer.
+//! A model of API Gateway: it makes an event of a request, and an answer of the output of a function.
 //!
-//! The event is that of a REST API whose stage is the first half of the public path, as `template.yaml` has it, or of
-//! an HTTP API without a stage in its paths.
+//! The event is that of a REST API whose stage is the first segment of the public path, as in `template.yaml`, or that of an
+//! HTTP API without a stage in its paths.
 
 use std::str::FromStr;
 
@@ -14,17 +14,17 @@ use crate::Answer;
 
 /// The stage of the REST API.
 const STAGE: &str = "scim";
-/// The API's own host name, which makes its base URL [`crate::BASE`].
+/// The host name of the API, which is that of [`crate::BASE`].
 const DOMAIN: &str = "scim.test";
-/// What an HTTP API takes for text; every other body it encodes.
+/// The media types that an HTTP API passes as text. It encodes other bodies.
 const TEXT: [&str; 4] = ["text/", "application/json", "application/javascript", "application/xml"];
 
-/// Whose events.
+/// The kind of API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Api {
-    /// A REST API's: payload 1.0.
+    /// A REST API, with payload version 1.0.
     Rest,
-    /// An HTTP API's: payload 2.0.
+    /// An HTTP API, with payload version 2.0.
     Http,
 }
 
@@ -35,18 +35,18 @@ impl FromStr for Api {
         match text {
             "rest" => Ok(Self::Rest),
             "http" => Ok(Self::Http),
-            other => Err(format!("there are REST APIs and HTTP APIs, `rest` and `http`, and no {other}")),
+            other => Err(format!("the kind of API is `rest` or `http`, not `{other}`")),
         }
     }
 }
 
-/// What API Gateway takes of request line and headers, in bytes.
+/// The limit of API Gateway for the request line and headers, in bytes.
 const HEAD: usize = 10_240;
-/// What Lambda takes of an event, in bytes.
+/// The limit of Lambda for an event, in bytes.
 pub(crate) const EVENT: usize = 6 * 1024 * 1024;
 
 impl Api {
-    /// Why no such request comes through, if it does not.
+    /// Returns why API Gateway does not pass the request on, if it does not.
     #[must_use]
     pub fn stops(self, request: &Parts) -> Option<&'static str> {
         let headers = request.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
@@ -54,19 +54,19 @@ impl Api {
         let query = request.uri.query().unwrap_or_default();
         let host = request.headers.get(HOST).map(|host| Authority::try_from(host.as_bytes()));
         if head > HEAD {
-            Some("API Gateway takes no more than 10,240 bytes of request line and headers")
+            Some("API Gateway accepts up to 10,240 bytes of request line and headers")
         } else if host.is_some_and(|host| host.is_err()) {
-            Some("API Gateway knows an API by its host")
+            Some("API Gateway identifies an API by its host")
         } else if self == Self::Rest && percent_decode_str(query).decode_utf8().is_err() {
-            Some("an event of a REST API has its parameters as text")
+            Some("an event of a REST API has parameters in UTF-8")
         } else if self == Self::Http && has_a_header_twice(request) {
-            Some("an event of an HTTP API has the values of a header in one")
+            Some("an event of an HTTP API joins the values of a header")
         } else {
             None
         }
     }
 
-    /// The event that this request becomes.
+    /// Returns the event of a request.
     #[must_use]
     pub fn event(self, request: &Parts, body: &[u8]) -> Value {
         match self {
@@ -78,7 +78,7 @@ impl Api {
 
 fn rest(request: &Parts, body: &[u8]) -> Value {
     let public = request.uri.path();
-    // Other paths than those of the stage come by way of a custom domain.
+    // A path outside the stage belongs to a custom domain.
     let path = public.strip_prefix("/scim").filter(|rest| rest.starts_with('/')).unwrap_or(public);
     let query = request.uri.query().unwrap_or_default();
     let parameters = query.split('&').filter(|parameter| !parameter.is_empty()).map(|parameter| {
@@ -124,7 +124,7 @@ fn http(request: &Parts, body: &[u8]) -> Value {
     let path = request.uri.path();
     let mut headers = Map::new();
     for (name, value) in &request.headers {
-        // Several values of one header are put into one, with commas between them.
+        // The values of a header are joined by commas.
         let joined = match headers.get(name.as_str()).and_then(Value::as_str) {
             Some(before) => format!("{before},{}", text(value)),
             None => text(value),
@@ -169,7 +169,7 @@ fn http(request: &Parts, body: &[u8]) -> Value {
     event
 }
 
-/// The last value of each name, and all of them; null where there is no name.
+/// Returns the last value and all values of each name, or nulls if there are no names.
 fn by_name(pairs: impl Iterator<Item = (String, String)>) -> (Value, Value) {
     let (mut last, mut all) = (Map::new(), Map::new());
     for (name, value) in pairs {
@@ -185,7 +185,7 @@ fn text(value: &HeaderValue) -> String {
     String::from_utf8_lossy(value.as_bytes()).into_owned()
 }
 
-/// What a REST API makes of a name or value in a query string.
+/// Decodes a name or a value of a query string as a REST API does.
 fn decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -202,30 +202,30 @@ fn has_a_header_twice(request: &Parts) -> bool {
     request.headers.len() > request.headers.keys_len()
 }
 
-/// Methods that a gateway hands on.
+/// The methods that an emulator passes on.
 const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
-/// Headers that tell how a request is sent.
-const OF_THE_CONNECTION: [&str; 7] =
+/// The headers of a connection.
+const CONNECTION_HEADERS: [&str; 7] =
     ["connection", "content-length", "expect", "host", "te", "transfer-encoding", "upgrade"];
 
-/// Why an emulator's gateway takes such a request otherwise than API Gateway, if it does.
+/// Returns why the gateway of an emulator treats the request differently from API Gateway, if it does.
 pub(crate) fn differs(request: &Parts) -> Option<&'static str> {
-    let of_its_own =
-        |name: &HeaderName| OF_THE_CONNECTION.contains(&name.as_str()) || name.as_str().starts_with("x-amz");
+    let is_special =
+        |name: &HeaderName| CONNECTION_HEADERS.contains(&name.as_str()) || name.as_str().starts_with("x-amz");
     if !METHODS.contains(&request.method.as_str()) {
-        Some("an emulator has its own answer to other methods")
+        Some("an emulator answers other methods itself")
     } else if ["%", "//", "/."].iter().any(|part| request.uri.path().contains(part)) {
-        Some("an emulator reads the path before it looks for the function")
-    } else if request.headers.keys().any(of_its_own) {
-        Some("an emulator reads this header itself")
+        Some("an emulator normalises the path before it selects the function")
+    } else if request.headers.keys().any(is_special) {
+        Some("an emulator evaluates this header itself")
     } else if has_a_header_twice(request) {
-        Some("an emulator has the values of a header in one")
+        Some("an emulator joins the values of a header")
     } else {
         None
     }
 }
 
-/// What a deployed API answers, without what its gateway says of itself.
+/// Returns the answer of a deployed API without the headers of its gateway.
 pub(crate) fn deployed(status: u16, mut headers: HeaderMap, body: &[u8]) -> Answer {
     for name in ["date", "server", "connection", "x-amzn-requestid", "x-amz-request-id"] {
         headers.remove(name);
@@ -233,7 +233,7 @@ pub(crate) fn deployed(status: u16, mut headers: HeaderMap, body: &[u8]) -> Answ
     Answer::new(status, headers, body)
 }
 
-/// What the gateway answers when a function gives this.
+/// Returns the answer that API Gateway makes of the output of a function.
 #[must_use]
 pub fn answer(given: &Value) -> Answer {
     let mut headers = HeaderMap::new();
@@ -252,7 +252,7 @@ pub fn answer(given: &Value) -> Answer {
     } else {
         body.as_bytes().to_vec()
     };
-    // Whatever else a function gives, an error for example, the gateway answers for it.
+    // For other output, such as an error, the gateway answers by itself.
     let status = given["statusCode"].as_u64().and_then(|status| u16::try_from(status).ok()).unwrap_or(502);
     Answer::new(status, headers, &body)
 }

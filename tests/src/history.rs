@@ -1,24 +1,26 @@
-//! Whether a history of concurrent operations is explained by some order of them (linearizability, Herlihy and Wing),
-//! found as Wing and Gong do: one operation after the other is put first of what is left, if no other one was over
-//! before it began and the state allows what it was answered.
+//! A check of linearizability (Herlihy and Wing): whether some order of concurrent operations explains their history.
+//!
+//! The search is that of Wing and Gong. It selects one of the remaining operations as the next one if no other remaining
+//! operation ended before its start and the state allows its answer.
 
 use std::collections::BTreeSet;
 
-/// An operation and what came of it.
+/// An operation with its answer.
 #[derive(Debug, Clone)]
 pub struct Operation<O> {
-    /// When it began, by a clock that counts.
+    /// The start, by a counting clock.
     pub began: u64,
-    /// When it was over; `None` if nobody knows whether it was carried out: then it was at any time since, or never.
+    /// The end. `None` if the outcome is unknown: the operation took effect at any time after its start, or never.
     pub over: Option<u64>,
-    /// What was asked and answered.
+    /// The request and the answer.
     pub what: O,
 }
 
-/// Whether some order explains the history. `step` is the state after an operation, if it can be answered like that.
+/// Returns whether some order explains the history. `step` returns the state after an operation if the state allows its
+/// answer.
 ///
 /// # Panics
-/// Where there are more than 128 operations.
+/// If the history has more than 128 operations.
 pub fn is_explained<S: Ord + Clone, O>(
     initial: &S,
     history: &[Operation<O>],
@@ -48,7 +50,7 @@ pub fn is_explained<S: Ord + Clone, O>(
 mod tests {
     use super::{Operation, is_explained};
 
-    /// A member that is added, removed, and looked for.
+    /// An operation on one member.
     #[derive(Debug, Clone, Copy)]
     enum Asked {
         Add,
@@ -71,7 +73,7 @@ mod tests {
     const NEVER: u64 = u64::MAX;
 
     #[test]
-    fn what_follows_in_time_follows_in_the_order() {
+    fn sequential_operations_keep_their_order() {
         assert!(explained(&[(0, 1, Add), (2, 3, Read(true)), (4, 5, Remove), (6, 7, Read(false))]));
         assert!(!explained(&[(0, 1, Add), (2, 3, Read(false))]), "a stale read");
         assert!(!explained(&[(0, 1, Add), (2, 3, Remove), (4, 5, Read(true))]), "a lost removal");
@@ -79,28 +81,28 @@ mod tests {
     }
 
     #[test]
-    fn what_overlaps_may_have_happened_in_either_order() {
+    fn overlapping_operations_have_either_order() {
         for seen in [true, false] {
             assert!(explained(&[(0, 3, Add), (1, 2, Read(seen))]));
             assert!(explained(&[(0, 3, Add), (1, 4, Remove), (5, 6, Read(seen))]));
         }
         let history = [(0, 9, Add), (1, 2, Read(true)), (3, 4, Read(false))];
-        assert!(!explained(&history), "what was seen once is not unseen");
+        assert!(!explained(&history), "a member that was read does not disappear");
     }
 
     #[test]
-    fn what_nobody_knows_happened_then_or_later_or_never() {
+    fn unknown_outcome_allows_any_later_time_or_never() {
         for seen in [true, false] {
             assert!(explained(&[(0, NEVER, Add), (1, 2, Read(false)), (3, 4, Read(seen))]));
         }
         assert!(!explained(&[(0, NEVER, Add), (1, 2, Read(true)), (3, 4, Read(false))]));
-        assert!(!explained(&[(0, 1, Read(true)), (2, NEVER, Add)]), "not before it was asked for");
+        assert!(!explained(&[(0, 1, Read(true)), (2, NEVER, Add)]), "an effect before the start");
     }
 
     #[test]
-    fn two_readers_agree_on_an_order() {
+    fn readers_agree_on_one_order() {
         let twice =
             [(0, 9, Add), (0, 9, Remove), (1, 2, Read(true)), (3, 4, Read(false)), (5, 6, Read(true))];
-        assert!(!explained(&twice), "one addition is seen once");
+        assert!(!explained(&twice), "one addition takes effect once");
     }
 }

@@ -1,15 +1,17 @@
-//! What the black-box tests share: the service as one value, through its real router on an embedded DynamoDB, or
-//! wherever the environment says it is (`target.rs`).
+//! Shared code of the black-box tests.
 //!
-//! The clock stands still and random bytes are a sequence, so whole answers can be compared; where the service is a
-//! process of its own, they are compared with names for what it chose ([`Service::named`]). Nothing is mocked: a request
-//! goes through routing, authentication, the store and the AWS SDK to the engine.
+//! [`Service`] is the service under test: its real router on an embedded DynamoDB, or another target that the environment
+//! names (`target.rs`). Nothing is mocked: a request passes through routing, authentication, the store and the AWS SDK to
+//! the engine.
+//!
+//! The clock is fixed and random bytes come from a seed, so that tests can compare whole answers. Where the service is
+//! another process, [`Service::named`] replaces the values that the service chose.
 
 #![allow(
     clippy::expect_used,
     clippy::missing_panics_doc,
     clippy::panic,
-    reason = "a test that cannot go on fails by panicking"
+    reason = "a test fails by panicking"
 )]
 
 pub mod counting;
@@ -19,10 +21,13 @@ mod functions;
 pub mod fuzz;
 pub mod gateway;
 pub mod history;
+pub mod intercept;
 pub mod load;
 mod named;
 pub mod observed;
+mod request;
 pub mod schedule;
+pub mod snapshot;
 mod target;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,7 +36,7 @@ use aws_sdk_dynamodb::Client;
 use axum::{
     Router,
     body::{Body, Bytes},
-    http::{HeaderMap, Method, Request, StatusCode, header::AUTHORIZATION, uri::PathAndQuery},
+    http::{HeaderMap, Request as HttpRequest, StatusCode, uri::PathAndQuery},
 };
 use dynoxide::Database;
 use http_body_util::BodyExt;
@@ -43,8 +48,7 @@ use service::{
     ambient::{Clock, Entropy},
     auth::{Caller, Org, Pepper, Peppers, Scope, Secret},
     config::{self, Tables},
-    http::{self, BASE_PATH},
-    lambda,
+    http, lambda,
     store::{Store, doctor::Report},
 };
 use time::{OffsetDateTime, macros::datetime};
@@ -53,59 +57,60 @@ use tower::ServiceExt;
 use functions::Functions;
 use gateway::Api;
 use named::Named;
+pub use request::{Request, encode};
 use target::{Target, target};
 
-/// The organisation most tests are about.
+/// The organisation of most tests.
 pub const ORG: &str = "acme";
 /// The base URL in `meta.location`.
 pub const BASE: &str = "https://scim.test/scim/v2";
-/// What names of organisations of a deployed service begin with.
+/// The prefix of organisation names on a deployed service.
 const DEPLOYED_ORG: &str = "org";
-/// Why a test says nothing of other targets.
+/// Why a test applies to no other target.
 const EMBEDDED: &str = "it is of the embedded DynamoDB";
-/// What key digests are made with.
+/// The pepper of key digests.
 const PEPPER: &str = "a pepper for tests";
-/// What the clock says.
+/// The time of the fixed clock.
 pub const NOW: OffsetDateTime = datetime!(2026-11-23 09:00:00.123 UTC);
 
 /// A service with an empty organisation.
 pub struct Service {
-    /// Everything behind the router; where the service is a process of its own, what an operator has of it.
+    /// The application behind the router. Where the service is another process, the application that an operator uses.
     pub app: App,
-    /// The organisation: [`ORG`], but of a deployed service one of the test's own.
+    /// The organisation: [`ORG`], or on a deployed service one that belongs to the test.
     pub org: String,
     /// The key of the organisation, with the scope `scim`.
     pub key: String,
     client: Client,
     tables: Tables,
     peppers: Peppers,
-    door: Door,
+    transport: Transport,
     named: Named,
 }
 
-/// How requests get in.
-enum Door {
-    /// To the router, in this process.
+/// How a request reaches the service.
+enum Transport {
+    /// Through the router, in this process.
     Router(Router),
-    /// As events, to Lambda functions.
+    /// As an event for Lambda functions.
     Functions(Functions, Api),
-    /// Over HTTP, to a deployed API.
+    /// Over HTTP to a deployed API.
     Url(ureq::Agent, String),
 }
 
-/// An answer.
+/// An answer of the service.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// The status.
     pub status: u16,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body; null where there is none.
+    /// The body, or null if the answer has none.
     pub body: Value,
 }
 
 impl Answer {
-    /// Reads the body, which is JSON if there is one.
+    /// Parses the body, which is JSON unless it is empty.
     #[must_use]
     pub fn new(status: u16, headers: HeaderMap, body: &[u8]) -> Self {
         let body = match body {
@@ -115,26 +120,26 @@ impl Answer {
         Self { status, headers, body }
     }
 
-    /// The header as text; empty where it is not there.
+    /// Returns the header as text, or an empty text if the answer has no such header.
     #[must_use]
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// The `id` of the resource.
+    /// Returns the `id` of the resource.
     #[must_use]
     pub fn id(&self) -> String {
         self.body["id"].as_str().unwrap_or_default().to_owned()
     }
 
-    /// Status and `scimType`: `400 invalidValue`.
+    /// Returns the status and the `scimType`, such as `400 invalidValue`.
     #[must_use]
     pub fn verdict(&self) -> String {
         let scim_type = self.body["scimType"].as_str().unwrap_or_default();
         format!("{} {scim_type}", self.status).trim_end().to_owned()
     }
 
-    /// Status and body as text, for snapshots.
+    /// Returns the status and the body as text, for snapshots.
     #[must_use]
     pub fn snapshot(&self) -> String {
         if self.body.is_null() {
@@ -146,19 +151,20 @@ impl Answer {
 }
 
 impl Service {
-    /// A service wherever the environment says it is.
+    /// Returns a service on the target that the environment names.
     pub async fn new() -> Self {
         Self::at(None).await
     }
 
-    /// A service here, on an embedded DynamoDB, whose every call is known and counted.
+    /// Returns a service in this process on an embedded DynamoDB. The test applies to no other target.
     pub async fn embedded() -> Self {
-        only_here(is_embedded(), EMBEDDED);
+        require(is_embedded(), EMBEDDED);
         Self::new().await
     }
 
-    /// The same by another clock, unless it is a process of its own; who turns the clock says so ([`turns_the_clock`]).
-    pub async fn at_clock(clock: Clock) -> Self {
+    /// Returns a service that uses the clock, unless it is another process. A test that advances the clock calls
+    /// [`require_test_clock`].
+    pub async fn with_clock(clock: Clock) -> Self {
         Self::at(Some(clock)).await
     }
 
@@ -168,28 +174,28 @@ impl Service {
                 let database = Database::memory().expect("a database in memory");
                 let client = embedded::client(database);
                 let clock = clock.unwrap_or_else(|| Clock::fixed(NOW));
-                Self::behind_router(client, Tables::default(), clock, Entropy::seeded(1)).await
+                Self::in_process(client, Tables::default(), clock, Entropy::seeded(1)).await
             }
             Target::DynamoDb(endpoint) => {
-                // Other random bytes in each test, for the tokens of transactions are the account's, not the table's;
-                // and the time, for they put ids of one millisecond into another order.
-                let (client, entropy) = (endpoint.client(), Entropy::seeded(number_of_its_own()));
+                // Each test has its own random bytes, because the tokens of transactions belong to the account and not
+                // to the table. The clock advances, because random bytes decide the order of ids of one millisecond.
+                let (client, entropy) = (endpoint.client(), Entropy::seeded(unique_number()));
                 let clock = clock.unwrap_or_else(Clock::system);
-                Self::behind_router(client, tables_of_its_own(), clock, entropy).await
+                Self::in_process(client, unique_tables(), clock, entropy).await
             }
             Target::Lambda(endpoint, lambda) => {
                 let (clock, entropy) = (Clock::system(), Entropy::system());
-                let tables = tables_of_its_own();
+                let tables = unique_tables();
                 let variables = vec![
                     (config::RESOURCES_TABLE, tables.resources.clone()),
                     (config::KEYS_TABLE, tables.keys.clone()),
                     (config::PEPPER_SECRET_ID, endpoint.secret(PEPPER)),
                 ];
                 let functions = Functions::new(lambda, endpoint, variables);
-                let door = |_: &App| Door::Functions(functions, lambda.api);
+                let transport = |_: &App| Transport::Functions(functions, lambda.api);
                 let store = Store::new(&endpoint.client(), tables.clone(), clock, entropy);
                 store.create_tables().await.expect("tables");
-                Self::behind(door, store, endpoint.client(), tables, PEPPER, ORG).await
+                Self::assemble(transport, store, endpoint.client(), tables, PEPPER, ORG).with_key().await
             }
             Target::Deployed(endpoint, deployed) => {
                 let (clock, entropy) = (Clock::system(), Entropy::system());
@@ -198,43 +204,54 @@ impl Service {
                     .allow_non_standard_methods(true)
                     .proxy(None)
                     .build();
-                let door = |_: &App| Door::Url(agent.new_agent(), deployed.url.clone());
+                let transport = |_: &App| Transport::Url(agent.new_agent(), deployed.url.clone());
                 let tables = deployed.tables.clone();
                 let store = Store::new(&endpoint.client(), tables.clone(), clock, entropy);
-                // SAM's own gateway comes without tables and without a secret.
+                // The gateway of SAM has no tables and no secret.
                 store.create_tables().await.expect("tables");
                 endpoint.secret(&deployed.pepper);
-                let org = name_of_its_own(DEPLOYED_ORG);
-                Self::behind(door, store, endpoint.client(), tables, &deployed.pepper, &org).await
+                let org = unique_name(DEPLOYED_ORG);
+                Self::assemble(transport, store, endpoint.client(), tables, &deployed.pepper, &org)
+                    .with_key()
+                    .await
             }
         }
     }
 
-    /// A service here, on whatever that client reaches: for tests of what only the embedded DynamoDB has.
+    /// Returns a service in this process that uses the client. The test applies to the embedded DynamoDB alone.
     pub async fn on(client: Client) -> Self {
-        Self::on_at(client, Clock::fixed(NOW)).await
+        Self::on_with_clock(client, Clock::fixed(NOW)).await
     }
 
-    /// The same by another clock.
-    pub async fn on_at(client: Client, clock: Clock) -> Self {
+    /// Returns a service like [`Service::on`] that uses the clock.
+    pub async fn on_with_clock(client: Client, clock: Clock) -> Self {
         Self::with(client, clock, Entropy::seeded(1)).await
     }
 
-    /// The same by other random bytes, as another process on the same database has them.
+    /// Returns a service like [`Service::on`] that uses the clock and the random bytes, as another process does.
     pub async fn with(client: Client, clock: Clock, entropy: Entropy) -> Self {
-        only_here(is_embedded(), EMBEDDED);
-        Self::behind_router(client, Tables::default(), clock, entropy).await
+        require(is_embedded(), EMBEDDED);
+        Self::in_process(client, Tables::default(), clock, entropy).await
     }
 
-    async fn behind_router(client: Client, tables: Tables, clock: Clock, entropy: Entropy) -> Self {
+    /// Returns another process on the database of a service. It needs no call to start: the tables, the organisation and the
+    /// key exist.
+    #[must_use]
+    pub fn restarted(client: Client, clock: Clock, entropy: Entropy, key: &str) -> Self {
+        require(is_embedded(), EMBEDDED);
+        let tables = Tables::default();
+        let store = Store::new(&client, tables.clone(), clock, entropy);
+        Self { key: key.to_owned(), ..Self::assemble(router, store, client, tables, PEPPER, ORG) }
+    }
+
+    async fn in_process(client: Client, tables: Tables, clock: Clock, entropy: Entropy) -> Self {
         let store = Store::new(&client, tables.clone(), clock, entropy);
         store.create_tables().await.expect("tables");
-        let door = |app: &App| Door::Router(http::router(app.clone(), http::all()));
-        Self::behind(door, store, client, tables, PEPPER, ORG).await
+        Self::assemble(router, store, client, tables, PEPPER, ORG).with_key().await
     }
 
-    async fn behind(
-        door: impl FnOnce(&App) -> Door,
+    fn assemble(
+        transport: impl FnOnce(&App) -> Transport,
         store: Store,
         client: Client,
         tables: Tables,
@@ -244,48 +261,51 @@ impl Service {
         let peppers = Peppers { current: Secret::new(pepper), previous: None };
         let app = App { store, pepper: Pepper::File(peppers.clone()), base_url: Some(BASE.to_owned()) };
         let (org, key, named) = (org.to_owned(), String::new(), Named::default());
-        let mut service = Self { door: door(&app), app, org, key, client, tables, peppers, named };
-        service.key = service.organisation(&service.org, &[Scope::Scim]).await;
-        service
+        Self { transport: transport(&app), app, org, key, client, tables, peppers, named }
     }
 
-    /// Gives the service another base URL.
-    pub fn rebase(&mut self, base: &str) {
+    async fn with_key(mut self) -> Self {
+        self.key = self.organisation(&self.org, &[Scope::Scim]).await;
+        self
+    }
+
+    /// Sets the base URL.
+    pub fn set_base_url(&mut self, base: &str) {
         self.app.base_url = Some(base.to_owned());
-        self.door = Door::Router(self.router(self.app.clone()));
+        self.transport = Transport::Router(self.router(self.app.clone()));
     }
 
-    /// The same service, whose requests go through that router.
+    /// Returns the service with another router.
     #[must_use]
-    pub fn through(self, router: Router) -> Self {
-        Self { door: Door::Router(router), ..self }
+    pub fn with_router(self, router: Router) -> Self {
+        Self { transport: Transport::Router(router), ..self }
     }
 
-    /// The same store by another clock.
+    /// Returns a store on the same tables that uses the clock.
     #[must_use]
-    pub fn store_by(&self, clock: Clock) -> Store {
-        let entropy = Entropy::seeded(number_of_its_own());
+    pub fn store_with_clock(&self, clock: Clock) -> Store {
+        let entropy = Entropy::seeded(unique_number());
         Store::new(&self.client, self.tables.clone(), clock, entropy)
     }
 
-    /// Said by a test of what only a service in this process has, and why.
-    pub fn is_here(&self, why: &str) {
-        only_here(matches!(self.door, Door::Router(_)), why);
+    /// Ends the test unless the service is in this process.
+    pub fn require_in_process(&self, why: &str) {
+        require(matches!(self.transport, Transport::Router(_)), why);
     }
 
-    /// A router of the service in this process, with something changed.
+    /// Returns the router of a changed application. The test applies to a service in this process alone.
     pub fn router(&self, app: App) -> Router {
-        self.is_here("it changes the service in this process");
+        self.require_in_process("it changes the service in this process");
         http::router(app, http::all())
     }
 
-    /// The text with names for what the service chose, so that it is the same whatever was chosen: `{1}` for the first
-    /// id that this test sees, `{v1}` for the first version, `{now}` for the time.
+    /// Replaces the values that the service chose by names: the first id that the test sees by `{1}`, the first version by
+    /// `{v1}`, the time by `{now}`.
     pub fn named(&self, text: &str) -> String {
         self.named.text(text)
     }
 
-    /// An organisation of that name, but of a deployed service one of the test's own.
+    /// Returns the name of an organisation, which on a deployed service belongs to the test.
     #[must_use]
     pub fn org_named(&self, name: &str) -> String {
         match self.org.strip_prefix(DEPLOYED_ORG) {
@@ -294,7 +314,7 @@ impl Service {
         }
     }
 
-    /// Makes the organisation, if it is not there, and a key of it.
+    /// Creates the organisation, unless it exists, and a key for it. Returns the key.
     pub async fn organisation(&self, org: &str, scopes: &[Scope]) -> String {
         let org: Org = self.org_named(org).parse().expect("an organisation's name");
         self.app.store.create_org(&org).await.expect("an organisation");
@@ -303,39 +323,35 @@ impl Service {
         key.reveal().to_owned()
     }
 
-    /// Sends a request as it is, without a key.
-    pub async fn send(&self, request: Request<Body>) -> Answer {
-        match &self.door {
-            Door::Router(router) => {
-                let response = router.clone().oneshot(request).await.expect("the router always answers");
-                let (parts, body) = response.into_parts();
-                Answer::new(parts.status.as_u16(), parts.headers, &whole(body).await)
-            }
-            Door::Functions(functions, api) => {
+    /// Sends an HTTP request.
+    pub async fn send(&self, request: HttpRequest<Body>) -> Answer {
+        match &self.transport {
+            Transport::Router(router) => respond(router.clone(), request).await,
+            Transport::Functions(functions, api) => {
                 let (parts, body) = request.into_parts();
                 if let Some(why) = api.stops(&parts) {
-                    not_here(why);
+                    not_applicable(why);
                 }
-                let event = api.event(&parts, &whole(body).await);
+                let event = api.event(&parts, &read(body).await);
                 functions.invoke(parts.uri.path(), event, None).await
             }
-            Door::Url(agent, url) => {
+            Transport::Url(agent, url) => {
                 let (mut parts, body) = request.into_parts();
                 if let Some(why) = Api::Rest.stops(&parts).or_else(|| gateway::differs(&parts)) {
-                    not_here(why);
+                    not_applicable(why);
                 }
-                let body = whole(body).await;
+                let body = read(body).await;
                 let target = parts.uri.path_and_query().map_or("", PathAndQuery::as_str);
                 let target = target.strip_prefix("/scim").unwrap_or(target);
                 parts.uri = format!("{url}{target}").parse().expect("a URL");
-                let request = Request::from_parts(parts, body);
+                let request = HttpRequest::from_parts(parts, body);
                 let agent = agent.clone();
                 let sent = tokio::task::spawn_blocking(move || {
                     let (parts, body) = request.into_parts();
                     let sent = if body.is_empty() {
-                        agent.run(Request::from_parts(parts, ()))
+                        agent.run(HttpRequest::from_parts(parts, ()))
                     } else {
-                        agent.run(Request::from_parts(parts, body.to_vec()))
+                        agent.run(HttpRequest::from_parts(parts, body.to_vec()))
                     };
                     sent.map(|answer| {
                         let (parts, mut body) = answer.into_parts();
@@ -344,88 +360,66 @@ impl Service {
                 });
                 match sent.await.expect("a request") {
                     Ok((parts, body)) => gateway::deployed(parts.status.as_u16(), parts.headers, &body),
-                    Err(ureq::Error::Protocol(_)) => not_here("no HTTP client sends such a request"),
+                    Err(ureq::Error::Protocol(_)) => not_applicable("no HTTP client sends such a request"),
                     Err(error) => panic!("{error}"),
                 }
             }
         }
     }
 
-    /// Hands an event of API Gateway to the function of its path, or, in this process, to what that would hand it to,
-    /// where that is the base URL.
+    /// Passes an event of API Gateway to the function of its path. In this process, the function has all routes and the
+    /// base URL.
     pub async fn invoke(&self, event: Value, base_url: Option<String>) -> Answer {
-        match &self.door {
-            Door::Router(_) => {
+        match &self.transport {
+            Transport::Router(_) => {
                 let event = serde_json::from_value(event).expect("an event of API Gateway");
                 let function = lambda::function(App { base_url, ..self.app.clone() }, http::all());
                 let given = function.oneshot(LambdaEvent::new(event, Context::default())).await;
                 let Ok(given) = given;
                 gateway::answer(&serde_json::to_value(given).expect("JSON"))
             }
-            Door::Functions(functions, _) => {
+            Transport::Functions(functions, _) => {
                 let path = event["path"].as_str().or(event["rawPath"].as_str()).unwrap_or_default();
                 let path = path.to_owned();
                 functions.invoke(&path, event, base_url).await
             }
-            Door::Url(..) => not_here("a deployed API makes its events itself"),
+            Transport::Url(..) => not_applicable("a deployed API makes its events itself"),
         }
     }
 
-    /// Sends a request under the base path, with the key of [`ORG`]; a body that is not null as SCIM JSON.
-    pub async fn request(&self, method: Method, path: &str, body: Value) -> Answer {
-        self.request_as(&self.key, method, path, body).await
-    }
-
-    /// The same with another key.
-    pub async fn request_as(&self, key: &str, method: Method, path: &str, body: Value) -> Answer {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(format!("{BASE_PATH}{path}"))
-            .header(AUTHORIZATION, format!("Bearer {key}"));
-        let body = if body.is_null() {
-            Body::empty()
-        } else {
-            request = request.header("content-type", "application/scim+json; charset=utf-8");
-            Body::from(body.to_string())
-        };
-        self.send(request.body(body).expect("a request")).await
-    }
-
-    /// `GET`.
+    /// Sends a `GET` with the organisation's key.
     pub async fn get(&self, path: &str) -> Answer {
-        self.request(Method::GET, path, Value::Null).await
+        Request::get(path).send(self).await
     }
 
-    /// `POST`.
+    /// Sends a `POST` with the organisation's key.
     pub async fn post(&self, path: &str, body: Value) -> Answer {
-        self.request(Method::POST, path, body).await
+        Request::post(path, body).send(self).await
     }
 
-    /// `PUT`.
+    /// Sends a `PUT` with the organisation's key.
     pub async fn put(&self, path: &str, body: Value) -> Answer {
-        self.request(Method::PUT, path, body).await
+        Request::put(path, body).send(self).await
     }
 
-    /// `PATCH` with these operations.
+    /// Sends a `PATCH` of these operations with the organisation's key.
     pub async fn patch(&self, path: &str, operations: Value) -> Answer {
-        let body =
-            json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations });
-        self.request(Method::PATCH, path, body).await
+        Request::patch(path, operations).send(self).await
     }
 
-    /// `DELETE`.
+    /// Sends a `DELETE` with the organisation's key.
     pub async fn delete(&self, path: &str) -> Answer {
-        self.request(Method::DELETE, path, Value::Null).await
+        Request::delete(path).send(self).await
     }
 
-    /// Creates a user of that name; gives its id.
+    /// Creates a user and returns its id.
     pub async fn user(&self, user_name: &str) -> String {
         let answer = self.post("/Users", json!({ "userName": user_name })).await;
         assert_eq!(answer.status, StatusCode::CREATED.as_u16(), "{:?}", answer.body);
         answer.id()
     }
 
-    /// Creates a group of that name with those members; gives its id.
+    /// Creates a group with members and returns its id.
     pub async fn group(&self, display_name: &str, members: &[&str]) -> String {
         let members: Vec<Value> = members.iter().map(|id| json!({ "value": id })).collect();
         let answer = self.post("/Groups", json!({ "displayName": display_name, "members": members })).await;
@@ -433,80 +427,92 @@ impl Service {
         answer.id()
     }
 
-    /// The ids of a group's members, sorted.
+    /// Returns the ids of a group's members, sorted.
     pub async fn members(&self, group: &str) -> Vec<String> {
-        values(&self.get(&format!("/Groups/{group}")).await.body["members"])
+        sorted_values(&self.get(&format!("/Groups/{group}")).await.body["members"])
     }
 
-    /// The ids of a user's groups, sorted.
+    /// Returns the ids of a user's groups, sorted.
     pub async fn groups(&self, user: &str) -> Vec<String> {
-        values(&self.get(&format!("/Users/{user}")).await.body["groups"])
+        sorted_values(&self.get(&format!("/Users/{user}")).await.body["groups"])
     }
 
-    /// What the doctor says of an organisation.
+    /// Returns the report of the doctor on an organisation.
     pub async fn examine(&self, org: &str) -> Report {
         let caller = Caller::operator(self.org_named(org).parse().expect("an organisation's name"));
         self.app.store.directory(&caller).examine().await.expect("an examination")
     }
 
-    /// Fails unless the doctor finds nothing wrong with the organisation.
+    /// Fails if the doctor finds an error in the organisation.
     pub async fn assert_healthy(&self) {
         let report = self.examine(&self.org).await;
         assert!(report.is_healthy(), "{:#?}", report.findings);
     }
 }
 
-/// When a clock begins that is turned: at [`NOW`], but not where another clock tells what has expired and is deleted.
+/// Returns the start of a test clock: [`NOW`], or the time of the system where the target deletes expired items by its
+/// own clock.
 #[must_use]
-pub fn beginning() -> OffsetDateTime {
+pub fn start_time() -> OffsetDateTime {
     if is_embedded() { NOW } else { Clock::system().now() }
 }
 
-/// Said by a test that turns the clock of the service.
-pub fn turns_the_clock() {
-    only_here(has_clock(), "it turns the clock of the service");
+/// Ends a test that advances the clock, unless the service uses the clock of the test.
+pub fn require_test_clock() {
+    require(has_clock(), "it advances the clock of the service");
 }
 
-/// Whether the service goes by the clock of a test.
+/// Returns whether the service uses the clock of the test.
 #[must_use]
 pub fn has_clock() -> bool {
     matches!(target(), Target::Embedded | Target::DynamoDb(_))
 }
 
-/// Whether the service is here, on an embedded DynamoDB.
+/// Returns whether the service is in this process on an embedded DynamoDB.
 #[must_use]
 pub fn is_embedded() -> bool {
     matches!(target(), Target::Embedded)
 }
 
-async fn whole(body: Body) -> Bytes {
+fn router(app: &App) -> Transport {
+    Transport::Router(http::router(app.clone(), http::all()))
+}
+
+/// Sends a request to a router.
+async fn respond(router: Router, request: HttpRequest<Body>) -> Answer {
+    let (parts, body) = router.oneshot(request).await.expect("the router always answers").into_parts();
+    Answer::new(parts.status.as_u16(), parts.headers, &read(body).await)
+}
+
+async fn read(body: Body) -> Bytes {
     body.collect().await.expect("a body").to_bytes()
 }
 
-/// Ends a test that says nothing of the target: `tests/deployed.sh` counts and lists these apart from failures.
-fn not_here(why: &str) -> ! {
+/// Ends a test that does not apply to the target. `tests/deployed.sh` recognises the text and counts these tests apart
+/// from failures.
+fn not_applicable(why: &str) -> ! {
     panic!("not a test of this target: {why}")
 }
 
-fn only_here(holds: bool, why: &str) {
+fn require(holds: bool, why: &str) {
     if !holds {
-        not_here(why);
+        not_applicable(why);
     }
 }
 
-/// A number that no other test has, nor a test of another process.
-fn number_of_its_own() -> u64 {
+/// Returns a number that is unique among the tests of all processes.
+fn unique_number() -> u64 {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let process = u64::from(std::process::id()) << 16;
     Clock::system().unix_millis() << 24 ^ process ^ COUNT.fetch_add(1, Ordering::Relaxed)
 }
 
-fn name_of_its_own(what: &str) -> String {
-    format!("{what}-{:x}", number_of_its_own())
+fn unique_name(what: &str) -> String {
+    format!("{what}-{:x}", unique_number())
 }
 
-fn tables_of_its_own() -> Tables {
-    Tables { resources: name_of_its_own("resources"), keys: name_of_its_own("keys") }
+fn unique_tables() -> Tables {
+    Tables { resources: unique_name("resources"), keys: unique_name("keys") }
 }
 
 /// RFC 7644, table 9, and RFC 9865 §2.1.
@@ -526,46 +532,46 @@ const SCIM_TYPES: [&str; 13] = [
     "invalidCount",
 ];
 
-/// What is wrong with the form of an answer, whatever it says: nothing is stored or sniffed, and an error is a SCIM
-/// error with its own status.
+/// Lists the violations of the form that every answer has: it is neither stored nor sniffed, and an error is a SCIM error
+/// that repeats the status.
 #[must_use]
-pub fn faults(answer: &Answer) -> Vec<String> {
-    let mut faults = Vec::new();
-    let mut wants = |what: &str, found: &str, wanted: &str| {
-        if found != wanted {
-            faults.push(format!("{what} is {found:?}, not {wanted:?}"));
+pub fn form_violations(answer: &Answer) -> Vec<String> {
+    let mut violations = Vec::new();
+    let mut expect = |what: &str, found: &str, expected: &str| {
+        if found != expected {
+            violations.push(format!("{what} is {found:?}, not {expected:?}"));
         }
     };
     if answer.status >= 500 && answer.status != 501 {
-        wants("the status", &answer.status.to_string(), "below 500");
+        expect("the status", &answer.status.to_string(), "below 500");
     }
     if !answer.body.is_null() {
-        wants("content-type", answer.header("content-type"), "application/scim+json");
-        wants("x-content-type-options", answer.header("x-content-type-options"), "nosniff");
-        wants("cache-control", answer.header("cache-control"), "no-store");
+        expect("content-type", answer.header("content-type"), "application/scim+json");
+        expect("x-content-type-options", answer.header("x-content-type-options"), "nosniff");
+        expect("cache-control", answer.header("cache-control"), "no-store");
     }
     if answer.status >= 400 {
         let body = &answer.body;
-        wants("schemas", &body["schemas"].to_string(), r#"["urn:ietf:params:scim:api:messages:2.0:Error"]"#);
-        wants("status in the body", body["status"].as_str().unwrap_or("none"), &answer.status.to_string());
+        expect("schemas", &body["schemas"].to_string(), r#"["urn:ietf:params:scim:api:messages:2.0:Error"]"#);
+        expect("status in the body", body["status"].as_str().unwrap_or("none"), &answer.status.to_string());
         if body["detail"].as_str().is_none_or(str::is_empty) {
-            wants("detail", "none", "a sentence");
+            expect("detail", "none", "a sentence");
         }
         let scim_type = body["scimType"].as_str();
         if scim_type.map_or(answer.status == 400, |word| !SCIM_TYPES.contains(&word)) {
-            wants("scimType", scim_type.unwrap_or("none"), "a word of the tables");
+            expect("scimType", scim_type.unwrap_or("none"), "a word of the tables");
         }
         if answer.status == 401 && !answer.header("www-authenticate").starts_with("Bearer") {
-            wants("www-authenticate", answer.header("www-authenticate"), "Bearer");
+            expect("www-authenticate", answer.header("www-authenticate"), "Bearer");
         }
     }
     for name in answer.headers.keys().filter(|name| name.as_str().starts_with("access-control-")) {
-        wants("a CORS header", name.as_str(), "absent");
+        expect("a CORS header", name.as_str(), "absent");
     }
-    faults
+    violations
 }
 
-fn values(elements: &Value) -> Vec<String> {
+fn sorted_values(elements: &Value) -> Vec<String> {
     let elements = elements.as_array().map(Vec::as_slice).unwrap_or_default();
     let mut ids: Vec<String> =
         elements.iter().map(|element| element["value"].as_str().unwrap_or_default().to_owned()).collect();

@@ -1,4 +1,4 @@
-//! Databases filled past what requests would take the time for: items are put there as they would have been written.
+//! Large databases: items that the service would write, put into the database directly.
 
 use std::{collections::HashMap, ops::Range};
 
@@ -7,24 +7,24 @@ use service::config::Tables;
 
 use crate::ORG;
 
-/// Items that are put into the database at a time.
-const AT_A_TIME: usize = 40_000;
+/// The number of items in an import.
+const BATCH: usize = 40_000;
 
-/// An item, as the engine has it.
+/// An item of the engine.
 pub type Item = HashMap<String, AttributeValue>;
 
-/// An item of texts.
+/// Returns an item of string attributes.
 #[must_use]
 pub fn item<const N: usize>(attributes: [(&str, String); N]) -> Item {
     attributes.map(|(name, text)| (name.to_owned(), AttributeValue::S(text))).into()
 }
 
-/// Puts the items among the resources.
+/// Puts items into the table of resources.
 pub fn import(database: &Database, items: impl IntoIterator<Item = Item>) {
     let table = Tables::default().resources;
     let mut items = items.into_iter();
     loop {
-        let some: Vec<Item> = items.by_ref().take(AT_A_TIME).collect();
+        let some: Vec<Item> = items.by_ref().take(BATCH).collect();
         if some.is_empty() {
             return;
         }
@@ -32,13 +32,13 @@ pub fn import(database: &Database, items: impl IntoIterator<Item = Item>) {
     }
 }
 
-/// The id of the member of that number.
+/// Returns the id of the member with that number.
 #[must_use]
 pub fn member_id(number: usize) -> String {
     format!("01938000-0000-7000-8000-{number:012x}")
 }
 
-/// Puts members of these numbers into a group, both edges of each. Nobody asks whether they exist.
+/// Adds members with these numbers to a group, with both edges of each. The members need not exist.
 pub fn fill(database: &Database, group: &str, members: Range<usize>) {
     import(
         database,

@@ -1,5 +1,5 @@
-//! Names for what a service chooses: ids, versions and the time. A snapshot with them is the same whatever was chosen,
-//! and still says what is the same as what.
+//! Names for the values that a service chooses: ids, versions and the time. A snapshot with names is independent of the
+//! values and still shows which values are equal.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -9,15 +9,15 @@ use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::NOW;
 
-/// How long an id is, a time with milliseconds, a version, and what stands for a user's groups behind a version.
+/// The lengths of an id, a time with milliseconds, a version, and the part of a user's groups after a version.
 const ID: usize = 36;
 const TIME: usize = 24;
 const VERSION: usize = 16;
 const GROUPS: usize = 8;
-/// What a version stands behind; in JSON, the quotation mark is escaped.
+/// The prefixes of a version. In JSON, the quotation mark is escaped.
 const WEAK: [&str; 2] = ["W/\"", "W/\\\""];
 
-/// What was seen, in the order of its first appearance.
+/// The values in the order of their first appearance.
 #[derive(Debug, Default)]
 pub(crate) struct Named {
     ids: Mutex<Vec<String>>,
@@ -26,20 +26,20 @@ pub(crate) struct Named {
 }
 
 impl Named {
-    /// The text with names.
+    /// Replaces the values in a text by names.
     pub(crate) fn text(&self, text: &str) -> String {
         let mut named = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(first) = rest.chars().next() {
-            let (length, name) = self.thing(rest).unwrap_or_else(|| (first.len_utf8(), first.to_string()));
+            let (length, name) = self.name(rest).unwrap_or_else(|| (first.len_utf8(), first.to_string()));
             named.push_str(&name);
             rest = &rest[length..];
         }
         named
     }
 
-    /// The name of what the text begins with, and the length of that.
-    fn thing(&self, text: &str) -> Option<(usize, String)> {
+    /// Returns the name of the value at the start of the text, and the length of the value.
+    fn name(&self, text: &str) -> Option<(usize, String)> {
         if let Some(id) = text.get(..ID).and_then(Id::parse).filter(|id| is_now(made_at(id))) {
             return Some((ID, format!("{{{}}}", number(&self.ids, id.as_str()))));
         }
@@ -60,7 +60,7 @@ impl Named {
     }
 }
 
-/// The text begins with so many hexadecimal digits.
+/// Returns the hexadecimal digits at the start of the text, if there are that many.
 fn digits(text: &str, count: usize) -> Option<&str> {
     text.get(..count).filter(|text| text.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
@@ -69,7 +69,7 @@ fn made_at(id: &Id) -> OffsetDateTime {
     OffsetDateTime::UNIX_EPOCH + Duration::milliseconds(i64::try_from(id.made_at()).unwrap_or_default())
 }
 
-/// The number of what is seen, from 1.
+/// Returns the number of a value, counted from 1.
 fn number(seen: &Mutex<Vec<String>>, text: &str) -> usize {
     let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
     let known = seen.iter().position(|known| known == text);
@@ -79,7 +79,7 @@ fn number(seen: &Mutex<Vec<String>>, text: &str) -> usize {
     }) + 1
 }
 
-/// Whether this is the time that tests have, or one that the system has had since a test began.
+/// Returns whether this is the time of the fixed clock or a time of the system since the start of a test.
 fn is_now(time: OffsetDateTime) -> bool {
     time == NOW || (Duration::ZERO..Duration::minutes(10)).contains(&(Clock::system().now() - time))
 }
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_the_same_has_the_same_name() {
+    fn equal_values_have_equal_names() {
         let named = Named::default();
         let [first, second] =
             ["01a207a2-32fb-71c1-8690-ee42c90b71bb", "01a207a2-32fb-7917-98de-357e3da8cb43"];
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_service_did_not_choose_stays() {
+    fn foreign_values_are_unchanged() {
         let text = "01936f20-0000-7000-8000-000000000000 2026-11-23T09:00:00.124Z W/\"x\" W/\"0123\" é 1";
         assert_eq!(Named::default().text(text), text);
     }

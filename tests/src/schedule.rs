@@ -1,9 +1,10 @@
-//! Which call of DynamoDB comes next: a connector that holds every call back, before it is carried out and again before
-//! its answer arrives, until a seeded choice falls on it. So requests that run at the same time interleave, between any
-//! two calls, in an order that the seed alone decides; and transactions conflict and calls are throttled, which the
-//! embedded engine never does by itself.
+//! A seeded order of calls to DynamoDB.
 //!
-//! It needs a runtime of one thread whose clock is paused: time passes when everybody waits for it, and then at once.
+//! Each call waits twice, before it is made and before its answer arrives, until a seeded choice selects it. Concurrent
+//! requests therefore interleave between any two calls, in an order that the seed alone decides. Transactions conflict and
+//! calls are throttled, which the embedded engine never does by itself.
+//!
+//! A schedule needs a runtime of one thread with a paused clock: time passes at once when every task waits for it.
 
 use std::{
     collections::BTreeMap,
@@ -13,42 +14,35 @@ use std::{
 };
 
 use aws_sdk_dynamodb::Client;
-use aws_smithy_runtime_api::{
-    client::{
-        http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector},
-        orchestrator::{HttpRequest, HttpResponse},
-        result::ConnectorError,
-    },
-    http::StatusCode,
-};
-use aws_smithy_types::body::SdkBody;
 use dynoxide::Database;
 use fastrand::Rng;
-use local::embedded::{Connector, client_over};
-use serde_json::{Value, json};
+use local::embedded::Connector;
+use serde_json::Value;
 use tokio::{
     sync::{Notify, oneshot},
     task::{JoinHandle, yield_now},
     time::{Duration, sleep},
 };
 
-/// Times the scheduler lets everybody else go on before it looks who waits.
+use crate::intercept::{self, Call, CallResult, answer, cancelled, exception};
+
+/// How often the scheduler yields to the other tasks before it selects a call.
 const SETTLE: usize = 4;
-/// One choice in so many is that time passes, for those who wait for that.
+/// One choice in this number lets time pass, for the tasks that wait for it.
 const TIME_PASSES: u64 = 8;
-/// And so long, at most.
+/// The longest time that passes then.
 const MILLIS: u64 = 12;
 
-/// What goes wrong: one transaction or call in so many, none if 0.
+/// How often calls fail: one in this number, or none if 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Faults {
-    /// Transactions that are cancelled for a conflict with another.
+    /// Transactions that are cancelled because of a conflict.
     pub conflicts: u64,
     /// Calls that are throttled.
     pub throttled: u64,
 }
 
-/// The order of calls. Until it is run, calls are carried out at once.
+/// The order of calls. Outside [`Schedule::run`], each call is made at once.
 #[derive(Clone)]
 pub struct Schedule(Arc<Shared>);
 
@@ -62,7 +56,7 @@ struct State {
     faults: Faults,
     running: bool,
     arrivals: u64,
-    /// By a random number: who waits, in the order in which they go on if nobody else comes.
+    /// The waiting calls by a random number, which is the order in which they continue if no other call arrives.
     waiting: BTreeMap<(u64, u64), oneshot::Sender<()>>,
     trace: Vec<String>,
 }
@@ -74,10 +68,10 @@ impl fmt::Debug for Schedule {
 }
 
 impl Schedule {
-    /// The order that follows from this seed.
+    /// Returns the order of a seed.
     #[must_use]
     pub fn new(seed: u64, faults: Faults) -> Self {
-        // The SDK's own back-off is jittered by the numbers of the thread.
+        // The back-off of the SDK takes its jitter from the random numbers of the thread.
         fastrand::seed(seed);
         let state = State {
             random: Rng::with_seed(seed),
@@ -90,14 +84,14 @@ impl Schedule {
         Self(Arc::new(Shared { state: Mutex::new(state), arrived: Notify::new() }))
     }
 
-    /// A client of the database whose calls are in this order.
+    /// Returns a client of the database whose calls are in this order.
     #[must_use]
     pub fn client(&self, database: Database) -> Client {
-        let connector = Scheduled { connector: Connector::new(database), schedule: self.clone() };
-        client_over(SharedHttpConnector::new(connector))
+        let schedule = self.clone();
+        intercept::client(Connector::new(database), move |call| schedule.clone().handle(call))
     }
 
-    /// Runs these at the same time; gives what they come to.
+    /// Runs the tasks concurrently and returns their results.
     pub async fn run<T: Send + 'static>(
         &self,
         tasks: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static>,
@@ -114,7 +108,7 @@ impl Schedule {
         outcomes
     }
 
-    /// The calls in the order in which they were carried out or failed.
+    /// Returns the calls in the order in which they were made or failed.
     #[must_use]
     pub fn trace(&self) -> Vec<String> {
         self.state().trace.clone()
@@ -124,7 +118,7 @@ impl Schedule {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets one after the other go on.
+    /// Selects one call after another.
     async fn choose(self) {
         loop {
             for _ in 0..SETTLE {
@@ -139,14 +133,14 @@ impl Schedule {
             }
             let next = self.state().waiting.pop_first();
             match next {
-                // Whoever waited may have been given up since.
+                // The call may have been dropped since.
                 Some((_, waiting)) => drop(waiting.send(())),
                 None => self.0.arrived.notified().await,
             }
         }
     }
 
-    /// Waits for its turn.
+    /// Waits until the scheduler selects this call.
     async fn turn(&self) {
         let turn = {
             let mut state = self.state();
@@ -160,12 +154,25 @@ impl Schedule {
             turn
         };
         self.0.arrived.notify_one();
-        // The scheduler that is gone holds nobody back.
+        // Without a scheduler, no call waits.
         turn.await.unwrap_or_default();
     }
 
-    /// The failure that this call meets, if it meets one. Nothing is carried out then.
-    fn fault(&self, operation: &str, request: &Value) -> Option<Value> {
+    async fn handle(self, call: Call) -> CallResult {
+        self.turn().await;
+        let failure = self.failure(&call);
+        let outcome = if failure.is_some() { " fails" } else { "" };
+        self.state().trace.push(format!("{}{outcome}", call.operation));
+        let answer = match failure {
+            Some(failure) => answer(400, &failure),
+            None => call.forward().await,
+        };
+        self.turn().await;
+        answer
+    }
+
+    /// Chooses whether the call fails, and returns the error that answers it.
+    fn failure(&self, call: &Call) -> Option<Value> {
         let mut state = self.state();
         if !state.running {
             return None;
@@ -173,55 +180,12 @@ impl Schedule {
         let Faults { conflicts, throttled } = state.faults;
         let mut falls = |one_in: u64| one_in != 0 && state.random.u64(..one_in) == 0;
         if falls(throttled) {
-            return Some(json!({ "__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException" }));
+            return Some(exception("ThrottlingException"));
         }
-        if operation != "TransactWriteItems" || !falls(conflicts) {
+        if call.operation != "TransactWriteItems" || !falls(conflicts) {
             return None;
         }
-        // One action is in conflict: the others have nothing against it.
-        let actions = request["TransactItems"].as_array().map_or(0, Vec::len);
-        let loser = state.random.usize(..actions.max(1));
-        let code = |index| if index == loser { "TransactionConflict" } else { "None" };
-        let reasons: Vec<Value> = (0..actions).map(|index| json!({ "Code": code(index) })).collect();
-        Some(json!({
-            "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
-            "Message": "Transaction cancelled, please refer cancellation reasons for specific reasons",
-            "CancellationReasons": reasons,
-        }))
+        let loser = |actions: usize| state.random.usize(..actions.max(1));
+        Some(cancelled(&call.request(), loser, "TransactionConflict"))
     }
-}
-
-#[derive(Debug)]
-struct Scheduled {
-    connector: Connector,
-    schedule: Schedule,
-}
-
-impl HttpConnector for Scheduled {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let (connector, schedule) = (self.connector.clone(), self.schedule.clone());
-        HttpConnectorFuture::new(async move {
-            let target = request.headers().get("x-amz-target").unwrap_or_default();
-            let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
-            let body = serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap_or_default();
-            schedule.turn().await;
-            let fault = schedule.fault(&operation, &body);
-            schedule
-                .state()
-                .trace
-                .push(format!("{operation}{}", if fault.is_some() { " fails" } else { "" }));
-            let answer = match fault {
-                Some(fault) => refusal(&fault),
-                None => connector.call(request).await,
-            };
-            schedule.turn().await;
-            answer
-        })
-    }
-}
-
-fn refusal(body: &Value) -> Result<HttpResponse, ConnectorError> {
-    StatusCode::try_from(400)
-        .map(|status| HttpResponse::new(status, SdkBody::from(body.to_string())))
-        .map_err(|error| ConnectorError::other(error.into(), None))
 }

@@ -1,16 +1,16 @@
-//! Where the tests find the service: here, on an embedded DynamoDB, unless the environment names something else. This
-//! is the one place of the tests that reads it.
+//! The target of the tests: the service in this process on an embedded DynamoDB, or another one that the environment names.
+//! Only this file reads the environment.
 //!
-//! | variable | says |
+//! | variable | value |
 //! |---|---|
-//! | `SCIM_TEST_DYNAMODB` | the endpoint of a DynamoDB (and Secrets Manager) that the service works on instead |
-//! | `SCIM_TEST_LAMBDA` | the directory of Lambda functions, `<name>/bootstrap`, that answer instead of the router here |
-//! | `SCIM_TEST_RIE` | AWS's Lambda runtime emulator, `aws-lambda-rie`, in which they run |
-//! | `SCIM_TEST_EVENTS` | whose events they are sent: `rest` (the default) or `http` |
-//! | `SCIM_TEST_API` | the URL of a deployed API's stage, which answers instead of the router here |
-//! | `SCIM_TEST_PEPPER` | the pepper of that API; its tables are named as they are for a function |
+//! | `SCIM_TEST_DYNAMODB` | the endpoint of another DynamoDB (and Secrets Manager) for the service |
+//! | `SCIM_TEST_LAMBDA` | the directory of Lambda functions, `<name>/bootstrap`, that replace the router of this process |
+//! | `SCIM_TEST_RIE` | the AWS Lambda runtime emulator, `aws-lambda-rie`, for these functions |
+//! | `SCIM_TEST_EVENTS` | the API whose events the functions receive: `rest` (the default) or `http` |
+//! | `SCIM_TEST_API` | the URL of the stage of a deployed API that replaces the router of this process |
+//! | `SCIM_TEST_PEPPER` | the pepper of that API. Its tables have the same variables as for a function |
 //!
-//! `tests/deployed.sh` sets them.
+//! `tests/deployed.sh` sets these variables.
 
 use std::{
     path::PathBuf,
@@ -31,16 +31,16 @@ use crate::gateway::Api;
 /// The name of the secret that functions read the pepper from.
 const SECRET: &str = "scim-test-pepper";
 
-/// Where the service is, and on what.
+/// The service under test and its DynamoDB.
 #[derive(Debug)]
 pub(crate) enum Target {
-    /// Here, on an embedded DynamoDB of each test's own.
+    /// This process, with an embedded DynamoDB for each test.
     Embedded,
-    /// Here, on tables of each test's own in that DynamoDB.
+    /// This process, with tables for each test in that DynamoDB.
     DynamoDb(Endpoint),
-    /// In Lambda functions, on tables of each test's own in that DynamoDB.
+    /// Lambda functions, with tables for each test in that DynamoDB.
     Lambda(Endpoint, Lambda),
-    /// Wherever it was deployed to: each test has an organisation of its own.
+    /// A deployed service, with an organisation for each test.
     Deployed(Endpoint, Deployed),
 }
 
@@ -48,25 +48,25 @@ pub(crate) enum Target {
 #[derive(Debug)]
 pub(crate) struct Endpoint(pub(crate) String);
 
-/// Functions as they are deployed.
+/// Functions as deployed.
 #[derive(Debug)]
 pub(crate) struct Lambda {
-    /// Where each has its `bootstrap`.
+    /// The directory of the functions.
     pub(crate) functions: PathBuf,
     /// The runtime emulator.
     pub(crate) emulator: PathBuf,
-    /// Whose events they are sent.
+    /// The API whose events the functions receive.
     pub(crate) api: Api,
 }
 
 /// A deployed API.
 #[derive(Debug)]
 pub(crate) struct Deployed {
-    /// The URL of its stage, below which is `/v2`.
+    /// The URL of the stage, without `/v2`.
     pub(crate) url: String,
-    /// What its key digests are made with.
+    /// The pepper of key digests.
     pub(crate) pepper: String,
-    /// Its tables.
+    /// The tables.
     pub(crate) tables: Tables,
 }
 
@@ -85,26 +85,26 @@ static TARGET: LazyLock<Target> = LazyLock::new(|| {
     }
 });
 
-/// What the environment names.
+/// Returns the target that the environment names.
 pub(crate) fn target() -> &'static Target {
     &TARGET
 }
 
 impl Endpoint {
-    /// What an emulator takes for credentials, here and in the environment of functions.
+    /// The credentials that an emulator accepts, in this process and in functions.
     pub(crate) const CREDENTIALS: &str = "test";
-    /// What an emulator takes for a signature, of which it reads the scope.
+    /// A signature that an emulator accepts. The emulator reads its scope.
     const SIGNED: &str = "AWS4-HMAC-SHA256 Credential=test/20261125/us-east-1/secretsmanager/aws4_request, \
                           SignedHeaders=host, Signature=test";
-    /// Likewise the region.
+    /// The region that an emulator accepts.
     pub(crate) const REGION: &str = "us-east-1";
 
-    /// Puts the pepper into Secrets Manager, once in a process; gives the secret's name.
+    /// Creates the secret of the pepper, once in a process, and returns its name.
     pub(crate) fn secret(&self, pepper: &str) -> String {
         static PUT: Once = Once::new();
         PUT.call_once(|| {
             let secret = json!({ "Name": SECRET, "SecretString": pepper });
-            // Another process may have done it.
+            // Another process may have created the secret.
             let answer = ureq::post(&self.0)
                 .config()
                 .http_status_as_error(false)

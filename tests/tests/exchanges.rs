@@ -1,4 +1,4 @@
-//! Every recorded exchange under `fixtures/` is a test of its own, named after its file.
+//! The recorded exchanges of `fixtures/`. Each is a test with the name of its file.
 
 use std::{path::Path, process::ExitCode};
 
@@ -19,8 +19,8 @@ fn main() -> ExitCode {
         })
         .collect();
     let count = trials.len();
-    trials.push(Trial::test("there_are_recorded_exchanges", move || {
-        if count >= 100 { Ok(()) } else { Err(format!("only {count} files were found").into()) }
+    trials.push(Trial::test("recorded_exchanges_exist", move || {
+        if count >= 100 { Ok(()) } else { Err(format!("found only {count} files").into()) }
     }));
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }

@@ -1,4 +1,4 @@
-//! What fuzzing has found stays mended, and the seeds it begins with find nothing.
+//! Regressions of fuzzing, and its seeds, as tests.
 
 #![allow(clippy::panic, reason = "a test fails by panicking")]
 
@@ -14,8 +14,8 @@ fn directory(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz").join(name)
 }
 
-/// Tries each input, and fails with the names of those that fail.
-fn try_all(target: &str, inputs: impl IntoIterator<Item = (String, Vec<u8>)>) {
+/// Runs each input. Fails with the names of the inputs that fail.
+fn run_all(target: &str, inputs: impl IntoIterator<Item = (String, Vec<u8>)>) {
     let fails = |input: &[u8]| panic::catch_unwind(|| run(target, input)).is_err();
     let failed: Vec<_> = inputs
         .into_iter()
@@ -26,10 +26,10 @@ fn try_all(target: &str, inputs: impl IntoIterator<Item = (String, Vec<u8>)>) {
 }
 
 #[test]
-fn what_was_found_once_is_not_found_again() {
+fn past_fuzz_findings_stay_fixed() {
     for (target, _) in TARGETS {
         let found = fs::read_dir(directory("regressions").join(target)).into_iter().flatten();
-        try_all(
+        run_all(
             target,
             found.map(|entry| {
                 let path = entry.unwrap().path();
@@ -40,33 +40,33 @@ fn what_was_found_once_is_not_found_again() {
 }
 
 #[test]
-fn a_filter_of_a_client_is_no_finding() {
-    clients_find_nothing("filter", 20);
+fn client_filters_pass_the_fuzz_target() {
+    assert_seeds_pass("filter", 20);
 }
 
 #[test]
-fn a_path_of_a_client_is_no_finding() {
-    clients_find_nothing("path", 100);
+fn client_paths_pass_the_fuzz_target() {
+    assert_seeds_pass("path", 100);
 }
 
 #[test]
-fn a_patch_of_a_client_is_no_finding() {
-    clients_find_nothing("patch", 100);
+fn client_patches_pass_the_fuzz_target() {
+    assert_seeds_pass("patch", 100);
 }
 
 #[test]
-fn an_exchange_with_a_client_is_no_finding() {
-    clients_find_nothing("http", 100);
+fn client_exchanges_pass_the_fuzz_target() {
+    assert_seeds_pass("http", 100);
 }
 
-fn clients_find_nothing(target: &str, at_least: usize) {
+fn assert_seeds_pass(target: &str, at_least: usize) {
     let seeds = seeds(target);
     assert!(seeds.len() >= at_least, "only {} seeds", seeds.len());
-    try_all(target, seeds.into_iter().map(|(name, input)| (name, input.into_bytes())));
+    run_all(target, seeds.into_iter().map(|(name, input)| (name, input.into_bytes())));
 }
 
 #[test]
-fn every_target_has_its_binary() {
+fn every_fuzz_target_has_a_binary() {
     let targets: BTreeSet<_> = TARGETS.iter().map(|(name, _)| format!("{name}.rs")).collect();
     let files = fs::read_dir(directory("fuzz_targets")).unwrap();
     let files: BTreeSet<_> =

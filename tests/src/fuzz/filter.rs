@@ -1,4 +1,4 @@
-//! A filter in the first line, a document in the rest.
+//! Input: a filter in the first line, then a document.
 
 use scim::{
     ScimType,
@@ -6,17 +6,17 @@ use scim::{
     schema::RESOURCE_TYPES,
 };
 
-use super::{document, first_line, object, refused};
+use super::{assert_error, document, first_line, object};
 
 pub(super) fn run(input: &[u8]) {
     let input = String::from_utf8_lossy(input);
     let (text, rest) = first_line(&input);
     let filter = match Filter::parse(text) {
         Ok(filter) => filter,
-        Err(invalid) => return refused(&invalid, &[ScimType::InvalidFilter]),
+        Err(invalid) => return assert_error(&invalid, &[ScimType::InvalidFilter]),
     };
     let printed = filter.to_string();
-    // What is added in printing (a blank, a parenthesis) may be too much.
+    // Printing may add blanks and parentheses and exceed the limit.
     let same = if printed.chars().count() <= MAX_LENGTH {
         Filter::parse(&printed).unwrap_or_else(|invalid| panic!("{printed}: {invalid}"))
     } else {
@@ -27,7 +27,7 @@ pub(super) fn run(input: &[u8]) {
         let predicate = match filter.resolve(resource_type) {
             Ok(predicate) => predicate,
             Err(invalid) => {
-                refused(&invalid, &[ScimType::InvalidFilter]);
+                assert_error(&invalid, &[ScimType::InvalidFilter]);
                 continue;
             }
         };
@@ -41,7 +41,7 @@ pub(super) fn run(input: &[u8]) {
     }
 }
 
-/// True where the predicate is false, by De Morgan and by what `ne` is.
+/// Returns the negation, by De Morgan's laws and the definition of `ne`.
 fn opposite(predicate: &Predicate) -> Predicate {
     match predicate {
         Predicate::And(all) => Predicate::Or(all.iter().map(opposite).collect()),

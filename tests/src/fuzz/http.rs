@@ -1,18 +1,18 @@
-//! Requests to a new service, one after the other, as text: a line with method and target, lines with headers, an empty
-//! line, the body; `###` in a line of its own divides them. `${key}` is a key, `${2/id}` what the third answer had there.
+//! Input: requests to a new service. Each has a line with method and target, lines with headers, an empty line, and a body.
+//! A line `###` separates two requests. `${key}` stands for a key, `${2/id}` for the `id` of the third answer.
 
 use axum::{
     body::Body,
-    http::{Request, header::AUTHORIZATION},
+    http::{Request as HttpRequest, header::AUTHORIZATION},
 };
 use scim::{ResourceType, resource::Document, schema::RESOURCE_TYPES};
 use serde_json::Value;
 use service::http::BASE_PATH;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::{Answer, Service, faults};
+use crate::{Answer, Service, form_violations};
 
-/// Requests of one input: each costs some milliseconds.
+/// The limit of requests in an input. Each takes some milliseconds.
 const MAX_REQUESTS: usize = 12;
 
 thread_local! {
@@ -32,21 +32,21 @@ async fn send(requests: &[&str]) {
         let fill = |text: &str| fill(text, &service.key, &answers);
         if let Some(request) = request(text, fill) {
             let answer = service.send(request).await;
-            let faults = faults(&answer);
-            assert!(faults.is_empty(), "{text}\n{}\n{faults:?}", answer.body);
-            shows_what_can_be_written(&answer.body);
+            let violations = form_violations(&answer);
+            assert!(violations.is_empty(), "{text}\n{}\n{violations:?}", answer.body);
+            assert_writable(&answer.body);
             answers.push(answer);
         }
     }
     service.assert_healthy().await;
 }
 
-/// `None` where it is no HTTP at all.
-fn request(text: &str, fill: impl Fn(&str) -> String) -> Option<Request<Body>> {
+/// Parses a request; `None` if it is not HTTP.
+fn request(text: &str, fill: impl Fn(&str) -> String) -> Option<HttpRequest<Body>> {
     let (head, body) = text.split_once("\n\n").unwrap_or((text, ""));
     let mut lines = head.lines();
     let (method, target) = lines.next()?.split_once(' ')?;
-    let mut request = Request::builder().method(method).uri(format!("{BASE_PATH}{}", fill(target)));
+    let mut request = HttpRequest::builder().method(method).uri(format!("{BASE_PATH}{}", fill(target)));
     let mut is_authorized = false;
     for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
         is_authorized |= name.eq_ignore_ascii_case(AUTHORIZATION.as_str());
@@ -84,13 +84,13 @@ fn fill(text: &str, key: &str, answers: &[Answer]) -> String {
     filled + rest
 }
 
-/// A resource as it is shown is one that may be sent.
-fn shows_what_can_be_written(body: &Value) {
+/// Fails unless each resource in the answer is valid as a request.
+fn assert_writable(body: &Value) {
     if let Some(resources) = body["Resources"].as_array() {
-        resources.iter().for_each(shows_what_can_be_written);
+        resources.iter().for_each(assert_writable);
     }
     let is_of = |kind: &&'static ResourceType| body["meta"]["resourceType"] == kind.name;
-    // Who asks for some attributes only may leave out a required one.
+    // A projection may omit a required attribute.
     let is_whole = body.get("userName").or_else(|| body.get("displayName")).is_some();
     if let Some(resource_type) = RESOURCE_TYPES.into_iter().find(is_of)
         && is_whole

@@ -1,4 +1,4 @@
-//! A PATCH message in the first line, the body that made the resource in the rest.
+//! Input: a PATCH message in the first line, then the body of the resource.
 
 use std::collections::BTreeSet;
 
@@ -30,20 +30,24 @@ fn on(resource_type: &'static ResourceType, message: &Value, before: &Document, 
     };
     let text = before.to_stored();
     let after = patch.apply(before);
-    assert_eq!(before.to_stored(), text, "a PATCH changes a copy");
+    assert_eq!(before.to_stored(), text, "a PATCH changes its own copy");
     match &after {
         Err(invalid) => assert!(!invalid.detail.is_empty()),
         Ok(after) => {
             let body = Value::Object(after.as_map().clone());
-            assert_eq!(Document::from_request(resource_type, &body).as_ref(), Ok(after), "it is valid");
+            assert_eq!(
+                Document::from_request(resource_type, &body).as_ref(),
+                Ok(after),
+                "the result is valid"
+            );
             let stored = Document::from_stored(&after.to_stored()).expect("what was stored");
-            assert_eq!(&stored, after, "it can be stored");
+            assert_eq!(&stored, after, "the result can be stored");
         }
     }
     let edit = members::fold_on(patch.members(), current);
     let left = edited(&edit, current);
     if let Some(blind) = members::fold(patch.members()) {
-        assert_eq!(edited(&blind, current), left, "an edit needs not see the members");
+        assert_eq!(edited(&blind, current), left, "the blind edit is equal");
     }
     let operations = operations_of(message);
     one_by_one(resource_type, &operations, before, &after);
@@ -51,7 +55,7 @@ fn on(resource_type: &'static ResourceType, message: &Value, before: &Document, 
         && is_without_filter(operation)
         && let Ok(once) = &after
     {
-        assert_eq!(patch.apply(once).as_ref(), Ok(once), "said twice is said once");
+        assert_eq!(patch.apply(once).as_ref(), Ok(once), "the operation is idempotent");
         assert_eq!(edited(&members::fold_on(patch.members(), current), current), left);
     }
 }
@@ -62,7 +66,7 @@ fn operations_of(message: &Value) -> Vec<Value> {
     operations.filter_map(|(_, operations)| operations.as_array()).flatten().cloned().collect()
 }
 
-/// Where each operation can be carried out on what the one before has left, all together do the same.
+/// Fails unless all operations together equal the operations one by one, if each of those succeeds.
 fn one_by_one(
     resource_type: &'static ResourceType,
     operations: &[Value],
@@ -73,11 +77,11 @@ fn one_by_one(
         Patch::parse(resource_type, &json!({ "Operations": [operation] }))?.apply(&document)
     });
     if let Ok(expected) = stepwise {
-        assert_eq!(after.as_ref(), Ok(&expected), "operations are carried out one after the other");
+        assert_eq!(after.as_ref(), Ok(&expected), "operations apply in order");
     }
 }
 
-/// What a filter selects may be something else the second time.
+/// Returns whether no filter is in a path. A filter may select other values the second time.
 fn is_without_filter(operation: &Value) -> bool {
     !operation.to_string().contains('[') || {
         let path = operation.as_object().into_iter().flatten();

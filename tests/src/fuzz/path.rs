@@ -1,4 +1,4 @@
-//! A PATCH path.
+//! Input: a PATCH path.
 
 use scim::{
     ScimType,
@@ -7,13 +7,13 @@ use scim::{
     schema::RESOURCE_TYPES,
 };
 
-use super::refused;
+use super::assert_error;
 
 pub(super) fn run(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let path = match Path::parse(&text) {
         Ok(path) => path,
-        Err(invalid) => return refused(&invalid, &[ScimType::InvalidPath]),
+        Err(invalid) => return assert_error(&invalid, &[ScimType::InvalidPath]),
     };
     let printed = path.to_string();
     let same = if printed.chars().count() <= MAX_LENGTH {
@@ -24,7 +24,7 @@ pub(super) fn run(input: &[u8]) {
     assert_eq!(same.to_string(), printed);
     for resource_type in RESOURCE_TYPES {
         match path.resolve(resource_type) {
-            Err(invalid) => refused(&invalid, &[ScimType::InvalidPath, ScimType::InvalidFilter]),
+            Err(invalid) => assert_error(&invalid, &[ScimType::InvalidPath, ScimType::InvalidFilter]),
             Ok(target) => {
                 assert_eq!(same.resolve(resource_type).as_ref(), Ok(&target), "{printed}");
                 match target {

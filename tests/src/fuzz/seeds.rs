@@ -1,4 +1,4 @@
-//! Inputs made of the recorded exchanges: what clients really send, for a fuzzer to change.
+//! Inputs from the recorded exchanges, which a fuzzer mutates.
 
 use std::{collections::BTreeMap, fs};
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::exchange;
 
-/// The inputs of the target of that name, by name.
+/// Returns the inputs of a target, by name.
 #[must_use]
 pub fn seeds(target: &str) -> BTreeMap<String, String> {
     let mut seeds = BTreeMap::new();

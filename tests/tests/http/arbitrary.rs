@@ -1,6 +1,7 @@
-//! Arbitrary input: whatever arrives, the answer is one of SCIM and never a failure of the service, and the data stays
-//! whole. Bodies, filters, paths, parameters and headers are made of noise, of the right tokens in the wrong order,
-//! and of valid input with something changed.
+//! Arbitrary input: every request gets a valid SCIM response with a status below 500, and the data stays healthy.
+//!
+//! Bodies, filters, paths, parameters and headers are random bytes, valid tokens in random order, and valid input with
+//! random changes.
 
 use axum::http::Method;
 use proptest::{
@@ -10,12 +11,12 @@ use proptest::{
     test_runner::{Config, TestRunner},
 };
 use serde_json::{Map, Value, json};
-use tests::Service;
+use tests::{Request, Service, encode, form_violations};
 use tokio::runtime::Runtime;
 
-use super::{Sent, encode, faults};
+use super::requests_with_body;
 
-/// A service that all cases of a property share.
+/// The service that all cases of a property share.
 struct Subject {
     runtime: Runtime,
     service: Service,
@@ -28,40 +29,33 @@ impl Subject {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let (service, user, group) = runtime.block_on(async {
             let service = Service::new().await;
-            let user = service.post("/Users", a_user()).await.id();
+            let user = service.post("/Users", user()).await.id();
             let group = service.group("Staff", &[&user]).await;
             (service, user, group)
         });
         Self { runtime, service, user, group }
     }
 
-    /// Fails if the answer is not one a client could make something of.
-    fn answers(&self, sent: Sent) -> Result<u16, TestCaseError> {
-        let line = format!("{} {} {}", sent.method, sent.target, String::from_utf8_lossy(&sent.body));
-        let answer = self.runtime.block_on(sent.by(&self.service));
-        let faults = faults(&answer);
+    /// Sends a request and returns the status. Fails if the response is not valid SCIM.
+    fn assert_scim_response(&self, request: &Request) -> Result<u16, TestCaseError> {
+        let line =
+            format!("{} {} {}", request.method, request.target, String::from_utf8_lossy(&request.body));
+        let answer = self.runtime.block_on(request.send(&self.service));
+        let faults = form_violations(&answer);
         prop_assert!(faults.is_empty(), "{line}\n{}\n{faults:?}", answer.body);
         Ok(answer.status)
     }
 
-    /// Every request that takes a body, with this one.
-    fn with_body(&self, body: &[u8]) -> Vec<Sent> {
+    /// Sends a request with this body to every route that reads a body, and checks each response.
+    fn assert_scim_responses(&self, body: &[u8]) -> Result<(), TestCaseError> {
         let (user, group) = (format!("/Users/{}", self.user), format!("/Groups/{}", self.group));
-        [
-            (Method::POST, "/Users"),
-            (Method::PUT, &user),
-            (Method::PATCH, &user),
-            (Method::POST, "/Groups"),
-            (Method::PUT, &group),
-            (Method::PATCH, &group),
-            (Method::POST, "/.search"),
-            (Method::POST, "/Bulk"),
-        ]
-        .map(|(method, path)| Sent::bytes(method, path, body.to_vec()))
-        .into()
+        for request in requests_with_body(&user, &group, body) {
+            self.assert_scim_response(&request)?;
+        }
+        Ok(())
     }
 
-    /// Runs the property, then has the doctor look at what is left of the data.
+    /// Runs the property, then checks with the doctor that the data is healthy.
     fn check<S: Strategy>(
         self,
         cases: u32,
@@ -76,7 +70,7 @@ impl Subject {
     }
 }
 
-fn a_user() -> Value {
+fn user() -> Value {
     json!({
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
         "userName": "ada@example.com",
@@ -93,10 +87,10 @@ fn a_user() -> Value {
     })
 }
 
-/// Messages that are carried out; ids stand in the place of `USER` and `GROUP`.
+/// Returns valid messages. `USER` and `GROUP` stand for the ids of the user and the group.
 fn messages() -> Vec<Value> {
     vec![
-        a_user(),
+        user(),
         json!({ "displayName": "Team", "externalId": "g", "members": [{ "value": "USER", "type": "User" }, { "value": "GROUP" }] }),
         json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": [
             { "op": "add", "path": "emails[type eq \"other\"].value", "value": "x@example.com" },
@@ -118,7 +112,7 @@ fn messages() -> Vec<Value> {
     ]
 }
 
-fn weird_value() -> impl Strategy<Value = Value> {
+fn odd_value() -> impl Strategy<Value = Value> {
     prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
@@ -163,7 +157,7 @@ fn weird_value() -> impl Strategy<Value = Value> {
     ]
 }
 
-fn weird_name() -> impl Strategy<Value = String> {
+fn odd_name() -> impl Strategy<Value = String> {
     prop_oneof![
         ".{0,8}",
         select(vec![
@@ -204,7 +198,7 @@ fn weird_name() -> impl Strategy<Value = String> {
     ]
 }
 
-/// A change of one place of a JSON value.
+/// A change at one point of a JSON value.
 #[derive(Debug, Clone)]
 enum Mutation {
     Replace(Value),
@@ -217,22 +211,22 @@ enum Mutation {
 
 fn mutation() -> impl Strategy<Value = (Index, Mutation)> {
     let kind = prop_oneof![
-        4 => weird_value().prop_map(Mutation::Replace),
+        4 => odd_value().prop_map(Mutation::Replace),
         1 => Just(Mutation::Remove),
         1 => any::<u8>().prop_map(Mutation::Repeat),
-        1 => weird_name().prop_map(Mutation::Wrap),
+        1 => odd_name().prop_map(Mutation::Wrap),
         1 => Just(Mutation::List),
-        3 => (weird_name(), weird_value()).prop_map(|(name, value)| Mutation::Name(name, value)),
+        3 => (odd_name(), odd_value()).prop_map(|(name, value)| Mutation::Name(name, value)),
     ];
     (any::<Index>(), kind)
 }
 
-/// The places of a value, the value itself first.
-fn places(value: &Value) -> Vec<String> {
+/// Returns the JSON pointers of a value, beginning with the value itself.
+fn pointers(value: &Value) -> Vec<String> {
     let mut all = vec![String::new()];
     let mut below = |key: &str, inner: &Value| {
         let key = key.replace('~', "~0").replace('/', "~1");
-        all.extend(places(inner).into_iter().map(|place| format!("/{key}{place}")));
+        all.extend(pointers(inner).into_iter().map(|pointer| format!("/{key}{pointer}")));
     };
     match value {
         Value::Array(elements) => {
@@ -246,9 +240,9 @@ fn places(value: &Value) -> Vec<String> {
 
 fn mutated(mut value: Value, mutations: &[(Index, Mutation)]) -> Value {
     for (index, mutation) in mutations {
-        let all = places(&value);
-        let place = &all[index.index(all.len())];
-        let Some(target) = value.pointer_mut(place) else { continue };
+        let all = pointers(&value);
+        let pointer = &all[index.index(all.len())];
+        let Some(target) = value.pointer_mut(pointer) else { continue };
         let old = target.take();
         *target = match mutation {
             Mutation::Replace(new) => new.clone(),
@@ -268,7 +262,7 @@ fn mutated(mut value: Value, mutations: &[(Index, Mutation)]) -> Value {
     value
 }
 
-/// Text cut anywhere and joined with something else.
+/// Generates a cut of a text at two random positions and bytes to insert between them.
 fn spliced() -> impl Strategy<Value = (Index, Index, Vec<u8>)> {
     let bytes = prop_oneof![
         vec(any::<u8>(), 0..6),
@@ -287,8 +281,8 @@ fn splice(text: &[u8], (from, to, new): &(Index, Index, Vec<u8>)) -> Vec<u8> {
     [&text[..from], new, &text[to..]].concat()
 }
 
-/// The right words of filters and paths in any order.
-fn soup() -> impl Strategy<Value = String> {
+/// Generates texts of valid tokens of filters and paths in random order.
+fn token_soup() -> impl Strategy<Value = String> {
     let word = prop_oneof![
         6 => select(vec![
             "userName", "emails", "emails.value", "name", "name.givenName", "active", "meta.created", "id", "externalId",
@@ -306,8 +300,8 @@ fn soup() -> impl Strategy<Value = String> {
     vec(word, 0..12).prop_map(|words| words.concat())
 }
 
-/// A filter that can be evaluated.
-fn sound_filter() -> impl Strategy<Value = String> {
+/// Generates valid filters.
+fn valid_filter() -> impl Strategy<Value = String> {
     let leaf = select(vec![
         "userName eq \"ada@example.com\"",
         "userName sw \"ADA\"",
@@ -338,7 +332,7 @@ fn sound_filter() -> impl Strategy<Value = String> {
 }
 
 #[test]
-fn arbitrary_bytes_as_a_body_are_answered_in_scim() {
+fn arbitrary_body_gets_a_scim_response() {
     let noise = prop_oneof![
         vec(any::<u8>(), 0..300),
         "\\PC{0,80}".prop_map(String::into_bytes),
@@ -361,58 +355,47 @@ fn arbitrary_bytes_as_a_body_are_answered_in_scim() {
         )
         .prop_map(|tokens| tokens.concat().into_bytes()),
     ];
-    Subject::new().check(200, noise, |subject, body| {
-        for sent in subject.with_body(&body) {
-            subject.answers(sent)?;
-        }
-        Ok(())
-    });
+    Subject::new().check(200, noise, |subject, body| subject.assert_scim_responses(&body));
 }
 
 #[test]
-fn a_valid_message_with_something_changed_is_answered_in_scim_and_keeps_the_data_whole() {
+fn mutated_message_gets_a_scim_response() {
     let input = (select(messages()), vec(mutation(), 1..5));
     Subject::new().check(250, input, |subject, (message, mutations)| {
         let body = mutated(message, &mutations).to_string();
         let body = body.replace("\"USER\"", &json!(subject.user).to_string());
         let body = body.replace("\"GROUP\"", &json!(subject.group).to_string());
-        for sent in subject.with_body(body.as_bytes()) {
-            subject.answers(sent)?;
-        }
-        Ok(())
+        subject.assert_scim_responses(body.as_bytes())
     });
 }
 
 #[test]
-fn a_valid_message_with_bytes_changed_is_answered_in_scim() {
+fn corrupted_message_gets_a_scim_response() {
     let input = (select(messages()), vec(spliced(), 1..4));
     Subject::new().check(300, input, |subject, (message, splices)| {
         let body =
             splices.iter().fold(message.to_string().into_bytes(), |body, change| splice(&body, change));
-        for sent in subject.with_body(&body) {
-            subject.answers(sent)?;
-        }
-        Ok(())
+        subject.assert_scim_responses(&body)
     });
 }
 
 #[test]
-fn an_arbitrary_filter_is_answered_in_scim() {
+fn arbitrary_filter_gets_a_scim_response() {
     let filter = prop_oneof![
-        2 => soup(),
+        2 => token_soup(),
         1 => ".{0,60}",
-        2 => (sound_filter(), vec(spliced(), 1..3)).prop_map(|(filter, splices)| {
+        2 => (valid_filter(), vec(spliced(), 1..3)).prop_map(|(filter, splices)| {
             let bytes = splices.iter().fold(filter.into_bytes(), |text, change| splice(&text, change));
             String::from_utf8_lossy(&bytes).into_owned()
         }),
     ];
     Subject::new().check(300, filter, |subject, filter| {
-        for sent in [
-            Sent::filter("/Users", &filter),
-            Sent::filter("/Groups", &filter),
-            Sent::post("/.search", &json!({ "filter": filter })),
+        for request in [
+            Request::get("/Users").filter(&filter),
+            Request::get("/Groups").filter(&filter),
+            Request::post("/.search", json!({ "filter": filter })),
         ] {
-            let status = subject.answers(sent)?;
+            let status = subject.assert_scim_response(&request)?;
             prop_assert!(matches!(status, 200 | 400), "{status}");
         }
         Ok(())
@@ -420,12 +403,12 @@ fn an_arbitrary_filter_is_answered_in_scim() {
 }
 
 #[test]
-fn a_filter_that_makes_sense_finds_the_same_by_every_way_of_asking() {
-    Subject::new().check(150, sound_filter(), |subject, filter| {
-        let ask = |sent: Sent| subject.runtime.block_on(sent.by(&subject.service)).body;
-        let by_query = ask(Sent::filter("/Users", &filter));
-        prop_assert_eq!(&ask(Sent::post("/Users/.search", &json!({ "filter": filter }))), &by_query);
-        let negated = ask(Sent::filter("/Users", &format!("not ({filter})")));
+fn valid_filter_gets_the_same_result_by_get_and_post() {
+    Subject::new().check(150, valid_filter(), |subject, filter| {
+        let ask = |request: Request| subject.runtime.block_on(request.send(&subject.service)).body;
+        let by_query = ask(Request::get("/Users").filter(&filter));
+        prop_assert_eq!(&ask(Request::post("/Users/.search", json!({ "filter": filter }))), &by_query);
+        let negated = ask(Request::get("/Users").filter(format!("not ({filter})")));
         let total = |list: &Value| list["totalResults"].as_u64().unwrap_or(u64::MAX);
         prop_assert_eq!(total(&by_query) + total(&negated), 1, "{} {}", filter, by_query);
         Ok(())
@@ -433,23 +416,23 @@ fn a_filter_that_makes_sense_finds_the_same_by_every_way_of_asking() {
 }
 
 #[test]
-fn an_arbitrary_path_in_a_patch_is_answered_in_scim() {
+fn arbitrary_patch_path_gets_a_scim_response() {
     let op = select(vec!["add", "replace", "remove", "Add", "x"]);
-    let operation = (op, prop_oneof![soup(), ".{0,30}", weird_name()], weird_value())
+    let operation = (op, prop_oneof![token_soup(), ".{0,30}", odd_name()], odd_value())
         .prop_map(|(op, path, value)| json!({ "op": op, "path": path, "value": value }));
     Subject::new().check(400, vec(operation, 1..4), |subject, operations| {
         let operations = json!(operations).to_string().replace("\"USER\"", &json!(subject.user).to_string());
         let operations = operations.replace("\"GROUP\"", &json!(subject.group).to_string());
         let body = format!("{{\"Operations\":{operations}}}");
         for path in [format!("/Users/{}", subject.user), format!("/Groups/{}", subject.group)] {
-            subject.answers(Sent::bytes(Method::PATCH, &path, body.clone()))?;
+            subject.assert_scim_response(&Request::bytes(Method::PATCH, &path, body.clone()))?;
         }
         Ok(())
     });
 }
 
 #[test]
-fn arbitrary_parameters_are_answered_in_scim() {
+fn arbitrary_parameters_get_a_scim_response() {
     let name = select(vec![
         "filter",
         "attributes",
@@ -464,7 +447,7 @@ fn arbitrary_parameters_are_answered_in_scim() {
         "cursor",
     ]);
     let value = prop_oneof![
-        soup().prop_map(|text| encode(&text)),
+        token_soup().prop_map(|text| encode(&text)),
         ".{0,20}".prop_map(|text| encode(&text)),
         "-?[0-9]{0,25}",
         "[%a-fA-F0-9+&=]{0,20}",
@@ -491,14 +474,14 @@ fn arbitrary_parameters_are_answered_in_scim() {
         for path in
             ["/Users", "/Groups", "/Schemas", "/ServiceProviderConfig", &format!("/Users/{}", subject.user)]
         {
-            subject.answers(Sent::get(&format!("{path}?{query}")))?;
+            subject.assert_scim_response(&Request::get(format!("{path}?{query}")))?;
         }
         Ok(())
     });
 }
 
 #[test]
-fn an_arbitrary_path_and_method_is_answered_in_scim() {
+fn arbitrary_path_and_method_get_a_scim_response() {
     let segment = prop_oneof![
         ".{0,12}".prop_map(|text| encode(&text)),
         select(vec![
@@ -526,19 +509,19 @@ fn an_arbitrary_path_and_method_is_answered_in_scim() {
         "[!#$%&'*+.^_`|~A-Za-z0-9-]{1,12}",
     ];
     Subject::new().check(500, (method, vec(segment, 0..6)), |subject, (method, segments)| {
-        let mut sent = Sent::bytes(Method::GET, "", "{}");
-        sent.target = format!("/{}", segments.join("/"));
-        sent.method = Method::from_bytes(method.as_bytes())
+        let mut request = Request::bytes(Method::GET, "", "{}");
+        request.target = format!("/{}", segments.join("/"));
+        request.method = Method::from_bytes(method.as_bytes())
             .map_err(|error| TestCaseError::reject(error.to_string()))?;
-        if sent.method != Method::HEAD {
-            subject.answers(sent)?;
+        if request.method != Method::HEAD {
+            subject.assert_scim_response(&request)?;
         }
         Ok(())
     });
 }
 
 #[test]
-fn arbitrary_headers_are_answered_in_scim() {
+fn arbitrary_headers_get_a_scim_response() {
     let name = select(vec![
         "authorization",
         "content-type",
@@ -574,27 +557,27 @@ fn arbitrary_headers_are_answered_in_scim() {
     Subject::new().check(250, vec((name, value), 0..4), |subject, headers| {
         let path = format!("/Users/{}", subject.user);
         let nothing = json!([{ "op": "add", "value": {} }]);
-        for mut sent in [
-            Sent::get(&path),
-            Sent::get("/Users"),
-            Sent::patch(&path, &nothing),
-            Sent::put(&path, &json!({})),
+        for mut request in [
+            Request::get(&path),
+            Request::get("/Users"),
+            Request::patch(&path, &nothing),
+            Request::put(&path, json!({})),
         ] {
             for (name, value) in &headers {
                 let value = axum::http::HeaderValue::from_bytes(value);
-                sent.headers.push((
+                request.headers.push((
                     name.parse().expect("a name"),
                     value.map_err(|e| TestCaseError::reject(e.to_string()))?,
                 ));
             }
-            subject.answers(sent)?;
+            subject.assert_scim_response(&request)?;
         }
         Ok(())
     });
 }
 
 #[test]
-fn a_name_can_be_created_exactly_when_no_filter_finds_it() {
+fn user_name_is_available_when_no_filter_matches_it() {
     let piece = select(vec![
         "a",
         "A",
@@ -663,11 +646,11 @@ fn a_name_can_be_created_exactly_when_no_filter_finds_it() {
     ]);
     Subject::new().check(120, vec(piece, 1..4), |subject, pieces| {
         let name = pieces.concat();
-        let ask = |sent: Sent| subject.runtime.block_on(sent.by(&subject.service));
+        let ask = |request: Request| subject.runtime.block_on(request.send(&subject.service));
         let found = |operator: &str| {
-            let mut sent = Sent::filter("/Users", &format!("userName {operator} {}", json!(name)));
-            sent.target.push_str("&attributes=userName&count=1000");
-            let list = ask(sent).body;
+            let mut request = Request::get("/Users").filter(format!("userName {operator} {}", json!(name)));
+            request.target.push_str("&attributes=userName&count=1000");
+            let list = ask(request).body;
             let resources = list["Resources"].as_array().cloned().unwrap_or_default();
             resources
                 .iter()
@@ -676,10 +659,10 @@ fn a_name_can_be_created_exactly_when_no_filter_finds_it() {
         };
         let before = found("eq");
         prop_assert!(before.len() <= 1, "{:?} are one name", before);
-        let created = ask(Sent::post("/Users", &json!({ "userName": name })));
+        let created = ask(Request::post("/Users", json!({ "userName": name })));
         match created.status {
             201 => prop_assert!(before.is_empty(), "{:?} beside {:?}", name, before),
-            409 => prop_assert_eq!(before.len(), 1, "{:?} is taken, and nobody has it", name),
+            409 => prop_assert_eq!(before.len(), 1, "{:?} is in use, but no user has it", name),
             _ => prop_assert!(created.verdict() == "400 invalidValue" && before.is_empty(), "{:?}", name),
         }
         if created.status == 201 {

@@ -1,12 +1,9 @@
-//! Who is let in: every route of the service × everything that may stand in the place of a key.
+//! Authentication: every route of the service with every form of missing, wrong and valid key.
 //!
-//! The routes are those the routers are made of, so one that is added later is in the matrix without anybody thinking
-//! of it. Whoever is refused has changed nothing.
+//! The tests read the routes from the table that the routers are built from, so they cover a new route automatically. A
+//! rejected request changes nothing.
 
-use axum::{
-    body::Body,
-    http::{Method, Request},
-};
+use axum::http::Method;
 use scim::{
     message::{BULK_REQUEST_URN, SEARCH_REQUEST_URN},
     schema::USER_URN,
@@ -15,25 +12,24 @@ use serde_json::{Value, json};
 use service::{
     ambient::Entropy,
     auth::{ApiKey, Scope},
-    http::{self, BASE_PATH, Route},
+    http::{self, Route},
 };
-use tests::{ORG, Service};
-use tower::ServiceExt;
+use tests::{ORG, Request, Service, form_violations};
 
-use super::{Sent, contents, faults, report, wire};
+use super::{UNKNOWN_ID, assert_no_failures, contents, raw_response};
 
 /// The other organisation.
 const OTHER: &str = "beta";
 
-/// A service with something in it that can be read, changed and deleted.
-struct World {
+/// A service with a user and a group that requests can read, change and delete.
+struct Setup {
     service: Service,
     user: String,
     group: String,
     before: String,
 }
 
-impl World {
+impl Setup {
     async fn new() -> Self {
         let service = Service::new().await;
         let user = service.user("ada@example.com").await;
@@ -42,19 +38,23 @@ impl World {
         Self { service, user, group, before }
     }
 
-    /// The path of the route with ids of what exists.
+    async fn contents(&self) -> String {
+        contents(&self.service, &self.service.org, &self.service.key).await
+    }
+
+    /// Returns the path of the route with the ids of the user and the group.
     fn path(&self, route: &Route) -> String {
         let path = match route.path {
             path if path.starts_with("/Users/") => path.replace("{id}", &self.user),
             path if path.starts_with("/Groups/") => path.replace("{id}", &self.group),
             path => path.replace("{name}", "User").replace("{urn}", USER_URN),
         };
-        assert!(!path.contains('{'), "a new route: say here what stands for its parameter: {path}");
+        assert!(!path.contains('{'), "the route {path} is new: add a value for its parameter here");
         path
     }
 
-    /// A request that is carried out on that route by whoever may.
-    fn request(&self, route: &Route) -> Sent {
+    /// Returns a request that succeeds on this route with a valid key.
+    fn request(&self, route: &Route) -> Request {
         let path = self.path(route);
         let resource = match route.path {
             path if path.ends_with("/.search") => json!({ "schemas": [SEARCH_REQUEST_URN], "count": 5 }),
@@ -67,49 +67,45 @@ impl World {
         };
         let operations = json!([{ "op": "replace", "value": { "displayName": "Intruder" } }]);
         match route.method {
-            Method::GET | Method::DELETE => Sent::new(route.method.clone(), &path),
-            Method::POST | Method::PUT => Sent::json(route.method.clone(), &path, &resource),
-            Method::PATCH => Sent::patch(&path, &operations),
-            ref method => panic!("a new method: say here what its request is: {method}"),
+            Method::GET | Method::DELETE => Request::new(route.method.clone(), &path),
+            Method::POST | Method::PUT => Request::json(route.method.clone(), &path, &resource),
+            Method::PATCH => Request::patch(&path, &operations),
+            ref method => panic!("the method {method} is new: add a request for it here"),
         }
     }
 
-    /// Sends a request for every route, each changed by `credentials`, and expects this status of each.
-    async fn every_route_answers(
+    /// Sends a request with these credentials to every route, and compares the statuses. The data must not change.
+    async fn assert_every_route(
         &self,
-        what: &str,
-        credentials: impl Fn(Sent) -> Sent,
+        case: &str,
+        credentials: impl Fn(Request) -> Request,
         expected: impl Fn(&Route) -> u16,
     ) {
         let mut failures = Vec::new();
         for route in http::all() {
-            let answer = credentials(self.request(&route)).to(&self.service).await;
-            let place = format!("{what}: {} {}", route.method, route.path);
+            let answer = credentials(self.request(&route)).send_as_is(&self.service).await;
+            let place = format!("{case}: {} {}", route.method, route.path);
             let wanted = expected(&route);
             if answer.status != wanted {
                 failures.push(format!("{place}: {}, not {wanted}: {}", answer.status, answer.body));
             }
             if answer.body.to_string().contains("scim_acme_") {
-                failures.push(format!("{place}: the answer holds the key"));
+                failures.push(format!("{place}: the response contains the key"));
             }
-            failures.extend(faults(&answer).into_iter().map(|fault| format!("{place}: {fault}")));
+            failures.extend(form_violations(&answer).into_iter().map(|fault| format!("{place}: {fault}")));
         }
-        report(&failures);
-        assert_eq!(
-            contents(&self.service, &self.service.org, &self.service.key).await,
-            self.before,
-            "{what}: changed"
-        );
+        assert_no_failures(&failures);
+        assert_eq!(self.contents().await, self.before, "{case}: the data changed");
     }
 
-    /// Nobody without a key of this service gets past any route.
-    async fn refuses(&self, what: &str, credentials: impl Fn(Sent) -> Sent) {
-        self.every_route_answers(what, credentials, |_| 401).await;
+    /// Fails unless every route responds with 401 to these credentials.
+    async fn assert_unauthorized(&self, case: &str, credentials: impl Fn(Request) -> Request) {
+        self.assert_every_route(case, credentials, |_| 401).await;
     }
 }
 
-/// The scope a route asks for, and the status that whoever has it gets.
-fn purpose(route: &Route) -> (Scope, u16) {
+/// Returns the scope that a route needs, and the status of a request with this scope.
+fn scope_and_status(route: &Route) -> (Scope, u16) {
     match (route.path, &route.method) {
         ("/Me", _) => (Scope::Read, 501),
         ("/Bulk", _) => (Scope::Write, 200),
@@ -123,106 +119,105 @@ fn purpose(route: &Route) -> (Scope, u16) {
 }
 
 fn reads(route: &Route) -> bool {
-    purpose(route).0 == Scope::Read
+    scope_and_status(route).0 == Scope::Read
 }
 
-/// An item of the organisation, as opposed to a collection or what everybody may see.
+/// Checks whether the route is for one resource of the organisation.
 fn is_item(route: &Route) -> bool {
     route.path.ends_with("/{id}")
 }
 
-/// A key of the right form that nobody gave out.
-fn forged(org: &str) -> String {
+/// Returns a well-formed key that was never issued.
+fn unissued_key(org: &str) -> String {
     let org = org.parse().expect("the name of an organisation");
     ApiKey::generate(&org, &Entropy::seeded(7)).expect("a key").reveal().to_owned()
 }
 
-fn authorization(value: &str) -> impl Fn(Sent) -> Sent {
+fn authorization(value: &str) -> impl Fn(Request) -> Request {
     move |request| request.header("authorization", value)
 }
 
 #[tokio::test]
-async fn each_request_of_the_matrix_is_carried_out_with_a_good_key() {
+async fn valid_key_is_accepted_on_every_route() {
     for scopes in [&[Scope::Scim][..], &[Scope::Read, Scope::Write]] {
         for route in http::all() {
-            let world = World::new().await;
-            let key = world.service.organisation(&world.service.org, scopes).await;
-            let answer = world.request(&route).bearer(&key).to(&world.service).await;
+            let setup = Setup::new().await;
+            let key = setup.service.organisation(&setup.service.org, scopes).await;
+            let answer = setup.request(&route).bearer(&key).send(&setup.service).await;
             let place = format!("{} {}", route.method, route.path);
-            assert_eq!(answer.status, purpose(&route).1, "{place}: {}", answer.body);
-            let changed =
-                contents(&world.service, &world.service.org, &world.service.key).await != world.before;
+            assert_eq!(answer.status, scope_and_status(&route).1, "{place}: {}", answer.body);
+            let changed = setup.contents().await != setup.before;
             assert_eq!(changed, !reads(&route) && answer.status < 300, "{place}");
         }
     }
 }
 
 #[tokio::test]
-async fn without_a_key_every_route_is_closed() {
-    let world = World::new().await;
-    world.refuses("no header", |request| request).await;
+async fn missing_key_is_rejected_on_every_route() {
+    let setup = Setup::new().await;
+    setup.assert_unauthorized("no header", |request| request).await;
     for value in ["", " ", "Bearer", "Bearer ", "bearer \t "] {
-        world.refuses(&format!("header {value:?}"), authorization(value)).await;
+        setup.assert_unauthorized(&format!("header {value:?}"), authorization(value)).await;
     }
 }
 
 #[tokio::test]
-async fn what_is_no_key_opens_no_route() {
-    let world = World::new().await;
-    let key = world.service.key.clone();
+async fn malformed_key_is_rejected_on_every_route() {
+    let setup = Setup::new().await;
+    let key = setup.service.key.clone();
     let mut wrong_sum = key.clone();
     wrong_sum.replace_range(key.len() - 1.., if key.ends_with('0') { "1" } else { "0" });
     let mut wrong_secret = key.clone();
     wrong_secret.replace_range(12..13, if &key[12..13] == "A" { "B" } else { "A" });
-    for (what, value) in [
+    for (case, value) in [
         ("junk", "Bearer junk".to_owned()),
         ("a JWT", "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJhY21lIn0.".to_owned()),
         ("10,000 characters", format!("Bearer {}", "x".repeat(10_000))),
-        ("no text", "Bearer \u{e9}\u{1f511}".to_owned()),
+        ("not ASCII", "Bearer \u{e9}\u{1f511}".to_owned()),
         ("a wrong checksum", format!("Bearer {wrong_sum}")),
         ("a wrong secret", format!("Bearer {wrong_secret}")),
         ("the first half", format!("Bearer {}", &key[..key.len() / 2])),
-        ("one character more", format!("Bearer {key}0")),
-        ("another word behind", format!("Bearer {key} {key}")),
+        ("an additional character", format!("Bearer {key}0")),
+        ("the key twice", format!("Bearer {key} {key}")),
         ("a comma and another key", format!("Bearer {key}, Bearer {key}")),
         ("in quotes", format!("Bearer \"{key}\"")),
         ("in capitals", format!("Bearer {}", key.to_uppercase())),
-        ("another organisation's name", format!("Bearer {}", key.replacen(&world.service.org, OTHER, 1))),
+        ("another organisation's name", format!("Bearer {}", key.replacen(&setup.service.org, OTHER, 1))),
         ("the organisation alone", "Bearer scim_acme_".to_owned()),
         ("a path in the organisation", "Bearer scim_acme#USER_x".to_owned()),
     ] {
-        world.refuses(what, authorization(&value)).await;
+        setup.assert_unauthorized(case, authorization(&value)).await;
     }
 }
 
 #[tokio::test]
-async fn a_key_nobody_gave_out_opens_no_route() {
-    let world = World::new().await;
-    for org in [ORG, OTHER, "nobody"] {
-        world.refuses(org, authorization(&format!("Bearer {}", forged(org)))).await;
+async fn unissued_key_is_rejected_on_every_route() {
+    let setup = Setup::new().await;
+    for org in [ORG, OTHER, "unknown"] {
+        setup.assert_unauthorized(org, authorization(&format!("Bearer {}", unissued_key(org)))).await;
     }
 }
 
 #[tokio::test]
-async fn another_scheme_opens_no_route() {
-    let world = World::new().await;
-    let key = &world.service.key;
+async fn scheme_other_than_bearer_is_rejected_on_every_route() {
+    let setup = Setup::new().await;
+    let key = &setup.service.key;
     for scheme in ["Basic", "Digest", "Token", "ApiKey", "SSWS", "Bearer:", "Bearer,", "Bearertoken"] {
-        world.refuses(scheme, authorization(&format!("{scheme} {key}"))).await;
+        setup.assert_unauthorized(scheme, authorization(&format!("{scheme} {key}"))).await;
     }
-    world.refuses("Bearer Bearer", authorization(&format!("Bearer Bearer {key}"))).await;
-    world.refuses("bearer BEARER", authorization(&format!("bearer BEARER {key}"))).await;
+    setup.assert_unauthorized("Bearer Bearer", authorization(&format!("Bearer Bearer {key}"))).await;
+    setup.assert_unauthorized("bearer BEARER", authorization(&format!("bearer BEARER {key}"))).await;
 }
 
 #[tokio::test]
-async fn two_authorization_headers_open_no_route() {
-    let world = World::new().await;
-    let good = format!("Bearer {}", world.service.key);
+async fn duplicate_authorization_header_is_rejected() {
+    let setup = Setup::new().await;
+    let good = format!("Bearer {}", setup.service.key);
     for [first, second] in
         [[good.as_str(), good.as_str()], [&good, "Bearer junk"], ["Basic eA==", &good], ["", &good]]
     {
-        world
-            .refuses("two headers", |request| {
+        setup
+            .assert_unauthorized("two headers", |request| {
                 request.header("authorization", first).header("authorization", second)
             })
             .await;
@@ -230,12 +225,12 @@ async fn two_authorization_headers_open_no_route() {
 }
 
 #[tokio::test]
-async fn a_key_outside_the_authorization_header_opens_no_route() {
-    let world = World::new().await;
-    let key = world.service.key.clone();
+async fn key_outside_authorization_header_is_rejected() {
+    let setup = Setup::new().await;
+    let key = setup.service.key.clone();
     for name in ["access_token", "token", "key", "api_key", "Authorization", "authorization", "bearer"] {
-        world
-            .refuses(name, |mut request| {
+        setup
+            .assert_unauthorized(name, |mut request| {
                 request.target = format!("{}?{name}={key}", request.target);
                 request
             })
@@ -249,10 +244,10 @@ async fn a_key_outside_the_authorization_header_opens_no_route() {
         ("x-forwarded-authorization", format!("Bearer {key}")),
         ("x-amzn-remapped-authorization", format!("Bearer {key}")),
     ] {
-        world.refuses(name, |request| request.header(name, &value)).await;
+        setup.assert_unauthorized(name, |request| request.header(name, &value)).await;
     }
-    world
-        .refuses("user information", |mut request| {
+    setup
+        .assert_unauthorized("user information", |mut request| {
             request.target = format!("https://{key}:{key}@scim.test{}", request.target);
             request
         })
@@ -260,121 +255,120 @@ async fn a_key_outside_the_authorization_header_opens_no_route() {
 }
 
 #[tokio::test]
-async fn a_revoked_key_opens_no_route() {
-    let world = World::new().await;
-    let store = &world.service.app.store;
-    let org = world.service.org.parse().expect("an organisation");
+async fn revoked_key_is_rejected_on_every_route() {
+    let setup = Setup::new().await;
+    let store = &setup.service.app.store;
+    let org = setup.service.org.parse().expect("an organisation");
     let known: Vec<_> = store.keys(&org).await.expect("keys").into_iter().map(|key| key.id).collect();
-    let key = world.service.organisation(&world.service.org, &[Scope::Scim]).await;
+    let key = setup.service.organisation(&setup.service.org, &[Scope::Scim]).await;
     let keys = store.keys(&org).await.expect("keys");
     let new = keys.iter().find(|key| !known.contains(&key.id)).expect("the new key");
-    let answer = Sent::get("/Users").bearer(&key).to(&world.service).await;
-    assert_eq!(answer.status, 200, "it opens routes until it is revoked");
+    let answer = Request::get("/Users").bearer(&key).send(&setup.service).await;
+    assert_eq!(answer.status, 200, "the key is valid until it is revoked");
 
     assert!(store.revoke_key(&org, &new.id).await.expect("revoked"));
-    world.refuses("revoked", authorization(&format!("Bearer {key}"))).await;
+    setup.assert_unauthorized("revoked", authorization(&format!("Bearer {key}"))).await;
 }
 
 #[tokio::test]
-async fn a_key_of_a_disabled_organisation_opens_no_route() {
-    let world = World::new().await;
-    let store = &world.service.app.store;
-    let key = world.service.organisation(OTHER, &[Scope::Scim]).await;
-    let other = world.service.org_named(OTHER).parse().expect("an organisation");
+async fn key_of_disabled_organisation_is_forbidden() {
+    let setup = Setup::new().await;
+    let store = &setup.service.app.store;
+    let key = setup.service.organisation(OTHER, &[Scope::Scim]).await;
+    let other = setup.service.org_named(OTHER).parse().expect("an organisation");
     assert!(store.enable_org(&other, false).await.expect("disabled"));
     let credentials = format!("Bearer {key}");
-    world.every_route_answers("disabled", authorization(&credentials), |_| 403).await;
-    assert_eq!(world.service.examine(OTHER).await.users, 0);
+    setup.assert_every_route("disabled", authorization(&credentials), |_| 403).await;
+    assert_eq!(setup.service.examine(OTHER).await.users, 0);
 
     assert!(store.enable_org(&other, true).await.expect("enabled"));
-    assert_eq!(Sent::get("/Users").bearer(&key).to(&world.service).await.status, 200);
+    assert_eq!(Request::get("/Users").bearer(&key).send(&setup.service).await.status, 200);
 }
 
 #[tokio::test]
-async fn a_key_that_may_only_read_changes_nothing() {
-    let world = World::new().await;
-    let key = format!("Bearer {}", world.service.organisation(&world.service.org, &[Scope::Read]).await);
-    world
-        .every_route_answers(
-            "read",
-            authorization(&key),
-            |route| {
-                if reads(route) { purpose(route).1 } else { 403 }
-            },
-        )
+async fn read_key_cannot_change_data() {
+    let setup = Setup::new().await;
+    let key = format!("Bearer {}", setup.service.organisation(&setup.service.org, &[Scope::Read]).await);
+    setup
+        .assert_every_route("read", authorization(&key), |route| {
+            if reads(route) { scope_and_status(route).1 } else { 403 }
+        })
         .await;
 }
 
 #[tokio::test]
-async fn a_key_that_may_only_write_reads_nothing() {
-    let world = World::new().await;
-    let key = format!("Bearer {}", world.service.organisation(&world.service.org, &[Scope::Write]).await);
+async fn write_key_cannot_read_data() {
+    let setup = Setup::new().await;
+    let key = format!("Bearer {}", setup.service.organisation(&setup.service.org, &[Scope::Write]).await);
     let mut failures = Vec::new();
     for route in http::all().iter().filter(|route| reads(route)) {
-        let answer = world.request(route).header("authorization", &key).to(&world.service).await;
-        if answer.status != 403 || !faults(&answer).is_empty() || answer.body.to_string().contains("ada@") {
+        let answer = setup.request(route).header("authorization", &key).send_as_is(&setup.service).await;
+        if answer.status != 403
+            || !form_violations(&answer).is_empty()
+            || answer.body.to_string().contains("ada@")
+        {
             failures.push(format!("{}: {} {}", route.path, answer.status, answer.body));
         }
     }
-    report(&failures);
+    assert_no_failures(&failures);
 }
 
 #[tokio::test]
-async fn another_organisations_key_sees_and_changes_nothing_here() {
-    let world = World::new().await;
-    let key = world.service.organisation(OTHER, &[Scope::Scim]).await;
+async fn key_cannot_access_another_organisation() {
+    let setup = Setup::new().await;
+    let key = setup.service.organisation(OTHER, &[Scope::Scim]).await;
     let credentials = format!("Bearer {key}");
-    world
-        .every_route_answers("beta", authorization(&credentials), |route| {
-            if is_item(route) { 404 } else { purpose(route).1 }
+    setup
+        .assert_every_route("beta", authorization(&credentials), |route| {
+            if is_item(route) { 404 } else { scope_and_status(route).1 }
         })
         .await;
-    // What it created is its own, and the only thing in its lists.
+    // The lists of the other organisation show only the resources that it created.
     for (path, name) in [("/Users", "userName"), ("/Groups", "displayName")] {
-        let list = Sent::get(path).bearer(&key).to(&world.service).await.body;
+        let list = Request::get(path).bearer(&key).send(&setup.service).await.body;
         assert_eq!(list["totalResults"], 1, "{list:#}");
         assert_ne!(list["Resources"][0][name], Value::Null);
-        assert!(!list.to_string().contains(&world.user) && !list.to_string().contains(&world.group));
+        assert!(!list.to_string().contains(&setup.user) && !list.to_string().contains(&setup.group));
     }
 }
 
 #[tokio::test]
-async fn another_organisations_item_and_one_that_never_was_are_answered_alike() {
-    let world = World::new().await;
-    let key = world.service.organisation(OTHER, &[Scope::Scim]).await;
-    let nobody = "01936f20-0000-7000-8000-000000000000";
+async fn foreign_and_unknown_ids_get_the_same_response() {
+    let setup = Setup::new().await;
+    let key = setup.service.organisation(OTHER, &[Scope::Scim]).await;
     for route in http::all().iter().filter(|route| is_item(route)) {
-        let request = world.request(route);
+        let request = setup.request(route);
         let mut unknown = request.clone();
-        unknown.target = unknown.target.replace(&world.user, nobody).replace(&world.group, nobody);
-        let [here, nowhere] = [request, unknown].map(|sent| sent.bearer(&key));
-        let (here, nowhere) = (here.to(&world.service).await, nowhere.to(&world.service).await);
-        assert_eq!(here.snapshot(), nowhere.snapshot(), "{} {}", route.method, route.path);
-        assert_eq!(here.headers, nowhere.headers, "{} {}", route.method, route.path);
+        unknown.target = unknown.target.replace(&setup.user, UNKNOWN_ID).replace(&setup.group, UNKNOWN_ID);
+        let [foreign, unknown] = [request, unknown].map(|request| request.bearer(&key));
+        let (foreign, unknown) =
+            (foreign.send_as_is(&setup.service).await, unknown.send_as_is(&setup.service).await);
+        assert_eq!(foreign.snapshot(), unknown.snapshot(), "{} {}", route.method, route.path);
+        assert_eq!(foreign.headers, unknown.headers, "{} {}", route.method, route.path);
     }
 }
 
 #[tokio::test]
-async fn no_header_and_no_parameter_names_the_organisation() {
-    let world = World::new().await;
-    let key = world.service.organisation(OTHER, &[Scope::Scim]).await;
+async fn headers_and_parameters_cannot_select_the_organisation() {
+    let setup = Setup::new().await;
+    let key = setup.service.organisation(OTHER, &[Scope::Scim]).await;
     for route in http::all().iter().filter(|route| is_item(route)) {
-        let mut request = world.request(route).bearer(&key);
+        let mut request = setup.request(route).bearer(&key);
         for name in ["x-org", "x-organization", "x-organisation", "x-tenant", "x-tenant-id", "x-scim-org"] {
-            request = request.header(name, &world.service.org);
+            request = request.header(name, &setup.service.org);
         }
         request.target =
-            format!("{}?org={ORG}&tenant={ORG}&organization={ORG}&id={}", request.target, world.user);
-        let answer = request.to(&world.service).await;
+            format!("{}?org={ORG}&tenant={ORG}&organization={ORG}&id={}", request.target, setup.user);
+        let answer = request.send_as_is(&setup.service).await;
         assert_eq!(answer.status, 404, "{} {}", route.method, route.path);
     }
-    assert_eq!(contents(&world.service, &world.service.org, &world.service.key).await, world.before);
+    assert_eq!(setup.contents().await, setup.before);
 }
 
 #[tokio::test]
-async fn the_scheme_is_taken_in_any_case_and_may_be_left_out() {
-    let world = World::new().await;
-    let key = world.service.key.clone();
+async fn bearer_scheme_is_optional_and_case_insensitive() {
+    let setup = Setup::new().await;
+    let key = setup.service.key.clone();
     for value in [
         format!("Bearer {key}"),
         format!("bearer {key}"),
@@ -383,29 +377,26 @@ async fn the_scheme_is_taken_in_any_case_and_may_be_left_out() {
         key.clone(),
         format!(" {key} "),
     ] {
-        let answer = Sent::get("/Users").header("authorization", &value).to(&world.service).await;
+        let answer = Request::get("/Users").header("authorization", &value).send_as_is(&setup.service).await;
         assert_eq!(answer.status, 200, "{value}");
     }
 }
 
 #[tokio::test]
-async fn the_pepper_before_is_honoured_until_it_is_gone() {
+async fn previous_pepper_is_accepted_until_removed() {
     use service::auth::{Pepper, Peppers, Secret};
     let service = Service::new().await;
     let [old, new] = [Secret::new(*b"a pepper for tests"), Secret::new(*b"another pepper")];
     for (previous, status) in [(Some(old), 200), (None, 401)] {
         let mut app = service.app.clone();
         app.pepper = Pepper::File(Peppers { current: new.clone(), previous });
-        let request = Request::get(format!("{BASE_PATH}/Users"))
-            .header("authorization", format!("Bearer {}", service.key))
-            .body(Body::empty())
-            .expect("a request");
-        let answer = service.router(app).oneshot(request).await.expect("an answer");
-        assert_eq!(answer.status(), status);
+        let request = Request::get("/Users").bearer(&service.key);
+        let answer = request.send_to(service.router(app)).await;
+        assert_eq!(answer.status, status);
     }
 }
 
-/// The paths of the service, each with the methods it has.
+/// Returns the paths of the service with their methods.
 fn paths() -> Vec<(Route, Vec<Method>)> {
     let mut paths: Vec<(Route, Vec<Method>)> = Vec::new();
     for route in http::all() {
@@ -418,8 +409,8 @@ fn paths() -> Vec<(Route, Vec<Method>)> {
 }
 
 #[tokio::test]
-async fn every_other_method_is_405_and_says_which_there_are() {
-    let world = World::new().await;
+async fn unsupported_method_is_405_with_allow_header() {
+    let setup = Setup::new().await;
     let standard = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
     let others = ["get", "Post", "QUERY", "PROPFIND", "PURGE", "LINK", "X"];
     let mut failures = Vec::new();
@@ -429,11 +420,11 @@ async fn every_other_method_is_405_and_says_which_there_are() {
             if methods.contains(&method) {
                 continue;
             }
-            for key in [None, Some(&world.service.key)] {
-                let mut sent = Sent::post(&world.path(&route), &json!({ "userName": "eve@example.com" }));
-                sent.method = method.clone();
-                let sent = key.map_or(sent.clone(), |key| sent.bearer(key));
-                let answer = sent.to(&world.service).await;
+            for key in [None, Some(&setup.service.key)] {
+                let mut request = Request::post(setup.path(&route), json!({ "userName": "eve@example.com" }));
+                request.method = method.clone();
+                let request = key.map_or(request.clone(), |key| request.bearer(key));
+                let answer = request.send_as_is(&setup.service).await;
                 let place = format!("{name} {}", route.path);
                 let mut allow: Vec<&str> = answer.header("allow").split(',').map(str::trim).collect();
                 allow.retain(|method| *method != "HEAD");
@@ -446,30 +437,31 @@ async fn every_other_method_is_405_and_says_which_there_are() {
                 if allow != wanted {
                     failures.push(format!("{place}: Allow is {allow:?}, not {wanted:?}"));
                 }
-                failures.extend(faults(&answer).into_iter().map(|fault| format!("{place}: {fault}")));
+                failures
+                    .extend(form_violations(&answer).into_iter().map(|fault| format!("{place}: {fault}")));
             }
         }
     }
-    report(&failures);
-    assert_eq!(contents(&world.service, &world.service.org, &world.service.key).await, world.before);
+    assert_no_failures(&failures);
+    assert_eq!(setup.contents().await, setup.before);
 }
 
 #[tokio::test]
-async fn head_is_get_without_the_body_and_needs_a_key_too() {
-    let world = World::new().await;
+async fn head_needs_a_key_and_returns_no_body() {
+    let setup = Setup::new().await;
     for route in http::all().iter().filter(|route| route.method == Method::GET) {
-        let mut head = world.request(route);
+        let mut head = setup.request(route);
         head.method = Method::HEAD;
-        let answer = head.clone().to(&world.service).await;
+        let answer = head.send_as_is(&setup.service).await;
         assert_eq!(answer.status, 401, "{}", route.path);
-        let answer = head.by(&world.service).await;
-        assert_eq!((answer.status, answer.body), (purpose(route).1, Value::Null), "{}", route.path);
+        let answer = head.send(&setup.service).await;
+        assert_eq!((answer.status, answer.body), (scope_and_status(route).1, Value::Null), "{}", route.path);
     }
 }
 
 #[tokio::test]
-async fn a_path_nobody_knows_is_404_with_a_key_and_without() {
-    let world = World::new().await;
+async fn unknown_path_is_404_with_and_without_key() {
+    let setup = Setup::new().await;
     let mut failures = Vec::new();
     #[rustfmt::skip]
     let candidates = [
@@ -482,26 +474,27 @@ async fn a_path_nobody_knows_is_404_with_a_key_and_without() {
     for path in candidates {
         for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS]
         {
-            let mut sent = Sent::post(path, &json!({ "userName": "eve@example.com" }));
-            sent.method = method.clone();
-            for sent in [sent.clone(), sent.bearer(&world.service.key)] {
-                let answer = sent.to(&world.service).await;
+            let mut request = Request::post(path, json!({ "userName": "eve@example.com" }));
+            request.method = method.clone();
+            for request in [request.clone(), request.bearer(&setup.service.key)] {
+                let answer = request.send_as_is(&setup.service).await;
                 let place = format!("{method} {path:?}");
                 if answer.status != 404 {
                     failures.push(format!("{place}: {} {}", answer.status, answer.body));
                 }
                 if answer.headers.contains_key("x-injected") || answer.body.to_string().contains("alert") {
-                    failures.push(format!("{place}: echoed"));
+                    failures.push(format!("{place}: the response contains the path"));
                 }
-                failures.extend(faults(&answer).into_iter().map(|fault| format!("{place}: {fault}")));
+                failures
+                    .extend(form_violations(&answer).into_iter().map(|fault| format!("{place}: {fault}")));
             }
         }
     }
-    report(&failures);
-    assert_eq!(contents(&world.service, &world.service.org, &world.service.key).await, world.before);
+    assert_no_failures(&failures);
+    assert_eq!(setup.contents().await, setup.before);
 }
 
-/// Ways to write the path of an item other than the plain one.
+/// Returns alternative spellings of the path of a resource.
 fn spellings(collection: &str, id: &str) -> Vec<String> {
     let encoded = collection.bytes().fold(String::new(), |text, byte| format!("{text}%{byte:02x}"));
     let first = format!("%{:02X}{}", collection.as_bytes()[0], &collection[1..]);
@@ -537,37 +530,39 @@ fn spellings(collection: &str, id: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn no_spelling_of_a_path_gets_past_the_key() {
-    let world = World::new().await;
+async fn alternative_path_spellings_need_a_key() {
+    let setup = Setup::new().await;
     let mut failures = Vec::new();
-    for (collection, id) in [("Users", &world.user), ("Groups", &world.group)] {
+    for (collection, id) in [("Users", &setup.user), ("Groups", &setup.group)] {
         for target in spellings(collection, id) {
             for method in
                 [Method::GET, Method::HEAD, Method::PUT, Method::PATCH, Method::DELETE, Method::POST]
             {
-                let mut sent = Sent::post("", &json!({ "userName": "eve@x", "displayName": "Eve" }));
-                (sent.target, sent.method) = (target.clone(), method.clone());
-                let answer = sent.to(&world.service).await;
+                let mut request = Request::post("", json!({ "userName": "eve@x", "displayName": "Eve" }));
+                (request.target, request.method) = (target.clone(), method.clone());
+                let answer = request.send_as_is(&setup.service).await;
                 if !matches!(answer.status, 401 | 404 | 405) {
                     failures.push(format!("{method} {target}: {} {}", answer.status, answer.body));
                 }
                 if method != Method::HEAD {
                     failures.extend(
-                        faults(&answer).into_iter().map(|fault| format!("{method} {target}: {fault}")),
+                        form_violations(&answer)
+                            .into_iter()
+                            .map(|fault| format!("{method} {target}: {fault}")),
                     );
                 }
             }
         }
     }
-    report(&failures);
-    assert_eq!(contents(&world.service, &world.service.org, &world.service.key).await, world.before);
+    assert_no_failures(&failures);
+    assert_eq!(setup.contents().await, setup.before);
 }
 
 #[tokio::test]
-async fn a_path_is_taken_with_the_base_and_without_and_with_slashes_too_many() {
-    let world = World::new().await;
-    world.service.is_here("a gateway has paths of its own");
-    let plain = world.service.get(&format!("/Users/{}", world.user)).await;
+async fn base_path_is_optional_and_extra_slashes_are_ignored() {
+    let setup = Setup::new().await;
+    setup.service.require_in_process("an API Gateway has its own paths");
+    let plain = setup.service.get(&format!("/Users/{}", setup.user)).await;
     assert_eq!(plain.status, 200);
     #[rustfmt::skip]
     let targets = [
@@ -576,17 +571,17 @@ async fn a_path_is_taken_with_the_base_and_without_and_with_slashes_too_many() {
         "/scim/v2/Users/ID?", "/scim/v2/Users/ID/?aadOptscim062020", "/scim/v2/Users/ID?&&x=1&",
     ];
     for target in targets {
-        let mut sent = Sent::get("");
-        sent.target = target.replace("ID", &world.user);
-        let answer = sent.by(&world.service).await;
+        let mut request = Request::get("");
+        request.target = target.replace("ID", &setup.user);
+        let answer = request.send(&setup.service).await;
         assert_eq!(answer.snapshot(), plain.snapshot(), "{target}");
         assert_eq!(answer.headers, plain.headers, "{target}");
     }
 }
 
 #[tokio::test]
-async fn a_dot_segment_or_an_encoded_name_is_another_path() {
-    let world = World::new().await;
+async fn dot_segments_and_encoded_names_are_not_resolved() {
+    let setup = Setup::new().await;
     let mut failures = Vec::new();
     for target in [
         "/scim/v2/../Users",
@@ -603,27 +598,27 @@ async fn a_dot_segment_or_an_encoded_name_is_another_path() {
         "/scim/v1/Users",
         "/scim/Users",
     ] {
-        let mut sent = Sent::get("");
-        target.clone_into(&mut sent.target);
-        let answer = sent.by(&world.service).await;
+        let mut request = Request::get("");
+        target.clone_into(&mut request.target);
+        let answer = request.send(&setup.service).await;
         if answer.status != 404 {
             failures.push(format!("{target}: {}", answer.status));
         }
-        failures.extend(faults(&answer).into_iter().map(|fault| format!("{target}: {fault}")));
+        failures.extend(form_violations(&answer).into_iter().map(|fault| format!("{target}: {fault}")));
     }
-    report(&failures);
+    assert_no_failures(&failures);
 }
 
 #[tokio::test]
-async fn no_header_of_the_client_finds_its_way_into_an_answer() {
+async fn request_headers_are_not_reflected_in_responses() {
     for base_url in [Some(tests::BASE.to_owned()), None] {
         for route in http::all() {
-            let world = World::new().await;
-            let mut app = world.service.app.clone();
+            let setup = Setup::new().await;
+            let mut app = setup.service.app.clone();
             app.base_url.clone_from(&base_url);
-            let router = world.service.router(app);
-            let mut sent = world.request(&route);
-            sent.target = format!("https://evil.example:666{}", sent.target);
+            let router = setup.service.router(app);
+            let mut request = setup.request(&route);
+            request.target = format!("https://evil.example:666{}", request.target);
             #[rustfmt::skip]
             let names = [
                 "host", "x-forwarded-host", "x-forwarded-server", "x-forwarded-prefix", "x-host",
@@ -631,15 +626,16 @@ async fn no_header_of_the_client_finds_its_way_into_an_answer() {
                 "referer", "user-agent",
             ];
             for name in names {
-                sent = sent.header(name, "evil.example");
+                request = request.header(name, "evil.example");
             }
-            sent = sent
+            request = request
                 .header("forwarded", "host=evil.example;proto=evil")
                 .header("x-forwarded-proto", "evil")
                 .header("x-forwarded-port", "666");
-            for (status, sent) in [(401, sent.clone()), (purpose(&route).1, sent.bearer(&world.service.key))]
+            for (status, request) in
+                [(401, request.clone()), (scope_and_status(&route).1, request.bearer(&setup.service.key))]
             {
-                let answer = wire(router.clone(), sent).await;
+                let answer = raw_response(router.clone(), &request).await;
                 assert!(answer.starts_with(&status.to_string()), "{} {}: {answer}", route.method, route.path);
                 assert!(!answer.contains("evil") && !answer.contains(":666"), "{base_url:?}: {answer}");
                 assert!(base_url.is_none() || !answer.contains("/v2/") || answer.contains(tests::BASE));
@@ -649,93 +645,95 @@ async fn no_header_of_the_client_finds_its_way_into_an_answer() {
 }
 
 #[tokio::test]
-async fn a_method_is_what_the_request_line_says() {
-    let world = World::new().await;
-    let item = format!("/Users/{}", world.user);
+async fn method_override_headers_are_ignored() {
+    let setup = Setup::new().await;
+    let item = format!("/Users/{}", setup.user);
     for name in ["x-http-method-override", "x-http-method", "x-method-override", "x-method"] {
         for method in ["DELETE", "PUT", "PATCH"] {
-            let answer = Sent::get(&item).header(name, method).by(&world.service).await;
+            let answer = Request::get(&item).header(name, method).send(&setup.service).await;
             assert_eq!(answer.status, 200, "{name}: {method}");
-            let answer = Sent::get("/Users").header(name, "POST").by(&world.service).await;
+            let answer = Request::get("/Users").header(name, "POST").send(&setup.service).await;
             assert_eq!(answer.status, 200, "{name}");
-            let answer =
-                Sent::post(&item, &json!({ "userName": "x" })).header(name, method).by(&world.service).await;
+            let answer = Request::post(&item, json!({ "userName": "x" }))
+                .header(name, method)
+                .send(&setup.service)
+                .await;
             assert_eq!(answer.status, 405, "{name}: {method}");
             let answer =
-                Sent::get(&format!("{item}?_method={method}&method={method}")).by(&world.service).await;
+                Request::get(format!("{item}?_method={method}&method={method}")).send(&setup.service).await;
             assert_eq!(answer.status, 200, "{method}");
         }
     }
-    assert_eq!(contents(&world.service, &world.service.org, &world.service.key).await, world.before);
+    assert_eq!(setup.contents().await, setup.before);
 }
 
-/// Everything that a route can be answered with, by its status.
-async fn answers_of_every_kind(world: &World) -> Vec<(String, tests::Answer)> {
-    let (service, user, group) = (&world.service, &world.user, &world.group);
+/// Returns one or more responses of every status, each with a label.
+async fn responses_of_every_status(setup: &Setup) -> Vec<(String, tests::Answer)> {
+    let (service, user, group) = (&setup.service, &setup.user, &setup.group);
     let etag = service.get(&format!("/Users/{user}")).await.header("etag").to_owned();
     let (user, group) = (format!("/Users/{user}"), format!("/Groups/{group}"));
     let many = vec![b' '; 1024 * 1024 + 1];
     let mut answers = Vec::new();
-    for (what, sent) in [
-        ("200", Sent::get("/Users")),
-        ("200", Sent::get(&user)),
-        ("200", Sent::get("/ServiceProviderConfig")),
-        ("201", Sent::post("/Users", &json!({ "userName": "bob" }))),
-        ("304", Sent::get(&user).header("if-none-match", &etag)),
-        ("204", Sent::patch(&group, &json!([{ "op": "replace", "value": { "displayName": "New" } }]))),
-        ("400", Sent::get("/Users?filter=x")),
-        ("404", Sent::get("/Users/x")),
-        ("404", Sent::get("/Nothing")),
-        ("405", Sent::new(Method::DELETE, "/Users")),
-        ("409", Sent::post("/Users", &json!({ "userName": "bob" }))),
-        ("412", Sent::new(Method::DELETE, &user).header("if-match", "W/\"x\"")),
-        ("413", Sent::bytes(Method::POST, "/Users", many)),
-        ("415", Sent::post("/Users", &json!({})).with_header("content-type", "text/plain")),
-        ("204", Sent::new(Method::DELETE, &user)),
+    for (status, request) in [
+        ("200", Request::get("/Users")),
+        ("200", Request::get(&user)),
+        ("200", Request::get("/ServiceProviderConfig")),
+        ("201", Request::post("/Users", json!({ "userName": "bob" }))),
+        ("304", Request::get(&user).header("if-none-match", &etag)),
+        ("204", Request::patch(&group, json!([{ "op": "replace", "value": { "displayName": "New" } }]))),
+        ("400", Request::get("/Users?filter=x")),
+        ("404", Request::get("/Users/x")),
+        ("404", Request::get("/Nothing")),
+        ("405", Request::delete("/Users")),
+        ("409", Request::post("/Users", json!({ "userName": "bob" }))),
+        ("412", Request::delete(&user).header("if-match", "W/\"x\"")),
+        ("413", Request::bytes(Method::POST, "/Users", many)),
+        ("415", Request::post("/Users", json!({})).with_header("content-type", "text/plain")),
+        ("204", Request::delete(&user)),
     ] {
-        let answer = sent.header("origin", "https://evil.example").by(service).await;
-        assert_eq!(answer.status.to_string(), what, "{:#}", answer.body);
-        answers.push((what.to_owned(), answer));
+        let answer = request.header("origin", "https://evil.example").send(service).await;
+        assert_eq!(answer.status.to_string(), status, "{:#}", answer.body);
+        answers.push((status.to_owned(), answer));
     }
-    answers.push(("401".to_owned(), Sent::get("/Users").to(service).await));
-    let preflight = Sent::new(Method::OPTIONS, "/Users")
+    answers.push(("401".to_owned(), Request::get("/Users").send_as_is(service).await));
+    let preflight = Request::new(Method::OPTIONS, "/Users")
         .header("origin", "https://evil.example")
         .header("access-control-request-method", "POST")
         .header("access-control-request-headers", "authorization");
-    answers.push(("preflight".to_owned(), preflight.to(service).await));
+    answers.push(("preflight".to_owned(), preflight.send_as_is(service).await));
     answers
 }
 
 #[tokio::test]
-async fn no_answer_allows_another_origin() {
-    for (what, answer) in answers_of_every_kind(&World::new().await).await {
+async fn responses_carry_no_cors_headers() {
+    for (label, answer) in responses_of_every_status(&Setup::new().await).await {
         for name in answer.headers.keys() {
-            assert!(!name.as_str().starts_with("access-control-"), "{what}: {name}");
+            assert!(!name.as_str().starts_with("access-control-"), "{label}: {name}");
         }
-        assert!(answer.status >= 400 || what != "preflight", "{what}");
+        assert!(answer.status >= 400 || label != "preflight", "{label}");
     }
 }
 
 #[tokio::test]
-async fn every_answer_with_a_body_is_scim_and_neither_kept_nor_sniffed() {
+async fn responses_with_body_are_scim_json_and_not_cached() {
     let mut failures = Vec::new();
-    for (what, answer) in answers_of_every_kind(&World::new().await).await {
-        failures.extend(faults(&answer).into_iter().map(|fault| format!("{what}: {fault}")));
+    for (label, answer) in responses_of_every_status(&Setup::new().await).await {
+        failures.extend(form_violations(&answer).into_iter().map(|fault| format!("{label}: {fault}")));
     }
-    report(&failures);
+    assert_no_failures(&failures);
 }
 
 #[tokio::test]
-async fn an_answer_without_a_body_is_not_kept_either() {
+async fn responses_without_body_are_not_cached() {
     let mut failures = Vec::new();
-    for (what, answer) in answers_of_every_kind(&World::new().await).await {
+    for (label, answer) in responses_of_every_status(&Setup::new().await).await {
         if answer.body.is_null() {
             for (name, wanted) in [("cache-control", "no-store"), ("x-content-type-options", "nosniff")] {
                 if answer.header(name) != wanted {
-                    failures.push(format!("{what}: {name} is {:?}, not {wanted:?}", answer.header(name)));
+                    failures.push(format!("{label}: {name} is {:?}, not {wanted:?}", answer.header(name)));
                 }
             }
         }
     }
-    report(&failures);
+    assert_no_failures(&failures);
 }

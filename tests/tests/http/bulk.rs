@@ -1,54 +1,28 @@
 //! `POST /Bulk` (RFC 7644 §3.7).
 
-use std::{fmt, sync::Arc};
-
-use aws_smithy_runtime_api::client::{
-    http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector},
-    orchestrator::HttpRequest,
-};
 use dynoxide::Database;
-use local::embedded::{Connector, client_over};
+use local::embedded::Connector;
 use serde_json::{Value, json};
-use tests::{Answer, BASE, Service};
+use tests::{Answer, BASE, Service, intercept};
 use tokio::time::{Duration, sleep};
 
 const BULK_REQUEST: &str = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
 
-/// How long a transaction waits before it is carried out, by what it says.
-#[derive(Clone)]
-struct Slow {
-    connector: Connector,
-    wait: Arc<dyn Fn(&str) -> u64 + Send + Sync>,
-}
-
-impl fmt::Debug for Slow {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Slow")
-    }
-}
-
-impl HttpConnector for Slow {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let slow = self.clone();
-        HttpConnectorFuture::new(async move {
-            if request
-                .headers()
-                .get("x-amz-target")
-                .is_some_and(|target| target.ends_with("TransactWriteItems"))
-            {
-                let body = String::from_utf8_lossy(request.body().bytes().unwrap_or_default());
-                sleep(Duration::from_secs((slow.wait)(&body))).await;
-            }
-            slow.connector.call(request).await
-        })
-    }
-}
-
-/// A service whose transactions wait for so many seconds. Under a paused clock those pass at once when everybody waits.
-async fn slow(wait: impl Fn(&str) -> u64 + Send + Sync + 'static) -> Service {
+/// Returns a service that delays each transaction by the seconds that `wait` returns for its body. A paused clock skips
+/// the delay when all tasks wait.
+async fn slow_service(wait: impl Fn(&str) -> u64 + Send + Sync + 'static) -> Service {
     let database = Database::memory().expect("a database in memory");
-    let connector = Slow { connector: Connector::new(database), wait: Arc::new(wait) };
-    Service::on(client_over(SharedHttpConnector::new(connector))).await
+    let client = intercept::client(Connector::new(database), move |call| {
+        let is_transaction = call.operation == "TransactWriteItems";
+        let seconds = is_transaction.then(|| wait(&String::from_utf8_lossy(call.body())));
+        async move {
+            if let Some(seconds) = seconds {
+                sleep(Duration::from_secs(seconds)).await;
+            }
+            call.forward().await
+        }
+    });
+    Service::on(client).await
 }
 
 async fn bulk(service: &Service, operations: Value) -> Answer {
@@ -67,7 +41,7 @@ fn group(bulk_id: &str, name: &str, members: &[&str]) -> Value {
     })
 }
 
-/// The statuses of the operations, in their order, with the `scimType` of those that failed.
+/// Returns the statuses of the operations in order, with the `scimType` of failed operations.
 fn statuses(answer: &Answer) -> Vec<String> {
     let operations = answer.body["Operations"].as_array().expect("operations");
     let status = |operation: &Value| {
@@ -81,7 +55,7 @@ fn delete(path: &str) -> Value {
     json!({ "method": "DELETE", "path": path })
 }
 
-/// `PATCH` with one operation.
+/// Returns a `PATCH` with one operation.
 fn patch(path: &str, operation: &Value) -> Value {
     json!({ "method": "PATCH", "path": path, "data": { "Operations": [operation] } })
 }
@@ -96,7 +70,7 @@ fn created(answer: &Answer, index: usize) -> String {
 }
 
 #[tokio::test]
-async fn a_group_may_refer_to_a_user_that_the_same_request_creates_before_or_after_it() {
+async fn bulk_id_resolves_before_and_after_the_creation() {
     for user_first in [true, false] {
         let service = Service::new().await;
         let mut operations = vec![user("ada", "ada"), group("team", "Team", &["bulkId:ada"])];
@@ -112,7 +86,7 @@ async fn a_group_may_refer_to_a_user_that_the_same_request_creates_before_or_aft
 }
 
 #[tokio::test]
-async fn every_operation_has_its_own_status_version_and_location() {
+async fn operations_have_their_own_status_version_and_location() {
     let service = Service::new().await;
     let ada = service.user("ada").await;
     let bob = service.user("bob").await;
@@ -138,7 +112,7 @@ async fn every_operation_has_its_own_status_version_and_location() {
 }
 
 #[tokio::test]
-async fn operations_on_one_resource_keep_their_order() {
+async fn operations_on_one_resource_run_in_order() {
     let service = Service::new().await;
     let ada = service.user("ada").await;
     let patch = |title: usize| {
@@ -151,7 +125,7 @@ async fn operations_on_one_resource_keep_their_order() {
 }
 
 #[tokio::test]
-async fn groups_in_one_another_are_created_and_joined() {
+async fn circular_group_references_are_resolved() {
     let service = Service::new().await;
     let operations = json!([
         group("a", "A", &["bulkId:b"]),
@@ -168,7 +142,7 @@ async fn groups_in_one_another_are_created_and_joined() {
 }
 
 #[tokio::test]
-async fn a_circle_that_cannot_be_resolved_is_a_conflict_and_creates_nothing() {
+async fn circular_user_references_are_409_and_create_nothing() {
     let service = Service::new().await;
     let managed = |id: &str, manager: &str| {
         json!({ "method": "POST", "path": "/Users", "bulkId": id, "data": {
@@ -185,7 +159,7 @@ async fn a_circle_that_cannot_be_resolved_is_a_conflict_and_creates_nothing() {
 }
 
 #[tokio::test]
-async fn what_refers_to_a_failed_or_unknown_operation_fails() {
+async fn reference_to_failed_or_unknown_operation_fails() {
     let service = Service::new().await;
     service.user("ada").await;
     let operations = json!([
@@ -199,7 +173,7 @@ async fn what_refers_to_a_failed_or_unknown_operation_fails() {
 }
 
 #[tokio::test]
-async fn a_group_whose_late_member_fails_is_not_left_behind() {
+async fn group_with_failed_circular_member_is_deleted() {
     let service = Service::new().await;
     service.group("Taken", &[]).await;
     let operations = json!([group("a", "A", &["bulkId:b"]), group("b", "taken", &["bulkId:a"])]);
@@ -212,7 +186,7 @@ async fn a_group_whose_late_member_fails_is_not_left_behind() {
 }
 
 #[tokio::test]
-async fn fail_on_errors_ends_the_request_at_that_many_errors() {
+async fn fail_on_errors_stops_at_the_given_number() {
     let service = Service::new().await;
     let operations = json!([user("1", "a"), user("2", "A"), user("3", "b"), user("4", "B"), user("5", "c")]);
     for limit in [1, 2] {
@@ -228,7 +202,7 @@ async fn fail_on_errors_ends_the_request_at_that_many_errors() {
 }
 
 #[tokio::test]
-async fn what_is_no_bulk_request_is_refused_as_a_whole() {
+async fn malformed_bulk_request_is_rejected_as_a_whole() {
     let service = Service::new().await;
     let many: Vec<Value> = (0..1001).map(|n| user(&n.to_string(), &n.to_string())).collect();
     for (body, verdict) in [
@@ -250,7 +224,7 @@ async fn what_is_no_bulk_request_is_refused_as_a_whole() {
 }
 
 #[tokio::test]
-async fn an_operation_that_cannot_be_read_fails_alone() {
+async fn malformed_operation_fails_alone() {
     let service = Service::new().await;
     let with = |members: Value| {
         let mut operation = user("1", "never").as_object().cloned().expect("an object");
@@ -286,7 +260,7 @@ async fn an_operation_that_cannot_be_read_fails_alone() {
 }
 
 #[tokio::test]
-async fn a_bulk_id_that_two_operations_have_is_refused_on_both_and_whatever_refers_to_it() {
+async fn duplicate_bulk_id_fails_both_operations_and_references() {
     let service = Service::new().await;
     let operations = json!([user("1", "a"), user("2", "b"), user("1", "c"), group("g", "G", &["bulkId:1"])]);
     let answer = bulk(&service, operations).await;
@@ -295,7 +269,7 @@ async fn a_bulk_id_that_two_operations_have_is_refused_on_both_and_whatever_refe
 }
 
 #[tokio::test]
-async fn members_have_their_names_in_any_case_and_paths_their_slashes() {
+async fn member_names_ignore_case_and_paths_ignore_slashes() {
     let service = Service::new().await;
     let operations = json!([
         { "Method": "post", "PATH": "/Users/", "bulkid": "ada", "Data": { "USERNAME": "ada" } },
@@ -316,7 +290,7 @@ async fn members_have_their_names_in_any_case_and_paths_their_slashes() {
 }
 
 #[tokio::test]
-async fn every_answer_but_that_of_a_failed_creation_has_a_location() {
+async fn location_is_present_except_for_failed_creations() {
     let service = Service::new().await;
     let (ada, bob) = (service.user("ada").await, service.user("bob").await);
     let team = service.group("Team", &[]).await;
@@ -369,7 +343,7 @@ async fn every_answer_but_that_of_a_failed_creation_has_a_location() {
 }
 
 #[tokio::test]
-async fn a_search_is_no_operation() {
+async fn search_is_rejected_as_an_operation() {
     let service = Service::new().await;
     for path in ["/Users/.search", "/Groups/.search", "/.search"] {
         let operation = json!({ "method": "POST", "path": path, "bulkId": "1", "data": {} });
@@ -379,7 +353,7 @@ async fn a_search_is_no_operation() {
 }
 
 #[tokio::test]
-async fn a_patch_refers_to_operations_in_values_and_in_paths() {
+async fn patch_resolves_bulk_ids_in_values_and_paths() {
     let service = Service::new().await;
     let ada = service.user("ada").await;
     let team = service.group("Team", &[&ada]).await;
@@ -390,7 +364,7 @@ async fn a_patch_refers_to_operations_in_values_and_in_paths() {
             patch(&path, &json!({ "op": "add", "path": "members", "value": [{ "value": "bulkId:b" }, { "value": "bulkId:c" }] })),
             user("b", "bob"),
             user("c", "cy"),
-            // The figure of RFC 7644 §3.7.3 has the operations alone.
+            // A figure of RFC 7644 §3.7.3 has the list of operations as `data`.
             { "method": "PATCH", "path": path, "data": [
                 { "op": "remove", "path": "members[value eq \"bulkId:b\"]" },
             ] },
@@ -406,7 +380,7 @@ async fn a_patch_refers_to_operations_in_values_and_in_paths() {
 }
 
 #[tokio::test]
-async fn a_version_that_is_the_resource_s_lets_the_operation_through() {
+async fn operation_with_current_version_succeeds() {
     let service = Service::new().await;
     let path = format!("/Users/{}", service.user("ada").await);
     let version = service.get(&path).await.header("etag").to_owned();
@@ -418,28 +392,29 @@ async fn a_version_that_is_the_resource_s_lets_the_operation_through() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_name_that_is_given_up_can_be_taken_by_the_next_operation() {
-    // Whoever gives a name up is slow about it: what is under way at the same time would find it taken.
-    let service = slow(|body| u64::from(!body.contains("\"Put\"") || body.contains("given-up"))).await;
-    for give_up in ["DELETE", "PATCH", "PUT"] {
-        for take in ["POST", "PATCH", "PUT"] {
-            let name = format!("{give_up}-{take}");
+async fn released_name_is_available_to_the_next_operation() {
+    // The operation that releases the name is slow, so a concurrent operation would find the name in use.
+    let service =
+        slow_service(|body| u64::from(!body.contains("\"Put\"") || body.contains("released"))).await;
+    for release_by in ["DELETE", "PATCH", "PUT"] {
+        for take_by in ["POST", "PATCH", "PUT"] {
+            let name = format!("{release_by}-{take_by}");
             let first = format!("/Users/{}", service.user(&name).await);
             let second = format!("/Users/{}", service.user(&format!("{name}-2")).await);
             let rename = |path: &str, name: &str| {
                 patch(path, &json!({ "op": "replace", "value": { "USERNAME": name } }))
             };
-            let gives_up = match give_up {
+            let release = match release_by {
                 "DELETE" => delete(&first),
-                "PATCH" => rename(&first, &format!("given-up-{name}")),
-                _ => put(&first, &format!("given-up-{name}")),
+                "PATCH" => rename(&first, &format!("released-{name}")),
+                _ => put(&first, &format!("released-{name}")),
             };
-            let takes = match take {
+            let take = match take_by {
                 "POST" => user("1", &name),
                 "PATCH" => rename(&second, &name),
                 _ => put(&second, &name),
             };
-            let answer = bulk(&service, json!([gives_up, takes])).await;
+            let answer = bulk(&service, json!([release, take])).await;
             let found = statuses(&answer);
             assert!(found.iter().all(|status| status.starts_with('2')), "{name}: {found:?}");
         }
@@ -448,32 +423,32 @@ async fn a_name_that_is_given_up_can_be_taken_by_the_next_operation() {
 }
 
 #[tokio::test]
-async fn nothing_overtakes_an_operation_that_refers_to_one_before_it() {
+async fn operations_do_not_overtake_one_with_a_reference() {
     let service = Service::new().await;
-    let mut gives_up = put(&format!("/Users/{}", service.user("ada").await), "lovelace");
-    gives_up["data"]["urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"] =
+    let mut release = put(&format!("/Users/{}", service.user("ada").await), "lovelace");
+    release["data"]["urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"] =
         json!({ "manager": { "value": "bulkId:1" } });
-    let answer = bulk(&service, json!([user("1", "bob"), gives_up, user("2", "ada")])).await;
+    let answer = bulk(&service, json!([user("1", "bob"), release, user("2", "ada")])).await;
     assert_eq!(statuses(&answer), ["201", "200", "201"], "{:#}", answer.body);
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_two_creations_of_one_name_the_first_is_carried_out() {
-    let service = slow(|body| u64::from(body.contains("Ada") || body.contains("Team"))).await;
+async fn first_creation_of_a_name_wins() {
+    let service = slow_service(|body| u64::from(body.contains("Ada") || body.contains("Team"))).await;
     let operations =
         json!([user("1", "Ada"), user("2", "aDA"), group("3", "Team", &[]), group("4", "team", &[])]);
     assert_eq!(
         statuses(&bulk(&service, operations).await),
         ["201", "409 uniqueness", "201", "409 uniqueness"]
     );
-    // Also where the first has to wait for what comes after both.
+    // The first creation wins even if it refers to a later operation.
     let operations = json!([group("5", "Crew", &["bulkId:7"]), group("6", "crew", &[]), user("7", "bob")]);
     assert_eq!(statuses(&bulk(&service, operations).await), ["201", "409 uniqueness", "201"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn operations_on_one_resource_keep_their_order_whatever_their_queries() {
-    let service = slow(|body| u64::from(body.contains("first"))).await;
+async fn query_string_does_not_change_the_order_of_operations() {
+    let service = slow_service(|body| u64::from(body.contains("first"))).await;
     let ada = service.user("ada").await;
     let title = |query: &str, title: &str| {
         patch(&format!("/Users/{ada}{query}"), &json!({ "op": "replace", "path": "title", "value": title }))
@@ -486,8 +461,8 @@ async fn operations_on_one_resource_keep_their_order_whatever_their_queries() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deletion_waits_for_what_was_to_be_done_with_the_resource_before() {
-    let service = slow(|body| u64::from(body.contains("slow"))).await;
+async fn deletion_waits_for_earlier_operations_on_the_resource() {
+    let service = slow_service(|body| u64::from(body.contains("slow"))).await;
     let ada = service.user("ada").await;
     let operations =
         json!([user("1", "slow"), group("g", "G", &[&ada, "bulkId:1"]), delete(&format!("/Users/{ada}"))]);
@@ -497,18 +472,18 @@ async fn a_deletion_waits_for_what_was_to_be_done_with_the_resource_before() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn fail_on_errors_takes_nothing_from_what_is_done_at_once() {
-    // One after the other, 60 s would be needed.
-    let service = slow(|_| 1).await;
+async fn fail_on_errors_keeps_operations_parallel() {
+    // Sequential operations would need 60 s.
+    let service = slow_service(|_| 1).await;
     let operations: Vec<Value> = (0..60).map(|n| user(&n.to_string(), &n.to_string())).collect();
     let body = json!({ "failOnErrors": 8, "Operations": operations });
     assert_eq!(statuses(&service.post("/Bulk", body).await), vec!["201"; 60]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_time_operations_are_refused_one_by_one_and_one_that_hangs_is_given_up() {
-    // Seven waves of two seconds; in the eighth one hangs; the ninth is not begun.
-    let service = slow(|body| if body.contains("hangs") { 60 } else { 2 }).await;
+async fn operations_past_the_deadline_are_503() {
+    // Seven waves take two seconds each. One operation of the eighth wave hangs. The ninth wave does not start.
+    let service = slow_service(|body| if body.contains("hangs") { 60 } else { 2 }).await;
     let mut operations: Vec<Value> = (0..56).map(|n| user(&n.to_string(), &n.to_string())).collect();
     operations.push(user("hangs", "hangs"));
     operations.extend((57..80).map(|n| user(&n.to_string(), &n.to_string())));
@@ -528,11 +503,11 @@ async fn without_time_operations_are_refused_one_by_one_and_one_that_hangs_is_gi
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_group_that_cannot_be_joined_in_time_is_deleted_or_said_to_be_there() {
-    // Two groups are there after 16 s; what joins them would be after 24 s.
+async fn incomplete_group_is_deleted_or_reported_at_the_deadline() {
+    // Both groups exist after 16 s. The change that joins them would end after 24 s.
     let circle = || json!([group("a", "A", &["bulkId:b"]), group("b", "B", &["bulkId:a"])]);
     for deletion in [0, 8] {
-        let service = slow(move |body| if body.contains("\"Delete\"") { deletion } else { 8 }).await;
+        let service = slow_service(move |body| if body.contains("\"Delete\"") { deletion } else { 8 }).await;
         let answer = bulk(&service, circle()).await;
         assert_eq!(statuses(&answer), ["503", "201"], "{:#}", answer.body);
         let failed = &answer.body["Operations"][0];
@@ -551,7 +526,7 @@ async fn a_group_that_cannot_be_joined_in_time_is_deleted_or_said_to_be_there() 
 }
 
 #[tokio::test]
-async fn a_group_whose_late_member_fails_is_an_error_that_counts() {
+async fn failed_circular_member_counts_toward_fail_on_errors() {
     let operations = json!([
         group("a", "A", &["bulkId:b"]),
         group("b", "taken", &["bulkId:a"]),
@@ -570,8 +545,8 @@ async fn a_group_whose_late_member_fails_is_an_error_that_counts() {
 }
 
 #[tokio::test]
-async fn a_panic_in_one_operation_is_not_the_end_of_the_others() {
-    let service = slow(|body| {
+async fn panic_in_one_operation_leaves_the_others_unaffected() {
+    let service = slow_service(|body| {
         assert!(!body.contains("boom"), "boom");
         0
     })
@@ -582,7 +557,7 @@ async fn a_panic_in_one_operation_is_not_the_end_of_the_others() {
 }
 
 #[tokio::test]
-async fn no_operation_leaves_the_endpoints_of_users_and_groups() {
+async fn operations_accept_only_user_and_group_endpoints() {
     let service = Service::new().await;
     for path in
         ["/Bulk", "/Me", "/Schemas", "/../Users", "//evil", "/Users/../Groups", "/Users?x=\r\nX-Injected: 1"]

@@ -1,5 +1,5 @@
-//! The pepper in Secrets Manager: asked for seldom, honoured while it is rotated, and kept while nobody answers. Time
-//! stands still unless it is moved.
+//! The pepper in Secrets Manager: its cache, its rotation, and an outage of Secrets Manager. The clock is paused and
+//! moves only by `advance`.
 
 use std::{
     collections::BTreeMap,
@@ -26,52 +26,50 @@ use service::{
     cloud::PepperSecret,
     http,
 };
-use tests::{Answer, ORG, Service};
+use tests::{Answer, ORG, Request, Service};
 use tokio::time::{Duration, advance};
 
-use super::Sent;
-
-/// The pepper of every test's service, with which its keys are made.
+/// The pepper of every test service. The service creates its keys with this pepper.
 const FIRST: &str = "a pepper for tests";
 const SECOND: &str = "another pepper";
 const THIRD: &str = "a third pepper";
-/// As long as a pepper is used without asking again.
-const LIFE: Duration = Duration::from_mins(5);
-/// So often it is asked for at most.
-const PAUSE: Duration = Duration::from_secs(30);
-const SOON: Duration = Duration::from_secs(1);
+/// The time for which a pepper is cached.
+const PEPPER_TTL: Duration = Duration::from_mins(5);
+/// The shortest time between two reads of the pepper.
+const RETRY_INTERVAL: Duration = Duration::from_secs(30);
+const ONE_SECOND: Duration = Duration::from_secs(1);
 
-/// Secrets Manager, with one secret.
+/// A fake Secrets Manager with one secret.
 #[derive(Clone, Debug, Default)]
-struct Secrets(Arc<Mutex<State>>);
+struct FakeSecretsManager(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// What it answers, by stage; of another stage, that there is none.
+    /// The secret's versions by stage. Other stages do not exist.
     versions: BTreeMap<&'static str, &'static str>,
-    /// The stage it does not answer of, and all of them for "".
-    silent: Option<&'static str>,
-    /// How often each stage was asked for.
-    asked: BTreeMap<String, usize>,
+    /// Requests for this stage fail. The empty string stands for all stages.
+    failing: Option<&'static str>,
+    /// The number of reads of each stage.
+    reads: BTreeMap<String, usize>,
 }
 
-impl Secrets {
+impl FakeSecretsManager {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn are(&self, current: &'static str, previous: Option<&'static str>) {
+    fn set_versions(&self, current: &'static str, previous: Option<&'static str>) {
         let previous = previous.map(|previous| ("AWSPREVIOUS", previous));
         self.state().versions = [("AWSCURRENT", current)].into_iter().chain(previous).collect();
     }
 
-    fn silent(&self, about: Option<&'static str>) {
-        self.state().silent = about;
+    fn fail(&self, stage: Option<&'static str>) {
+        self.state().failing = stage;
     }
 
-    /// What was asked since this was asked last, by stage.
-    fn asked(&self) -> Vec<(String, usize)> {
-        std::mem::take(&mut self.state().asked).into_iter().collect()
+    /// Returns the number of reads of each stage since the last call.
+    fn take_reads(&self) -> Vec<(String, usize)> {
+        std::mem::take(&mut self.state().reads).into_iter().collect()
     }
 
     fn client(&self) -> Client {
@@ -86,16 +84,16 @@ impl Secrets {
     }
 }
 
-impl HttpConnector for Secrets {
+impl HttpConnector for FakeSecretsManager {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let asked: Value = serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap();
-        assert_eq!(asked["SecretId"], "the pepper");
-        let stage = asked["VersionStage"].as_str().unwrap().to_owned();
+        let body: Value = serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap();
+        assert_eq!(body["SecretId"], "the pepper");
+        let stage = body["VersionStage"].as_str().unwrap().to_owned();
         let mut secrets = self.state();
-        let silent = secrets.silent.is_some_and(|about| stage.starts_with(about));
+        let fails = secrets.failing.is_some_and(|failing| stage.starts_with(failing));
         let version = secrets.versions.get(stage.as_str()).copied();
-        *secrets.asked.entry(stage).or_default() += 1;
-        HttpConnectorFuture::ready(if silent {
+        *secrets.reads.entry(stage).or_default() += 1;
+        HttpConnectorFuture::ready(if fails {
             Err(ConnectorError::io("the connection broke".into()))
         } else {
             let (status, body) = match version {
@@ -108,144 +106,144 @@ impl HttpConnector for Secrets {
     }
 }
 
-/// A service whose pepper is in Secrets Manager.
-async fn service(secrets: &Secrets) -> Service {
+/// Returns a service that reads its pepper from this Secrets Manager.
+async fn service_with(secrets: &FakeSecretsManager) -> Service {
     let service = Service::embedded().await;
     let pepper = Pepper::SecretsManager(PepperSecret::new(secrets.client(), "the pepper".to_owned()));
     let router = http::router(App { pepper, ..service.app.clone() }, http::all());
-    service.through(router)
+    service.with_router(router)
 }
 
-/// A key that was made with that pepper.
-async fn key(service: &Service, pepper: &str) -> String {
+/// Creates a key with this pepper.
+async fn create_key(service: &Service, pepper: &str) -> String {
     let peppers = Peppers { current: Secret::new(pepper), previous: None };
     let org = ORG.parse().expect("an organisation");
     let (key, _) = service.app.store.create_key(&org, &[Scope::Scim].into(), &peppers).await.expect("a key");
     key.reveal().to_owned()
 }
 
-async fn ask(service: &Service, key: &str) -> Answer {
-    Sent::get("/Users").bearer(key).to(service).await
+async fn list_users(service: &Service, key: &str) -> Answer {
+    Request::get("/Users").bearer(key).send(service).await
 }
 
 async fn status(service: &Service, key: &str) -> u16 {
-    ask(service, key).await.status
+    list_users(service, key).await.status
 }
 
-fn once_each() -> Vec<(String, usize)> {
+fn one_read_each() -> Vec<(String, usize)> {
     vec![("AWSCURRENT".to_owned(), 1), ("AWSPREVIOUS".to_owned(), 1)]
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_pepper_is_asked_for_once_in_five_minutes() {
-    let secrets = Secrets::default();
-    secrets.are(FIRST, None);
-    let service = service(&secrets).await;
+async fn pepper_is_read_once_in_five_minutes() {
+    let secrets = FakeSecretsManager::default();
+    secrets.set_versions(FIRST, None);
+    let service = service_with(&secrets).await;
     for _ in 0..3 {
         assert_eq!(status(&service, &service.key).await, 200);
     }
-    assert_eq!(secrets.asked(), once_each());
-    advance(LIFE.saturating_sub(SOON)).await;
+    assert_eq!(secrets.take_reads(), one_read_each());
+    advance(PEPPER_TTL.saturating_sub(ONE_SECOND)).await;
     assert_eq!(status(&service, &service.key).await, 200);
-    assert_eq!(secrets.asked(), []);
-    advance(SOON).await;
+    assert_eq!(secrets.take_reads(), []);
+    advance(ONE_SECOND).await;
     assert_eq!(status(&service, &service.key).await, 200);
-    assert_eq!(secrets.asked(), once_each());
+    assert_eq!(secrets.take_reads(), one_read_each());
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_of_before_and_after_a_rotation_are_good_at_once_and_strange_keys_make_nobody_ask_often() {
-    let secrets = Secrets::default();
-    secrets.are(FIRST, None);
-    let service = service(&secrets).await;
-    let (second, third) = (key(&service, SECOND).await, key(&service, THIRD).await);
+async fn rotated_pepper_accepts_old_and_new_keys() {
+    let secrets = FakeSecretsManager::default();
+    secrets.set_versions(FIRST, None);
+    let service = service_with(&secrets).await;
+    let (second, third) = (create_key(&service, SECOND).await, create_key(&service, THIRD).await);
     assert_eq!(status(&service, &service.key).await, 200);
 
-    // Long before the five minutes are over.
-    secrets.are(SECOND, Some(FIRST));
-    advance(PAUSE).await;
-    secrets.asked();
+    // The first pepper is still cached.
+    secrets.set_versions(SECOND, Some(FIRST));
+    advance(RETRY_INTERVAL).await;
+    secrets.take_reads();
     assert_eq!(status(&service, &second).await, 200);
-    assert_eq!(secrets.asked(), once_each());
+    assert_eq!(secrets.take_reads(), one_read_each());
     assert_eq!(status(&service, &service.key).await, 200);
 
     for _ in 0..5 {
         assert_eq!(status(&service, &third).await, 401);
     }
-    advance(PAUSE.saturating_sub(SOON)).await;
+    advance(RETRY_INTERVAL.saturating_sub(ONE_SECOND)).await;
     assert_eq!(status(&service, &third).await, 401);
-    assert_eq!(secrets.asked(), []);
+    assert_eq!(secrets.take_reads(), []);
 
-    secrets.are(THIRD, Some(SECOND));
-    advance(SOON).await;
+    secrets.set_versions(THIRD, Some(SECOND));
+    advance(ONE_SECOND).await;
     for (key, expected) in [(&third, 200), (&second, 200), (&service.key, 401)] {
         assert_eq!(status(&service, key).await, expected);
     }
-    assert_eq!(secrets.asked(), once_each());
+    assert_eq!(secrets.take_reads(), one_read_each());
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_secrets_manager_does_not_answer_known_keys_are_good_and_no_key_is_refused() {
-    let secrets = Secrets::default();
-    secrets.are(FIRST, None);
-    secrets.silent(Some(""));
-    let service = service(&secrets).await;
-    let second = key(&service, SECOND).await;
+async fn secrets_manager_outage_keeps_known_keys_valid() {
+    let secrets = FakeSecretsManager::default();
+    secrets.set_versions(FIRST, None);
+    secrets.fail(Some(""));
+    let service = service_with(&secrets).await;
+    let second = create_key(&service, SECOND).await;
 
-    // Nothing is known yet.
-    let answer = ask(&service, &service.key).await;
+    // No pepper has been read yet.
+    let answer = list_users(&service, &service.key).await;
     assert_eq!((answer.status, answer.header("retry-after")), (503, "2"), "{:#}", answer.body);
 
-    secrets.silent(None);
+    secrets.fail(None);
     assert_eq!(status(&service, &service.key).await, 200);
-    secrets.silent(Some(""));
-    secrets.are(SECOND, Some(FIRST));
-    advance(LIFE).await;
-    secrets.asked();
+    secrets.fail(Some(""));
+    secrets.set_versions(SECOND, Some(FIRST));
+    advance(PEPPER_TTL).await;
+    secrets.take_reads();
     assert_eq!(status(&service, &service.key).await, 200);
-    assert_ne!(secrets.asked(), []);
-    // It may be good, and is.
-    let answer = ask(&service, &second).await;
+    assert_ne!(secrets.take_reads(), []);
+    // The service cannot verify the key yet. The key is valid.
+    let answer = list_users(&service, &second).await;
     assert_eq!((answer.status, answer.header("retry-after")), (503, "2"), "{:#}", answer.body);
     assert_eq!(status(&service, &service.key).await, 200);
-    assert_eq!(secrets.asked(), [], "the next time is not yet");
+    assert_eq!(secrets.take_reads(), [], "the retry interval has not passed");
 
-    secrets.silent(None);
-    advance(PAUSE).await;
+    secrets.fail(None);
+    advance(RETRY_INTERVAL).await;
     assert_eq!(status(&service, &second).await, 200);
     assert_eq!(status(&service, &service.key).await, 200);
 }
 
 #[tokio::test(start_paused = true)]
-async fn half_an_answer_is_none() {
-    let secrets = Secrets::default();
-    secrets.are(SECOND, Some(FIRST));
-    for half in ["AWSCURRENT", "AWSPREVIOUS"] {
-        secrets.silent(Some(half));
-        let service = service(&secrets).await;
-        let second = key(&service, SECOND).await;
+async fn pepper_versions_are_replaced_together() {
+    let secrets = FakeSecretsManager::default();
+    secrets.set_versions(SECOND, Some(FIRST));
+    for stage in ["AWSCURRENT", "AWSPREVIOUS"] {
+        secrets.fail(Some(stage));
+        let service = service_with(&secrets).await;
+        let second = create_key(&service, SECOND).await;
         for key in [&service.key, &second] {
-            assert_eq!(status(&service, key).await, 503, "{half}");
+            assert_eq!(status(&service, key).await, 503, "{stage}");
         }
-        // Had the half been kept, one of them would be refused for five minutes.
-        secrets.silent(None);
+        // A cached half of the secret would reject one of the keys for five minutes.
+        secrets.fail(None);
         for key in [&service.key, &second] {
-            assert_eq!(status(&service, key).await, 200, "{half}");
+            assert_eq!(status(&service, key).await, 200, "{stage}");
         }
     }
 
-    // Where a whole one is known, it is kept whole.
-    let service = service(&secrets).await;
-    let (second, third) = (key(&service, SECOND).await, key(&service, THIRD).await);
+    // A failed read keeps both cached versions.
+    let service = service_with(&secrets).await;
+    let (second, third) = (create_key(&service, SECOND).await, create_key(&service, THIRD).await);
     assert_eq!(status(&service, &service.key).await, 200);
-    secrets.are(THIRD, Some(SECOND));
-    secrets.silent(Some("AWSPREVIOUS"));
-    advance(LIFE).await;
+    secrets.set_versions(THIRD, Some(SECOND));
+    secrets.fail(Some("AWSPREVIOUS"));
+    advance(PEPPER_TTL).await;
     for (key, expected) in [(&service.key, 200), (&second, 200), (&third, 503)] {
         assert_eq!(status(&service, key).await, expected);
     }
-    secrets.silent(None);
-    advance(PAUSE).await;
+    secrets.fail(None);
+    advance(RETRY_INTERVAL).await;
     for (key, expected) in [(&third, 200), (&second, 200), (&service.key, 401)] {
         assert_eq!(status(&service, key).await, expected);
     }

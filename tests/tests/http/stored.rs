@@ -1,6 +1,8 @@
-//! What earlier releases stored: each file in `fixtures/stored/` holds all items of a store as a release left them, and
-//! what that release showed of it. The present one must show the same, and go on from there: during a canary, and after
-//! a rollback, two neighbouring releases work on one store.
+//! The stored data of earlier releases. Each file in `fixtures/stored/` holds all items of a store that a release
+//! wrote, and the release's responses.
+//!
+//! This release must return the same responses and be able to change the data: during a canary deployment and after a
+//! rollback, two consecutive releases work on one store.
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
@@ -14,18 +16,18 @@ use service::{
     config::Tables,
 };
 use tests::{
-    NOW, ORG, Service,
+    NOW, ORG, Request, Service,
     faults::{Fault, Faults, Plan},
 };
 use tokio::time::Duration;
 
-use super::{Sent, lifecycle::everything};
+use super::full_user;
 
 /// A disabled organisation.
-const CLOSED: &str = "closed";
-/// One more than a transaction takes, with the group itself.
-const MANY: usize = 100;
-/// What a release showed.
+const DISABLED_ORG: &str = "closed";
+/// The number of members that, with the group itself, exceed a transaction by one item.
+const LARGE_GROUP: usize = 100;
+/// The lists whose responses are recorded.
 const LISTS: [&str; 2] = ["/Users?count=1000", "/Groups?count=1000"];
 
 fn directory() -> PathBuf {
@@ -37,7 +39,7 @@ fn tables() -> [String; 2] {
     [resources, keys]
 }
 
-/// All items of a table, in the order of their keys.
+/// Returns all items of a table in the order of their keys.
 fn items(database: &Database, table: &str) -> Vec<Value> {
     let scan = json!({ "TableName": table, "ConsistentRead": true, "Limit": 100_000 });
     let answer = dispatch(database, "Scan", scan.to_string().as_bytes()).expect("a scan");
@@ -56,20 +58,20 @@ fn ids(list: &Value) -> BTreeSet<String> {
     resources.iter().map(|resource| resource["id"].as_str().expect("an id").to_owned()).collect()
 }
 
-/// Writes the file of this release. To be run when the format of anything stored changes, with a new version in the
-/// workspace: `cargo test -p tests --test http -- --ignored what_this_release_stores_is_recorded`.
+/// Writes the file of this release. Run this test when the stored format changes, after you increase the version of the
+/// workspace: `cargo test -p tests --test http -- --ignored stored_format_of_this_release_is_recorded`.
 #[tokio::test]
-#[ignore = "it writes the fixture that the other test reads"]
-async fn what_this_release_stores_is_recorded() {
+#[ignore = "it writes the fixture that the other tests read"]
+async fn stored_format_of_this_release_is_recorded() {
     let (database, faults) = (Database::memory().expect("a database in memory"), Faults::default());
     let service = Service::on(faults.client(database.clone())).await;
     let reader = service.organisation(ORG, &[Scope::Read]).await;
 
-    let ada = service.post("/Users", everything()).await.id();
+    let ada = service.post("/Users", full_user()).await.id();
     let strasse = json!({ "userName": "Straße@Example.com", "emails": [{ "value": "ｆｕｌｌ@example.com" }], "active": false });
     let strasse = service.post("/Users", strasse).await.id();
     let mut many = Vec::new();
-    for number in 0..MANY {
+    for number in 0..LARGE_GROUP {
         many.push(service.user(&format!("user-{number:03}")).await);
     }
     let engineers = service.group("Engineers", &[&ada, &strasse]).await;
@@ -83,22 +85,21 @@ async fn what_this_release_stores_is_recorded() {
         .await;
     let gone = service.user("gone@example.com").await;
     service.delete(&format!("/Users/{gone}")).await;
-    let page = Sent::get("/Users?cursor=&count=2").by(&service).await.body;
+    let page = Request::get("/Users?cursor=&count=2").send(&service).await.body;
 
-    let closed = service.organisation(CLOSED, &[Scope::Scim]).await;
-    let answer = Sent::post("/Users", &json!({ "userName": "ada" })).bearer(&closed).to(&service).await;
+    let disabled = service.organisation(DISABLED_ORG, &[Scope::Scim]).await;
+    let answer = Request::post("/Users", json!({ "userName": "ada" })).bearer(&disabled).send(&service).await;
     assert_eq!(answer.status, 201);
-    service.app.store.enable_org(&CLOSED.parse().expect("a name"), false).await.expect("an answer");
+    service.app.store.enable_org(&DISABLED_ORG.parse().expect("a name"), false).await.expect("an answer");
 
-    // A group of everybody is made by a process that dies once that is decided, and one that deletes it, likewise.
+    // One process dies after it has committed the creation of a large group. Another dies after it has committed the
+    // deletion of a large group.
     let members: Value = many.iter().map(|id| json!({ "value": id })).collect();
-    let everybody = json!({ "displayName": "Everybody", "members": members });
+    let large = json!({ "displayName": "Everybody", "members": members });
     let deleted = json!({ "displayName": "Deleted", "members": members });
     let deleted = service.post("/Groups", deleted).await.id();
-    for request in
-        [Sent::post("/Groups", &everybody), Sent::new(Method::DELETE, &format!("/Groups/{deleted}"))]
-    {
-        unfinished(&service, &database, &faults, request).await;
+    for request in [Request::post("/Groups", &large), Request::delete(format!("/Groups/{deleted}"))] {
+        send_and_crash(&service, &database, &faults, request).await;
     }
 
     let [resources, keys] = tables().map(|table| items(&database, &table));
@@ -108,11 +109,11 @@ async fn what_this_release_stores_is_recorded() {
     }
     let head = json!({
         "release": env!("CARGO_PKG_VERSION"),
-        "keys": { "scim": service.key, "read": reader, "closed": closed },
+        "keys": { "scim": service.key, "read": reader, "closed": disabled },
         "cursor": page["nextCursor"],
         "shown": shown,
     });
-    // An item a line, so that a difference can be read.
+    // One item per line, for readable diffs.
     let lines = |items: &[Value]| items.iter().map(Value::to_string).collect::<Vec<_>>().join(",\n");
     let [resources_table, keys_table] = tables();
     let head = format!("{head:#}");
@@ -126,8 +127,8 @@ async fn what_this_release_stores_is_recorded() {
     fs::write(directory().join(release), text).expect("the file is written");
 }
 
-/// Sends the request to a process that dies as soon as there is a pending change.
-async fn unfinished(service: &Service, database: &Database, faults: &Faults, sent: Sent) {
+/// Sends the request to a process that dies as soon as it has committed a pending change.
+async fn send_and_crash(service: &Service, database: &Database, faults: &Faults, request: Request) {
     let pending = || {
         let items = items(database, &tables()[0]);
         items
@@ -136,17 +137,18 @@ async fn unfinished(service: &Service, database: &Database, faults: &Faults, sen
             .count()
     };
     let before = pending();
-    // A crash at each call in turn, until one leaves something pending that is decided; what others did is undone.
+    // The process crashes at each call in turn until a crash leaves a committed pending change. The data is restored
+    // after every other crash.
     for call in 0.. {
         let saved = tables().map(|table| items(database, &table));
         faults.plan(Some(Plan { call, fault: Fault::CrashAfter, lasting: true }));
         tokio::select! {
-            answer = sent.clone().by(service) => panic!("it was finished: {}", answer.status),
+            answer = request.send(service) => panic!("the request succeeded: {}", answer.status),
             () = faults.crashed() => {}
         }
         faults.plan(None);
         let committed = items(database, &tables()[0]).iter().any(|item| item.get("intent").is_some())
-            || sent.method == Method::DELETE;
+            || request.method == Method::DELETE;
         if pending() > before && committed {
             return;
         }
@@ -154,7 +156,7 @@ async fn unfinished(service: &Service, database: &Database, faults: &Faults, sen
     }
 }
 
-/// Puts back what was there.
+/// Restores the saved items.
 fn restore(database: &Database, saved: &[Vec<Value>; 2]) {
     for (table, saved) in tables().iter().zip(saved) {
         for item in items(database, table) {
@@ -172,7 +174,7 @@ fn put(database: &Database, table: &str, items: &[Value]) {
     }
 }
 
-/// A store as a release left it.
+/// A store with the data of a release.
 struct Release {
     service: Service,
     database: Database,
@@ -187,7 +189,7 @@ impl Release {
             let recorded: Value = serde_json::from_str(&text).expect("JSON");
             let database = Database::memory().expect("a database in memory");
             let client = embedded::client(database.clone());
-            // Another process than the one that recorded: its ids are others.
+            // Another seed than that of the recording process, so that new ids differ.
             let service = Service::with(client, Clock::fixed(NOW), Entropy::seeded(99)).await;
             for (table, items) in recorded["items"].as_object().expect("tables") {
                 put(&database, table, items.as_array().expect("items"));
@@ -202,50 +204,54 @@ impl Release {
         self.recorded["keys"][name].as_str().expect("a key")
     }
 
-    async fn by(&self, sent: Sent) -> tests::Answer {
-        sent.bearer(self.key("scim")).to(&self.service).await
+    async fn send(&self, request: Request) -> tests::Answer {
+        request.bearer(self.key("scim")).send(&self.service).await
     }
 
-    /// The ids of both kinds.
+    /// Returns the ids of a recorded list.
     fn ids(&self, list: &str) -> BTreeSet<String> {
         ids(&self.recorded["shown"][list])
     }
 }
 
 #[tokio::test]
-async fn what_an_earlier_release_stored_is_shown_as_that_release_showed_it() {
+async fn earlier_release_data_is_returned_unchanged() {
     for release in Release::all().await {
         for list in LISTS {
-            assert_eq!(release.by(Sent::get(list)).await.body, release.recorded["shown"][list], "{list}");
+            assert_eq!(
+                release.send(Request::get(list)).await.body,
+                release.recorded["shown"][list],
+                "{list}"
+            );
         }
         for list in LISTS {
             for shown in release.recorded["shown"][list]["Resources"].as_array().expect("resources") {
                 let location = shown["meta"]["location"].as_str().expect("a location");
-                let read = release.by(Sent::get(location.trim_start_matches(tests::BASE))).await;
+                let read = release.send(Request::get(location.trim_start_matches(tests::BASE))).await;
                 assert_eq!(&read.body, shown);
             }
         }
         let cursor = release.recorded["cursor"].as_str().expect("a cursor");
-        let page = release.by(Sent::get(&format!("/Users?cursor={cursor}&count=2"))).await;
+        let page = release.send(Request::get(format!("/Users?cursor={cursor}&count=2"))).await;
         assert_eq!(page.status, 200, "{}", page.body);
         assert_eq!(page.body["itemsPerPage"], 2);
     }
 }
 
 #[tokio::test]
-async fn keys_of_an_earlier_release_open_what_they_opened() {
+async fn earlier_release_keys_keep_their_scopes() {
     for release in Release::all().await {
-        let create = Sent::post("/Users", &json!({ "userName": "new" }));
+        let create = Request::post("/Users", json!({ "userName": "new" }));
         for (key, read, write) in [("scim", 200, 201), ("read", 200, 403), ("closed", 403, 403)] {
             let key = release.key(key);
-            assert_eq!(Sent::get("/Users").bearer(key).to(&release.service).await.status, read);
-            assert_eq!(create.clone().bearer(key).to(&release.service).await.status, write);
+            assert_eq!(Request::get("/Users").bearer(key).send(&release.service).await.status, read);
+            assert_eq!(create.clone().bearer(key).send(&release.service).await.status, write);
         }
     }
 }
 
 #[tokio::test]
-async fn index_entries_of_an_earlier_release_are_found_and_keep_names_unique() {
+async fn earlier_release_names_are_found_and_stay_unique() {
     for release in Release::all().await {
         for (collection, name, list) in
             [("/Users", "userName", LISTS[0]), ("/Groups", "displayName", LISTS[1])]
@@ -253,7 +259,7 @@ async fn index_entries_of_an_earlier_release_are_found_and_keep_names_unique() {
             for shown in release.recorded["shown"][list]["Resources"].as_array().expect("resources") {
                 let value = shown[name].as_str().expect("a name");
                 let filter = format!("{name} eq {}", json!(value.to_uppercase()));
-                let found = release.by(Sent::filter(collection, &filter)).await.body;
+                let found = release.send(Request::get(collection).filter(&filter)).await.body;
                 assert_eq!(ids(&found), [shown["id"].as_str().expect("an id").to_owned()].into(), "{filter}");
             }
         }
@@ -263,35 +269,35 @@ async fn index_entries_of_an_earlier_release_are_found_and_keep_names_unique() {
             ("externalId eq \"00ujl29u0le5T6Aj10h7\"", 1),
             ("userName eq \"gone@example.com\"", 0),
         ] {
-            let found = release.by(Sent::filter("/Users", filter)).await.body;
+            let found = release.send(Request::get("/Users").filter(filter)).await.body;
             assert_eq!(found["totalResults"], total, "{filter}");
         }
-        let taken = release.by(Sent::post("/Users", &json!({ "userName": "ADA@example.com" }))).await;
+        let taken = release.send(Request::post("/Users", json!({ "userName": "ADA@example.com" }))).await;
         assert_eq!(taken.verdict(), "409 uniqueness");
     }
 }
 
 #[tokio::test]
-async fn everything_an_earlier_release_stored_can_be_changed_and_deleted() {
+async fn earlier_release_data_can_be_changed_and_deleted() {
     for release in Release::all().await {
         let (users, groups) = (release.ids(LISTS[0]), release.ids(LISTS[1]));
         let title = json!([{ "op": "replace", "path": "title", "value": "Changed" }]);
         for user in &users {
-            let changed = release.by(Sent::patch(&format!("/Users/{user}"), &title)).await;
+            let changed = release.send(Request::patch(format!("/Users/{user}"), &title)).await;
             assert_eq!((changed.status, &changed.body["title"]), (200, &json!("Changed")));
         }
         let user = users.first().expect("a user");
         for group in &groups {
             let path = format!("/Groups/{group}");
             let members = json!([{ "op": "replace", "path": "members", "value": [{ "value": user }] }]);
-            assert_eq!(release.by(Sent::patch(&path, &members)).await.status, 204);
-            let group = release.by(Sent::get(&path)).await.body;
+            assert_eq!(release.send(Request::patch(&path, &members)).await.status, 204);
+            let group = release.send(Request::get(&path)).await.body;
             assert_eq!(group["members"].as_array().map(Vec::len), Some(1));
-            assert_eq!(release.by(Sent::put(&path, &group)).await.status, 200);
+            assert_eq!(release.send(Request::put(&path, &group)).await.status, 200);
         }
         let caller = Caller::operator(ORG.parse().expect("a name"));
         let directory = release.service.app.store.directory(&caller);
-        directory.finish_pending(Duration::ZERO).await.expect("nothing that cannot be finished");
+        directory.finish_pending(Duration::ZERO).await.expect("every change can be finished");
         let report = release.service.examine(ORG).await;
         assert!(report.is_healthy(), "{:#?}", report.findings);
         assert_eq!(
@@ -304,12 +310,12 @@ async fn everything_an_earlier_release_stored_can_be_changed_and_deleted() {
             .map(|id| format!("/Groups/{id}"))
             .chain(users.iter().map(|id| format!("/Users/{id}")))
         {
-            assert_eq!(release.by(Sent::new(Method::DELETE, &path)).await.status, 204);
+            assert_eq!(release.send(Request::delete(&path)).await.status, 204);
         }
-        directory.finish_pending(Duration::ZERO).await.expect("nothing that cannot be finished");
+        directory.finish_pending(Duration::ZERO).await.expect("every change can be finished");
         let report = release.service.examine(ORG).await;
         assert!(report.is_healthy(), "{:#?}", report.findings);
-        // Nothing is left of anybody but counts, and where pages began.
+        // Only counts and bookmarks of pages remain.
         for item in items(&release.database, &tables()[0]) {
             let place = item["pk"]["S"].as_str().expect("a key");
             let is_left = ["#COUNT", "#PAGE"].iter().any(|end| place.ends_with(end));

@@ -1,5 +1,5 @@
-//! The doctor on stores that were damaged on purpose: it says of each damage what is wrong, and names nobody. And the
-//! janitor, who cures what a kill leaves.
+//! The doctor on stores that were damaged on purpose: it reports each damage without personal data. The janitor
+//! finishes interrupted changes.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,6 @@ use aws_sdk_dynamodb::{
     Client,
     types::{AttributeValue, DeleteRequest, WriteRequest},
 };
-use axum::http::Method;
 use dynoxide::Database;
 use expect_test::{Expect, expect};
 use local::embedded;
@@ -20,22 +19,23 @@ use service::{
 use tests::{ORG, Service};
 use tokio::time::Duration;
 
-use crate::program::{Gateway, Place};
+use crate::program::{Gateway, TempDir};
 
-/// Ids that nothing has.
-const NOBODY: &str = "01938000-0000-7000-8000-000000000000";
-const CHANGE: &str = "01938000-0000-7000-8000-00000000000c";
-/// The clock of [`Service`] stands here: milliseconds since 1970.
+/// An id that no resource has.
+const UNKNOWN_ID: &str = "01938000-0000-7000-8000-000000000000";
+/// The id of a pending change.
+const CHANGE_ID: &str = "01938000-0000-7000-8000-00000000000c";
+/// The fixed time of [`Service`], in milliseconds since 1970.
 const NOW: i64 = 1_795_424_400_123;
 
-/// An organisation of two users, a group of both and a group of that group, and what damages it.
-struct Patient {
+/// An organisation of two users, a group of both users and a group that contains this group. Tests damage its items.
+struct TestOrg {
     service: Service,
     db: Client,
     ids: Vec<(&'static str, String)>,
 }
 
-impl Patient {
+impl TestOrg {
     async fn new() -> Self {
         let database = Database::memory().expect("a database in memory");
         let service = Service::on(embedded::client(database.clone())).await;
@@ -48,17 +48,17 @@ impl Patient {
         let team = service.group("Quux Team", &[&ann, &bob]).await;
         let company = service.group("Quux Company", &[&team]).await;
         let ids = vec![("ann", ann), ("bob", bob), ("team", team), ("company", company)];
-        let patient = Self { service, db: embedded::client(database), ids };
-        patient.service.assert_healthy().await;
-        patient
+        let org = Self { service, db: embedded::client(database), ids };
+        org.service.assert_healthy().await;
+        org
     }
 
-    /// `{name}` stands for the id of that name.
+    /// Replaces `{name}` by the id of that name.
     fn named(&self, text: &str) -> String {
         self.ids.iter().fold(text.to_owned(), |text, (name, id)| text.replace(&format!("{{{name}}}"), id))
     }
 
-    /// A key of the organisation: `USER {ann}`, partition and sort key.
+    /// Returns a key of the organisation from partition and sort key, such as `USER {ann}`.
     fn key(&self, key: &str) -> HashMap<String, AttributeValue> {
         let (partition, sort) = key.split_once(' ').expect("two parts");
         HashMap::from([
@@ -73,17 +73,17 @@ impl Patient {
         got.await.expect("an answer").item
     }
 
-    /// Deletes an item, which must be there: the names of keys that this test knows are the right ones.
+    /// Deletes an item. Fails unless the item exists, so that a wrong key in a test is noticed.
     async fn delete(&self, key: &str) {
-        assert!(self.get(key).await.is_some(), "there is no {key}");
-        // The connector to the embedded DynamoDB wires what the service uses, and that deletes in batches.
+        assert!(self.get(key).await.is_some(), "{key} does not exist");
+        // The embedded connector supports only the operations of the service, which deletes in batches.
         let request = DeleteRequest::builder().set_key(Some(self.key(key))).build().expect("a request");
         let write = WriteRequest::builder().delete_request(request).build();
         let batch = self.db.batch_write_item().request_items(Tables::default().resources, vec![write]);
         batch.send().await.expect("an answer");
     }
 
-    /// Puts an item of these attributes: text, numbers and lists of text; those it has beside them stay.
+    /// Puts an item with these attributes: strings, numbers and lists of strings. Other attributes of the item stay.
     async fn put(&self, key: &str, attributes: Value) {
         let mut item = self.get(key).await.unwrap_or_default();
         item.extend(self.key(key));
@@ -102,7 +102,7 @@ impl Patient {
         }
     }
 
-    /// What the doctor says, a sentence a line, with names for ids.
+    /// Returns the findings of the doctor, one per line, with names in place of ids.
     async fn findings(&self) -> String {
         let findings = self.service.examine(ORG).await.findings;
         let text: String = findings.iter().flat_map(|finding| [finding, "\n"]).collect();
@@ -112,59 +112,59 @@ impl Patient {
         self.ids.iter().fold(text, |text, (name, id)| text.replace(id, &format!("{{{name}}}")))
     }
 
-    /// Finishes what is pending, as `scimctl doctor --finish` does; gives what the doctor says then.
-    async fn findings_after_finishing(&self) -> String {
+    /// Finishes pending changes as `scimctl doctor --finish` does, and returns the remaining findings.
+    async fn findings_after_finish(&self) -> String {
         let caller = Caller::operator(ORG.parse().expect("a name"));
         self.service.app.store.directory(&caller).finish_pending(Duration::ZERO).await.expect("an end");
         self.findings().await
     }
 }
 
-/// What is done to a store.
+/// A change that damages the store.
 enum Damage {
-    /// This item is deleted.
+    /// Deletes this item.
     Delete(&'static str),
-    /// This item is put, or these attributes of it.
+    /// Puts this item, or these attributes of an existing item.
     Put(&'static str, Value),
 }
 use Damage::{Delete, Put};
 
-/// Fails unless the doctor says this, and no more, of a store that was damaged so.
-async fn finds(damage: impl IntoIterator<Item = Damage>, expected: Expect) {
-    let patient = Patient::new().await;
+/// Compares the findings of the doctor on a store with this damage.
+async fn assert_findings(damage: impl IntoIterator<Item = Damage>, expected: Expect) {
+    let org = TestOrg::new().await;
     for damage in damage {
         match damage {
-            Delete(key) => patient.delete(key).await,
-            Put(key, attributes) => patient.put(key, attributes).await,
+            Delete(key) => org.delete(key).await,
+            Put(key, attributes) => org.put(key, attributes).await,
         }
     }
-    expected.assert_eq(&patient.findings().await);
+    expected.assert_eq(&org.findings().await);
 }
 
 #[tokio::test]
-async fn a_missing_index_entry_is_found() {
-    finds(
+async fn missing_index_entry_is_reported() {
+    assert_findings(
         [Delete("USER#userName zelda.quux")],
         expect![[r#"
         USER {ann} has no userName entry
     "#]],
     )
     .await;
-    finds(
+    assert_findings(
         [Delete("USER#externalId X-Zelda\u{1}{ann}")],
         expect![[r#"
         USER {ann} has no externalId entry
     "#]],
     )
     .await;
-    finds(
+    assert_findings(
         [Delete("USER#emails.value zelda@quux.example\u{1}{ann}")],
         expect![[r#"
         USER {ann} has no emails.value entry
     "#]],
     )
     .await;
-    finds(
+    assert_findings(
         [Delete("GROUP#displayName quux team")],
         expect![[r#"
         GROUP {team} has no displayName entry
@@ -174,36 +174,36 @@ async fn a_missing_index_entry_is_found() {
 }
 
 #[tokio::test]
-async fn an_index_entry_that_belongs_to_nobody_is_found() {
-    finds(
-        [Put("USER#userName willem.quux", json!({ "id": NOBODY }))],
+async fn index_entry_without_resource_is_reported() {
+    assert_findings(
+        [Put("USER#userName willem.quux", json!({ "id": UNKNOWN_ID }))],
         expect![[r#"
         1 items in USER#userName that belong to no resource
     "#]],
     )
     .await;
-    finds(
+    assert_findings(
         [Put("USER#userName willem.quux", json!({ "id": "{ann}" }))],
         expect![[r#"
         1 items in USER#userName that belong to no resource
     "#]],
     )
     .await;
-    finds(
+    assert_findings(
         [Put("USER#emails.value willem@quux.example\u{1}{bob}", json!({ "id": "{bob}" }))],
         expect![[r#"
         1 items in USER#emails.value that belong to no resource
     "#]],
     )
     .await;
-    finds(
-        [Put("GROUP#displayName quux club", json!({ "id": NOBODY }))],
+    assert_findings(
+        [Put("GROUP#displayName quux club", json!({ "id": UNKNOWN_ID }))],
         expect![[r#"
         1 items in GROUP#displayName that belong to no resource
     "#]],
     )
     .await;
-    finds(
+    assert_findings(
         [Delete("USER {bob}"), Put("MEMBER {bob}#{company}", json!({}))],
         expect![[r#"
             the member {bob} of group {team} does not exist
@@ -216,16 +216,16 @@ async fn an_index_entry_that_belongs_to_nobody_is_found() {
 }
 
 #[tokio::test]
-async fn an_index_entry_of_somebody_else_is_found() {
-    finds(
+async fn index_entry_of_another_resource_is_reported() {
+    assert_findings(
         [Put("USER#userName zelda.quux", json!({ "id": "{bob}" }))],
         expect![[r#"
         the userName entry of USER {ann} is {bob}'s
     "#]],
     )
     .await;
-    finds(
-        [Put("GROUP#displayName quux team", json!({ "id": NOBODY }))],
+    assert_findings(
+        [Put("GROUP#displayName quux team", json!({ "id": UNKNOWN_ID }))],
         expect![[r#"
         the displayName entry of GROUP {team} is 01938000-0000-7000-8000-000000000000's
     "#]],
@@ -234,8 +234,8 @@ async fn an_index_entry_of_somebody_else_is_found() {
 }
 
 #[tokio::test]
-async fn two_users_of_one_user_name_are_found() {
-    finds(
+async fn duplicate_user_name_is_reported() {
+    assert_findings(
         [Put("USER {bob}", json!({ "document": "{\"userName\":\"ZELDA.quux\"}" }))],
         expect![[r#"
             USER {bob} has no userName entry
@@ -243,7 +243,7 @@ async fn two_users_of_one_user_name_are_found() {
         "#]],
     )
     .await;
-    finds(
+    assert_findings(
         [Put("USER {ann}", json!({ "document": "{\"userName\":\"YORICK.quux\"}" }))],
         expect![[r#"
             the userName entry of USER {ann} is {bob}'s
@@ -257,8 +257,8 @@ async fn two_users_of_one_user_name_are_found() {
 }
 
 #[tokio::test]
-async fn a_resource_that_cannot_be_read_is_found() {
-    finds(
+async fn unreadable_resource_is_reported() {
+    assert_findings(
         [Put("USER {bob}", json!({ "document": "Yorick.Quux" }))],
         expect![[r#"
             USER {bob} cannot be read
@@ -268,7 +268,7 @@ async fn a_resource_that_cannot_be_read_is_found() {
         "#]],
     )
     .await;
-    finds(
+    assert_findings(
         [Put("GROUP {company}", json!({ "format": 2 }))],
         expect![[r#"
             GROUP {company} cannot be read
@@ -278,7 +278,7 @@ async fn a_resource_that_cannot_be_read_is_found() {
         "#]],
     )
     .await;
-    finds(
+    assert_findings(
         [Put("USER junk", json!({ "format": 1 }))],
         expect![[r#"
         USER junk cannot be read
@@ -288,22 +288,22 @@ async fn a_resource_that_cannot_be_read_is_found() {
 }
 
 #[tokio::test]
-async fn a_one_sided_membership_is_found() {
-    finds(
+async fn one_sided_membership_is_reported() {
+    assert_findings(
         [Delete("MEMBER {ann}#{team}")],
         expect![[r#"
         the member {ann} of group {team} has no reverse edge
     "#]],
     )
     .await;
-    finds(
+    assert_findings(
         [Delete("GROUP#{team} {ann}")],
         expect![[r#"
         the reverse edge of member {ann} and group {team} has no edge
     "#]],
     )
     .await;
-    finds(
+    assert_findings(
         [Delete("GROUP#{company} {team}")],
         expect![[r#"
         the reverse edge of member {team} and group {company} has no edge
@@ -313,12 +313,12 @@ async fn a_one_sided_membership_is_found() {
 }
 
 #[tokio::test]
-async fn a_membership_of_what_does_not_exist_is_found() {
+async fn membership_of_missing_resource_is_reported() {
     let both = |edge: &'static str, reverse: &'static str, kind: &str| {
         [Put(edge, json!({ "kind": kind })), Put(reverse, json!({}))]
     };
     let member = "GROUP#{team} 01938000-0000-7000-8000-000000000000";
-    finds(
+    assert_findings(
         both(member, "MEMBER 01938000-0000-7000-8000-000000000000#{team}", "USER"),
         expect![[r#"
         the member 01938000-0000-7000-8000-000000000000 of group {team} does not exist
@@ -326,22 +326,22 @@ async fn a_membership_of_what_does_not_exist_is_found() {
     )
     .await;
     let group = "GROUP#01938000-0000-7000-8000-000000000000 {ann}";
-    finds(
+    assert_findings(
         both(group, "MEMBER {ann}#01938000-0000-7000-8000-000000000000", "USER"),
         expect![[r#"
         the group 01938000-0000-7000-8000-000000000000 of member {ann} does not exist
     "#]],
     )
     .await;
-    // A user that the edge says is a group.
-    finds(
+    // The edge says that the user is a group.
+    assert_findings(
         both("GROUP#{company} {ann}", "MEMBER {ann}#{company}", "GROUP"),
         expect![[r#"
         the member {ann} of group {company} does not exist
     "#]],
     )
     .await;
-    finds(
+    assert_findings(
         [Put("GROUP#{company} {ann}", json!({})), Put("MEMBER {ann}#{company}", json!({}))],
         expect![[r#"
             the member {ann} of group {company} does not exist
@@ -351,26 +351,26 @@ async fn a_membership_of_what_does_not_exist_is_found() {
 }
 
 #[tokio::test]
-async fn a_wrong_count_is_found() {
-    let patient = Patient::new().await;
-    // Which of the shards an id counts in is the store's own affair.
+async fn wrong_count_is_reported() {
+    let org = TestOrg::new().await;
+    // The store decides which shard counts an id.
     let mut shards = Vec::new();
     for kind in ["USER", "GROUP"] {
         for shard in 0..16 {
             let key = format!("COUNT {kind}#{shard:02}");
-            if patient.get(&key).await.is_some() {
+            if org.get(&key).await.is_some() {
                 shards.push(key);
             }
         }
     }
     let findings = async |damage: &dyn Fn(&str) -> Option<i64>| {
-        let patient = Patient::new().await;
+        let org = TestOrg::new().await;
         for key in &shards {
             if let Some(count) = damage(key) {
-                patient.put(key, json!({ "n": count })).await;
+                org.put(key, json!({ "n": count })).await;
             }
         }
-        patient.findings().await
+        org.findings().await
     };
     let users = |by: i64| move |key: &str| key.starts_with("COUNT USER").then_some(by);
     expect![[r#"
@@ -384,55 +384,55 @@ async fn a_wrong_count_is_found() {
     "#]]
     .assert_eq(&findings(&users(0)).await);
     for key in shards.iter().filter(|key| key.starts_with("COUNT GROUP")) {
-        patient.delete(key).await;
+        org.delete(key).await;
     }
     expect![[r#"
         count GROUP#02 is 0, but 1 are there
         count GROUP#04 is 0, but 1 are there
     "#]]
-    .assert_eq(&patient.findings().await);
+    .assert_eq(&org.findings().await);
 }
 
 #[tokio::test]
-async fn a_count_of_what_is_not_there_is_found() {
-    let patient = Patient::new().await;
+async fn count_of_unused_shard_is_reported() {
+    let org = TestOrg::new().await;
     let mut unused = None;
     for shard in 0..16 {
         let key = format!("COUNT USER#{shard:02}");
-        if patient.get(&key).await.is_none() {
+        if org.get(&key).await.is_none() {
             unused = Some(key);
         }
     }
     let unused = unused.expect("two users do not fill every shard");
-    patient.put(&unused, json!({ "n": 0 })).await;
-    patient.service.assert_healthy().await;
-    patient.put(&unused, json!({ "n": -1 })).await;
+    org.put(&unused, json!({ "n": 0 })).await;
+    org.service.assert_healthy().await;
+    org.put(&unused, json!({ "n": -1 })).await;
     expect![[r#"
         count USER#15 is not 0, but nothing is there
     "#]]
-    .assert_eq(&patient.findings().await);
+    .assert_eq(&org.findings().await);
 }
 
 #[tokio::test]
-async fn what_is_pending_is_found() {
+async fn unfinished_change_is_reported() {
     let pending = || json!({ "step": "members", "subject": "{team}", "since": NOW });
     let part = || json!({ "users": ["{ann}"], "groups": [], "removed": [] });
-    finds(
+    assert_findings(
         [Put("PENDING 01938000-0000-7000-8000-00000000000c", pending())],
         expect![[r#"
         1 items of an unfinished change in PENDING
     "#]],
     )
     .await;
-    finds(
+    assert_findings(
         [Put("PENDING#01938000-0000-7000-8000-00000000000c 000000", part())],
         expect![[r#"
         1 items of an unfinished change in PENDING#01938000-0000-7000-8000-00000000000c
     "#]],
     )
     .await;
-    finds(
-        [Put("GROUP {team}", json!({ "intent": CHANGE }))],
+    assert_findings(
+        [Put("GROUP {team}", json!({ "intent": CHANGE_ID }))],
         expect![[r#"
         GROUP {team} has the unfinished change 01938000-0000-7000-8000-00000000000c
     "#]],
@@ -441,22 +441,22 @@ async fn what_is_pending_is_found() {
 }
 
 #[tokio::test]
-async fn what_nothing_explains_is_found() {
-    finds(
+async fn unexpected_item_is_reported() {
+    assert_findings(
         [Put("SOMETHING else", json!({}))],
         expect![[r#"
         1 items in SOMETHING that belong to no resource
     "#]],
     )
     .await;
-    finds(
+    assert_findings(
         [Put("GROUP#junk junk", json!({}))],
         expect![[r#"
         1 items in GROUP#junk that belong to no resource
     "#]],
     )
     .await;
-    finds(
+    assert_findings(
         [Put("GROUP#{team} junk", json!({ "kind": "USER" }))],
         expect![[r#"
         the member junk of group {team} does not exist
@@ -464,7 +464,7 @@ async fn what_nothing_explains_is_found() {
     "#]],
     )
     .await;
-    finds(
+    assert_findings(
         [Put("MEMBER junk", json!({}))],
         expect![[r#"
             a reverse edge that cannot be read
@@ -474,138 +474,139 @@ async fn what_nothing_explains_is_found() {
 }
 
 #[tokio::test]
-async fn another_organisations_trouble_is_not_this_ones() {
-    let patient = Patient::new().await;
+async fn damage_in_another_organisation_is_not_reported() {
+    let org = TestOrg::new().await;
     for other in ["acme-2", "acm", "beta"] {
-        let mut item = patient.key("USER#userName willem.quux");
+        let mut item = org.key("USER#userName willem.quux");
         item.insert("pk".to_owned(), AttributeValue::S(format!("ORG#{other}#USER#userName")));
-        let put = patient.db.put_item().table_name(Tables::default().resources).set_item(Some(item));
+        let put = org.db.put_item().table_name(Tables::default().resources).set_item(Some(item));
         put.send().await.expect("an answer");
     }
-    patient.service.assert_healthy().await;
+    org.service.assert_healthy().await;
     assert_eq!(
-        patient.service.examine("acme-2").await.findings,
+        org.service.examine("acme-2").await.findings,
         ["1 items in USER#userName that belong to no resource"]
     );
 }
 
 #[tokio::test]
-async fn finishing_cures_what_a_kill_leaves_of_a_change_of_members() {
-    let patient = Patient::new().await;
-    patient
-        .put(
-            "PENDING 01938000-0000-7000-8000-00000000000c",
-            json!({ "step": "members", "subject": "{company}", "since": NOW }),
-        )
-        .await;
+async fn finish_completes_an_interrupted_member_change() {
+    let org = TestOrg::new().await;
+    org.put(
+        "PENDING 01938000-0000-7000-8000-00000000000c",
+        json!({ "step": "members", "subject": "{company}", "since": NOW }),
+    )
+    .await;
     let part = json!({ "users": ["{ann}", "{bob}"], "groups": [], "removed": ["{team}"] });
-    patient.put("PENDING#01938000-0000-7000-8000-00000000000c 000000", part).await;
-    patient.put("GROUP {company}", json!({ "intent": CHANGE })).await;
+    org.put("PENDING#01938000-0000-7000-8000-00000000000c 000000", part).await;
+    org.put("GROUP {company}", json!({ "intent": CHANGE_ID })).await;
     expect![[r#"
         GROUP {company} has the unfinished change 01938000-0000-7000-8000-00000000000c
         1 items of an unfinished change in PENDING
         1 items of an unfinished change in PENDING#01938000-0000-7000-8000-00000000000c
     "#]]
-    .assert_eq(&patient.findings().await);
-    assert_eq!(patient.findings_after_finishing().await, "");
-    let members = patient.service.members(&patient.named("{company}")).await;
-    let mut expected = [patient.named("{ann}"), patient.named("{bob}")];
+    .assert_eq(&org.findings().await);
+    assert_eq!(org.findings_after_finish().await, "");
+    let members = org.service.members(&org.named("{company}")).await;
+    let mut expected = [org.named("{ann}"), org.named("{bob}")];
     expected.sort_unstable();
     assert_eq!(members, expected);
 }
 
-/// An organisation in which the process died so long ago, after the transaction that deletes a user: its edges are left.
-async fn with_a_deletion(age_millis: i64) -> Patient {
-    let patient = Patient::new().await;
-    let path = patient.named("/Users/{bob}");
-    assert_eq!(patient.service.request(Method::DELETE, &path, Value::Null).await.status, 204);
-    patient.put("GROUP#{team} {bob}", json!({ "kind": "USER" })).await;
-    patient.put("MEMBER {bob}#{team}", json!({})).await;
+/// Returns an organisation in which the process died after the transaction that deletes a user: the user's edges are
+/// left.
+async fn org_with_deletion(age_millis: i64) -> TestOrg {
+    let org = TestOrg::new().await;
+    let path = org.named("/Users/{bob}");
+    assert_eq!(org.service.delete(&path).await.status, 204);
+    org.put("GROUP#{team} {bob}", json!({ "kind": "USER" })).await;
+    org.put("MEMBER {bob}#{team}", json!({})).await;
     let tombstone = json!({ "step": "user-deleted", "subject": "{bob}", "since": NOW - age_millis });
-    patient.put("PENDING 01938000-0000-7000-8000-00000000000c", tombstone).await;
-    patient
+    org.put("PENDING 01938000-0000-7000-8000-00000000000c", tombstone).await;
+    org
 }
 
-/// What the doctor says of it.
-const DELETION: &str = "\
+/// The findings on such an organisation.
+const DELETION_FINDINGS: &str = "\
 the member {bob} of group {team} does not exist
 1 items of an unfinished change in PENDING
 ";
 
 #[tokio::test]
-async fn finishing_cures_what_a_kill_leaves_of_a_deletion() {
-    let patient = with_a_deletion(0).await;
-    assert_eq!(patient.findings().await, DELETION);
-    assert_eq!(patient.findings_after_finishing().await, "");
-    let team = patient.named("{team}");
-    assert_eq!(patient.service.members(&team).await, [patient.named("{ann}")]);
+async fn finish_completes_an_interrupted_deletion() {
+    let org = org_with_deletion(0).await;
+    assert_eq!(org.findings().await, DELETION_FINDINGS);
+    assert_eq!(org.findings_after_finish().await, "");
+    let team = org.named("{team}");
+    assert_eq!(org.service.members(&team).await, [org.named("{ann}")]);
 }
 
 #[tokio::test]
-async fn the_janitor_finishes_what_is_left_in_an_organisation_that_nobody_asks_for() {
-    let patient = with_a_deletion(120_000).await;
-    let swept = janitor::sweep(&patient.service.app.store).await.expect("a sweep");
+async fn janitor_finishes_changes_of_an_idle_organisation() {
+    let org = org_with_deletion(120_000).await;
+    let swept = janitor::sweep(&org.service.app.store).await.expect("a sweep");
     let expected = Swept { organisations: 1, finished: 1, failed: 0, oldest_millis: 120_000 };
     assert_eq!(swept, expected);
-    assert_eq!(patient.findings().await, "");
-    let again = janitor::sweep(&patient.service.app.store).await.expect("a sweep");
+    assert_eq!(org.findings().await, "");
+    let again = janitor::sweep(&org.service.app.store).await.expect("a sweep");
     assert_eq!(again, Swept { organisations: 1, ..Swept::default() });
 }
 
 #[tokio::test]
-async fn the_janitor_leaves_a_change_to_its_request_while_that_may_be_alive() {
-    let patient = with_a_deletion(119_999).await;
-    let swept = janitor::sweep(&patient.service.app.store).await.expect("a sweep");
+async fn janitor_leaves_a_change_while_its_request_may_run() {
+    let org = org_with_deletion(119_999).await;
+    let swept = janitor::sweep(&org.service.app.store).await.expect("a sweep");
     assert_eq!(swept, Swept { organisations: 1, ..Swept::default() });
-    assert_eq!(patient.findings().await, DELETION);
+    assert_eq!(org.findings().await, DELETION_FINDINGS);
 }
 
 #[tokio::test]
-async fn an_organisation_that_the_janitor_cannot_clean_up_keeps_no_other_from_being() {
-    let patient = with_a_deletion(200_000).await;
-    patient.service.organisation("aardvark", &[Scope::Read]).await;
-    let mut damaged = patient.key("PENDING 01938000-0000-7000-8000-00000000000c");
+async fn janitor_continues_after_a_damaged_organisation() {
+    let org = org_with_deletion(200_000).await;
+    org.service.organisation("aardvark", &[Scope::Read]).await;
+    let mut damaged = org.key("PENDING 01938000-0000-7000-8000-00000000000c");
     damaged.insert("pk".to_owned(), AttributeValue::S("ORG#aardvark#PENDING".to_owned()));
-    let put = patient.db.put_item().table_name(Tables::default().resources).set_item(Some(damaged));
+    let put = org.db.put_item().table_name(Tables::default().resources).set_item(Some(damaged));
     put.send().await.expect("an answer");
-    let swept = janitor::sweep(&patient.service.app.store).await.expect("a sweep");
+    let swept = janitor::sweep(&org.service.app.store).await.expect("a sweep");
     assert_eq!(swept, Swept { organisations: 2, finished: 1, failed: 1, oldest_millis: 200_000 });
-    assert_eq!(patient.findings().await, "");
+    assert_eq!(org.findings().await, "");
 }
 
-/// An organisation with a draft of that age. A draft has no effect: its request was killed before it committed the
-/// change, or is about to commit it.
-async fn with_a_draft(age_millis: i64) -> Patient {
-    let patient = Patient::new().await;
+/// Returns an organisation with a draft of this age. A draft has no effect: its request was killed before it committed
+/// the change, or is about to commit it.
+async fn org_with_draft(age_millis: i64) -> TestOrg {
+    let org = TestOrg::new().await;
     let draft = json!({ "step": "draft", "subject": "{company}", "since": NOW - age_millis });
-    patient.put("PENDING 01938000-0000-7000-8000-00000000000c", draft).await;
+    org.put("PENDING 01938000-0000-7000-8000-00000000000c", draft).await;
     let part = json!({ "users": ["{ann}"], "groups": [], "removed": [] });
-    patient.put("PENDING#01938000-0000-7000-8000-00000000000c 000000", part).await;
-    patient
+    org.put("PENDING#01938000-0000-7000-8000-00000000000c 000000", part).await;
+    org
 }
 
 #[tokio::test]
-async fn a_draft_that_no_request_can_commit_any_more_is_found_and_finishing_takes_it_back() {
-    let patient = with_a_draft(121_000).await;
+async fn abandoned_draft_is_reported_and_removed_by_finish() {
+    let org = org_with_draft(121_000).await;
     expect![[r#"
         1 items of an unfinished change in PENDING
         1 items of an unfinished change in PENDING#01938000-0000-7000-8000-00000000000c
     "#]]
-    .assert_eq(&patient.findings().await);
-    assert_eq!(patient.findings_after_finishing().await, "");
-    assert_eq!(patient.service.members(&patient.named("{company}")).await, [patient.named("{team}")]);
+    .assert_eq(&org.findings().await);
+    assert_eq!(org.findings_after_finish().await, "");
+    assert_eq!(org.service.members(&org.named("{company}")).await, [org.named("{team}")]);
 }
 
-/// Or else a gateway that was killed a minute ago cannot be found healthy, whatever is finished.
+/// A recent draft is no finding: a gateway that was killed a minute ago leaves drafts that `--finish` must not remove
+/// yet.
 #[tokio::test]
-async fn a_draft_that_a_request_may_still_commit_is_left_and_nothing_is_wrong_with_it() {
-    let patient = with_a_draft(1_000).await;
-    assert_eq!(patient.findings().await, "");
-    assert_eq!(patient.findings_after_finishing().await, "");
-    assert!(patient.get("PENDING 01938000-0000-7000-8000-00000000000c").await.is_some());
+async fn recent_draft_is_kept_and_not_reported() {
+    let org = org_with_draft(1_000).await;
+    assert_eq!(org.findings().await, "");
+    assert_eq!(org.findings_after_finish().await, "");
+    assert!(org.get("PENDING 01938000-0000-7000-8000-00000000000c").await.is_some());
 }
 
-/// Calls an operation of the gateway's own DynamoDB, as any tool does.
+/// Calls an operation of the gateway's embedded DynamoDB over HTTP.
 fn dynamodb(gateway: &Gateway, operation: &str, request: &Value) {
     let answer = ureq::post(&gateway.dynamodb)
         .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
@@ -617,11 +618,11 @@ fn dynamodb(gateway: &Gateway, operation: &str, request: &Value) {
 }
 
 #[test]
-fn scimctl_prints_the_doctors_verdict_and_ends_with_3_where_something_is_wrong() {
-    let place = Place::new("doctor");
-    let gateway = Gateway::start_with(&place, &[], ".scim/connection.env");
+fn scimctl_doctor_prints_findings_and_exits_with_3() {
+    let dir = TempDir::new("doctor");
+    let gateway = Gateway::start_with(&dir, &[], ".scim/connection.env");
     let doctor = |arguments: &[&str]| {
-        place.run("scimctl", &[&["doctor", "--org", "acme"], arguments].concat(), &[]).snapshot()
+        dir.run("scimctl", &[&["doctor", "--org", "acme"], arguments].concat(), &[]).snapshot()
     };
     let client = gateway.client();
     let id = client.send("POST", "/Users", &json!({ "userName": "Zelda.Quux" })).id();
@@ -645,7 +646,7 @@ fn scimctl_prints_the_doctors_verdict_and_ends_with_3_where_something_is_wrong()
     .assert_eq(&doctor(&["--output", "json", "--finish"]));
     let key = json!({ "pk": { "S": "ORG#acme#USER#userName" }, "sk": { "S": "zelda.quux" } });
     dynamodb(&gateway, "DeleteItem", &json!({ "TableName": Tables::default().resources, "Key": key }));
-    let item = json!({ "pk": { "S": "ORG#acme#USER#userName" }, "sk": { "S": "willem.quux" }, "id": { "S": NOBODY } });
+    let item = json!({ "pk": { "S": "ORG#acme#USER#userName" }, "sk": { "S": "willem.quux" }, "id": { "S": UNKNOWN_ID } });
     dynamodb(&gateway, "PutItem", &json!({ "TableName": Tables::default().resources, "Item": item }));
     expect![[r#"
         exit 3
@@ -671,25 +672,25 @@ fn scimctl_prints_the_doctors_verdict_and_ends_with_3_where_something_is_wrong()
     .assert_eq(&doctor(&["--output", "json", "--finish"]).replace(&id, "<id>"));
 }
 
-/// Backups of DynamoDB take transactions up gradually: a restored table may hold some of the changes of one and not the
-/// others. Then no request may wait for what never comes.
+/// A DynamoDB backup is not isolated from transactions: a restored table may hold only some changes of a transaction.
+/// No request may then wait for the missing changes.
 #[test]
-fn a_change_of_which_a_restore_lost_a_half_is_passed_by_writers_and_cured() {
-    let place = Place::new("restored");
-    let gateway = Gateway::start_with(&place, &[], ".scim/connection.env");
+fn partly_restored_change_does_not_block_writers() {
+    let dir = TempDir::new("restored");
+    let gateway = Gateway::start_with(&dir, &[], ".scim/connection.env");
     let client = gateway.client();
     let user = client.send("POST", "/Users", &json!({ "userName": "zelda" })).id();
     let group = |name: &str| client.send("POST", "/Groups", &json!({ "displayName": name })).id();
     let (pending, intent) =
-        (group("a pending change that the group does not name"), group("the other way round"));
+        (group("a pending change that the group does not name"), group("an intent without a pending change"));
     let item = json!({
-        "pk": { "S": "ORG#acme#PENDING" }, "sk": { "S": CHANGE },
+        "pk": { "S": "ORG#acme#PENDING" }, "sk": { "S": CHANGE_ID },
         "step": { "S": "members" }, "subject": { "S": pending }, "since": { "N": "1" }
     });
     let table = Tables::default().resources;
     dynamodb(&gateway, "PutItem", &json!({ "TableName": table, "Item": item }));
     let key = json!({ "pk": { "S": "ORG#acme#GROUP" }, "sk": { "S": intent } });
-    let values = json!({ ":intent": { "S": NOBODY } });
+    let values = json!({ ":intent": { "S": UNKNOWN_ID } });
     let set = "SET intent = :intent";
     let update = json!({ "TableName": table, "Key": key, "UpdateExpression": set, "ExpressionAttributeValues": values });
     dynamodb(&gateway, "UpdateItem", &update);
@@ -698,6 +699,6 @@ fn a_change_of_which_a_restore_lost_a_half_is_passed_by_writers_and_cured() {
         let answer = client.send("PUT", &format!("/Groups/{group}"), &body);
         assert_eq!((answer.status, &answer.body["members"][0]["value"]), (200, &json!(user)), "{answer:?}");
     }
-    let doctor = place.run("scimctl", &["doctor", "--org", "acme", "--finish"], &[]);
+    let doctor = dir.run("scimctl", &["doctor", "--org", "acme", "--finish"], &[]);
     assert_eq!(doctor.code, 0, "{}", doctor.snapshot());
 }

@@ -1,7 +1,7 @@
-//! `kill -9` in the middle of writes: what was acknowledged is there, what was not is wholly there or wholly not.
+//! `kill -9` during writes: no acknowledged write is lost, and no other write is applied in part.
 //!
-//! Each writer alone writes its resources, one request after the other, so it knows what may be found of them: the
-//! last state that was acknowledged, or the one it was asking for when the gateway died. Rounds go on on one directory.
+//! Each writer owns its resources and sends one request after the other, so it knows their possible states: the last
+//! acknowledged state, or the state that the interrupted request asked for. All rounds use one data directory.
 
 use std::{
     collections::BTreeSet,
@@ -18,70 +18,71 @@ use std::{
 use serde_json::{Value, json};
 use tests::Answer;
 
-use crate::program::{Client, Gateway, PATIENCE, Place};
+use crate::program::{Client, Gateway, TIMEOUT, TempDir};
 
-/// Members of the group that is replaced whole: neither half fits one transaction of DynamoDB.
+/// The number of members of a large group. One DynamoDB transaction cannot hold them.
 const MEMBERS: usize = 150;
-/// Acknowledged writes of each writer before the gateway is killed.
-const WARM: usize = 3;
-/// In the middle of what takes more than one transaction, early and late; and so anywhere in the writes of the others.
-const MOMENTS: [Moment; 6] = [
-    Moment("PUT /Groups", 0.1),
-    Moment("DELETE /Groups", 0.4),
-    Moment("POST /Groups", 0.5),
-    Moment("PUT /Groups", 0.5),
-    Moment("DELETE /Groups", 0.7),
-    Moment("PUT /Groups", 0.9),
+/// The acknowledged writes of each writer before the gateway is killed.
+const WARM_UP_WRITES: usize = 3;
+/// Early and late points in writes of more than one transaction. The other writers are then at arbitrary points.
+const KILL_POINTS: [KillPoint; 6] = [
+    KillPoint("PUT /Groups", 0.1),
+    KillPoint("DELETE /Groups", 0.4),
+    KillPoint("POST /Groups", 0.5),
+    KillPoint("PUT /Groups", 0.5),
+    KillPoint("DELETE /Groups", 0.7),
+    KillPoint("PUT /Groups", 0.9),
 ];
 
-/// What may be found of a resource.
+/// The possible states of a resource.
 struct Claim {
     collection: &'static str,
     id: Option<String>,
-    /// The states it may be in: the members it must have, among others. `None`: it may not be there.
+    /// Each state lists attributes that the resource then has, among others. `None` means that it does not exist.
     states: Vec<Option<Value>>,
 }
 
-/// One client of the gateway, and what it wrote.
+/// One client of the gateway and the resources that it wrote.
 struct Writer {
     round: usize,
     client: Client,
     killed: Arc<AtomicBool>,
     acknowledged: Arc<AtomicUsize>,
-    told: Sender<Told>,
+    events: Sender<Event>,
     claims: Vec<Claim>,
 }
 
-/// A write that begins, or that ended after so long: `PUT /Groups`.
-struct Told {
+/// The start of a write, or its end after the time `took`.
+struct Event {
+    /// The method and the collection, such as `PUT /Groups`.
     write: String,
     took: Option<Duration>,
 }
 
 impl Writer {
-    fn new(round: usize, client: &Client, killed: &Arc<AtomicBool>, told: &Sender<Told>) -> Self {
+    fn new(round: usize, client: &Client, killed: &Arc<AtomicBool>, events: &Sender<Event>) -> Self {
         Self {
             round,
             client: client.clone(),
             killed: Arc::clone(killed),
             acknowledged: Arc::default(),
-            told: told.clone(),
+            events: events.clone(),
             claims: Vec::new(),
         }
     }
 
-    fn tell(&self, method: &str, claim: usize, took: Option<Duration>) {
+    fn report(&self, method: &str, claim: usize, took: Option<Duration>) {
         let write = format!("{method} {}", self.claims[claim].collection);
-        // Nobody listens any more once the gateway is killed.
-        let _ = self.told.send(Told { write, took });
+        // The receiver is gone once the gateway is killed.
+        let _ = self.events.send(Event { write, took });
     }
 
-    /// The answer of success, or `None` if the gateway is dead.
+    /// Sends a request, which must succeed. Returns `None` if the gateway was killed.
     fn write(&self, method: &str, path: &str, body: &Value) -> Option<Answer> {
         let Some(answer) = self.client.try_send(method, path, body) else {
             assert!(
                 self.killed.load(Ordering::SeqCst),
-                "no answer to {method} {path} from a gateway that lives"
+                "no response to {method} {path} from a running gateway"
             );
             return None;
         };
@@ -90,8 +91,8 @@ impl Writer {
         Some(answer)
     }
 
-    /// Brings the resource of the claim into that state by a write.
-    fn bring(
+    /// Changes the resource of the claim to this state.
+    fn change(
         &mut self,
         claim: usize,
         state: Option<Value>,
@@ -101,18 +102,18 @@ impl Writer {
     ) -> Option<Answer> {
         self.claims[claim].states.push(state.clone());
         let began = Instant::now();
-        self.tell(method, claim, None);
+        self.report(method, claim, None);
         let answer = self.write(method, path, body)?;
-        self.tell(method, claim, Some(began.elapsed()));
+        self.report(method, claim, Some(began.elapsed()));
         self.claims[claim].states = vec![state];
         Some(answer)
     }
 
-    /// Creates a resource, of which the claim of that number is about; gives the number and the id.
+    /// Creates a resource. Returns the index of its claim and its id.
     fn create(&mut self, collection: &'static str, state: &Value, body: &Value) -> Option<(usize, String)> {
         let claim = self.claims.len();
         self.claims.push(Claim { collection, id: None, states: vec![None] });
-        let id = self.bring(claim, Some(state.clone()), "POST", collection, body)?.id();
+        let id = self.change(claim, Some(state.clone()), "POST", collection, body)?.id();
         self.claims[claim].id = Some(id.clone());
         Some((claim, id))
     }
@@ -121,13 +122,13 @@ impl Writer {
         let body = json!({
             "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": [operation]
         });
-        self.bring(claim, Some(state.clone()), "PATCH", path, &body)
+        self.change(claim, Some(state.clone()), "PATCH", path, &body)
     }
 }
 
-/// Ends when the gateway dies.
-type Killed = Option<Infallible>;
-type Work<'a> = dyn Fn(&mut Writer) -> Killed + Sync + 'a;
+/// The result of work that ends only when the gateway is killed.
+type UntilKilled = Option<Infallible>;
+type Work<'a> = dyn Fn(&mut Writer) -> UntilKilled + Sync + 'a;
 
 fn user(name: &str) -> Value {
     json!({ "userName": name, "externalId": name, "emails": [{ "value": format!("{name}@example.com") }] })
@@ -138,12 +139,12 @@ fn group(name: &str, members: &[String]) -> Value {
     json!({ "displayName": name, "members": elements })
 }
 
-/// What the group then must be: `members` are sorted ids there.
+/// Returns the state of a group with these members, as sorted ids.
 fn group_state<'a>(name: &str, members: impl IntoIterator<Item = &'a String>) -> Value {
     json!({ "displayName": name, "members": members.into_iter().collect::<BTreeSet<_>>() })
 }
 
-fn creates_users(writer: &mut Writer) -> Killed {
+fn create_users(writer: &mut Writer) -> UntilKilled {
     for n in 0.. {
         let body = user(&format!("created-{}-{n}", writer.round));
         writer.create("/Users", &body, &body)?;
@@ -151,7 +152,7 @@ fn creates_users(writer: &mut Writer) -> Killed {
     None
 }
 
-fn patches_a_user(writer: &mut Writer) -> Killed {
+fn patch_user(writer: &mut Writer) -> UntilKilled {
     let name = |round: usize, n: usize| format!("patched-{round}-{n}");
     let first = user(&name(writer.round, 0));
     let (claim, id) = writer.create("/Users", &first, &first)?;
@@ -162,13 +163,13 @@ fn patches_a_user(writer: &mut Writer) -> Killed {
     None
 }
 
-fn adds_and_removes_members(writer: &mut Writer, users: &[String]) -> Killed {
+fn add_and_remove_members(writer: &mut Writer, users: &[String]) -> UntilKilled {
     let name = format!("edited-{}", writer.round);
     let mut members = BTreeSet::new();
     let (claim, id) = writer.create("/Groups", &group_state(&name, &members), &group(&name, &[]))?;
     let path = format!("/Groups/{id}");
     for n in 0.. {
-        // Of any three steps two add, and by turns the user is a member already or is none.
+        // Two of three steps add. The user is sometimes a member already.
         let one = &users[n * 5 % 7];
         let operation = if n % 3 == 2 {
             members.remove(one);
@@ -182,8 +183,8 @@ fn adds_and_removes_members(writer: &mut Writer, users: &[String]) -> Killed {
     None
 }
 
-/// Puts one of two lists of members that have nobody in common in the place of the other, with another name.
-fn replaces_members(writer: &mut Writer, users: &[String]) -> Killed {
+/// Replaces the members by one of two disjoint lists in turn, and renames the group.
+fn replace_members(writer: &mut Writer, users: &[String]) -> UntilKilled {
     let name = |round: usize, n: usize| format!("replaced-{round}-{n}");
     let first = name(writer.round, 0);
     let (claim, id) = writer.create("/Groups", &group_state(&first, &[]), &group(&first, &[]))?;
@@ -191,13 +192,13 @@ fn replaces_members(writer: &mut Writer, users: &[String]) -> Killed {
         let list = &users[n % 2 * MEMBERS..][..MEMBERS];
         let name = name(writer.round, n);
         let state = group_state(&name, list);
-        writer.bring(claim, Some(state), "PUT", &format!("/Groups/{id}"), &group(&name, list))?;
+        writer.change(claim, Some(state), "PUT", &format!("/Groups/{id}"), &group(&name, list))?;
     }
     None
 }
 
-/// Creates users, puts them into two groups, and deletes them.
-fn deletes_users(writer: &mut Writer) -> Killed {
+/// Creates users, adds them to two groups and deletes them.
+fn delete_users(writer: &mut Writer) -> UntilKilled {
     let mut groups = Vec::new();
     for n in 0..2 {
         let name = format!("left-{}-{n}", writer.round);
@@ -213,71 +214,72 @@ fn deletes_users(writer: &mut Writer) -> Killed {
             let add = json!({ "op": "add", "path": "members", "value": [{ "value": id }] });
             writer.patch(claim, &state, &format!("/Groups/{}", groups[n - 1]), &add)?;
         }
-        writer.bring(claim, None, "DELETE", &format!("/Users/{id}"), &Value::Null)?;
+        writer.change(claim, None, "DELETE", &format!("/Users/{id}"), &Value::Null)?;
     }
     None
 }
 
-/// Creates groups with more members than fit a transaction, and deletes them.
-fn deletes_groups(writer: &mut Writer, users: &[String]) -> Killed {
+/// Creates groups with more members than one transaction holds, and deletes them.
+fn delete_groups(writer: &mut Writer, users: &[String]) -> UntilKilled {
     for n in 0.. {
         let name = format!("large-{}-{n}", writer.round);
         let members = &users[..MEMBERS];
         let (claim, id) = writer.create("/Groups", &group_state(&name, members), &group(&name, members))?;
-        writer.bring(claim, None, "DELETE", &format!("/Groups/{id}"), &Value::Null)?;
+        writer.change(claim, None, "DELETE", &format!("/Groups/{id}"), &Value::Null)?;
     }
     None
 }
 
-/// Lets six writers write, and kills the gateway at that moment; gives what may be found.
-fn write_until_killed(round: usize, moment: Moment, gateway: Gateway, users: &[String]) -> Vec<Claim> {
+/// Runs six writers and kills the gateway at the kill point. Returns the possible states of what they wrote.
+fn write_until_killed(round: usize, kill_point: KillPoint, gateway: Gateway, users: &[String]) -> Vec<Claim> {
     let killed = Arc::new(AtomicBool::new(false));
     let client = gateway.client();
-    let (tell, told) = channel();
+    let (sender, events) = channel();
     let work: [Box<Work>; 6] = [
-        Box::new(creates_users),
-        Box::new(patches_a_user),
-        Box::new(|writer| adds_and_removes_members(writer, users)),
-        Box::new(|writer| replaces_members(writer, users)),
-        Box::new(deletes_users),
-        Box::new(|writer| deletes_groups(writer, users)),
+        Box::new(create_users),
+        Box::new(patch_user),
+        Box::new(|writer| add_and_remove_members(writer, users)),
+        Box::new(|writer| replace_members(writer, users)),
+        Box::new(delete_users),
+        Box::new(|writer| delete_groups(writer, users)),
     ];
-    let mut writers = [(); 6].map(|()| Writer::new(round, &client, &killed, &tell));
+    let mut writers = [(); 6].map(|()| Writer::new(round, &client, &killed, &sender));
     let counters: Vec<_> = writers.iter().map(|writer| Arc::clone(&writer.acknowledged)).collect();
     thread::scope(|scope| {
         for (work, writer) in work.iter().zip(&mut writers) {
             scope.spawn(move || assert!(work(writer).is_none()));
         }
-        moment.wait(&told, || counters.iter().all(|n| n.load(Ordering::SeqCst) >= WARM));
+        kill_point.wait(&events, || counters.iter().all(|n| n.load(Ordering::SeqCst) >= WARM_UP_WRITES));
         killed.store(true, Ordering::SeqCst);
         gateway.kill();
     });
     writers.into_iter().flat_map(|writer| writer.claims).collect()
 }
 
-/// When the gateway is killed: when such a write has begun, and that part of the time that the one before took is over.
+/// The time of the kill: after a write of this kind has begun, and after this fraction of the previous write's
+/// duration.
 #[derive(Clone, Copy)]
-struct Moment(&'static str, f64);
+struct KillPoint(&'static str, f64);
 
-impl Moment {
-    /// Waits until every writer is warm, and then for the moment.
-    fn wait(self, told: &Receiver<Told>, warm: impl Fn() -> bool) {
+impl KillPoint {
+    /// Waits until every writer is warm, then until the kill point.
+    fn wait(self, events: &Receiver<Event>, warm: impl Fn() -> bool) {
         let began = Instant::now();
-        let mut before = None;
+        let mut previous = None;
         loop {
-            let told = told.recv_timeout(PATIENCE).expect("a write");
-            assert!(began.elapsed() < PATIENCE, "a writer has stopped");
-            match (told.took, before) {
-                _ if told.write != self.0 => {}
-                (Some(took), _) => before = Some(took),
-                (None, Some(before)) if warm() => return thread::sleep(before.mul_f64(self.1)),
+            let event = events.recv_timeout(TIMEOUT).expect("a write");
+            assert!(began.elapsed() < TIMEOUT, "a writer has stopped");
+            match (event.took, previous) {
+                _ if event.write != self.0 => {}
+                (Some(took), _) => previous = Some(took),
+                (None, Some(previous)) if warm() => return thread::sleep(previous.mul_f64(self.1)),
                 (None, _) => {}
             }
         }
     }
 }
 
-/// A resource as claims speak of it, or such a state: ids of members and groups sorted, the rest as it is.
+/// Returns the state of a resource, or of a state: members and groups as sorted ids, all else unchanged.
 fn state_of(resource: &Value) -> Value {
     let mut state = resource.clone();
     for name in ["members", "groups"] {
@@ -288,13 +290,13 @@ fn state_of(resource: &Value) -> Value {
     state
 }
 
-fn is_in(resource: &Value, state: &Value) -> bool {
+fn is_in_state(resource: &Value, state: &Value) -> bool {
     let found = state_of(resource);
     state.as_object().expect("an object").iter().all(|(name, value)| found[name] == *value)
 }
 
-/// The state in few words: of long lists, how long they are.
-fn brief(resource: &Value) -> Value {
+/// Returns the state with lists replaced by their lengths, for messages.
+fn summary(resource: &Value) -> Value {
     let mut state = state_of(resource);
     for name in ["members", "groups"] {
         state[name] = state[name].as_array().map(Vec::len).into();
@@ -302,7 +304,7 @@ fn brief(resource: &Value) -> Value {
     state
 }
 
-/// Whether the resource is as it may be, by id and by each of the names it may have.
+/// Checks by id and by each possible name that the resource is in one of its possible states.
 fn check(client: &Client, Claim { collection, id, states }: &Claim) {
     let attribute = if *collection == "/Users" { "userName" } else { "displayName" };
     let name = |resource: &Value| resource[attribute].as_str().expect("a name").to_owned();
@@ -321,15 +323,15 @@ fn check(client: &Client, Claim { collection, id, states }: &Claim) {
     let found = found.pop();
     let expected = states.iter().any(|state| match (&found, state) {
         (None, None) => true,
-        (Some(found), Some(state)) => is_in(found, state),
+        (Some(found), Some(state)) => is_in_state(found, state),
         _ => false,
     });
-    let may_be: Vec<_> = states.iter().flatten().map(brief).collect();
+    let may_be: Vec<_> = states.iter().flatten().map(summary).collect();
     let or_absent = if states.contains(&None) { " or absent" } else { "" };
-    assert!(expected, "{id:?} may be {may_be:#?}{or_absent}, but is {:#?}", found.as_ref().map(brief));
+    assert!(expected, "{id:?} may be {may_be:#?}{or_absent}, but is {:#?}", found.as_ref().map(summary));
 }
 
-/// Every membership as `collection` shows it: the group's id and the member's.
+/// Returns every membership that the resources of a collection show, as the ids of group and member.
 fn memberships(client: &Client, collection: &str) -> BTreeSet<(String, String)> {
     let (attribute, of_users) = if collection == "/Users" { ("groups", true) } else { ("members", false) };
     let mut pairs = BTreeSet::new();
@@ -343,39 +345,39 @@ fn memberships(client: &Client, collection: &str) -> BTreeSet<(String, String)> 
     pairs
 }
 
-fn examine(place: &Place, gateway: &Gateway) {
+fn examine(dir: &TempDir, gateway: &Gateway) {
     let arguments = ["doctor", "--org", "acme", "--finish", "--data", "data"];
-    let doctor = place.run("scimctl", &arguments, &[("AWS_ENDPOINT_URL_DYNAMODB", &gateway.dynamodb)]);
+    let doctor = dir.run("scimctl", &arguments, &[("AWS_ENDPOINT_URL_DYNAMODB", &gateway.dynamodb)]);
     assert_eq!(doctor.code, 0, "{}", doctor.snapshot());
 }
 
 #[test]
-fn nothing_acknowledged_is_lost_and_nothing_is_half_done_when_the_gateway_is_killed() {
-    let place = Place::new("kill");
-    let mut gateway = Gateway::start(&place);
+fn killed_gateway_loses_no_acknowledged_write() {
+    let dir = TempDir::new("kill");
+    let mut gateway = Gateway::start(&dir);
     let token = gateway.token.clone();
     let client = gateway.client();
     let users: Vec<String> = (0..2 * MEMBERS)
         .map(|n| client.send("POST", "/Users", &json!({ "userName": format!("member-{n}") })).id())
         .collect();
     let mut in_flight = 0;
-    for (round, moment) in MOMENTS.into_iter().enumerate() {
-        let claims = write_until_killed(round, moment, gateway, &users);
+    for (round, kill_point) in KILL_POINTS.into_iter().enumerate() {
+        let claims = write_until_killed(round, kill_point, gateway, &users);
         in_flight += claims.iter().filter(|claim| claim.states.len() > 1).count();
-        gateway = Gateway::start(&place);
-        assert_eq!(gateway.token, token, "the key of the connection file");
+        gateway = Gateway::start(&dir);
+        assert_eq!(gateway.token, token, "the restart keeps the key of the connection file");
         let client = gateway.client();
-        // Clients find things in order whether or not somebody finished what was under way before they came.
+        // Clients see consistent data, whether or not the doctor has finished the interrupted changes before.
         if round % 2 == 1 {
-            examine(&place, &gateway);
+            examine(&dir, &gateway);
         }
         for claim in &claims {
             check(&client, claim);
         }
         let (of_users, of_groups) = (memberships(&client, "/Users"), memberships(&client, "/Groups"));
         let one_sided: Vec<_> = of_users.symmetric_difference(&of_groups).take(5).collect();
-        assert!(one_sided.is_empty(), "users and groups do not agree on {one_sided:?}");
-        examine(&place, &gateway);
+        assert!(one_sided.is_empty(), "users and groups disagree on {one_sided:?}");
+        examine(&dir, &gateway);
     }
     assert!(in_flight > 0, "the gateway was never killed while it wrote");
     assert_eq!(gateway.interrupt(), Some(0));

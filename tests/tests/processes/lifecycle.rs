@@ -1,29 +1,29 @@
-//! What Okta and Entra do to a user and a group, over HTTP to the gateway as a process. What answers must be in detail
-//! is recorded in `fixtures/`.
+//! The lifecycle of a user and a group as Okta and Entra provision them, over HTTP to the gateway process. The
+//! exchanges in `fixtures/` check each response in detail.
 
 use std::{fmt::Write, fs, os::unix::fs::PermissionsExt};
 
 use expect_test::{Expect, expect};
 use serde_json::{Value, json};
 
-use crate::program::{Client, Gateway, Place};
+use crate::program::{Client, Gateway, TempDir};
 
-/// Sends request after request; writes down what came back, with names for ids.
-struct Walk {
+/// A client session that records its requests and responses, with names in place of ids.
+struct Session {
     client: Client,
     ids: Vec<(&'static str, String)>,
     trace: String,
 }
 
-impl Walk {
-    /// One request. `{name}` in path and body stands for the id of that name. Of the answer, the values at these JSON
-    /// pointers are written down.
+impl Session {
+    /// Sends one request. `{name}` in path and body stands for the id of that name. The trace shows the values at these
+    /// JSON pointers of the response.
     fn step(&mut self, method: &str, path: &str, body: &Value, show: &[&str]) -> Value {
-        let known = |text: &str| {
+        let with_ids = |text: &str| {
             self.ids.iter().fold(text.to_owned(), |text, (name, id)| text.replace(&format!("{{{name}}}"), id))
         };
-        let body = serde_json::from_str(&known(&body.to_string())).expect("JSON");
-        let answer = self.client.send(method, &known(path), &body);
+        let body = serde_json::from_str(&with_ids(&body.to_string())).expect("JSON");
+        let answer = self.client.send(method, &with_ids(path), &body);
         let mut line = format!("{method} {path} -> {}", answer.status);
         for pointer in show {
             let value = answer.body.pointer(pointer).unwrap_or(&Value::Null);
@@ -36,7 +36,7 @@ impl Walk {
         answer.body
     }
 
-    /// A request that creates what is called by that name from here on.
+    /// Creates a resource. Later requests refer to its id by this name.
     fn create(&mut self, name: &'static str, path: &str, body: &Value, show: &[&str]) {
         let created = self.step("POST", path, body, show);
         self.ids.push((name, created["id"].as_str().unwrap_or("no id").to_owned()));
@@ -49,19 +49,19 @@ impl Walk {
     }
 }
 
-/// Walks through the lifecycle on a gateway of its own, which must be healthy after it, and stop when it is told to.
-fn lives(test: &str, lifecycle: impl FnOnce(&mut Walk), expected: &Expect) {
-    let place = Place::new(test);
-    let gateway = Gateway::start(&place);
-    let mode = fs::metadata(place.path("connection.env")).expect("the file").permissions().mode();
+/// Runs the lifecycle on a new gateway. Afterwards the data must be healthy and the gateway must stop on SIGINT.
+fn run(test: &str, lifecycle: impl FnOnce(&mut Session), expected: &Expect) {
+    let dir = TempDir::new(test);
+    let gateway = Gateway::start(&dir);
+    let mode = fs::metadata(dir.path("connection.env")).expect("the file").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    let mut walk = Walk { client: gateway.client(), ids: Vec::new(), trace: String::new() };
-    lifecycle(&mut walk);
-    expected.assert_eq(&walk.trace);
+    let mut session = Session { client: gateway.client(), ids: Vec::new(), trace: String::new() };
+    lifecycle(&mut session);
+    expected.assert_eq(&session.trace);
     let arguments = ["doctor", "--org", "acme", "--data", "data"];
-    let doctor = place.run("scimctl", &arguments, &[("AWS_ENDPOINT_URL_DYNAMODB", &gateway.dynamodb)]);
+    let doctor = dir.run("scimctl", &arguments, &[("AWS_ENDPOINT_URL_DYNAMODB", &gateway.dynamodb)]);
     assert_eq!(doctor.code, 0, "{}", doctor.snapshot());
-    assert_eq!(gateway.interrupt(), Some(0), "{}", place.read("stderr"));
+    assert_eq!(gateway.interrupt(), Some(0), "{}", dir.read("stderr"));
 }
 
 const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
@@ -77,15 +77,15 @@ fn okta_user(active: bool, family_name: &str) -> Value {
     })
 }
 
-const OKTA_FINDS: &str = "/Users?filter=userName%20eq%20%22test.user%40okta.local%22&startIndex=1&count=100";
+const OKTA_MATCH: &str = "/Users?filter=userName%20eq%20%22test.user%40okta.local%22&startIndex=1&count=100";
 
-fn okta_begins(walk: &mut Walk) {
-    walk.step("GET", "/Users?startIndex=1&count=2", &Value::Null, &["/totalResults", "/itemsPerPage"]);
-    walk.step("GET", "/Groups?startIndex=1&count=100", &Value::Null, &["/totalResults"]);
-    walk.step("GET", OKTA_FINDS, &Value::Null, &["/totalResults", "/Resources"]);
-    walk.create("user", "/Users", &okta_user(true, "User"), &["/userName", "/active", "/password"]);
-    walk.step("POST", "/Users", &okta_user(true, "User"), &["/scimType"]);
-    walk.create(
+fn okta_setup(session: &mut Session) {
+    session.step("GET", "/Users?startIndex=1&count=2", &Value::Null, &["/totalResults", "/itemsPerPage"]);
+    session.step("GET", "/Groups?startIndex=1&count=100", &Value::Null, &["/totalResults"]);
+    session.step("GET", OKTA_MATCH, &Value::Null, &["/totalResults", "/Resources"]);
+    session.create("user", "/Users", &okta_user(true, "User"), &["/userName", "/active", "/password"]);
+    session.step("POST", "/Users", &okta_user(true, "User"), &["/scimType"]);
+    session.create(
         "group",
         "/Groups",
         &json!({ "schemas": [GROUP], "displayName": "Test SCIMv2", "members": [] }),
@@ -96,25 +96,25 @@ fn okta_begins(walk: &mut Walk) {
 #[test]
 fn okta_provisions_by_put() {
     let group = |members: &Value| json!({ "schemas": [GROUP], "id": "{group}", "displayName": "Test SCIMv2", "members": members });
-    lives(
+    run(
         "okta_provisions_by_put",
-        |walk| {
-            okta_begins(walk);
-            walk.step("GET", "/Users/{user}", &Value::Null, &["/name/familyName"]);
-            walk.step("PUT", "/Users/{user}", &okta_user(true, "Renamed"), &["/name/familyName"]);
+        |session| {
+            okta_setup(session);
+            session.step("GET", "/Users/{user}", &Value::Null, &["/name/familyName"]);
+            session.step("PUT", "/Users/{user}", &okta_user(true, "Renamed"), &["/name/familyName"]);
             let members = json!([{ "value": "{user}", "display": "test.user@okta.local" }]);
-            walk.step("PUT", "/Groups/{group}", &group(&members), &["/members/0/value"]);
-            walk.step("GET", "/Users/{user}", &Value::Null, &["/groups/0/value"]);
-            walk.step("PUT", "/Users/{user}", &okta_user(false, "Renamed"), &["/active"]);
-            walk.step(
+            session.step("PUT", "/Groups/{group}", &group(&members), &["/members/0/value"]);
+            session.step("GET", "/Users/{user}", &Value::Null, &["/groups/0/value"]);
+            session.step("PUT", "/Users/{user}", &okta_user(false, "Renamed"), &["/active"]);
+            session.step(
                 "GET",
-                OKTA_FINDS,
+                OKTA_MATCH,
                 &Value::Null,
                 &["/totalResults", "/Resources/0/id", "/Resources/0/active"],
             );
-            walk.step("PUT", "/Groups/{group}", &group(&json!([])), &["/members"]);
-            walk.step("DELETE", "/Groups/{group}", &Value::Null, &[]);
-            walk.step("GET", "/Groups/{group}", &Value::Null, &["/status"]);
+            session.step("PUT", "/Groups/{group}", &group(&json!([])), &["/members"]);
+            session.step("DELETE", "/Groups/{group}", &Value::Null, &[]);
+            session.step("GET", "/Groups/{group}", &Value::Null, &["/status"]);
         },
         &expect![[r#"
             GET /Users?startIndex=1&count=2 -> 200 /totalResults=0 /itemsPerPage=0
@@ -138,36 +138,40 @@ fn okta_provisions_by_put() {
 
 #[test]
 fn okta_provisions_by_patch() {
-    lives(
+    run(
         "okta_provisions_by_patch",
-        |walk| {
-            okta_begins(walk);
+        |session| {
+            okta_setup(session);
             let member = json!([{ "value": "{user}", "display": "test.user@okta.local" }]);
-            walk.patch(
+            session.patch(
                 "/Groups/{group}",
                 &json!([{ "op": "replace", "value": { "id": "{group}", "displayName": "Renamed" } }]),
                 &[],
             );
-            walk.patch("/Groups/{group}", &json!([{ "op": "add", "path": "members", "value": member }]), &[]);
-            walk.step("GET", "/Groups/{group}", &Value::Null, &["/displayName", "/members/0/value"]);
-            walk.patch(
+            session.patch(
+                "/Groups/{group}",
+                &json!([{ "op": "add", "path": "members", "value": member }]),
+                &[],
+            );
+            session.step("GET", "/Groups/{group}", &Value::Null, &["/displayName", "/members/0/value"]);
+            session.patch(
                 "/Users/{user}",
                 &json!([{ "op": "replace", "value": { "active": false } }]),
                 &["/active", "/groups/0/value"],
             );
-            walk.patch(
+            session.patch(
                 "/Users/{user}",
                 &json!([{ "op": "replace", "value": { "active": true } }]),
                 &["/active"],
             );
-            walk.patch(
+            session.patch(
                 "/Groups/{group}",
                 &json!([{ "op": "remove", "path": "members[value eq \"{user}\"]" }]),
                 &[],
             );
-            walk.step("GET", "/Users/{user}", &Value::Null, &["/groups"]);
-            walk.step("DELETE", "/Groups/{group}", &Value::Null, &[]);
-            walk.step("GET", OKTA_FINDS, &Value::Null, &["/totalResults"]);
+            session.step("GET", "/Users/{user}", &Value::Null, &["/groups"]);
+            session.step("DELETE", "/Groups/{group}", &Value::Null, &[]);
+            session.step("GET", OKTA_MATCH, &Value::Null, &["/totalResults"]);
         },
         &expect![[r#"
             GET /Users?startIndex=1&count=2 -> 200 /totalResults=0 /itemsPerPage=0
@@ -189,8 +193,8 @@ fn okta_provisions_by_patch() {
     );
 }
 
-/// The two dialects differ in how a user is changed and a member removed, and in what stands in the query.
-fn entra_provisions(walk: &mut Walk, flag: &str, change: &Value, disable: &Value, remove: &Value) {
+/// Runs the lifecycle of Entra. Its two dialects differ in how they change a user and remove a member, and in the flag.
+fn entra_provisions(session: &mut Session, flag: &str, change: &Value, disable: &Value, remove: &Value) {
     let user = json!({
         "schemas": [USER, ENTERPRISE], "externalId": "0a21f0f2-8d2a-4f8e-bf98-7363c4aed4ef",
         "userName": "Test_User_ab64@testuser.com", "active": true, "meta": { "resourceType": "User" }, "roles": [],
@@ -202,44 +206,44 @@ fn entra_provisions(walk: &mut Walk, flag: &str, change: &Value, disable: &Value
         "externalId": "8aa1a0c0-c4c3-4bc0-b4a5-2ef676900159", "displayName": "A Group", "meta": { "resourceType": "Group" }
     });
     let shown = ["/name/familyName", "/displayName", "/emails/0/value"];
-    walk.step(
+    session.step(
         "GET",
         &format!("/Users?filter=userName+eq+%22d1c6b1a0%22{flag}"),
         &Value::Null,
         &["/totalResults"],
     );
-    walk.create("user", "/Users", &user, &["/userName", "/active"]);
-    walk.step(
+    session.create("user", "/Users", &user, &["/userName", "/active"]);
+    session.step(
         "GET",
         &format!("/Users?filter=userName+eq+%22TEST_USER_AB64%40testuser.com%22{flag}"),
         &Value::Null,
         &["/totalResults"],
     );
-    walk.patch("/Users/{user}", change, &shown);
-    walk.create("group", "/Groups", &group, &["/displayName"]);
+    session.patch("/Users/{user}", change, &shown);
+    session.create("group", "/Groups", &group, &["/displayName"]);
     let by_name = format!("/Groups?excludedAttributes=members&filter=displayName+eq+%22a+group%22{flag}");
-    walk.step("GET", &by_name, &Value::Null, &["/totalResults", "/Resources/0/members"]);
-    walk.patch(
+    session.step("GET", &by_name, &Value::Null, &["/totalResults", "/Resources/0/members"]);
+    session.patch(
         "/Groups/{group}",
         &json!([{ "op": "Add", "path": "members", "value": [{ "$ref": null, "value": "{user}" }] }]),
         &[],
     );
-    walk.step("GET", "/Users/{user}", &Value::Null, &["/groups/0/value"]);
-    walk.patch("/Users/{user}", disable, &["/active", "/groups/0/value"]);
-    walk.patch("/Groups/{group}", remove, &[]);
-    walk.step("GET", "/Groups/{group}", &Value::Null, &["/members"]);
-    walk.step("DELETE", "/Users/{user}", &Value::Null, &[]);
-    walk.step("GET", "/Users/{user}", &Value::Null, &["/status"]);
-    walk.step("DELETE", "/Groups/{group}", &Value::Null, &[]);
+    session.step("GET", "/Users/{user}", &Value::Null, &["/groups/0/value"]);
+    session.patch("/Users/{user}", disable, &["/active", "/groups/0/value"]);
+    session.patch("/Groups/{group}", remove, &[]);
+    session.step("GET", "/Groups/{group}", &Value::Null, &["/members"]);
+    session.step("DELETE", "/Users/{user}", &Value::Null, &[]);
+    session.step("GET", "/Users/{user}", &Value::Null, &["/status"]);
+    session.step("DELETE", "/Groups/{group}", &Value::Null, &[]);
 }
 
 #[test]
 fn entra_provisions_with_the_flag() {
-    lives(
+    run(
         "entra_provisions_with_the_flag",
-        |walk| {
+        |session| {
             entra_provisions(
-                walk,
+                session,
                 "&aadOptscim062020",
                 &json!([
                     { "op": "replace", "path": "emails[type eq \"work\"].value", "value": "new@testuser.com" },
@@ -270,11 +274,11 @@ fn entra_provisions_with_the_flag() {
 
 #[test]
 fn entra_provisions_without_the_flag() {
-    lives(
+    run(
         "entra_provisions_without_the_flag",
-        |walk| {
+        |session| {
             entra_provisions(
-                walk,
+                session,
                 "",
                 &json!([
                     { "op": "Replace", "path": "emails[type eq \"work\"].value", "value": "new@testuser.com" },

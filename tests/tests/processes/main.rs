@@ -1,9 +1,9 @@
-//! The programs as processes: the gateway is started, stopped and killed, and `scimctl` works on it; and the doctor on
-//! stores that were damaged on purpose.
+//! The programs as processes: starts, stops and kills of the gateway, `scimctl` on a running gateway, and the doctor on
+//! damaged stores.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-#![allow(clippy::too_many_lines, reason = "most lines are data: tables and whole answers")]
-#![allow(clippy::needless_raw_string_hashes, reason = "as expect_test writes them")]
+#![allow(clippy::too_many_lines, reason = "most lines are data: tables and whole responses")]
+#![allow(clippy::needless_raw_string_hashes, reason = "expect_test writes them so")]
 
 mod doctor;
 mod kill;

@@ -1,11 +1,7 @@
-//! The programs of the workspace, and processes of them.
-//!
-//! Cargo builds the binaries of other packages for no test, so the first test that wants one has them built: with the
-//! same packages and a test selected, so that the same features are, and nothing but the two binaries is compiled;
-//! and cargo says where it put them. Where they are fresh this takes a moment, and no lock is held while tests run.
+//! The programs of the workspace as processes: how they are built, started and stopped.
 
 use std::{
-    collections::BTreeMap,
+    env,
     fs::{self, File},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
@@ -18,48 +14,53 @@ use std::{
 use serde_json::Value;
 use tests::Answer;
 
-/// What ends in less than this on the slowest machine: longer is a hang.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
-/// Between two looks at what is waited for.
-pub(crate) const MOMENT: Duration = Duration::from_millis(10);
+/// The longest wait for a process. A process that takes longer hangs, on the slowest machine too.
+pub(crate) const TIMEOUT: Duration = Duration::from_mins(1);
+/// The time between two checks of a condition.
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-static PROGRAMS: LazyLock<BTreeMap<String, PathBuf>> = LazyLock::new(|| {
+/// The directory of the built programs, or the reason why they could not be built.
+static PROGRAMS: LazyLock<Result<PathBuf, String>> = LazyLock::new(build_programs);
+
+/// Builds `scim-local` and `scimctl` into the target directory of this test, and returns the directory that holds them.
+///
+/// Cargo builds no binaries of other packages for a test. The command selects this test beside the two binaries, so
+/// that it uses the same features and recompiles no dependency. Where the binaries are up to date, it takes a moment.
+fn build_programs() -> Result<PathBuf, String> {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target directory");
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
     let mut cargo = Command::new(env!("CARGO"));
     cargo
-        .args(["build", "--locked", "--workspace", "--bin=scim-local", "--bin=scimctl", "--test=processes"])
-        .args(["--message-format=json-render-diagnostics", "--manifest-path"])
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml"))
+        .args(["build", "--quiet", "--locked", "--workspace"])
+        .args(["--bin=scim-local", "--bin=scimctl", "--test=processes"])
+        .arg("--manifest-path")
+        .arg(workspace.join("Cargo.toml"))
         .arg("--target-dir")
         .arg(target);
-    if !cfg!(debug_assertions) {
+    if profile == "release" {
         cargo.arg("--release");
     }
-    // What cargo tells tests of their package. Build scripts look at it, and would be run again by each cargo in turn.
-    let told = "MANIFEST_DIR MANIFEST_PATH PKG_AUTHORS PKG_DESCRIPTION PKG_HOMEPAGE PKG_LICENSE PKG_LICENSE_FILE \
-                PKG_NAME PKG_README PKG_REPOSITORY PKG_RUST_VERSION PKG_VERSION PKG_VERSION_MAJOR \
-                PKG_VERSION_MINOR PKG_VERSION_PATCH PKG_VERSION_PRE";
-    for name in told.split(' ') {
-        cargo.env_remove(format!("CARGO_{name}"));
+    // Cargo sets these variables for a test. Build scripts that read them would run again in each build.
+    for (name, _) in env::vars_os() {
+        let name = name.to_string_lossy();
+        if name.starts_with("CARGO_MANIFEST_") || name.starts_with("CARGO_PKG_") {
+            cargo.env_remove(&*name);
+        }
     }
-    let built = cargo.output().expect("cargo");
-    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    let messages = String::from_utf8(built.stdout).expect("cargo's messages");
-    messages
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|message| message["target"]["kind"][0] == "bin" && message["profile"]["test"] == false)
-        .filter_map(|message| {
-            let name = message["target"]["name"].as_str()?.to_owned();
-            Some((name, message["executable"].as_str()?.into()))
-        })
-        .collect()
-});
+    let output = cargo.output().map_err(|error| format!("cargo cannot be started: {error}"))?;
+    if output.status.success() {
+        Ok(target.join(profile))
+    } else {
+        let errors = String::from_utf8_lossy(&output.stderr);
+        Err(format!("`cargo build` of scim-local and scimctl failed ({}):\n{errors}", output.status))
+    }
+}
 
-/// A directory of one test's own. It is left behind where the test fails.
-pub(crate) struct Place(PathBuf);
+/// The working directory of one test. It is deleted unless the test fails.
+pub(crate) struct TempDir(PathBuf);
 
-impl Place {
+impl TempDir {
     pub(crate) fn new(test: &str) -> Self {
         let name = format!("{test}-{}", std::process::id());
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -75,7 +76,8 @@ impl Place {
         fs::read_to_string(self.path(name)).unwrap_or_default()
     }
 
-    /// Starts the program here, in an empty environment. Its output goes into files, so that it waits for no reader.
+    /// Starts a program in this directory with an empty environment plus these variables. Its output goes into files,
+    /// so that it never waits for a reader.
     fn spawn(
         &self,
         name: &str,
@@ -84,20 +86,22 @@ impl Place {
         output: [&str; 2],
     ) -> Child {
         let [out, err] = output.map(|name| File::create(self.path(name)).expect("a file"));
-        let mut command = Command::new(PROGRAMS.get(name).expect("a program of that name"));
+        let programs = PROGRAMS.as_ref().unwrap_or_else(|error| panic!("{error}"));
+        let mut command = Command::new(programs.join(name));
         command.args(arguments).env_clear().envs(environment.iter().copied()).current_dir(&self.0);
-        command.stdin(Stdio::null()).stdout(out).stderr(err).spawn().expect("a process")
+        command.stdin(Stdio::null()).stdout(out).stderr(err);
+        command.spawn().unwrap_or_else(|error| panic!("{name} cannot be started: {error}"))
     }
 
-    /// Runs the program here to its end.
-    pub(crate) fn run(&self, name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
+    /// Runs a program in this directory until it ends.
+    pub(crate) fn run(&self, name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
         let mut process = self.spawn(name, arguments, environment, ["run.out", "run.err"]);
         let code = end(&mut process).unwrap_or(-1);
-        Ended { code, out: self.read("run.out"), err: self.read("run.err") }
+        Output { code, out: self.read("run.out"), err: self.read("run.err") }
     }
 }
 
-impl Drop for Place {
+impl Drop for TempDir {
     fn drop(&mut self) {
         if !thread::panicking() {
             let _ = fs::remove_dir_all(&self.0);
@@ -105,15 +109,15 @@ impl Drop for Place {
     }
 }
 
-/// How a program ended.
-pub(crate) struct Ended {
+/// The exit code and the output of a program.
+pub(crate) struct Output {
     pub(crate) code: i32,
     pub(crate) out: String,
     pub(crate) err: String,
 }
 
-impl Ended {
-    /// Exit code, and the two streams under their names where they are not empty.
+impl Output {
+    /// Returns the exit code and each stream that is not empty, for snapshots.
     pub(crate) fn snapshot(&self) -> String {
         let stream = |name: &str, text: &str| {
             if text.is_empty() { String::new() } else { format!("{name}: {}\n", text.trim_end()) }
@@ -121,14 +125,14 @@ impl Ended {
         format!("exit {}\n{}{}", self.code, stream("out", &self.out), stream("err", &self.err))
     }
 
-    /// The output, which must be JSON.
+    /// Returns the output as JSON. Fails unless the program succeeded.
     pub(crate) fn json(&self) -> Value {
         assert_eq!(self.code, 0, "{}", self.err);
         serde_json::from_str(&self.out).expect("JSON")
     }
 }
 
-/// A gateway that runs. Killed where it is dropped.
+/// A running gateway. Dropping it kills the process.
 pub(crate) struct Gateway {
     process: Child,
     pub(crate) base_url: String,
@@ -137,33 +141,33 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// Starts one on the data directory `data` of the place, and waits until it answers.
-    pub(crate) fn start(place: &Place) -> Self {
-        Self::start_with(place, &["--data", "data", "--env-file", "connection.env"], "connection.env")
+    /// Starts a gateway on the data directory `data`, and waits until it is ready.
+    pub(crate) fn start(dir: &TempDir) -> Self {
+        Self::start_with(dir, &["--data", "data", "--env-file", "connection.env"], "connection.env")
     }
 
-    /// Starts one with these arguments and a free port, and waits until it has written its connection to that file.
-    pub(crate) fn start_with(place: &Place, arguments: &[&str], env_file: &str) -> Self {
-        // A file from before is replaced, never written to.
-        let written = || fs::metadata(place.path(env_file)).ok().map(|file| file.ino());
+    /// Starts a gateway with these arguments and a free port, and waits until it has written the connection file.
+    pub(crate) fn start_with(dir: &TempDir, arguments: &[&str], env_file: &str) -> Self {
+        // The gateway replaces an existing connection file, so a new file has a new inode.
+        let written = || fs::metadata(dir.path(env_file)).ok().map(|file| file.ino());
         let before = written();
         let arguments = [&["--port", "0"], arguments].concat();
-        let mut process = place.spawn("scim-local", &arguments, &[], ["stdout", "stderr"]);
+        let mut process = dir.spawn("scim-local", &arguments, &[], ["stdout", "stderr"]);
         let began = Instant::now();
         while written().is_none() || written() == before {
             let ended = process.try_wait().expect("a process");
             assert!(
-                ended.is_none() && began.elapsed() < PATIENCE,
-                "the gateway does not start: {ended:?} {}",
-                place.read("stderr")
+                ended.is_none() && began.elapsed() < TIMEOUT,
+                "the gateway did not start: {ended:?} {}",
+                dir.read("stderr")
             );
-            thread::sleep(MOMENT);
+            thread::sleep(POLL_INTERVAL);
         }
-        let connection = place.read(env_file);
+        let connection = dir.read(env_file);
         let value = |name: &str| {
             let prefix = format!("{name}=");
             let line = connection.lines().find_map(|line| line.strip_prefix(&prefix));
-            line.unwrap_or_else(|| panic!("no {name} in {connection}")).to_owned()
+            line.unwrap_or_else(|| panic!("{name} is missing in {connection}")).to_owned()
         };
         Self {
             process,
@@ -173,18 +177,18 @@ impl Gateway {
         }
     }
 
-    /// A client with the key of the first organisation.
+    /// Returns a client with the key of the first organisation.
     pub(crate) fn client(&self) -> Client {
         Client::new(&self.base_url, &self.token)
     }
 
-    /// `kill -9`.
+    /// Kills the process with SIGKILL.
     pub(crate) fn kill(mut self) {
         self.process.kill().expect("a process to kill");
         self.process.wait().expect("its end");
     }
 
-    /// Ctrl-C; gives the exit code.
+    /// Sends SIGINT and returns the exit code.
     pub(crate) fn interrupt(mut self) -> Option<i32> {
         let kill = format!("kill -INT {}", self.process.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().expect("a shell").success());
@@ -192,19 +196,19 @@ impl Gateway {
     }
 }
 
-/// The exit code of a process that ends by itself. One that does not is killed.
+/// Waits for a process to end and returns its exit code. Kills a process that does not end.
 fn end(process: &mut Child) -> Option<i32> {
     let began = Instant::now();
     loop {
         if let Some(status) = process.try_wait().expect("a process") {
             return status.code();
         }
-        if began.elapsed() > PATIENCE {
+        if began.elapsed() > TIMEOUT {
             let _ = process.kill();
             let _ = process.wait();
-            panic!("the process does not end");
+            panic!("the process did not end");
         }
-        thread::sleep(MOMENT);
+        thread::sleep(POLL_INTERVAL);
     }
 }
 
@@ -215,7 +219,7 @@ impl Drop for Gateway {
     }
 }
 
-/// A SCIM client, with a key.
+/// A SCIM client with a key.
 #[derive(Clone)]
 pub(crate) struct Client {
     agent: ureq::Agent,
@@ -228,12 +232,12 @@ impl Client {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .proxy(None)
-            .timeout_global(Some(PATIENCE))
+            .timeout_global(Some(TIMEOUT))
             .build();
         Self { agent: config.new_agent(), base_url: base_url.to_owned(), key: key.to_owned() }
     }
 
-    /// The answer, if one came, whole.
+    /// Sends a request. Returns `None` unless the whole response arrives.
     pub(crate) fn try_send(&self, method: &str, path: &str, body: &Value) -> Option<Answer> {
         let request = ureq::http::Request::builder()
             .method(method)
@@ -252,14 +256,14 @@ impl Client {
     }
 
     pub(crate) fn send(&self, method: &str, path: &str, body: &Value) -> Answer {
-        self.try_send(method, path, body).unwrap_or_else(|| panic!("no answer to {method} {path}"))
+        self.try_send(method, path, body).unwrap_or_else(|| panic!("no response to {method} {path}"))
     }
 
     pub(crate) fn get(&self, path: &str) -> Answer {
         self.send("GET", path, &Value::Null)
     }
 
-    /// The resources of which that attribute has that value.
+    /// Returns the resources whose attribute has this value.
     pub(crate) fn find(&self, collection: &str, attribute: &str, value: &str) -> Vec<Value> {
         let answer = self.get(&format!("{collection}?filter={attribute}+eq+%22{value}%22"));
         assert_eq!(answer.status, 200, "{:?}", answer.body);
@@ -268,7 +272,7 @@ impl Client {
         found
     }
 
-    /// Every resource there, page after page. Fails unless there are `totalResults`.
+    /// Reads every page of a collection. Fails unless the pages have `totalResults` resources.
     pub(crate) fn all(&self, collection: &str) -> Vec<Value> {
         let mut all = Vec::new();
         loop {

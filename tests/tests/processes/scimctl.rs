@@ -1,53 +1,53 @@
-//! `scimctl` on a gateway that runs.
+//! `scimctl` on a running gateway.
 
 use expect_test::{Expect, expect};
 use serde_json::{Value, json};
 
-use crate::program::{Client, Ended, Gateway, Place};
+use crate::program::{Client, Gateway, Output, TempDir};
 
-/// A gateway with its data directory where `scimctl` looks for one.
-struct Site {
-    place: Place,
+/// A gateway whose data directory is the default of `scimctl`.
+struct Setup {
+    dir: TempDir,
     gateway: Gateway,
 }
 
-impl Site {
+impl Setup {
     fn new(test: &str) -> Self {
-        let place = Place::new(test);
-        let gateway = Gateway::start_with(&place, &[], ".scim/connection.env");
-        Self { place, gateway }
+        let dir = TempDir::new(test);
+        let gateway = Gateway::start_with(&dir, &[], ".scim/connection.env");
+        Self { dir, gateway }
     }
 
-    /// Runs a command line: words between spaces.
-    fn scimctl(&self, line: &str) -> Ended {
-        self.place.run("scimctl", &line.split_whitespace().collect::<Vec<_>>(), &[])
+    /// Runs a command line, whose words are separated by spaces.
+    fn scimctl(&self, line: &str) -> Output {
+        self.dir.run("scimctl", &line.split_whitespace().collect::<Vec<_>>(), &[])
     }
 
-    fn done(&self, line: &str) {
+    fn succeed(&self, line: &str) {
         let ended = self.scimctl(line);
         assert_eq!(ended.code, 0, "{line}: {}", ended.snapshot());
     }
 
-    /// A new key of the organisation, and its id.
-    fn key(&self, org: &str, scopes: &str) -> (String, String) {
-        let made = self.scimctl(&format!("key create --org {org} {scopes} --output json")).json();
-        let field = |name: &str| made[name].as_str().unwrap_or_default().to_owned();
+    /// Creates a key of the organisation. Returns the key and its id.
+    fn create_key(&self, org: &str, scopes: &str) -> (String, String) {
+        let created = self.scimctl(&format!("key create --org {org} {scopes} --output json")).json();
+        let field = |name: &str| created[name].as_str().unwrap_or_default().to_owned();
         (field("key"), field("id"))
     }
 
-    /// The statuses of a reading and a writing request with that key.
-    fn may(&self, key: &str) -> (u16, u16) {
+    /// Returns the statuses of a read and a write with this key.
+    fn access(&self, key: &str) -> (u16, u16) {
         let client = Client::new(&self.gateway.base_url, key);
         (client.get("/Users").status, client.send("POST", "/Groups", &json!({ "displayName": key })).status)
     }
 
-    /// Fails unless the command line ends and prints like this; times, keys and their ids hidden.
-    fn prints(&self, line: &str, expected: &Expect) {
+    /// Compares exit code and output of a command line, with times, keys and key ids hidden.
+    fn assert_output(&self, line: &str, expected: &Expect) {
         expected.assert_eq(&hide(&self.scimctl(line).snapshot()));
     }
 }
 
-/// Hides times, keys and ids of keys.
+/// Replaces times, keys, key ids and addresses by placeholders.
 fn hide(text: &str) -> String {
     let mut hidden = String::new();
     let mut word = String::new();
@@ -74,16 +74,16 @@ fn hide(text: &str) -> String {
 }
 
 #[test]
-fn organisations_are_created_listed_shown_and_switched() {
-    let site = Site::new("orgs");
-    site.prints(
+fn organisations_are_created_listed_shown_and_disabled() {
+    let setup = Setup::new("orgs");
+    setup.assert_output(
         "org create beta",
         &expect![[r#"
         exit 0
         out: beta  SCIM on  created <time>
     "#]],
     );
-    site.prints(
+    setup.assert_output(
         "org create gamma --output json",
         &expect![[r#"
         exit 0
@@ -94,7 +94,7 @@ fn organisations_are_created_listed_shown_and_switched() {
         }
     "#]],
     );
-    site.prints(
+    setup.assert_output(
         "org list",
         &expect![[r#"
         exit 0
@@ -103,7 +103,7 @@ fn organisations_are_created_listed_shown_and_switched() {
         gamma  SCIM on  created <time>
     "#]],
     );
-    site.prints(
+    setup.assert_output(
         "org list --output json",
         &expect![[r#"
         exit 0
@@ -128,7 +128,7 @@ fn organisations_are_created_listed_shown_and_switched() {
         }
     "#]],
     );
-    site.prints(
+    setup.assert_output(
         "org show beta",
         &expect![[r#"
         exit 0
@@ -136,15 +136,15 @@ fn organisations_are_created_listed_shown_and_switched() {
         no keys
     "#]],
     );
-    site.prints(
+    setup.assert_output(
         "org disable beta",
         &expect![[r#"
         exit 0
         out: beta  SCIM off  created <time>
     "#]],
     );
-    site.done("key create --org beta --scope scim");
-    site.prints(
+    setup.succeed("key create --org beta --scope scim");
+    setup.assert_output(
         "org show beta --output json",
         &expect![[r#"
         exit 0
@@ -165,7 +165,7 @@ fn organisations_are_created_listed_shown_and_switched() {
         }
     "#]],
     );
-    site.prints(
+    setup.assert_output(
         "org enable beta",
         &expect![[r#"
         exit 0
@@ -176,16 +176,16 @@ fn organisations_are_created_listed_shown_and_switched() {
 
 #[test]
 fn keys_are_printed_once_and_never_listed() {
-    let site = Site::new("keys");
-    site.done("org create beta");
-    site.prints(
+    let setup = Setup::new("keys");
+    setup.succeed("org create beta");
+    setup.assert_output(
         "key list --org beta",
         &expect![[r#"
         exit 0
         out: no keys
     "#]],
     );
-    site.prints(
+    setup.assert_output(
         "key create --org beta --scope scim",
         &expect![[r#"
         exit 0
@@ -194,7 +194,7 @@ fn keys_are_printed_once_and_never_listed() {
         This key is shown once and kept nowhere: store it now.
     "#]],
     );
-    site.prints(
+    setup.assert_output(
         "key create --org beta --scope read,write --output json",
         &expect![[r#"
         exit 0
@@ -211,7 +211,7 @@ fn keys_are_printed_once_and_never_listed() {
         }
     "#]],
     );
-    let (key, _) = site.key("beta", "--scope read --scope scim");
+    let (key, _) = setup.create_key("beta", "--scope read --scope scim");
     let secret = key.rsplit('_').next().expect("a secret");
     for line in [
         "key list --org beta",
@@ -219,10 +219,10 @@ fn keys_are_printed_once_and_never_listed() {
         "org show beta",
         "org show beta --output json",
     ] {
-        let ended = site.scimctl(line);
+        let ended = setup.scimctl(line);
         assert!(!ended.out.contains("scim_") && !ended.out.contains(secret), "{line}: {}", ended.out);
     }
-    site.prints(
+    setup.assert_output(
         "key list --org beta",
         &expect![[r#"
         exit 0
@@ -231,7 +231,7 @@ fn keys_are_printed_once_and_never_listed() {
         <id>  scim,read  created <time>  active
     "#]],
     );
-    site.prints(
+    setup.assert_output(
         "key list --org acme --output json",
         &expect![[r#"
         exit 0
@@ -252,19 +252,19 @@ fn keys_are_printed_once_and_never_listed() {
 }
 
 #[test]
-fn a_key_printed_for_people_works() {
-    let site = Site::new("text_key");
-    let printed = site.scimctl("key create --org acme --scope scim").out;
+fn key_in_text_output_is_accepted() {
+    let setup = Setup::new("text_key");
+    let printed = setup.scimctl("key create --org acme --scope scim").out;
     let key = printed.lines().find(|line| line.starts_with("scim_acme_")).expect("a line with the key alone");
-    assert_eq!(site.may(key), (200, 201));
+    assert_eq!(setup.access(key), (200, 201));
 }
 
 #[test]
-fn a_new_key_may_what_its_scopes_say_at_once() {
-    let site = Site::new("scopes");
+fn new_key_has_its_scopes_immediately() {
+    let setup = Setup::new("scopes");
     let statuses =
         ["--scope scim", "--scope read", "--scope write", "--scope read,write", "--scope read --scope write"]
-            .map(|scopes| format!("{scopes}: {:?}", site.may(&site.key("acme", scopes).0)));
+            .map(|scopes| format!("{scopes}: {:?}", setup.access(&setup.create_key("acme", scopes).0)));
     expect![[r#"
         [
             "--scope scim: (200, 201)",
@@ -278,36 +278,36 @@ fn a_new_key_may_what_its_scopes_say_at_once() {
 }
 
 #[test]
-fn a_revoked_key_is_refused_at_once_and_the_others_are_not() {
-    let site = Site::new("revoke");
-    let (key, id) = site.key("acme", "--scope scim");
-    let (other, _) = site.key("acme", "--scope scim");
-    assert_eq!(site.may(&key), (200, 201));
-    site.prints(
+fn revoked_key_is_rejected_immediately() {
+    let setup = Setup::new("revoke");
+    let (key, id) = setup.create_key("acme", "--scope scim");
+    let (other, _) = setup.create_key("acme", "--scope scim");
+    assert_eq!(setup.access(&key), (200, 201));
+    setup.assert_output(
         &format!("key revoke --org acme {id}"),
         &expect![[r#"
         exit 0
         out: revoked <id> of acme
     "#]],
     );
-    assert_eq!(site.may(&key), (401, 401));
-    assert_eq!(site.may(&other), (200, 201));
-    assert_eq!(site.may(&site.gateway.token), (200, 201));
-    // To do it again changes nothing.
-    site.done(&format!("key revoke --org acme {id}"));
-    let listed = site.scimctl("key list --org acme --output json").json();
+    assert_eq!(setup.access(&key), (401, 401));
+    assert_eq!(setup.access(&other), (200, 201));
+    assert_eq!(setup.access(&setup.gateway.token), (200, 201));
+    // A second revocation changes nothing.
+    setup.succeed(&format!("key revoke --org acme {id}"));
+    let listed = setup.scimctl("key list --org acme --output json").json();
     let revoked = |key: &&Value| !key["revoked"].is_null();
     assert_eq!(listed["keys"].as_array().map(|keys| keys.iter().filter(revoked).count()), Some(1));
-    site.prints(
+    setup.assert_output(
         &format!("key revoke --org acme {}", "0".repeat(16)),
         &expect![[r#"
         exit 1
         err: error: the organisation acme has no key <id>; `scimctl key list --org acme` shows them
     "#]],
     );
-    // The key of one organisation is none of another.
-    site.done("org create beta");
-    site.prints(
+    // A key belongs to one organisation only.
+    setup.succeed("org create beta");
+    setup.assert_output(
         &format!("key revoke --org beta {id}"),
         &expect![[r#"
         exit 1
@@ -317,73 +317,73 @@ fn a_revoked_key_is_refused_at_once_and_the_others_are_not() {
 }
 
 #[test]
-fn every_key_of_a_disabled_organisation_is_refused_until_it_is_enabled() {
-    let site = Site::new("disable");
-    site.done("org create beta");
-    let (beta, _) = site.key("beta", "--scope scim");
-    site.done("org disable beta");
-    assert_eq!(site.may(&beta), (403, 403));
-    assert_eq!(site.may(&site.gateway.token), (200, 201));
-    // A key may be made while the organisation is disabled; it may nothing yet.
-    let (late, _) = site.key("beta", "--scope read");
-    assert_eq!(site.may(&late), (403, 403));
-    site.done("org enable beta");
-    assert_eq!(site.may(&beta), (200, 201));
-    assert_eq!(site.may(&late), (200, 403));
+fn disabled_organisation_rejects_every_key() {
+    let setup = Setup::new("disable");
+    setup.succeed("org create beta");
+    let (beta, _) = setup.create_key("beta", "--scope scim");
+    setup.succeed("org disable beta");
+    assert_eq!(setup.access(&beta), (403, 403));
+    assert_eq!(setup.access(&setup.gateway.token), (200, 201));
+    // A disabled organisation can have new keys, but they are rejected too.
+    let (late, _) = setup.create_key("beta", "--scope read");
+    assert_eq!(setup.access(&late), (403, 403));
+    setup.succeed("org enable beta");
+    assert_eq!(setup.access(&beta), (200, 201));
+    assert_eq!(setup.access(&late), (200, 403));
 }
 
 #[test]
-fn what_cannot_be_done_ends_with_1_and_says_why() {
-    let site = Site::new("errors");
-    site.prints(
+fn failed_command_exits_with_1_and_a_reason() {
+    let setup = Setup::new("errors");
+    setup.assert_output(
         "org create acme",
         &expect![[r#"
         exit 1
         err: error: the organisation acme is there already
     "#]],
     );
-    site.prints("org show nobody", &expect![[r#"
+    setup.assert_output("org show nobody", &expect![[r#"
         exit 1
         err: error: there is no organisation nobody; `scimctl org list` shows them, `scimctl org create nobody` makes it
     "#]]);
-    site.prints("org disable nobody", &expect![[r#"
+    setup.assert_output("org disable nobody", &expect![[r#"
         exit 1
         err: error: there is no organisation nobody; `scimctl org list` shows them, `scimctl org create nobody` makes it
     "#]]);
-    site.prints("org enable nobody --output json", &expect![[r#"
+    setup.assert_output("org enable nobody --output json", &expect![[r#"
         exit 1
         err: error: there is no organisation nobody; `scimctl org list` shows them, `scimctl org create nobody` makes it
     "#]]);
-    site.prints("key create --org nobody --scope scim", &expect![[r#"
+    setup.assert_output("key create --org nobody --scope scim", &expect![[r#"
         exit 1
         err: error: there is no organisation nobody; `scimctl org list` shows them, `scimctl org create nobody` makes it
     "#]]);
-    site.prints("key list --org nobody", &expect![[r#"
+    setup.assert_output("key list --org nobody", &expect![[r#"
         exit 1
         err: error: there is no organisation nobody; `scimctl org list` shows them, `scimctl org create nobody` makes it
     "#]]);
-    site.prints("key revoke --org nobody 0123456789abcdef", &expect![[r#"
+    setup.assert_output("key revoke --org nobody 0123456789abcdef", &expect![[r#"
         exit 1
         err: error: there is no organisation nobody; `scimctl org list` shows them, `scimctl org create nobody` makes it
     "#]]);
-    site.prints("doctor --org nobody", &expect![[r#"
+    setup.assert_output("doctor --org nobody", &expect![[r#"
         exit 1
         err: error: there is no organisation nobody; `scimctl org list` shows them, `scimctl org create nobody` makes it
     "#]]);
-    site.prints("org list --data elsewhere", &expect![[r#"
+    setup.assert_output("org list --data elsewhere", &expect![[r#"
         exit 1
         err: error: there is no local gateway in elsewhere and SCIM_PEPPER_SECRET_ID is not set; start the gateway or name its data directory with --data DIR, or set the variables of the stack on AWS (see --help)
     "#]]);
 }
 
 #[test]
-fn a_command_line_that_is_wrong_ends_with_2() {
-    let place = Place::new("usage");
-    let usage = |line: &str, expected: &Expect| {
-        let ended = place.run("scimctl", &line.split_whitespace().collect::<Vec<_>>(), &[]);
+fn invalid_command_line_exits_with_2() {
+    let dir = TempDir::new("usage");
+    let assert_usage = |line: &str, expected: &Expect| {
+        let ended = dir.run("scimctl", &line.split_whitespace().collect::<Vec<_>>(), &[]);
         expected.assert_eq(&ended.snapshot());
     };
-    usage(
+    assert_usage(
         "org create Beta",
         &expect![[r#"
         exit 2
@@ -392,7 +392,7 @@ fn a_command_line_that_is_wrong_ends_with_2() {
         For more information, try '--help'.
     "#]],
     );
-    usage(
+    assert_usage(
         "key create --org acme",
         &expect![[r#"
         exit 2
@@ -404,7 +404,7 @@ fn a_command_line_that_is_wrong_ends_with_2() {
         For more information, try '--help'.
     "#]],
     );
-    usage(
+    assert_usage(
         "key create --org acme --scope admin",
         &expect![[r#"
         exit 2
@@ -413,7 +413,7 @@ fn a_command_line_that_is_wrong_ends_with_2() {
         For more information, try '--help'.
     "#]],
     );
-    usage(
+    assert_usage(
         "org rename acme",
         &expect![[r#"
         exit 2
@@ -426,7 +426,7 @@ fn a_command_line_that_is_wrong_ends_with_2() {
         For more information, try '--help'.
     "#]],
     );
-    usage(
+    assert_usage(
         "org list --output yaml",
         &expect![[r#"
         exit 2
@@ -436,7 +436,7 @@ fn a_command_line_that_is_wrong_ends_with_2() {
         For more information, try '--help'.
     "#]],
     );
-    usage(
+    assert_usage(
         "--version",
         &expect![[r#"
         exit 0
@@ -446,13 +446,13 @@ fn a_command_line_that_is_wrong_ends_with_2() {
 }
 
 #[test]
-fn the_gateway_is_found_by_the_environment_or_by_its_directory() {
-    let place = Place::new("found");
-    let start = || Gateway::start_with(&place, &["--data", "data"], "data/connection.env");
+fn scimctl_finds_the_gateway_by_environment_or_directory() {
+    let dir = TempDir::new("found");
+    let start = || Gateway::start_with(&dir, &["--data", "data"], "data/connection.env");
     let list = |arguments: &[&str], endpoint: Option<&str>| {
         let environment: Vec<_> =
             endpoint.into_iter().map(|url| ("AWS_ENDPOINT_URL_DYNAMODB", url)).collect();
-        hide(&place.run("scimctl", &[&["org", "list"], arguments].concat(), &environment).snapshot())
+        hide(&dir.run("scimctl", &[&["org", "list"], arguments].concat(), &environment).snapshot())
     };
     expect![[r#"
         exit 1
@@ -493,10 +493,10 @@ fn the_gateway_is_found_by_the_environment_or_by_its_directory() {
 }
 
 #[test]
-fn the_gateway_is_found_by_its_directory_also_where_its_connection_file_is_elsewhere() {
-    let place = Place::new("env_file_elsewhere");
-    let gateway = Gateway::start(&place);
-    let ended = place.run("scimctl", &["org", "list", "--data", "data"], &[]);
+fn scimctl_finds_the_gateway_without_its_connection_file() {
+    let dir = TempDir::new("env_file_elsewhere");
+    let gateway = Gateway::start(&dir);
+    let ended = dir.run("scimctl", &["org", "list", "--data", "data"], &[]);
     assert_eq!(ended.code, 0, "{}", ended.snapshot());
     drop(gateway);
 }

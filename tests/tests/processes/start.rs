@@ -1,4 +1,4 @@
-//! How the gateway starts, and how it says that it cannot.
+//! The start and the stop of the gateway, and its messages when it cannot start.
 
 use std::{
     fs::{self, Permissions},
@@ -12,55 +12,55 @@ use std::{
 use expect_test::{Expect, expect};
 use serde_json::json;
 
-use crate::program::{Client, Gateway, MOMENT, PATIENCE, Place};
+use crate::program::{Client, Gateway, POLL_INTERVAL, TIMEOUT, TempDir};
 
-/// How a gateway ends that does not come up: with one line that says what to do, by an option.
-fn refusal(place: &Place, arguments: &[&str]) -> String {
-    let ended = place.run("scim-local", &[&["--dynamodb-port", "0"], arguments].concat(), &[]);
+/// Runs a gateway that must fail to start, with exit code 1 and a message of one line.
+fn start_error(dir: &TempDir, arguments: &[&str]) -> String {
+    let ended = dir.run("scim-local", &[&["--dynamodb-port", "0"], arguments].concat(), &[]);
     let snapshot = ended.snapshot();
     assert_eq!((ended.code, ended.out.as_str(), ended.err.lines().count()), (1, "", 1), "{snapshot}");
     snapshot
 }
 
-/// Fails unless the gateway refuses that data directory with these words.
-fn refuses_data(place: &Place, data: &str, expected: &Expect) {
-    expected.assert_eq(&refusal(place, &["--port", "0", "--data", data]));
+/// Compares the message for an unusable data directory.
+fn assert_data_rejected(dir: &TempDir, data: &str, expected: &Expect) {
+    expected.assert_eq(&start_error(dir, &["--port", "0", "--data", data]));
 }
 
 #[test]
-fn a_taken_port_is_refused() {
-    let place = Place::new("port");
+fn port_in_use_is_rejected() {
+    let dir = TempDir::new("port");
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("an address").port().to_string();
-    let refusal = |arguments: &[&str]| {
-        let ended = place.run("scim-local", &[&["--data", "data"], arguments].concat(), &[]);
+    let message = |arguments: &[&str]| {
+        let ended = dir.run("scim-local", &[&["--data", "data"], arguments].concat(), &[]);
         ended.snapshot().replace(&port, "<port>")
     };
     expect![[r#"
         exit 1
         err: error: port <port> on 127.0.0.1 cannot be used: Address already in use (os error 98); choose another with --port PORT, or 0 for a free one
-    "#]].assert_eq(&refusal(&["--port", &port]));
+    "#]].assert_eq(&message(&["--port", &port]));
     expect![[r#"
         exit 1
         err: error: port <port> on 127.0.0.1 cannot be used: Address already in use (os error 98); choose another with --dynamodb-port PORT, or 0 for a free one
-    "#]].assert_eq(&refusal(&["--port", "0", "--dynamodb-port", &port]));
-    assert!(!place.path("data").exists(), "ports come first");
+    "#]].assert_eq(&message(&["--port", "0", "--dynamodb-port", &port]));
+    assert!(!dir.path("data").exists(), "the ports are checked before the data directory");
 }
 
 #[test]
-fn a_data_directory_in_use_is_refused() {
-    let place = Place::new("in_use");
-    let gateway = Gateway::start(&place);
-    refuses_data(
-        &place,
+fn data_directory_in_use_is_rejected() {
+    let dir = TempDir::new("in_use");
+    let gateway = Gateway::start(&dir);
+    assert_data_rejected(
+        &dir,
         "data",
         &expect![[r#"
         exit 1
         err: error: the data directory data is in use by another gateway; stop that one, or choose another with --data DIR
     "#]],
     );
-    refuses_data(
-        &place,
+    assert_data_rejected(
+        &dir,
         "./data",
         &expect![[r#"
             exit 1
@@ -71,45 +71,45 @@ fn a_data_directory_in_use_is_refused() {
 }
 
 #[test]
-fn a_data_directory_that_cannot_be_used_is_refused() {
-    let place = Place::new("unusable");
-    fs::write(place.path("file"), "").expect("a file");
-    fs::create_dir_all(place.path("odd/lock")).expect("a directory");
-    fs::create_dir_all(place.path("odd-pepper/pepper")).expect("a directory");
-    refuses_data(
-        &place,
+fn unusable_data_directory_is_rejected() {
+    let dir = TempDir::new("unusable");
+    fs::write(dir.path("file"), "").expect("a file");
+    fs::create_dir_all(dir.path("odd/lock")).expect("a directory");
+    fs::create_dir_all(dir.path("odd-pepper/pepper")).expect("a directory");
+    assert_data_rejected(
+        &dir,
         "file",
         &expect![[r#"
         exit 1
         err: error: cannot use file: File exists (os error 17); choose another place with --data DIR
     "#]],
     );
-    refuses_data(
-        &place,
+    assert_data_rejected(
+        &dir,
         "file/below",
         &expect![[r#"
         exit 1
         err: error: cannot use file/below: Not a directory (os error 20); choose another place with --data DIR
     "#]],
     );
-    refuses_data(
-        &place,
+    assert_data_rejected(
+        &dir,
         "/proc/scim",
         &expect![[r#"
         exit 1
         err: error: cannot use /proc/scim: No such file or directory (os error 2); choose another place with --data DIR
     "#]],
     );
-    refuses_data(
-        &place,
+    assert_data_rejected(
+        &dir,
         "odd",
         &expect![[r#"
         exit 1
         err: error: cannot use odd/lock: Is a directory (os error 21); choose another place with --data DIR
     "#]],
     );
-    refuses_data(
-        &place,
+    assert_data_rejected(
+        &dir,
         "odd-pepper",
         &expect![[r#"
         exit 1
@@ -119,74 +119,74 @@ fn a_data_directory_that_cannot_be_used_is_refused() {
 }
 
 #[test]
-fn a_database_that_cannot_be_opened_is_refused_with_the_option_and_left_alone() {
-    let place = Place::new("database");
-    fs::create_dir_all(place.path("directory/scim.db")).expect("a directory");
-    fs::create_dir_all(place.path("garbage")).expect("a directory");
-    fs::write(place.path("garbage/scim.db"), "garbage ".repeat(1_000)).expect("a file");
-    let gateway = Gateway::start_with(&place, &["--data", "torn"], "torn/connection.env");
+fn unreadable_database_is_rejected_and_left_unchanged() {
+    let dir = TempDir::new("database");
+    fs::create_dir_all(dir.path("directory/scim.db")).expect("a directory");
+    fs::create_dir_all(dir.path("garbage")).expect("a directory");
+    fs::write(dir.path("garbage/scim.db"), "garbage ".repeat(1_000)).expect("a file");
+    let gateway = Gateway::start_with(&dir, &["--data", "torn"], "torn/connection.env");
     assert_eq!(gateway.interrupt(), Some(0));
-    let database = fs::read(place.path("torn/scim.db")).expect("a database");
-    fs::write(place.path("torn/scim.db"), &database[..5_000]).expect("a file");
+    let database = fs::read(dir.path("torn/scim.db")).expect("a database");
+    fs::write(dir.path("torn/scim.db"), &database[..5_000]).expect("a file");
     for data in ["directory", "garbage", "torn"] {
-        let refusal = refusal(&place, &["--port", "0", "--data", data]);
-        assert!(refusal.contains(data) && refusal.contains("--data DIR"), "{refusal}");
-        // What the engine says to those who program with it helps nobody here.
-        assert!(!refusal.contains("Internal error") && !refusal.contains("::"), "{refusal}");
+        let error = start_error(&dir, &["--port", "0", "--data", data]);
+        assert!(error.contains(data) && error.contains("--data DIR"), "{error}");
+        // The engine's internal messages do not help an operator.
+        assert!(!error.contains("Internal error") && !error.contains("::"), "{error}");
     }
-    assert_eq!(place.read("garbage/scim.db"), "garbage ".repeat(1_000));
-    assert_eq!(fs::read(place.path("torn/scim.db")).expect("the file"), &database[..5_000]);
+    assert_eq!(dir.read("garbage/scim.db"), "garbage ".repeat(1_000));
+    assert_eq!(fs::read(dir.path("torn/scim.db")).expect("the file"), &database[..5_000]);
 }
 
 #[test]
-fn a_pepper_that_is_none_is_refused_and_left_alone() {
-    let place = Place::new("pepper");
-    fs::create_dir_all(place.path("data")).expect("a directory");
-    fs::write(place.path("data/pepper"), "short").expect("a file");
-    refuses_data(
-        &place,
+fn invalid_pepper_is_rejected_and_left_unchanged() {
+    let dir = TempDir::new("pepper");
+    fs::create_dir_all(dir.path("data")).expect("a directory");
+    fs::write(dir.path("data/pepper"), "short").expect("a file");
+    assert_data_rejected(
+        &dir,
         "data",
         &expect![[r#"
         exit 1
         err: error: cannot use data/pepper: it is too short to be a pepper; choose another place with --data DIR
     "#]],
     );
-    assert_eq!(place.read("data/pepper"), "short");
+    assert_eq!(dir.read("data/pepper"), "short");
 }
 
 #[test]
-fn an_env_file_that_cannot_be_written_is_refused() {
-    let place = Place::new("env_file");
-    fs::create_dir_all(place.path("directory")).expect("a directory");
-    let refusal = |file: &str| refusal(&place, &["--port", "0", "--data", "data", "--env-file", file]);
+fn unwritable_env_file_is_rejected() {
+    let dir = TempDir::new("env_file");
+    fs::create_dir_all(dir.path("directory")).expect("a directory");
+    let message = |file: &str| start_error(&dir, &["--port", "0", "--data", "data", "--env-file", file]);
     expect![[r#"
         exit 1
         err: error: cannot write missing/connection.env: No such file or directory (os error 2); choose another place with --env-file FILE
-    "#]].assert_eq(&refusal("missing/connection.env"));
+    "#]].assert_eq(&message("missing/connection.env"));
     expect![[r#"
         exit 1
         err: error: cannot write directory: Is a directory (os error 21); choose another place with --env-file FILE
-    "#]].assert_eq(&refusal("directory"));
+    "#]].assert_eq(&message("directory"));
 }
 
 #[test]
-fn a_start_that_fails_leaves_no_key_behind() {
-    let place = Place::new("no_key");
-    refusal(&place, &["--port", "0", "--data", "data", "--env-file", "missing/connection.env"]);
-    let _gateway = Gateway::start_with(&place, &["--data", "data"], "data/connection.env");
+fn failed_start_creates_no_key() {
+    let dir = TempDir::new("no_key");
+    start_error(&dir, &["--port", "0", "--data", "data", "--env-file", "missing/connection.env"]);
+    let _gateway = Gateway::start_with(&dir, &["--data", "data"], "data/connection.env");
     let listed =
-        place.run("scimctl", &["key", "list", "--org", "acme", "--data", "data", "--output", "json"], &[]);
+        dir.run("scimctl", &["key", "list", "--org", "acme", "--data", "data", "--output", "json"], &[]);
     assert_eq!(listed.json()["keys"].as_array().map(Vec::len), Some(1), "{}", listed.out);
 }
 
 #[test]
-fn what_is_kept_is_for_the_owner_alone_whoever_made_the_directory() {
-    let place = Place::new("modes");
-    fs::create_dir(place.path("data")).expect("a directory");
-    fs::set_permissions(place.path("data"), Permissions::from_mode(0o755)).expect("a mode");
-    let gateway = Gateway::start_with(&place, &["--data", "data"], "data/connection.env");
+fn data_files_are_private_to_the_owner() {
+    let dir = TempDir::new("modes");
+    fs::create_dir(dir.path("data")).expect("a directory");
+    fs::set_permissions(dir.path("data"), Permissions::from_mode(0o755)).expect("a mode");
+    let gateway = Gateway::start_with(&dir, &["--data", "data"], "data/connection.env");
     gateway.client().send("POST", "/Users", &json!({ "userName": "zelda@quux.example" }));
-    let mut modes: Vec<String> = fs::read_dir(place.path("data"))
+    let mut modes: Vec<String> = fs::read_dir(dir.path("data"))
         .expect("the data directory")
         .map(|entry| entry.expect("an entry"))
         .map(|entry| {
@@ -199,12 +199,12 @@ fn what_is_kept_is_for_the_owner_alone_whoever_made_the_directory() {
     assert_eq!(modes, Vec::<String>::new());
 }
 
-/// The embedded DynamoDB asks for no key, so it must not answer what the pages of other sites can have a browser send:
-/// it names their origin, or, where their name leads to this machine, their host.
+/// The embedded DynamoDB needs no credentials, so it must reject requests that a web page makes a browser send. Such a
+/// request names the page's origin or, if the page's host name resolves to this machine, its host.
 #[test]
-fn no_web_page_reaches_the_embedded_dynamodb() {
-    let place = Place::new("browser");
-    let gateway = Gateway::start(&place);
+fn embedded_dynamodb_rejects_requests_of_web_pages() {
+    let dir = TempDir::new("browser");
+    let gateway = Gateway::start(&dir);
     let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build();
     let agent = config.new_agent();
     let scan = |method: &str, header: Option<(&str, &str)>| {
@@ -229,21 +229,21 @@ fn no_web_page_reaches_the_embedded_dynamodb() {
 }
 
 #[test]
-fn the_command_line_is_explained() {
-    let place = Place::new("help");
-    let explained = |arguments: &[&str]| place.run("scim-local", arguments, &[]).snapshot();
+fn help_and_usage_errors_explain_the_options() {
+    let dir = TempDir::new("help");
+    let output = |arguments: &[&str]| dir.run("scim-local", arguments, &[]).snapshot();
     expect![[r#"
         exit 0
         out: scim-local 0.1.0
     "#]]
-    .assert_eq(&explained(&["--version"]));
+    .assert_eq(&output(&["--version"]));
     expect![[r#"
         exit 2
         err: error: invalid value '70000' for '--port <PORT>': 70000 is not in 0..=65535
 
         For more information, try '--help'.
     "#]]
-    .assert_eq(&explained(&["--port", "70000"]));
+    .assert_eq(&output(&["--port", "70000"]));
     expect![[r#"
         exit 2
         err: error: unexpected argument '--dat' found
@@ -254,8 +254,8 @@ fn the_command_line_is_explained() {
 
         For more information, try '--help'.
     "#]]
-    .assert_eq(&explained(&["--dat", "data"]));
-    let help = place.run("scim-local", &["--help"], &[]);
+    .assert_eq(&output(&["--dat", "data"]));
+    let help = dir.run("scim-local", &["--help"], &[]);
     assert_eq!(help.code, 0);
     let options: Vec<&str> = help.out.lines().map(str::trim).filter(|line| line.starts_with('-')).collect();
     expect![[r#"
@@ -273,15 +273,15 @@ fn the_command_line_is_explained() {
 }
 
 #[test]
-fn with_no_arguments_it_prints_what_a_person_needs_and_keeps_all_in_the_working_directory() {
-    let place = Place::new("default");
-    let gateway = Gateway::start_with(&place, &[], ".scim/connection.env");
+fn default_start_prints_the_connection_details() {
+    let dir = TempDir::new("default");
+    let gateway = Gateway::start_with(&dir, &[], ".scim/connection.env");
     let began = Instant::now();
-    // The connection file comes first.
-    while !place.read("stdout").ends_with("stops it.\n") && began.elapsed() < PATIENCE {
-        thread::sleep(MOMENT);
+    // The gateway writes the connection file before it prints.
+    while !dir.read("stdout").ends_with("stops it.\n") && began.elapsed() < TIMEOUT {
+        thread::sleep(POLL_INTERVAL);
     }
-    let printed = place.read("stdout");
+    let printed = dir.read("stdout");
     let line = printed.lines().find_map(|line| line.trim().strip_prefix("Try it ")).expect("a line to try");
     let curl = line.trim().split('\'').collect::<Vec<_>>();
     let [_, authorization, _, url, _] = curl[..] else { panic!("{line}") };
@@ -311,7 +311,7 @@ fn with_no_arguments_it_prints_what_a_person_needs_and_keeps_all_in_the_working_
     "#]]
     .assert_eq(&masked.replace(&gateway.dynamodb, "<dynamodb>"));
     assert_eq!(gateway.interrupt(), Some(0));
-    let mut files: Vec<String> = fs::read_dir(place.path(".scim"))
+    let mut files: Vec<String> = fs::read_dir(dir.path(".scim"))
         .expect("the data directory")
         .map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"))
         .collect();
@@ -327,14 +327,14 @@ fn with_no_arguments_it_prints_what_a_person_needs_and_keeps_all_in_the_working_
     .assert_debug_eq(&files);
 }
 
-/// A request is under way once the gateway has asked for its body.
+/// The request is running once the gateway has asked for its body with `100 Continue`.
 #[test]
-fn a_request_that_is_under_way_is_answered_before_the_gateway_stops() {
-    let place = Place::new("graceful");
-    let gateway = Gateway::start(&place);
+fn gateway_answers_running_requests_before_it_stops() {
+    let dir = TempDir::new("graceful");
+    let gateway = Gateway::start(&dir);
     let address = gateway.base_url.strip_prefix("http://").and_then(|url| url.split('/').next());
     let mut stream = TcpStream::connect(address.expect("an address")).expect("a connection");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    stream.set_read_timeout(Some(TIMEOUT)).expect("a timeout");
     let body = json!({ "userName": "late@example.com" }).to_string();
     let head = format!(
         "POST /scim/v2/Users HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\ncontent-length: {}\r\n\
@@ -348,53 +348,53 @@ fn a_request_that_is_under_way_is_answered_before_the_gateway_stops() {
     assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n");
     let stopping = thread::spawn(move || gateway.interrupt());
     while TcpStream::connect(stream.peer_addr().expect("an address")).is_ok() {
-        thread::sleep(MOMENT);
+        thread::sleep(POLL_INTERVAL);
     }
     stream.write_all(body.as_bytes()).expect("a body");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer");
     assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
     assert_eq!(stopping.join().expect("an end"), Some(0));
-    let gateway = Gateway::start(&place);
+    let gateway = Gateway::start(&dir);
     assert_eq!(gateway.client().find("/Users", "userName", "late@example.com").len(), 1);
 }
 
 #[test]
-fn a_restart_keeps_resources_and_the_key() {
-    let place = Place::new("restart");
-    let gateway = Gateway::start(&place);
+fn restart_keeps_resources_and_key() {
+    let dir = TempDir::new("restart");
+    let gateway = Gateway::start(&dir);
     let key = gateway.token.clone();
     let id = gateway.client().send("POST", "/Users", &json!({ "userName": "kept@example.com" })).id();
     assert_eq!(gateway.interrupt(), Some(0));
-    let gateway = Gateway::start(&place);
+    let gateway = Gateway::start(&dir);
     assert_eq!(gateway.token, key);
     assert_eq!(gateway.client().get(&format!("/Users/{id}")).body["userName"], "kept@example.com");
 }
 
 #[test]
-fn a_restart_without_the_connection_file_makes_a_new_key_and_the_old_one_is_still_good() {
-    let place = Place::new("new_key");
-    let gateway = Gateway::start(&place);
+fn restart_without_connection_file_creates_a_second_key() {
+    let dir = TempDir::new("new_key");
+    let gateway = Gateway::start(&dir);
     let old = gateway.token.clone();
     gateway.kill();
-    fs::remove_file(place.path("data/connection.env")).expect("the file is there");
-    let gateway = Gateway::start(&place);
+    fs::remove_file(dir.path("data/connection.env")).expect("the file is there");
+    let gateway = Gateway::start(&dir);
     assert_ne!(gateway.token, old);
     assert_eq!(gateway.client().get("/Users").status, 200);
     assert_eq!(Client::new(&gateway.base_url, &old).get("/Users").status, 200);
 }
 
 #[test]
-fn memory_keeps_nothing_and_makes_a_new_key() {
-    let place = Place::new("memory");
+fn memory_mode_keeps_no_data_and_creates_a_new_key() {
+    let dir = TempDir::new("memory");
     let arguments = ["--memory", "--data", "data", "--env-file", "connection.env"];
-    let start = || Gateway::start_with(&place, &arguments, "connection.env");
+    let start = || Gateway::start_with(&dir, &arguments, "connection.env");
     let gateway = start();
     let old = gateway.token.clone();
     let user = json!({ "userName": "gone@example.com" });
     let id = gateway.client().send("POST", "/Users", &user).id();
     assert_eq!(gateway.interrupt(), Some(0));
-    assert!(!place.path("data/scim.db").exists());
+    assert!(!dir.path("data/scim.db").exists());
     let gateway = start();
     let client = gateway.client();
     assert_ne!(gateway.token, old);

@@ -1,28 +1,24 @@
-//! What one page may go through: so many resources, entries and memberships, and so much time. Past that a page by index
-//! is refused with what to do instead, and one by cursor is short.
+//! The read budget of a page: a number of resources, entries and memberships, and a time. An index page over budget fails
+//! and says how to change the query. A cursor page ends early.
 //!
-//! Time stands still unless a call waits, so that nothing here depends on how fast the machine is.
+//! Time is virtual and passes only while a call waits, so that no test depends on the speed of the machine.
 
 use std::time::Duration;
 
-use aws_smithy_runtime_api::client::{
-    http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector},
-    orchestrator::HttpRequest,
-};
 use dynoxide::{AttributeValue, Database};
-use local::embedded::{Connector, client, client_over};
+use local::embedded::{Connector, client};
 use serde_json::json;
 use tests::{
-    ORG, Service,
+    ORG, Request, Service, intercept,
     load::{Item, fill, import, item, member_id},
 };
 
-use super::{GROUPS, Query, USERS, Way, all_of, each, resources, walk};
+use super::{GROUPS, Paging, USERS, all_of, each, resources, walk};
 
-/// What may be collected.
+/// The number of resources that a page may collect.
 const LIMIT: usize = 100_000;
 
-/// Puts users into the database, those that [`fill`] makes members of these numbers; nobody counts them.
+/// Puts the users into the database that [`fill`] adds to groups under the same numbers. Does not count them.
 fn users(database: &Database, numbers: impl Iterator<Item = usize> + Clone) -> Vec<String> {
     let items = numbers.clone().flat_map(|number| {
         let title = if number.is_multiple_of(2) { "even" } else { "odd" };
@@ -53,9 +49,9 @@ fn entry(number: usize) -> Item {
     item([("pk", format!("ORG#{ORG}#USER#userName")), ("sk", name(number)), ("id", member_id(number))])
 }
 
-/// One more than may be collected: names, and members of a group. Only three of them are there.
+/// The index has one name over the limit, and the group one member. Three of the users exist.
 #[tokio::test(start_paused = true)]
-async fn what_keys_lead_to_is_collected_up_to_the_limit_and_gone_through_by_cursor() {
+async fn index_matches_over_the_limit_are_paged_by_cursor() {
     let database = Database::memory().expect("a database in memory");
     let service = Service::on(client(database.clone())).await;
     let mut ids = Vec::new();
@@ -71,25 +67,25 @@ async fn what_keys_lead_to_is_collected_up_to_the_limit_and_gone_through_by_curs
     import(&database, [count]);
 
     let member = format!("groups.value eq \"{large}\"");
-    let of = |filter: &str| Query::of(USERS).filter(filter);
+    let of = |filter: &str| Request::get(USERS).filter(filter);
     for (query, by_index, by_cursor) in [
         (of("userName sw \"u\" and active eq true"), "400 tooMany", "u-ann u-bob"),
-        (of("userName ge \"u\"").with("sortBy", "title"), "400 tooMany", "400 tooMany"),
+        (of("userName ge \"u\"").query("sortBy", "title"), "400 tooMany", "400 tooMany"),
         (of(&format!("{member} or groups.value eq \"{small}\"")), "400 tooMany", "cy u-ann u-bob"),
         (of(&format!("{member} or userName eq \"u-bob\"")), "400 tooMany", "cy u-ann u-bob"),
         (of(&format!("{member} and active eq true")), "400 tooMany", ""),
-        (of(&member).with("startIndex", LIMIT + 2), "400 tooMany", ""),
-        (Query::of(USERS).with("startIndex", LIMIT + 2), "400 tooMany", ""),
-        (Query::of(USERS).with("startIndex", 300_000), "200", ""),
-        (of(&member).with("count", 0), "200", ""),
-        (of("userName sw \"u-\"").with("sortBy", "userName"), "200", "u-ann u-bob"),
+        (of(&member).query("startIndex", LIMIT + 2), "400 tooMany", ""),
+        (Request::get(USERS).query("startIndex", LIMIT + 2), "400 tooMany", ""),
+        (Request::get(USERS).query("startIndex", 300_000), "200", ""),
+        (of(&member).query("count", 0), "200", ""),
+        (of("userName sw \"u-\"").query("sortBy", "userName"), "200", "u-ann u-bob"),
     ] {
-        let answer = query.ask(&service).await;
+        let answer = query.send_query(&service).await;
         assert_eq!(answer.verdict(), by_index, "{query:?}: {:#}", answer.body);
         if by_cursor == "400 tooMany" {
-            assert_eq!(query.with("cursor", "").ask(&service).await.verdict(), by_cursor);
+            assert_eq!(query.query("cursor", "").send_query(&service).await.verdict(), by_cursor);
         } else if !by_cursor.is_empty() {
-            let pages = walk(&service, &query, Way::Cursor, 100, async || ()).await;
+            let pages = walk(&service, &query, Paging::Cursor, 100, async || ()).await;
             let mut found = each(&all_of(&pages), "userName");
             found.sort_unstable();
             assert_eq!(found.join(" "), by_cursor, "{query:?}");
@@ -97,9 +93,9 @@ async fn what_keys_lead_to_is_collected_up_to_the_limit_and_gone_through_by_curs
     }
 }
 
-/// More than is read at a time: documents are forgotten, and read again for the page.
+/// The matches exceed one read, so the service drops the documents and reads those of the page again.
 #[tokio::test(start_paused = true)]
-async fn what_is_collected_in_parts_is_whole_and_in_order() {
+async fn collection_in_parts_is_complete_and_ordered() {
     let database = Database::memory().expect("a database in memory");
     let service = Service::on(client(database.clone())).await;
     let group = service.group("group", &[]).await;
@@ -108,23 +104,23 @@ async fn what_is_collected_in_parts_is_whole_and_in_order() {
     let odd: Vec<&String> = all.iter().skip(1).step_by(2).collect();
     for filter in ["userName sw \"u\"".to_owned(), format!("groups.value eq \"{group}\"")] {
         let filter = format!("{filter} and title eq \"odd\"");
-        for way in [Way::Index, Way::Cursor] {
-            let query = Query::of(USERS).filter(&filter).with("attributes", "userName");
-            let pages = walk(&service, &query, way, 300, async || ()).await;
-            assert!(each(&all_of(&pages), "id").iter().eq(odd.clone()), "{way:?} {filter}");
-            if way == Way::Index {
+        for paging in [Paging::Index, Paging::Cursor] {
+            let query = Request::get(USERS).filter(&filter).query("attributes", "userName");
+            let pages = walk(&service, &query, paging, 300, async || ()).await;
+            assert!(each(&all_of(&pages), "id").iter().eq(odd.clone()), "{paging:?} {filter}");
+            if paging == Paging::Index {
                 assert!(pages.iter().all(|page| page["totalResults"] == odd.len()), "{filter}");
             }
-            let query = query.with("sortBy", "title").with("sortOrder", "descending");
-            let pages = walk(&service, &query, way, 300, async || ()).await;
-            assert!(each(&all_of(&pages), "id").iter().eq(odd.iter().rev().copied()), "{way:?} {filter}");
+            let query = query.query("sortBy", "title").query("sortOrder", "descending");
+            let pages = walk(&service, &query, paging, 300, async || ()).await;
+            assert!(each(&all_of(&pages), "id").iter().eq(odd.iter().rev().copied()), "{paging:?} {filter}");
         }
     }
 }
 
-/// The way that the refusal of a large group points to. Most of the members were deleted a moment ago.
+/// The error for an oversized group names this query. Most of the members do not exist any more.
 #[tokio::test(start_paused = true)]
-async fn the_members_of_a_group_too_large_to_show_are_all_found_page_by_page() {
+async fn members_of_oversized_group_are_paged_completely() {
     let database = Database::memory().expect("a database in memory");
     let service = Service::on(client(database.clone())).await;
     let group = service.group("group", &[]).await;
@@ -132,58 +128,47 @@ async fn the_members_of_a_group_too_large_to_show_are_all_found_page_by_page() {
     fill(&database, &group, 0..115_001);
     let refused = service.get(&format!("{GROUPS}/{group}")).await;
     assert_eq!(refused.verdict(), "400 tooMany");
-    let detail = refused.body["detail"].as_str().expect("what to do");
+    let detail = refused.body["detail"].as_str().expect("a detail");
     let hint = detail.split("filter=").nth(1).expect("a filter").replace("<id of the group>", &group);
-    let members = Query::of(USERS).filter(hint).with("attributes", "id");
-    let pages = walk(&service, &members, Way::Cursor, 1_000, async || ()).await;
+    let members = Request::get(USERS).filter(hint).query("attributes", "id");
+    let pages = walk(&service, &members, Paging::Cursor, 1_000, async || ()).await;
     assert!(each(&all_of(&pages), "id") == all);
 }
 
-/// Every query takes five and a half seconds; a request may take 25.
-#[derive(Debug)]
-struct Slow(Connector);
-
-impl HttpConnector for Slow {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let is_query = request.headers().get("x-amz-target").is_some_and(|target| target.ends_with(".Query"));
-        let connector = self.0.clone();
-        HttpConnectorFuture::new(async move {
-            if is_query {
-                tokio::time::sleep(Duration::from_millis(5_500)).await;
-            }
-            connector.call(request).await
-        })
-    }
-}
-
 #[tokio::test(start_paused = true)]
-async fn a_page_that_takes_too_long_is_refused_with_what_to_do_instead_and_not_with_503() {
+async fn slow_page_is_rejected_with_advice() {
     let database = Database::memory().expect("a database in memory");
     let quick = Service::on(client(database.clone())).await;
     let group = quick.group("group", &[]).await;
     let all = users(&database, 0..5_500);
     fill(&database, &group, 0..5_500);
-    let slow = Slow(Connector::new(database));
-    let service = Service::on(client_over(SharedHttpConnector::new(slow))).await;
+    // Each query takes 5.5 seconds, and a request may take 25.
+    let slow = intercept::client(Connector::new(database), async |call| {
+        if call.operation == "Query" {
+            tokio::time::sleep(Duration::from_millis(5_500)).await;
+        }
+        call.forward().await
+    });
+    let service = Service::on(slow).await;
     let member = format!("groups.value eq \"{group}\"");
-    let of = |filter: &str| Query::of(USERS).filter(filter).with("attributes", "id");
+    let of = |filter: &str| Request::get(USERS).filter(filter).query("attributes", "id");
     for query in [
         of("title eq \"nobody's\""),
         of("userName ge \"u\""),
-        of(&member).with("count", 1),
-        of(&member).with("sortBy", "title"),
-        of(&member).with("startIndex", 5_001),
+        of(&member).query("count", 1),
+        of(&member).query("sortBy", "title"),
+        of(&member).query("startIndex", 5_001),
     ] {
-        let answer = query.get(&service).await;
+        let answer = query.send(&service).await;
         assert_eq!(answer.verdict(), "400 tooMany", "{query:?}: {:#}", answer.body);
-        let detail = answer.body["detail"].as_str().expect("what to do");
+        let detail = answer.body["detail"].as_str().expect("a detail");
         assert!(
             detail.contains("userName, externalId, emails.value") && detail.contains("cursor"),
             "{detail}"
         );
     }
-    // By cursor, the page ends where the time does.
-    let pages = walk(&service, &of("userName ew \"1\""), Way::Cursor, 1_000, async || ()).await;
+    // A cursor page ends when its time does.
+    let pages = walk(&service, &of("userName ew \"1\""), Paging::Cursor, 1_000, async || ()).await;
     let shown: Vec<usize> = pages.iter().map(|page| resources(page).len()).collect();
     assert_eq!(shown, [400, 150]);
     assert!(each(&all_of(&pages), "id").iter().eq(all.iter().skip(1).step_by(10)));

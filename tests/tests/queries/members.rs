@@ -1,4 +1,4 @@
-//! What it costs to change one member of a group, counted at DynamoDB: the same at 10, 10,000 and 200,000 members.
+//! The costs of a change of one member, which are the same for groups of 10, 10,000 and 200,000 members.
 
 use dynoxide::Database;
 use expect_test::expect;
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use service::config::Tables;
 use tests::{Service, counting::Counter, load::fill};
 
-/// What it costs to change one member of a group of so many, a line for each request.
+/// Returns the costs of requests about one member of a group of that size, one line for each request.
 async fn costs(members: usize) -> String {
     let database = Database::memory().expect("a database in memory");
     let counter = Counter::default();
@@ -60,7 +60,7 @@ fn line(request: &str, status: u16, counter: &Counter) -> String {
 }
 
 #[tokio::test]
-async fn a_change_of_one_member_costs_the_same_at_ten_ten_thousand_and_two_hundred_thousand_members() {
+async fn member_change_costs_the_same_in_groups_of_any_size() {
     let ten = costs(10).await;
     expect![[r#"
         add                     204  TransactWriteItems 1: 0 read, 8 written
@@ -79,9 +79,9 @@ async fn a_change_of_one_member_costs_the_same_at_ten_ten_thousand_and_two_hundr
     assert_eq!(costs(200_000).await, ten);
 }
 
-/// Past what an answer can hold, it says so and what to do; that it works, `budget` shows.
+/// The tests in `budget` follow the advice.
 #[tokio::test]
-async fn a_group_with_too_many_members_to_show_says_how_to_read_them() {
+async fn oversized_group_error_says_how_to_read_members() {
     let database = Database::memory().expect("a database in memory");
     let service = Service::on(local::embedded::client(database.clone())).await;
     let group = service.group("group", &[]).await;
@@ -102,54 +102,54 @@ async fn a_group_with_too_many_members_to_show_says_how_to_read_them() {
     assert_eq!(bare.status, 200);
 }
 
-/// The bytes of an answer in Lambda's envelope, where its body is a string of JSON.
-fn bytes_on_the_way(body: &Value) -> usize {
+/// Returns the size of the body as a JSON string, as in the response of a Lambda function.
+fn response_size(body: &Value) -> usize {
     Value::from(body.to_string()).to_string().len()
 }
 
 const LAMBDA_BYTES: usize = 6 * 1024 * 1024;
 
 #[tokio::test(start_paused = true)]
-async fn as_many_members_as_are_shown_fit_into_an_answer_however_long_the_base_url_is() {
+async fn members_fit_into_an_answer_with_any_base_url() {
     let database = Database::memory().expect("a database in memory");
     let mut service = Service::on(local::embedded::client(database.clone())).await;
     let group = service.group("group", &[]).await;
-    let mut there_are = 0;
+    let mut present = 0;
     let path = format!("/Groups/{group}");
     for (members, base, is_whole) in [(25_000, 32, true), (25_000, 200, false), (115_000, 32, false)] {
-        fill(&database, &group, there_are..members);
-        there_are = members;
-        service.rebase(&format!("https://{}.test/scim/v2", "x".repeat(base - 21)));
+        fill(&database, &group, present..members);
+        present = members;
+        service.set_base_url(&format!("https://{}.test/scim/v2", "x".repeat(base - 21)));
         let answer = service.get(&path).await;
         assert_eq!(answer.status, 200, "{}", answer.body["detail"]);
         let shown = answer.body["members"].as_array().expect("members");
         assert_eq!(shown.len(), members);
         assert!(shown.iter().all(|member| member["value"].is_string()));
         assert_eq!(shown[0].get("$ref").is_some(), is_whole);
-        let bytes = bytes_on_the_way(&answer.body);
+        let bytes = response_size(&answer.body);
         assert!(bytes < LAMBDA_BYTES, "{bytes}");
     }
 }
 
-/// Okta imports groups a hundred at a time and cannot ask for fewer, nor without their members.
+/// Okta imports 100 groups at a time. It cannot request fewer groups or exclude members.
 #[tokio::test(start_paused = true)]
-async fn a_page_of_groups_shows_members_by_value_alone_where_whole_ones_would_not_fit() {
+async fn group_page_shortens_members_that_do_not_fit() {
     let database = Database::memory().expect("a database in memory");
     let service = Service::on(local::embedded::client(database.clone())).await;
     let mut groups = Vec::new();
     for name in ["a", "b", "c", "d"] {
         groups.push(service.group(name, &[]).await);
     }
-    let mut there_are = 0;
-    // Whole, each takes 153 bytes on the way; by value alone, 53.
+    let mut present = 0;
+    // In the response of the function, a member takes 153 bytes, or 53 bytes with its value only.
     for (index, members, verdict, is_whole) in [
         (0, 40_600, "200", true),
         (1, 40_800, "200", false),
         (2, 115_000, "200", false),
         (3, 115_001, "400 tooMany", false),
     ] {
-        fill(&database, &groups[index], there_are..members);
-        there_are = members;
+        fill(&database, &groups[index], present..members);
+        present = members;
         let answer = service.get("/Groups?startIndex=1&count=100").await;
         assert_eq!(answer.verdict(), verdict, "{members}: {}", answer.body["detail"]);
         if answer.status == 200 {
@@ -160,11 +160,11 @@ async fn a_page_of_groups_shows_members_by_value_alone_where_whole_ones_would_no
             let names = if is_whole { 3 } else { 1 };
             assert!(shown.iter().all(|member| member.as_object().map(serde_json::Map::len) == Some(names)));
             assert!(shown.iter().all(|member| member["value"].is_string()));
-            let bytes = bytes_on_the_way(&answer.body);
+            let bytes = response_size(&answer.body);
             assert!(bytes < LAMBDA_BYTES, "{bytes}");
         }
     }
-    // However many there are, they do not matter where they are not shown.
+    // Without members, the number of members has no effect.
     for query in
         ["filter=members%20pr", "filter=members.type%20eq%20%22User%22", "cursor=&filter=members.type%20pr"]
     {
@@ -174,9 +174,9 @@ async fn a_page_of_groups_shows_members_by_value_alone_where_whole_ones_would_no
     }
 }
 
-/// A thousand members are more than ten transactions hold: a pending change.
+/// A change of 1,000 members exceeds ten transactions, so it is a pending change.
 #[tokio::test]
-async fn a_put_of_a_thousand_members_writes_what_differs_and_nothing_else() {
+async fn put_of_1000_members_writes_only_differences() {
     let database = Database::memory().expect("a database in memory");
     let counter = Counter::default();
     let service = Service::on(counter.client(database)).await;
@@ -187,7 +187,7 @@ async fn a_put_of_a_thousand_members_writes_what_differs_and_nothing_else() {
     users.sort_unstable();
     let group = service.group("group", &[]).await;
     let path = format!("/Groups/{group}");
-    // Without the thousand ids in the message.
+    // Keeps the 1,000 ids out of the message.
     let has = async |members: &[String]| assert!(service.members(&group).await == members);
     let put = async |members: &[String]| {
         let members: Vec<Value> = members.iter().map(|id| json!({ "value": id })).collect();
@@ -214,7 +214,7 @@ async fn a_put_of_a_thousand_members_writes_what_differs_and_nothing_else() {
     let (exchanged, written) = put(&users[1..]).await;
     assert_eq!(exchanged.status, 200);
     assert_ne!(exchanged.header("etag"), filled.header("etag"));
-    // The group's item, who comes and who goes, each by both edges, in one transaction.
+    // One transaction writes the group, and two edges each for the new and the removed member.
     assert!((written - (2.0 * 5.0 + 2.0)).abs() < 0.1, "{written}");
     has(&users[1..]).await;
 

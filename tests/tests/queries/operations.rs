@@ -1,8 +1,8 @@
-//! What each operation of SCIM costs, the look-up of its key included: COSTS.md, which is asserted here, and written anew
-//! by `UPDATE_EXPECT=1 cargo test -p tests --test queries operations`.
+//! The costs of each SCIM operation, with the look-up of its key. They are the content of COSTS.md, which
+//! `UPDATE_EXPECT=1 cargo test -p tests --test queries operations` writes.
 //!
-//! Round trips are those that wait for one another: every answer of DynamoDB takes one unit of a time that stands still
-//! otherwise, so the time that a request takes is the length of its longest chain of calls, and no machine is too slow.
+//! Round trips are calls that wait for one another. Each answer of DynamoDB takes one unit of virtual time, and nothing else
+//! takes time. The time of a request is therefore its longest chain of calls, on any machine.
 
 use std::fmt::Write;
 
@@ -15,16 +15,16 @@ use tests::{
 };
 use tokio::time::{Duration, Instant};
 
-/// How long every answer takes.
+/// The time of each answer.
 const ROUND_TRIP: Duration = Duration::from_millis(100);
 
-/// An organisation as DEPLOY.md reckons with.
+/// The organisation that DEPLOY.md calculates with.
 const USERS: usize = 500;
 const GROUPS: usize = 50;
 const GROUPS_OF_A_USER: usize = 5;
 
-/// A directory whose every call is counted.
-struct Bench {
+/// A directory whose calls are counted.
+struct Measurements {
     service: Service,
     counter: Counter,
     users: Vec<String>,
@@ -32,16 +32,16 @@ struct Bench {
     rows: Vec<Row>,
 }
 
-/// What one operation cost.
+/// The costs of one operation.
 struct Row {
     operation: &'static str,
     round_trips: u128,
-    /// The fewest that it could do with, the key first.
+    /// The smallest possible number of round trips after the look-up of the key.
     floor: u128,
     cost: Cost,
 }
 
-/// What was asked for when the service was planned: round trips at most.
+/// The largest number of round trips that the design allows.
 const TARGETS: [(&str, u128); 5] = [(NOBODY, 2), (READ, 2), (DISABLE, 3), (ADD, 2), (REMOVE, 2)];
 
 const NOBODY: &str = "match by `userName`, nobody";
@@ -99,7 +99,7 @@ fn user(number: usize) -> Value {
     })
 }
 
-impl Bench {
+impl Measurements {
     async fn new() -> Self {
         let counter = Counter::default();
         let database = Database::memory().expect("a database in memory");
@@ -132,7 +132,7 @@ impl Bench {
         let _ = self.counter.take();
         let begin = Instant::now();
         let answer = ask(&self.service).await;
-        // A timer of tokio is up to a millisecond late.
+        // A timer of tokio is late by up to a millisecond.
         let round_trips = begin.elapsed().as_millis() / ROUND_TRIP.as_millis();
         assert_eq!(answer.status, status, "{operation}: {:#}", answer.body);
         let mut cost = Cost::default();
@@ -209,20 +209,20 @@ impl Bench {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_an_operation_costs_is_what_costs_md_says() {
-    let mut bench = Bench::new().await;
-    bench.measure().await;
+async fn operation_costs_match_costs_md() {
+    let mut measured = Measurements::new().await;
+    measured.measure().await;
     for (operation, at_most) in TARGETS {
-        let row = bench.of(operation);
+        let row = measured.of(operation);
         assert!(row.round_trips <= at_most, "{operation}: {} round trips, not {at_most}", row.round_trips);
     }
-    for Row { operation, round_trips, floor, .. } in &bench.rows {
+    for Row { operation, round_trips, floor, .. } in &measured.rows {
         assert!(
             round_trips >= floor,
             "{operation}: {round_trips} round trips are below the floor of {floor}"
         );
     }
-    // One read, beside the two units of the key.
-    assert!(bench.of(NOBODY).cost.read <= 3.0);
-    expect_file!["../../../COSTS.md"].assert_eq(&format!("{ABOVE}{}{BELOW}", bench.table()));
+    // One read, and the two units of the key.
+    assert!(measured.of(NOBODY).cost.read <= 3.0);
+    expect_file!["../../../COSTS.md"].assert_eq(&format!("{ABOVE}{}{BELOW}", measured.table()));
 }

@@ -1,6 +1,7 @@
-//! Walks through lists that change between their pages: who is there during the whole walk is shown exactly once.
+//! Walks through lists that change between their pages. A resource that is in the list during the whole walk appears exactly
+//! once.
 //!
-//! What a change moves within the order asked for, or out of what is asked for, is not there during the whole walk.
+//! A resource is not in the list during the whole walk if a change moves it within the order or out of the filter.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,16 +15,16 @@ use proptest::{
     test_runner::{Config, TestError, TestRunner},
 };
 use serde_json::{Value, json};
-use tests::Service;
+use tests::{Request, Service};
 use time::Duration;
 use tokio::runtime::Runtime;
 
-use super::{GROUPS, Hands, Query, ROOT, USERS, Way, all_of, each, resources, walk, with_hands};
+use super::{GROUPS, Paging, ROOT, TestClock, USERS, all_of, each, resources, service_with_clock, walk};
 
-/// Directories that each walk goes through.
+/// The number of directories for each walk.
 const DIRECTORIES: u32 = 6;
 
-/// What happens between two pages.
+/// A change between two pages.
 #[derive(Clone, Debug)]
 enum Change {
     Insert(String),
@@ -34,7 +35,7 @@ enum Change {
     Leave(Index),
 }
 
-/// What a walk may depend on, so that a change of it moves a resource.
+/// The data that an order or a filter depends on, so that a change of the data moves a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum On {
     Name,
@@ -45,10 +46,10 @@ enum On {
 /// A directory that changes.
 struct World {
     service: Arc<Service>,
-    hands: Hands,
+    clock: TestClock,
     users: Vec<String>,
     team: String,
-    /// Who is not there all the time.
+    /// Users that are not in the list during the whole walk.
     moved: BTreeSet<String>,
 }
 
@@ -65,12 +66,12 @@ fn change() -> impl Strategy<Value = Change> {
 }
 
 impl World {
-    /// Twelve users, some of them with a title and some in a team; three groups.
+    /// Creates twelve users, some with a title and some in a team, and three groups.
     async fn new() -> Self {
-        let (service, hands) = with_hands().await;
+        let (service, clock) = service_with_clock().await;
         let team = service.group("team", &[]).await;
         let mut world =
-            Self { service: Arc::new(service), hands, users: Vec::new(), team, moved: BTreeSet::new() };
+            Self { service: Arc::new(service), clock, users: Vec::new(), team, moved: BTreeSet::new() };
         for name in ["m", "u1", "c", "u2", "zz", "u3", "é", "u4", "b", "u5", "a", "u6"] {
             world.insert(name).await;
         }
@@ -83,7 +84,7 @@ impl World {
     }
 
     async fn insert(&mut self, name: &str) {
-        self.hands.advance(Duration::milliseconds(i64::from(name.len() != 1)));
+        self.clock.advance(Duration::milliseconds(i64::from(name.len() != 1)));
         let title = (!self.users.len().is_multiple_of(3)).then_some("x");
         let answer = self.service.post(USERS, json!({ "userName": name, "title": title })).await;
         if answer.status == 201 {
@@ -152,20 +153,20 @@ impl World {
         }
     }
 
-    /// Walks while the changes are made, two at a time; what was wrong with the walk.
+    /// Walks, makes two changes after each page, and returns the errors of the walk.
     async fn disturb(
         &mut self,
-        query: &Query,
-        way: Way,
+        query: &Request,
+        paging: Paging,
         count: usize,
         on: &[On],
         changes: &[Change],
     ) -> Vec<String> {
-        let all = query.clone().with("count", 1_000).ask(&self.service).await;
+        let all = query.clone().query("count", 1_000).send_query(&self.service).await;
         let there = each(resources(&all.body), "id");
         let mut changes = changes.chunks(2);
         let service = Arc::clone(&self.service);
-        let pages = walk(&service, query, way, count, async || {
+        let pages = walk(&service, query, paging, count, async || {
             for change in changes.next().unwrap_or_default() {
                 self.make(change, on).await;
             }
@@ -176,14 +177,14 @@ impl World {
             *shown.entry(id).or_default() += 1;
         }
         let missed = there.iter().filter(|id| !self.moved.contains(*id) && !shown.contains_key(*id));
-        let missed = missed.map(|id| format!("{id} is missed"));
+        let missed = missed.map(|id| format!("{id} is missing"));
         let twice = shown.iter().filter(|(id, times)| **times > 1 && !self.moved.contains(*id));
-        missed.chain(twice.map(|(id, times)| format!("{id} is shown {times} times"))).collect()
+        missed.chain(twice.map(|(id, times)| format!("{id} appears {times} times"))).collect()
     }
 }
 
-/// Nobody is missed and nobody shown twice on such a walk, whatever happens meanwhile.
-fn is_exact(way: Way, on: &[On], query: impl Fn(&World) -> Query) {
+/// Fails if a walk omits a resource or repeats one, whatever changes between the pages.
+fn assert_exact(paging: Paging, on: &[On], query: impl Fn(&World) -> Request) {
     let runtime = Runtime::new().expect("a runtime");
     let config =
         Config { failure_persistence: None, max_shrink_iters: 100, ..Config::with_cases(DIRECTORIES) };
@@ -191,8 +192,8 @@ fn is_exact(way: Way, on: &[On], query: impl Fn(&World) -> Query) {
         runtime.block_on(async {
             let mut world = World::new().await;
             let query = query(&world);
-            let wrong = world.disturb(&query, way, count, on, &changes).await;
-            prop_assert!(wrong.is_empty(), "{:?} {:?}: {:#?}", way, query, wrong);
+            let wrong = world.disturb(&query, paging, count, on, &changes).await;
+            prop_assert!(wrong.is_empty(), "{:?} {:?}: {:#?}", paging, query, wrong);
             Ok(())
         })
     });
@@ -203,49 +204,53 @@ fn is_exact(way: Way, on: &[On], query: impl Fn(&World) -> Query) {
     }
 }
 
-fn in_order_of_creation(way: Way) {
-    is_exact(way, &[], |_| Query::of(USERS));
-    is_exact(way, &[], |_| Query::of(USERS).with("sortBy", "meta.created").with("sortOrder", "descending"));
-}
-
-fn in_order_of_user_name(way: Way) {
-    for order in ["ascending", "descending"] {
-        is_exact(way, &[On::Name], |_| Query::of(USERS).with("sortBy", "userName").with("sortOrder", order));
-    }
-}
-
-fn through_members(way: Way) {
-    is_exact(way, &[On::Membership], |world| {
-        Query::of(USERS).filter(format!("groups.value eq \"{}\"", world.team))
+fn in_order_of_creation(paging: Paging) {
+    assert_exact(paging, &[], |_| Request::get(USERS));
+    assert_exact(paging, &[], |_| {
+        Request::get(USERS).query("sortBy", "meta.created").query("sortOrder", "descending")
     });
 }
 
-fn through_everything(way: Way) {
-    is_exact(way, &[], |_| Query::of(ROOT));
+fn in_order_of_user_name(paging: Paging) {
+    for order in ["ascending", "descending"] {
+        assert_exact(paging, &[On::Name], |_| {
+            Request::get(USERS).query("sortBy", "userName").query("sortOrder", order)
+        });
+    }
+}
+
+fn through_members(paging: Paging) {
+    assert_exact(paging, &[On::Membership], |world| {
+        Request::get(USERS).filter(format!("groups.value eq \"{}\"", world.team))
+    });
+}
+
+fn through_everything(paging: Paging) {
+    assert_exact(paging, &[], |_| Request::get(ROOT));
 }
 
 #[test]
-fn a_walk_by_cursor_in_order_of_creation_is_exact() {
-    in_order_of_creation(Way::Cursor);
+fn cursor_walk_by_creation_assert_exact() {
+    in_order_of_creation(Paging::Cursor);
 }
 
 #[test]
-fn a_walk_by_cursor_in_order_of_user_name_is_exact() {
-    in_order_of_user_name(Way::Cursor);
+fn cursor_walk_by_user_name_assert_exact() {
+    in_order_of_user_name(Paging::Cursor);
 }
 
 #[test]
-fn a_walk_by_cursor_through_the_members_of_a_group_is_exact() {
-    through_members(Way::Cursor);
+fn cursor_walk_of_group_members_assert_exact() {
+    through_members(Paging::Cursor);
 }
 
 #[test]
-fn a_walk_by_cursor_through_users_and_groups_is_exact() {
-    through_everything(Way::Cursor);
+fn cursor_walk_of_the_root_assert_exact() {
+    through_everything(Paging::Cursor);
 }
 
 #[test]
-fn a_walk_by_cursor_with_a_filter_is_exact() {
+fn cursor_walk_with_filter_assert_exact() {
     for (on, filter) in [
         (&[On::Title][..], "title eq \"x\""),
         (&[On::Name], "userName sw \"u\""),
@@ -255,87 +260,97 @@ fn a_walk_by_cursor_with_a_filter_is_exact() {
         ),
         (&[On::Membership], "groups pr"),
     ] {
-        is_exact(Way::Cursor, on, |_| Query::of(USERS).filter(filter));
+        assert_exact(Paging::Cursor, on, |_| Request::get(USERS).filter(filter));
     }
 }
 
 #[test]
-fn a_walk_by_cursor_in_another_order_is_exact() {
-    is_exact(Way::Cursor, &[On::Title], |_| Query::of(USERS).with("sortBy", "title"));
-    is_exact(Way::Cursor, &[On::Name], |_| {
-        Query::of(USERS).filter("userName sw \"u\"").with("sortBy", "userName")
+fn cursor_walk_by_attribute_assert_exact() {
+    assert_exact(Paging::Cursor, &[On::Title], |_| Request::get(USERS).query("sortBy", "title"));
+    assert_exact(Paging::Cursor, &[On::Name], |_| {
+        Request::get(USERS).filter("userName sw \"u\"").query("sortBy", "userName")
     });
-    is_exact(Way::Cursor, &[On::Name, On::Title], |_| {
-        Query::of(USERS).filter("title eq \"x\"").with("sortBy", "userName").with("sortOrder", "descending")
+    assert_exact(Paging::Cursor, &[On::Name, On::Title], |_| {
+        Request::get(USERS)
+            .filter("title eq \"x\"")
+            .query("sortBy", "userName")
+            .query("sortOrder", "descending")
     });
 }
 
 #[test]
-fn a_walk_by_index_with_a_filter_is_exact() {
+fn index_walk_with_filter_assert_exact() {
     for (on, filter) in [
         (&[On::Title][..], "title eq \"x\""),
         (&[On::Name], "userName sw \"u\""),
         (&[On::Name], "userName ge \"b\" and userName lt \"v\""),
         (&[On::Membership], "groups pr"),
     ] {
-        is_exact(Way::Index, on, |_| Query::of(USERS).filter(filter));
+        assert_exact(Paging::Index, on, |_| Request::get(USERS).filter(filter));
     }
-    is_exact(Way::Index, &[On::Membership, On::Name], |world| {
-        Query::of(USERS).filter(format!("groups.value eq \"{}\" or userName sw \"u\"", world.team))
+    assert_exact(Paging::Index, &[On::Membership, On::Name], |world| {
+        Request::get(USERS).filter(format!("groups.value eq \"{}\" or userName sw \"u\"", world.team))
     });
 }
 
 #[test]
-fn a_walk_by_index_in_another_order_is_exact() {
-    is_exact(Way::Index, &[On::Title], |_| Query::of(USERS).with("sortBy", "title"));
+fn index_walk_by_attribute_assert_exact() {
+    assert_exact(Paging::Index, &[On::Title], |_| Request::get(USERS).query("sortBy", "title"));
     for order in ["ascending", "descending"] {
-        is_exact(Way::Index, &[On::Name], |_| {
-            Query::of(USERS).filter("userName sw \"u\"").with("sortBy", "userName").with("sortOrder", order)
+        assert_exact(Paging::Index, &[On::Name], |_| {
+            Request::get(USERS)
+                .filter("userName sw \"u\"")
+                .query("sortBy", "userName")
+                .query("sortOrder", order)
         });
     }
-    is_exact(Way::Index, &[On::Name, On::Title], |_| {
-        Query::of(USERS).filter("title eq \"x\"").with("sortBy", "userName").with("sortOrder", "descending")
+    assert_exact(Paging::Index, &[On::Name, On::Title], |_| {
+        Request::get(USERS)
+            .filter("title eq \"x\"")
+            .query("sortBy", "userName")
+            .query("sortOrder", "descending")
     });
 }
 
 #[test]
-fn a_walk_by_index_in_order_of_creation_is_exact() {
-    in_order_of_creation(Way::Index);
+fn index_walk_by_creation_assert_exact() {
+    in_order_of_creation(Paging::Index);
 }
 
 #[test]
-fn a_walk_by_index_in_order_of_user_name_is_exact() {
-    in_order_of_user_name(Way::Index);
+fn index_walk_by_user_name_assert_exact() {
+    in_order_of_user_name(Paging::Index);
 }
 
 #[test]
-fn a_walk_by_index_through_the_members_of_a_group_is_exact() {
-    through_members(Way::Index);
+fn index_walk_of_group_members_assert_exact() {
+    through_members(Paging::Index);
 }
 
 #[test]
-fn a_walk_by_index_through_users_and_groups_is_exact() {
-    through_everything(Way::Index);
+fn index_walk_of_the_root_assert_exact() {
+    through_everything(Paging::Index);
 }
 
-/// A service with users of these names, one made after the other.
-async fn users(names: &[&str]) -> (Service, Hands, Vec<String>) {
-    let (service, hands) = with_hands().await;
+/// Returns a service with users of these names in the order of creation.
+async fn users(names: &[&str]) -> (Service, TestClock, Vec<String>) {
+    let (service, clock) = service_with_clock().await;
     let mut ids = Vec::new();
     for name in names {
-        hands.advance(Duration::milliseconds(1));
+        clock.advance(Duration::milliseconds(1));
         ids.push(service.user(name).await);
     }
-    (service, hands, ids)
+    (service, clock, ids)
 }
 
 #[tokio::test]
-async fn a_client_that_goes_by_the_total_misses_nobody_when_those_it_has_seen_are_deleted() {
+async fn index_walk_by_total_omits_no_user_after_deletions() {
     let (service, _, ids) = users(&["a", "b", "c", "d", "e", "f"]).await;
     let mut seen = Vec::new();
     let mut index = 1;
     loop {
-        let page = Query::of(USERS).with("count", 2).with("startIndex", index).ask(&service).await.body;
+        let page =
+            Request::get(USERS).query("count", 2).query("startIndex", index).send_query(&service).await.body;
         seen.extend(each(resources(&page), "id"));
         if index == 1 {
             for id in &ids[..2] {
@@ -351,11 +366,11 @@ async fn a_client_that_goes_by_the_total_misses_nobody_when_those_it_has_seen_ar
 }
 
 #[tokio::test]
-async fn a_walk_ends_where_it_ended_when_somebody_comes_before_its_beginning() {
+async fn index_walk_ignores_users_created_before_its_start() {
     let (service, _, ids) = users(&["a", "b"]).await;
-    let query = Query::of(USERS).with("sortBy", "userName").with("sortOrder", "descending");
+    let query = Request::get(USERS).query("sortBy", "userName").query("sortOrder", "descending");
     let mut newcomers = ["d", "c"].into_iter();
-    let pages = walk(&service, &query, Way::Index, 1, async || {
+    let pages = walk(&service, &query, Paging::Index, 1, async || {
         if let Some(name) = newcomers.next() {
             service.user(name).await;
         }
@@ -365,7 +380,7 @@ async fn a_walk_ends_where_it_ended_when_somebody_comes_before_its_beginning() {
 }
 
 #[tokio::test]
-async fn a_search_of_everything_misses_nobody_when_those_it_has_seen_are_deleted() {
+async fn root_search_omits_no_user_after_deletions() {
     let (service, _, ids) = users(&["a", "b", "c", "d"]).await;
     let mut all = ids.clone();
     for name in ["x", "y"] {
@@ -373,7 +388,7 @@ async fn a_search_of_everything_misses_nobody_when_those_it_has_seen_are_deleted
     }
     all[4..].sort_unstable();
     let mut seen = ids.iter().take(2);
-    let pages = walk(&service, &Query::of(ROOT), Way::Index, 2, async || {
+    let pages = walk(&service, &Request::get(ROOT), Paging::Index, 2, async || {
         if let Some(id) = seen.next() {
             assert_eq!(service.delete(&format!("/Users/{id}")).await.status, 204);
         }
@@ -383,45 +398,45 @@ async fn a_search_of_everything_misses_nobody_when_those_it_has_seen_are_deleted
 }
 
 #[tokio::test]
-async fn an_index_past_the_end_shows_nobody_whatever_an_earlier_walk_left_there() {
+async fn index_past_the_end_is_empty_after_an_earlier_walk() {
     let (service, _, ids) = users(&["a", "b", "c", "d", "e", "f"]).await;
-    let query = Query::of(USERS);
-    let earlier = walk(&service, &query, Way::Index, 2, async || ()).await;
+    let query = Request::get(USERS);
+    let earlier = walk(&service, &query, Paging::Index, 2, async || ()).await;
     assert_eq!(each(&all_of(&earlier), "id"), ids);
     for id in &ids[..3] {
         assert_eq!(service.delete(&format!("/Users/{id}")).await.status, 204);
     }
-    // A client that adds what it asked for, not what it got, and ends with an empty page.
+    // The client adds the requested count to the index and stops at an empty page.
     let mut seen = Vec::new();
     for index in [1, 3, 5] {
-        let page = query.clone().with("count", 2).with("startIndex", index).ask(&service).await.body;
+        let page = query.clone().query("count", 2).query("startIndex", index).send_query(&service).await.body;
         seen.extend(each(resources(&page), "id"));
     }
     assert_eq!(seen, ids[3..]);
 }
 
 #[tokio::test]
-async fn a_page_asked_for_by_itself_is_right_whoever_was_created_or_deleted_since() {
-    let (service, hands, mut ids) = users(&["a", "b", "c", "d", "e", "f"]).await;
-    let page = Query::of(USERS).with("count", 2).with("startIndex", 3);
+async fn index_page_is_correct_after_creations_and_deletions() {
+    let (service, clock, mut ids) = users(&["a", "b", "c", "d", "e", "f"]).await;
+    let page = Request::get(USERS).query("count", 2).query("startIndex", 3);
     for newcomer in ["g", "h", "i"] {
         for _ in 0..2 {
-            let answer = page.ask(&service).await.body;
+            let answer = page.send_query(&service).await.body;
             assert_eq!(each(resources(&answer), "id"), ids[2..4], "before {newcomer}");
             assert_eq!(answer["totalResults"], 6);
         }
         assert_eq!(service.delete(&format!("/Users/{}", ids.remove(0))).await.status, 204);
-        hands.advance(Duration::milliseconds(1));
+        clock.advance(Duration::milliseconds(1));
         ids.push(service.user(newcomer).await);
     }
 }
 
 #[tokio::test]
-async fn a_filtered_walk_keeps_the_total_it_began_with() {
+async fn filtered_walk_keeps_its_first_total() {
     let (service, _, ids) = users(&["a", "b", "c", "d", "e", "f"]).await;
-    let query = Query::of(USERS).filter("not (title pr)");
+    let query = Request::get(USERS).filter("not (title pr)");
     let mut deleted = ids.iter();
-    let pages = walk(&service, &query, Way::Index, 2, async || {
+    let pages = walk(&service, &query, Paging::Index, 2, async || {
         if let Some(id) = deleted.next() {
             assert_eq!(service.delete(&format!("/Users/{id}")).await.status, 204);
         }
@@ -432,31 +447,31 @@ async fn a_filtered_walk_keeps_the_total_it_began_with() {
 }
 
 #[tokio::test]
-async fn a_second_walk_through_users_and_groups_shows_what_the_first_did() {
-    let (service, hands) = with_hands().await;
+async fn second_root_walk_equals_the_first() {
+    let (service, clock) = service_with_clock().await;
     let (mut users, mut groups) = (Vec::new(), Vec::new());
     for name in ["a", "b", "c", "d", "e", "f"] {
-        hands.advance(Duration::milliseconds(1));
+        clock.advance(Duration::milliseconds(1));
         groups.push(service.group(name, &[]).await);
     }
     for name in ["a", "b", "c", "d"] {
-        hands.advance(Duration::milliseconds(1));
+        clock.advance(Duration::milliseconds(1));
         users.push(service.user(name).await);
     }
     let all = [users, groups].concat();
     for count in [2, 2, 3, 2] {
-        let pages = walk(&service, &Query::of(ROOT), Way::Index, count, async || ()).await;
+        let pages = walk(&service, &Request::get(ROOT), Paging::Index, count, async || ()).await;
         assert_eq!(each(&all_of(&pages), "id"), all, "in pages of {count}");
     }
 }
 
 #[tokio::test]
-async fn a_page_of_groups_shows_their_members_and_a_page_of_users_their_groups() {
+async fn pages_show_members_and_groups() {
     let (service, _, users) = users(&["a", "b"]).await;
     let group = service.group("g", &[&users[0], &users[1]]).await;
-    let members = Query::of(GROUPS).ask(&service).await.body;
+    let members = Request::get(GROUPS).send_query(&service).await.body;
     assert_eq!(resources(&members)[0]["members"].as_array().map(Vec::len), Some(2));
-    let groups = Query::of(USERS).ask(&service).await.body;
+    let groups = Request::get(USERS).send_query(&service).await.body;
     for user in resources(&groups) {
         assert_eq!(user["groups"][0]["value"], group);
     }

@@ -1,8 +1,8 @@
-//! Planning never changes an answer, only its cost: whatever is filtered and sorted by, and however it is paged, the
-//! answer is what a plain look at every resource gives.
+//! Query plans change the cost of an answer and never the answer: for any filter, order and paging, the answer equals that
+//! of a plain evaluation of every resource.
 //!
-//! The plain look evaluates the filter on each resource as an unfiltered list shows it, and sorts with a few lines that
-//! share nothing with the service's own.
+//! The plain evaluation applies the filter to each resource of an unfiltered list, and sorts with code that is independent
+//! of the service.
 
 use std::{cmp::Ordering, collections::BTreeMap};
 
@@ -20,39 +20,39 @@ use scim::{
     schema::{GROUP_TYPE, RESOURCE_TYPES, USER_TYPE},
 };
 use serde_json::{Value, json};
-use tests::Service;
+use tests::{Request, Service};
 use time::{Duration, OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 use tokio::runtime::Runtime;
 
-use super::{GROUPS, Query, ROOT, USERS, Way, all_of, resources, walk, with_hands};
+use super::{GROUPS, Paging, ROOT, USERS, all_of, resources, service_with_clock, walk};
 
-/// Directories for each kind of query, and queries on each of them.
+/// The number of directories for each kind of query, and of queries on each directory.
 const DIRECTORIES: u32 = 12;
 const QUERIES: usize = 12;
 
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 const CUSTOM: &str = "urn:ietf:params:scim:schemas:extension:Acme:2.0:User";
 
-/// A small directory to be made.
+/// The description of a small directory.
 #[derive(Clone, Debug)]
-struct Sketch {
-    /// Each with the milliseconds that pass before it.
+struct Description {
+    /// Users with the milliseconds that pass before each.
     users: Vec<(i64, Value)>,
     groups: Vec<(i64, Value, Vec<usize>)>,
-    /// Users that are changed afterwards.
-    touched: Vec<usize>,
+    /// Users that change afterwards.
+    changed: Vec<usize>,
 }
 
-/// A query in which `{u1}` and `{g1}` stand for ids and `{t1}`, `{z1}` for times of creation.
+/// A query. `{u1}` and `{g1}` stand for ids, `{t1}` and `{z1}` for times of creation.
 #[derive(Clone, Debug)]
-struct Asked {
+struct Query {
     filter: Option<String>,
     sort: Option<&'static str>,
     order: Option<&'static str>,
     count: usize,
 }
 
-/// Values that are equal, prefixes of one another or close together when folded, and at the edges of ranges.
+/// Values that are equal when folded, prefixes of one another, adjacent, or at the boundaries of ranges.
 fn text() -> impl Strategy<Value = String> {
     let character = || select(vec!['a', 'b', 'A', 'é', 'ß', 's', '.', '\u{10FFFF}']);
     prop_oneof![character().prop_map(String::from), vec(character(), 2..4).prop_map(String::from_iter)]
@@ -86,7 +86,7 @@ fn user() -> impl Strategy<Value = Value> {
         })
 }
 
-fn sketch() -> impl Strategy<Value = Sketch> {
+fn description() -> impl Strategy<Value = Description> {
     let pause = || select(vec![0, 0, 1, 999, 3_600_000]);
     let group = (text(), option::of(text()))
         .prop_map(|(name, external)| json!({ "displayName": name, "externalId": external }));
@@ -95,10 +95,10 @@ fn sketch() -> impl Strategy<Value = Sketch> {
         vec((pause(), group, vec(0..12_usize, 0..6)), 1..6),
         vec(0..12_usize, 0..3),
     )
-        .prop_map(|(users, groups, touched)| Sketch { users, groups, touched })
+        .prop_map(|(users, groups, changed)| Description { users, groups, changed })
 }
 
-/// Literals, quoted: those above, and what no value can be.
+/// Quoted literals: the values above, and texts that no value can equal.
 fn operand() -> impl Strategy<Value = String> {
     let odd = select(vec!["", "\u{0}", "\u{1}", "a\u{1}", "a\u{1}0", "\u{10FFFF}", "\u{10FFFF}a", "\u{7f}"]);
     let id = (select(vec!["u", "g"]), 0..5_usize).prop_map(|(kind, index)| format!("{{{kind}{index}}}"));
@@ -137,7 +137,7 @@ const EVERY: [&str; 9] = ["eq", "ne", "co", "sw", "ew", "gt", "lt", "ge", "le"];
 const EQUAL: [&str; 3] = ["eq", "EQ", "ne"];
 const RANGE: [&str; 6] = ["eq", "ne", "gt", "lt", "ge", "le"];
 
-/// Comparisons of attributes that both kinds have.
+/// Comparisons of attributes that users and groups have.
 fn common() -> BoxedStrategy<String> {
     prop_oneof![
         4 => compared(&["externalId", "EXTERNALID", "displayName"], &EVERY, operand()),
@@ -151,7 +151,7 @@ fn common() -> BoxedStrategy<String> {
     .boxed()
 }
 
-/// Comparisons of users' attributes.
+/// Comparisons of attributes of users.
 fn of_users() -> BoxedStrategy<String> {
     let kind = || select(vec!["work", "home", "x"]);
     let email = (kind(), select(EVERY.to_vec()), operand());
@@ -180,7 +180,7 @@ fn of_users() -> BoxedStrategy<String> {
     .boxed()
 }
 
-/// Comparisons of groups' attributes.
+/// Comparisons of attributes of groups.
 fn of_groups() -> BoxedStrategy<String> {
     prop_oneof![
         4 => compared(&["displayName"], &EVERY, operand()),
@@ -194,7 +194,7 @@ fn of_groups() -> BoxedStrategy<String> {
     .boxed()
 }
 
-/// Filters over those comparisons.
+/// Filters of these comparisons.
 fn filter(leaf: BoxedStrategy<String>) -> BoxedStrategy<String> {
     let joined = |word: &'static str| {
         move |parts: Vec<String>| {
@@ -212,7 +212,7 @@ fn filter(leaf: BoxedStrategy<String>) -> BoxedStrategy<String> {
     .boxed()
 }
 
-/// What may be sorted by: the attribute, where it is, and whether case matters.
+/// Sort attributes, with their places and whether case matters.
 const SORTS: [(&str, &str, bool); 12] = [
     ("userName", "/userName", false),
     ("displayName", "/displayName", false),
@@ -231,32 +231,32 @@ const SORTS: [(&str, &str, bool); 12] = [
         false,
     ),
 ];
-/// How many of them groups have.
+/// The number of sort attributes that groups have.
 const GROUP_SORTS: std::ops::Range<usize> = 1..6;
 
-fn asked(leaf: BoxedStrategy<String>, sorts: &[(&'static str, &'static str, bool)]) -> BoxedStrategy<Asked> {
+fn query(leaf: BoxedStrategy<String>, sorts: &[(&'static str, &'static str, bool)]) -> BoxedStrategy<Query> {
     let sorts: Vec<&'static str> = sorts.iter().map(|(name, ..)| *name).collect();
     let orders = select(vec!["ascending", "descending", "DESCENDING", ""]);
     (option::weighted(0.9, filter(leaf)), option::of(select(sorts)), option::of(orders), 1..6_usize)
-        .prop_map(|(filter, sort, order, count)| Asked { filter, sort, order, count })
+        .prop_map(|(filter, sort, order, count)| Query { filter, sort, order, count })
         .boxed()
 }
 
-/// A directory that was made.
-struct Made {
+/// A directory in a service.
+struct Directory {
     service: Service,
     users: Vec<Value>,
     groups: Vec<Value>,
     names: BTreeMap<String, String>,
 }
 
-impl Sketch {
-    async fn make(&self) -> Made {
-        let (service, hands) = with_hands().await;
+impl Description {
+    async fn make(&self) -> Directory {
+        let (service, clock) = service_with_clock().await;
         let mut names = BTreeMap::new();
         let mut ids = Vec::new();
         let make = async |path: &str, body: &Value, pause: i64| {
-            hands.advance(Duration::milliseconds(pause));
+            clock.advance(Duration::milliseconds(pause));
             let answer = service.post(path, body.clone()).await;
             assert!(matches!(answer.verdict().as_str(), "201" | "409 uniqueness"), "{:#}", answer.body);
             (answer.status == 201).then_some(answer.body)
@@ -282,25 +282,25 @@ impl Sketch {
             ids.push(group["id"].as_str().expect("an id").to_owned());
             names.insert(format!("{{g{index}}}"), group["id"].as_str().expect("an id").to_owned());
         }
-        for index in &self.touched {
+        for index in &self.changed {
             if let Some(id) = names.get(&format!("{{u{index}}}")) {
-                hands.advance(Duration::milliseconds(5));
-                let touch = json!([{ "op": "replace", "path": "title", "value": "b" }]);
-                assert_eq!(service.patch(&format!("/Users/{id}"), touch).await.status, 200);
+                clock.advance(Duration::milliseconds(5));
+                let change = json!([{ "op": "replace", "path": "title", "value": "b" }]);
+                assert_eq!(service.patch(&format!("/Users/{id}"), change).await.status, 200);
             }
         }
         let all = async |path: &'static str| {
-            let answer = Query::of(path).with("count", 1_000).ask(&service).await;
+            let answer = Request::get(path).query("count", 1_000).send_query(&service).await;
             resources(&answer.body).to_vec()
         };
         let (users, groups) = (all(USERS).await, all(GROUPS).await);
-        Made { service, users, groups, names }
+        Directory { service, users, groups, names }
     }
 }
 
-impl Made {
-    /// The answer a plain look gives; `None` where the filter is refused.
-    fn plainly(&self, path: &str, asked: &Asked) -> Option<Vec<Value>> {
+impl Directory {
+    /// Evaluates the query on every resource; `None` if the filter is invalid.
+    fn evaluate(&self, path: &str, query: &Query) -> Option<Vec<Value>> {
         let both: &[&ResourceType] = if path == ROOT { &RESOURCE_TYPES } else { &[] };
         let mut found = Vec::new();
         for (resource_type, endpoint, all) in
@@ -309,7 +309,7 @@ impl Made {
             if !both.is_empty() || path == endpoint {
                 let others: &'static [&'static ResourceType] =
                     if path == ROOT { &RESOURCE_TYPES } else { &[] };
-                let mut matching = match &asked.filter {
+                let mut matching = match &query.filter {
                     None => all.clone(),
                     Some(filter) => {
                         let predicate =
@@ -319,45 +319,47 @@ impl Made {
                         all.iter().filter(meets).cloned().collect()
                     }
                 };
-                asked.arrange(&mut matching);
+                query.sort(&mut matching);
                 found.append(&mut matching);
             }
         }
         Some(found)
     }
 
-    async fn check(&self, path: &'static str, asked: &Asked) -> Result<(), TestCaseError> {
-        let asked = self.named(asked);
-        let whole = asked.query(path).with("count", 1_000).ask(&self.service).await;
-        let Some(expected) = self.plainly(path, &asked) else {
-            prop_assert_eq!(whole.verdict(), "400 invalidFilter", "{:?}", asked);
+    async fn check(&self, path: &'static str, query: &Query) -> Result<(), TestCaseError> {
+        let query = self.named(query);
+        let whole = query.request(path).query("count", 1_000).send_query(&self.service).await;
+        let Some(expected) = self.evaluate(path, &query) else {
+            prop_assert_eq!(whole.verdict(), "400 invalidFilter", "{:?}", query);
             return Ok(());
         };
-        prop_assert_eq!(whole.status, 200, "{:?}: {:#}", asked, whole.body);
-        same(resources(&whole.body), &expected, "as a whole", &asked)?;
-        prop_assert_eq!(&whole.body["totalResults"], expected.len(), "as a whole, {:?}", asked);
-        let none = asked.query(path).with("count", 0).ask(&self.service).await;
-        prop_assert_eq!(&none.body["totalResults"], expected.len(), "count=0, {:?}", asked);
+        prop_assert_eq!(whole.status, 200, "{:?}: {:#}", query, whole.body);
+        same(resources(&whole.body), &expected, "as a whole", &query)?;
+        prop_assert_eq!(&whole.body["totalResults"], expected.len(), "as a whole, {:?}", query);
+        let none = query.request(path).query("count", 0).send_query(&self.service).await;
+        prop_assert_eq!(&none.body["totalResults"], expected.len(), "count=0, {:?}", query);
         prop_assert!(resources(&none.body).is_empty());
-        // Twice by index: what a walk leaves behind must not lead another one astray.
-        for (way, count) in [(Way::Index, asked.count), (Way::Cursor, asked.count), (Way::Index, 2)] {
-            let pages = walk(&self.service, &asked.query(path), way, count, async || ()).await;
-            same(&all_of(&pages), &expected, &format!("{way:?}"), &asked)?;
-            if way == Way::Index {
+        // The second index walk finds the bookmarks of the first.
+        for (paging, count) in
+            [(Paging::Index, query.count), (Paging::Cursor, query.count), (Paging::Index, 2)]
+        {
+            let pages = walk(&self.service, &query.request(path), paging, count, async || ()).await;
+            same(&all_of(&pages), &expected, &format!("{paging:?}"), &query)?;
+            if paging == Paging::Index {
                 for page in &pages {
-                    prop_assert_eq!(&page["totalResults"], expected.len(), "{:?}", asked);
+                    prop_assert_eq!(&page["totalResults"], expected.len(), "{:?}", query);
                 }
             }
         }
         Ok(())
     }
 
-    /// With ids and times for the names that stand for them.
-    fn named(&self, asked: &Asked) -> Asked {
-        let filter = asked.filter.as_ref().map(|filter| {
+    /// Replaces the placeholders by ids and times.
+    fn named(&self, query: &Query) -> Query {
+        let filter = query.filter.as_ref().map(|filter| {
             self.names.iter().fold(filter.clone(), |filter, (name, value)| filter.replace(name, value))
         });
-        // Times of users that are not there.
+        // Times of users that do not exist.
         let filter = filter.map(|filter| {
             ["t", "z", "y"].iter().fold(filter, |filter, form| {
                 (0..12).fold(filter, |filter, index| {
@@ -365,11 +367,11 @@ impl Made {
                 })
             })
         });
-        Asked { filter, ..asked.clone() }
+        Query { filter, ..query.clone() }
     }
 }
 
-fn same(found: &[Value], expected: &[Value], how: &str, asked: &Asked) -> Result<(), TestCaseError> {
+fn same(found: &[Value], expected: &[Value], how: &str, query: &Query) -> Result<(), TestCaseError> {
     if found == expected {
         return Ok(());
     }
@@ -382,29 +384,29 @@ fn same(found: &[Value], expected: &[Value], how: &str, asked: &Asked) -> Result
         resources.iter().map(name).collect()
     };
     Err(TestCaseError::fail(format!(
-        "{how}, {asked:?}\nfound {:#?}\nplainly {:#?}",
+        "{how}, {query:?}\nfound {:#?}\nexpected {:#?}",
         short(found),
         short(expected)
     )))
 }
 
-impl Asked {
-    fn query(&self, path: &'static str) -> Query {
-        let mut query = Query::of(path);
+impl Query {
+    fn request(&self, path: &'static str) -> Request {
+        let mut query = Request::get(path);
         if let Some(filter) = &self.filter {
             query = query.filter(filter);
         }
         if let Some(sort) = self.sort {
-            query = query.with("sortBy", sort);
+            query = query.query("sortBy", sort);
         }
         match self.order {
-            Some(order) => query.with("sortOrder", order),
+            Some(order) => query.query("sortOrder", order),
             None => query,
         }
     }
 
-    /// Sorts by the attribute, those without it last; by id where that says nothing. Backwards all of that.
-    fn arrange(&self, resources: &mut [Value]) {
+    /// Sorts by the attribute and then by id. Resources without the attribute are last. Reverses the order if descending.
+    fn sort(&self, resources: &mut [Value]) {
         let Some((_, pointer, case_exact)) = SORTS.iter().find(|(name, ..)| Some(*name) == self.sort) else {
             return;
         };
@@ -438,49 +440,49 @@ impl Asked {
     }
 }
 
-/// Makes directories, and asks each of them.
-fn answers_are_plain(path: &'static str, asked: BoxedStrategy<Asked>) {
+/// Creates directories and sends queries to each.
+fn assert_answers_match(path: &'static str, query: BoxedStrategy<Query>) {
     let runtime = Runtime::new().expect("a runtime");
     let config =
         Config { failure_persistence: None, max_shrink_iters: 150, ..Config::with_cases(DIRECTORIES) };
-    let outcome = TestRunner::new(config).run(&(sketch(), vec(asked, QUERIES)), |(sketch, queries)| {
-        runtime.block_on(async {
-            let made = sketch.make().await;
-            for asked in &queries {
-                made.check(path, asked).await?;
-            }
-            Ok(())
-        })
-    });
+    let outcome =
+        TestRunner::new(config).run(&(description(), vec(query, QUERIES)), |(description, queries)| {
+            runtime.block_on(async {
+                let directory = description.make().await;
+                for query in &queries {
+                    directory.check(path, query).await?;
+                }
+                Ok(())
+            })
+        });
     match outcome {
         Ok(()) => {}
-        // Without the queries that were answered well.
-        Err(TestError::Fail(why, (sketch, _))) => panic!("{why}\n{sketch:#?}"),
+        // Omits the queries with correct answers.
+        Err(TestError::Fail(why, (description, _))) => panic!("{why}\n{description:#?}"),
         Err(TestError::Abort(why)) => panic!("{why}"),
     }
 }
 
 #[test]
-fn users_are_found_as_by_a_plain_look_at_each() {
-    answers_are_plain(USERS, asked(of_users(), &SORTS));
+fn user_queries_match_plain_evaluation() {
+    assert_answers_match(USERS, query(of_users(), &SORTS));
 }
 
 #[test]
-fn groups_are_found_as_by_a_plain_look_at_each() {
-    answers_are_plain(GROUPS, asked(of_groups(), &SORTS[GROUP_SORTS]));
+fn group_queries_match_plain_evaluation() {
+    assert_answers_match(GROUPS, query(of_groups(), &SORTS[GROUP_SORTS]));
 }
 
 #[test]
-fn users_and_groups_are_found_as_by_a_plain_look_at_each() {
-    answers_are_plain(ROOT, asked(prop_oneof![of_users(), of_groups()].boxed(), &SORTS));
+fn root_queries_match_plain_evaluation() {
+    assert_answers_match(ROOT, query(prop_oneof![of_users(), of_groups()].boxed(), &SORTS));
 }
 
-/// Filters that plans have to get right at their edges, one at a time: who is found of
-/// `a`, `ab`, `\u{10FFFF}b` (each with that externalId and e-mail, the first two in a group) and a name as long as one
-/// may be.
+/// Filters at the boundaries of plans. The users are `a`, `ab`, `\u{10FFFF}b` (each with that externalId and e-mail, the
+/// first two in a group) and a user with the longest possible name.
 #[tokio::test]
-async fn ranges_and_memberships_are_exact_at_their_edges() {
-    let (service, _) = with_hands().await;
+async fn ranges_and_memberships_are_exact_at_boundaries() {
+    let (service, _) = service_with_clock().await;
     let long = "\u{10FFFE}".repeat(256);
     let mut ids = Vec::new();
     for name in ["a", "ab", "\u{10FFFF}b", &long] {
@@ -490,7 +492,7 @@ async fn ranges_and_memberships_are_exact_at_their_edges() {
     }
     let group = service.group(&"g".repeat(1_024), &[&ids[0], &ids[1]]).await;
     let other = service.group("other", &[&ids[1], &ids[2], &group]).await;
-    // Two e-mails, one below what the other is above.
+    // One e-mail is below the bound, the other above it.
     let two = json!([{ "op": "add", "path": "emails", "value": [{ "value": "zz" }] }]);
     assert_eq!(service.patch(&format!("/Users/{}", ids[0]), two).await.status, 200);
     let mut failures = Vec::new();
@@ -551,9 +553,9 @@ async fn ranges_and_memberships_are_exact_at_their_edges() {
         ("groups.value eq \"\"", ""),
         ("groups.value eq \"nobody\" or userName eq \"a\"", "a"),
     ] {
-        for paged in [Query::of(USERS), Query::of(USERS).with("cursor", "")] {
+        for paged in [Request::get(USERS), Request::get(USERS).query("cursor", "")] {
             let query = paged.filter(filter);
-            let answer = query.ask(&service).await;
+            let answer = query.send_query(&service).await;
             let found = || {
                 let name = |user: &Value| user["userName"].as_str().unwrap_or_default().replace(&long, "…");
                 resources(&answer.body).iter().map(name).collect::<Vec<_>>()
@@ -561,7 +563,7 @@ async fn ranges_and_memberships_are_exact_at_their_edges() {
             let mut found = if answer.status == 200 { found() } else { vec![answer.verdict()] };
             found.sort_unstable_by_key(|name| (*name == "…", name.clone()));
             if !same_names(&found, expected) {
-                failures.push(format!("{:?}: {found:?}, not {expected:?}", query.parameters));
+                failures.push(format!("{}: {found:?}, not {expected:?}", query.target));
             }
         }
     }
@@ -578,7 +580,7 @@ async fn ranges_and_memberships_are_exact_at_their_edges() {
         (format!("members.value ne \"{0}\" or members.value eq \"{0}\"", ids[0]), 2),
         (format!("members[value eq \"{0}\" or value eq \"{0}\"] and displayName pr", ids[0]), 1),
     ] {
-        let answer = Query::of(GROUPS).filter(&filter).ask(&service).await;
+        let answer = Request::get(GROUPS).filter(&filter).send_query(&service).await;
         if answer.body["totalResults"] != expected {
             failures.push(format!("{filter}: {:#}", answer.body));
         }

@@ -1,4 +1,4 @@
-//! Whoever was just told that something is done sees it: reads wait for no copy to catch up.
+//! Consistent reads: each read sees every write that was answered before it.
 
 use std::{
     collections::BTreeSet,
@@ -6,22 +6,21 @@ use std::{
 };
 
 use aws_sdk_dynamodb::Client;
-use axum::http::Method;
 use dynoxide::Database;
 use expect_test::expect;
 use serde_json::{Value, json};
 use service::janitor;
 use tests::{
-    ORG, Service,
+    ORG, Request, Service,
     counting::table,
     exchange,
     observed::{self, Call},
 };
 use tokio::time::Duration;
 
-use super::{GROUPS, Query, USERS, Way, walk};
+use super::{GROUPS, Paging, USERS, walk};
 
-/// The reads that were made, each with how it was made.
+/// The kinds of reads that the service made.
 #[derive(Clone, Default)]
 struct Reads(Arc<Mutex<BTreeSet<String>>>);
 
@@ -41,7 +40,7 @@ impl Reads {
             | "UpdateTimeToLive" => return,
             other => panic!("is {other} a read?"),
         };
-        let how = if asked["ConsistentRead"] == true { "consistent" } else { "of a copy" };
+        let how = if asked["ConsistentRead"] == true { "consistent" } else { "eventually consistent" };
         let by = request["IndexName"].as_str().map(|index| format!(", by the index {index}"));
         let read = format!("{operation} of {}: {how}{}", table(request), by.unwrap_or_default());
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(read);
@@ -55,7 +54,7 @@ async fn every_read_is_strongly_consistent() {
         let service = Service::on(reads.client()).await;
         exchange::replay(&file, &service).await.unwrap_or_else(|error| panic!("{error}"));
     }
-    // What the exchanges leave out: walks, searches of everything, changes beyond a transaction, and the operator.
+    // Not in the exchanges: walks, searches of the root, changes that exceed a transaction, and operator commands.
     let service = Service::on(reads.client()).await;
     let mut users = Vec::new();
     for number in 0..50 {
@@ -65,18 +64,18 @@ async fn every_read_is_strongly_consistent() {
     let group = service.group("group", &members).await;
     let is_member = format!("groups.value eq \"{group}\"");
     for query in [
-        Query::of(USERS),
-        Query::of(USERS).filter(&is_member),
-        Query::of(USERS).filter("title pr"),
-        Query::of(USERS).filter("userName sw \"user\"").with("sortBy", "userName"),
-        Query::of(GROUPS).filter(format!("members[value eq \"{}\"]", users[7])),
-        Query::of(GROUPS).with("sortBy", "displayName"),
+        Request::get(USERS),
+        Request::get(USERS).filter(&is_member),
+        Request::get(USERS).filter("title pr"),
+        Request::get(USERS).filter("userName sw \"user\"").query("sortBy", "userName"),
+        Request::get(GROUPS).filter(format!("members[value eq \"{}\"]", users[7])),
+        Request::get(GROUPS).query("sortBy", "displayName"),
     ] {
-        for way in [Way::Index, Way::Cursor] {
-            walk(&service, &query, way, 20, async || ()).await;
+        for paging in [Paging::Index, Paging::Cursor] {
+            walk(&service, &query, paging, 20, async || ()).await;
         }
     }
-    let search = service.request(Method::POST, "/.search", json!({ "count": 60 })).await;
+    let search = service.post("/.search", json!({ "count": 60 })).await;
     assert_eq!(search.body["totalResults"], 51, "{:#}", search.body);
     let path = format!("/Groups/{group}");
     let answers = [

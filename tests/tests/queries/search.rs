@@ -1,16 +1,16 @@
-//! What a query may say: searches by `POST`, sorting, and which attributes an answer shows.
+//! Searches by `POST`, sorting, and projection.
 
 use axum::http::Method;
 use expect_test::{Expect, expect};
 use serde_json::{Value, json};
-use tests::{Answer, Service};
+use tests::{Answer, Request, Service, encode};
 use time::Duration;
 
-use super::{GROUPS, Query, ROOT, USERS, Way, all_of, each, encode, resources, walk, with_hands};
+use super::{GROUPS, Paging, ROOT, USERS, all_of, each, resources, service_with_clock, walk};
 
-/// Four users and two groups with everything a query may ask for; made one after the other.
+/// Creates four users and two groups, in that order, with all attributes that queries use.
 async fn directory() -> (Service, Vec<String>, Vec<String>) {
-    let (service, hands) = with_hands().await;
+    let (service, clock) = service_with_clock().await;
     let mut users = Vec::new();
     for (name, title, mail) in [
         ("bea", "b", "z@x.example"),
@@ -18,7 +18,7 @@ async fn directory() -> (Service, Vec<String>, Vec<String>) {
         ("cy", "a", "x@x.example"),
         ("dot", "", "w@x.example"),
     ] {
-        hands.advance(Duration::milliseconds(1));
+        clock.advance(Duration::milliseconds(1));
         let body = json!({
             "userName": name, "title": title, "externalId": name, "active": name != "cy",
             "name": { "givenName": name, "familyName": "x" }, "emails": [{ "value": mail, "type": "work" }],
@@ -27,15 +27,15 @@ async fn directory() -> (Service, Vec<String>, Vec<String>) {
     }
     let mut groups = Vec::new();
     for (name, members) in [("y", &users[..2]), ("X", &users[1..3])] {
-        hands.advance(Duration::milliseconds(1));
+        clock.advance(Duration::milliseconds(1));
         let members: Vec<&str> = members.iter().map(String::as_str).collect();
         groups.push(service.group(name, &members).await);
     }
     (service, users, groups)
 }
 
-/// The answer without what is another one each time.
-fn lasting(mut answer: Answer) -> Value {
+/// Returns the answer without the value of the next cursor, which is different each time.
+fn without_cursor(mut answer: Answer) -> Value {
     if let Some(cursor) = answer.body.get_mut("nextCursor") {
         *cursor = "given".into();
     }
@@ -43,7 +43,7 @@ fn lasting(mut answer: Answer) -> Value {
 }
 
 #[tokio::test]
-async fn a_search_answers_as_the_get_does() {
+async fn search_equals_get() {
     let (service, users, groups) = directory().await;
     let member = format!("groups.value eq \"{}\"", groups[0]);
     let team = format!("members[value eq \"{}\"]", users[1]);
@@ -72,14 +72,15 @@ async fn a_search_answers_as_the_get_does() {
         (GROUPS, vec![("filter", "userName eq \"x\"")]),
     ];
     for (path, parameters) in cases {
-        let query = parameters.iter().fold(Query::of(path), |query, (name, value)| query.with(name, value));
-        let got = lasting(query.get(&service).await);
-        assert_eq!(lasting(query.search(&service).await), got, "{query:?}");
+        let query =
+            parameters.iter().fold(Request::get(path), |query, (name, value)| query.query(name, value));
+        let got = without_cursor(query.send(&service).await);
+        assert_eq!(without_cursor(query.to_search().send(&service).await), got, "{query:?}");
     }
 }
 
 #[tokio::test]
-async fn a_search_names_attributes_in_lists() {
+async fn search_takes_attributes_as_lists() {
     let (service, ..) = directory().await;
     for (body, expected) in [
         (json!({ "attributes": ["userName", "emails.value"] }), "emails,id,schemas,userName"),
@@ -121,14 +122,14 @@ async fn a_search_names_attributes_in_lists() {
 }
 
 #[tokio::test]
-async fn a_search_of_everything_goes_through_users_then_groups() {
+async fn root_search_lists_users_before_groups() {
     let (service, users, groups) = directory().await;
     let all = [users, groups].concat();
-    for way in [Way::Index, Way::Cursor] {
+    for paging in [Paging::Index, Paging::Cursor] {
         for count in 1..=7 {
-            let pages = walk(&service, &Query::of(ROOT), way, count, async || ()).await;
-            assert_eq!(each(&all_of(&pages), "id"), all, "{way:?} in pages of {count}");
-            if way == Way::Index {
+            let pages = walk(&service, &Request::get(ROOT), paging, count, async || ()).await;
+            assert_eq!(each(&all_of(&pages), "id"), all, "{paging:?} in pages of {count}");
+            if paging == Paging::Index {
                 assert!(pages.iter().all(|page| page["totalResults"] == 6), "{pages:#?}");
             }
         }
@@ -136,14 +137,19 @@ async fn a_search_of_everything_goes_through_users_then_groups() {
     for (index, count, expected) in
         [(1, 0, 0..0), (4, 1, 3..4), (4, 2, 3..5), (5, 9, 4..6), (6, 9, 5..6), (7, 9, 6..6), (90, 9, 6..6)]
     {
-        let answer = Query::of(ROOT).with("startIndex", index).with("count", count).ask(&service).await.body;
+        let answer = Request::get(ROOT)
+            .query("startIndex", index)
+            .query("count", count)
+            .send_query(&service)
+            .await
+            .body;
         assert_eq!(each(resources(&answer), "id"), all[expected], "{count} from {index}");
         assert_eq!(answer["totalResults"], 6);
     }
 }
 
 #[tokio::test]
-async fn an_attribute_of_one_type_is_one_without_a_value_of_the_other() {
+async fn root_filter_treats_foreign_attributes_as_absent() {
     let (service, ..) = directory().await;
     for (filter, expected) in [
         ("userName eq \"ann\" or displayName eq \"X\"", "Ann,X"),
@@ -155,7 +161,7 @@ async fn an_attribute_of_one_type_is_one_without_a_value_of_the_other() {
         ("meta.resourceType eq \"Group\"", "y,X"),
         ("nonsense pr", "400 invalidFilter"),
     ] {
-        let answer = Query::of(ROOT).filter(filter).ask(&service).await;
+        let answer = Request::get(ROOT).filter(filter).send_query(&service).await;
         let found = || {
             let name = |shown: &Value| {
                 let name = shown.get("userName").or(shown.get("displayName")).and_then(Value::as_str);
@@ -168,7 +174,7 @@ async fn an_attribute_of_one_type_is_one_without_a_value_of_the_other() {
 }
 
 #[tokio::test]
-async fn a_search_of_everything_shows_of_each_type_the_attributes_it_has() {
+async fn root_search_projects_each_resource_type() {
     let (service, ..) = directory().await;
     let bodies = [
         (
@@ -199,13 +205,13 @@ async fn a_search_of_everything_shows_of_each_type_the_attributes_it_has() {
             .into();
         assert_eq!(shown, [user, group], "{body}");
     }
-    // Each type is sorted by itself.
-    let sorted = Query::of(ROOT).with("sortBy", "displayName").ask(&service).await.body;
+    // Each resource type has its own order.
+    let sorted = Request::get(ROOT).query("sortBy", "displayName").send_query(&service).await.body;
     assert_eq!(each(resources(&sorted), "displayName"), ["", "", "", "", "X", "y"]);
 }
 
 #[tokio::test]
-async fn what_cannot_be_sorted_by_is_refused() {
+async fn unsortable_attribute_is_rejected() {
     let (service, ..) = directory().await;
     for (path, by, order, expected) in [
         (USERS, "nonsense", "ascending", "400 invalidValue"),
@@ -226,20 +232,20 @@ async fn what_cannot_be_sorted_by_is_refused() {
         (ROOT, "userName", "ascending", "200"),
         (ROOT, "nonsense", "ascending", "400 invalidValue"),
     ] {
-        let query = Query::of(path).with("sortBy", by).with("sortOrder", order);
-        let paged = query.clone().with("cursor", "");
+        let query = Request::get(path).query("sortBy", by).query("sortOrder", order);
+        let paged = query.clone().query("cursor", "");
         for query in [query, paged] {
-            let answer = query.ask(&service).await;
+            let answer = query.send_query(&service).await;
             assert_eq!(answer.verdict(), expected, "{query:?}: {}", answer.body["detail"]);
         }
     }
 }
 
-/// Memberships are not in the document: sorting by them works, or is refused; it does not quietly do nothing.
+/// Memberships are not in the document. The service must not ignore them as a sort attribute.
 #[tokio::test]
-async fn sorting_by_memberships_sorts_or_is_refused() {
+async fn sort_by_memberships_sorts_or_is_rejected() {
     let (service, users, groups) = directory().await;
-    // The first of each user's groups: y, y, X, none. The first member of each group: bea, Ann.
+    // The users' first groups are y, y, X and none. The groups' first members are bea and Ann.
     let by_group = [&users[0], &users[1], &users[2], &users[3]];
     let by_member = [&groups[0], &groups[1]];
     for (path, by, ascending) in [
@@ -247,8 +253,8 @@ async fn sorting_by_memberships_sorts_or_is_refused() {
         (USERS, "groups.value", &by_group),
         (GROUPS, "members.value", &by_member),
     ] {
-        let query = Query::of(path).with("sortBy", by).with("sortOrder", "descending");
-        let answer = query.ask(&service).await;
+        let query = Request::get(path).query("sortBy", by).query("sortOrder", "descending");
+        let answer = query.send_query(&service).await;
         if answer.status == 200 {
             let mut expected: Vec<String> = ascending.iter().map(|id| (*id).clone()).collect();
             expected.reverse();
@@ -257,21 +263,26 @@ async fn sorting_by_memberships_sorts_or_is_refused() {
             assert_eq!(answer.verdict(), "400 invalidValue", "{query:?}");
         }
     }
-    // Joined in another order than made, the groups' order is the other one.
+    // The members of the new group joined in another order than that of their creation.
     let late = service.user("late").await;
     let early = service.group("early", &[&late, &users[3]]).await;
-    let answer = Query::of(GROUPS).with("sortBy", "members.value").ask(&service).await;
+    let answer = Request::get(GROUPS).query("sortBy", "members.value").send_query(&service).await;
     if answer.status == 200 {
         assert_eq!(each(resources(&answer.body), "id"), [groups[0].clone(), groups[1].clone(), early]);
     }
 }
 
 #[tokio::test]
-async fn no_key_is_a_user() {
+async fn me_endpoint_is_not_implemented() {
     let (service, ..) = directory().await;
     for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
-        let body = if method == Method::GET || method == Method::DELETE { Value::Null } else { json!({}) };
-        let answer = service.request(method.clone(), "/Me", body).await;
+        let has_body = method != Method::GET && method != Method::DELETE;
+        let request = if has_body {
+            Request::json(method.clone(), "/Me", json!({}))
+        } else {
+            Request::new(method.clone(), "/Me")
+        };
+        let answer = request.send(&service).await;
         assert_eq!(answer.status, 501, "{method}");
         assert_eq!(answer.header("content-type"), "application/scim+json");
     }
@@ -288,7 +299,7 @@ async fn no_key_is_a_user() {
     .assert_eq(&service.get("/Me").await.snapshot());
 }
 
-/// The bodies that requests on a new user, or a new group, are answered with under such parameters.
+/// Compares the answers to requests about a new user or a new group with these parameters.
 async fn shown(path: &str, parameters: &str, expected: Expect) {
     let service = Service::new().await;
     let member = service.user("member").await;
@@ -320,7 +331,7 @@ async fn shown(path: &str, parameters: &str, expected: Expect) {
 }
 
 #[tokio::test]
-async fn answers_show_the_attributes_asked_for() {
+async fn requested_attributes_are_returned() {
     shown(USERS, "attributes=title,name.givenName", expect![[r#"
         POST 201: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"id":"{id}","name":{"givenName":"Ann"},"title":"a"}
         PUT 200: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"id":"{id}","name":{"givenName":"Ann"},"title":"b"}
@@ -353,7 +364,7 @@ async fn answers_show_the_attributes_asked_for() {
 }
 
 #[tokio::test]
-async fn answers_leave_out_the_attributes_excluded() {
+async fn excluded_attributes_are_omitted() {
     shown(USERS, "excludedAttributes=meta,groups,name.familyName,emails,id", expect![[r#"
         POST 201: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"id":"{id}","userName":"ann","name":{"givenName":"Ann"},"title":"a"}
         PUT 200: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"id":"{id}","userName":"ann","name":{"givenName":"Ann"},"title":"b"}
@@ -380,7 +391,7 @@ async fn answers_leave_out_the_attributes_excluded() {
 }
 
 #[tokio::test]
-async fn attributes_and_excluded_ones_at_once_are_refused_before_anything_is_done() {
+async fn attributes_with_excluded_attributes_are_rejected_first() {
     let (service, ..) = directory().await;
     let both = "attributes=userName&excludedAttributes=title";
     let before = service.get(USERS).await.body;
@@ -400,7 +411,7 @@ async fn attributes_and_excluded_ones_at_once_are_refused_before_anything_is_don
 }
 
 #[tokio::test]
-async fn a_filter_in_a_get_may_be_encoded_in_any_way() {
+async fn filter_accepts_any_percent_encoding() {
     let (service, ..) = directory().await;
     for filter in [
         "userName+eq+%22ann%22".to_owned(),

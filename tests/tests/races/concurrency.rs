@@ -1,9 +1,10 @@
-//! Requests that run at the same time: every answer, and what is there at the end, is explained by some order of them.
+//! Linearizability of concurrent requests: some order of the requests explains all answers and the final data.
 //!
-//! A history is what a seed makes of a scenario: it decides which call of DynamoDB comes next, which transactions
-//! conflict, and which calls are throttled. What was answered with 503 or 429 may have happened, then or later, or not.
+//! A history is the run of a scenario with a seed. The seed decides the order of calls to DynamoDB, the transactions that
+//! conflict, and the calls that are throttled. A request with the answer 503 or 429 may have taken effect at that time,
+//! later, or never.
 //!
-//! On another DynamoDB than the embedded one nothing is decided: the requests are sent from several threads.
+//! On another DynamoDB than the embedded one, no seed decides: several threads send the requests.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,26 +19,26 @@ use dynoxide::Database;
 use fastrand::Rng;
 use serde_json::{Value, json};
 use tests::{
-    Answer, Service,
+    Answer, Request, Service,
     history::{Operation, is_explained},
     schedule::{Faults, Schedule},
 };
 use tokio::runtime::Builder;
 
-use super::{Sent, assert_whole, create_all, members};
+use super::{assert_consistent, create_all, members};
 
-/// Histories of a scenario.
+/// The number of histories of a scenario.
 const HISTORIES: u64 = 50;
-/// Histories of a scenario that begins with hundreds of users.
+/// The number for a scenario that starts with hundreds of users.
 const HEAVY_HISTORIES: u64 = 15;
-/// Of the one that is hundreds of requests.
+/// The number for the scenario of hundreds of requests.
 const HEAVIEST_HISTORIES: u64 = 6;
-/// Of each, where nothing decides what they are.
+/// The number where no seed decides the history.
 const UNDECIDED_HISTORIES: u64 = 2;
-/// The one history to look at, when one has failed.
+/// The seed of a history to run alone after it has failed.
 const ONLY: Option<u64> = None;
 
-/// A history in the making: a service, and the order of its calls.
+/// A running history: a service and the order of its calls.
 struct Race {
     random: Rng,
     faults: Faults,
@@ -45,17 +46,17 @@ struct Race {
     service: Arc<Service>,
 }
 
-/// What was sent, and what came of it.
+/// A request and its answer.
 #[derive(Clone, Debug)]
 struct Event {
-    sent: Sent,
+    sent: Request,
     answer: Answer,
     began: u64,
     over: u64,
 }
 
 impl Event {
-    /// Whether nobody knows what came of it.
+    /// Returns whether the outcome is unknown.
     fn is_unknown(&self) -> bool {
         [429, 503].contains(&self.answer.status)
     }
@@ -90,7 +91,7 @@ impl Race {
     }
 
     /// Several clients at once, each of which sends one request after the other.
-    async fn run(&self, clients: impl IntoIterator<Item = Vec<Sent>>) -> Vec<Event> {
+    async fn run(&self, clients: impl IntoIterator<Item = Vec<Request>>) -> Vec<Event> {
         let clock = Arc::new(AtomicU64::new(0));
         let tick = |clock: &AtomicU64| clock.fetch_add(1, Ordering::Relaxed);
         let clients = clients.into_iter().map(|requests| {
@@ -99,7 +100,7 @@ impl Race {
                 let mut events = Vec::new();
                 for sent in requests {
                     let began = tick(&clock);
-                    let answer = sent.by(&service, &service.key).await;
+                    let answer = sent.send(&service).await;
                     events.push(Event { sent, answer, began, over: tick(&clock) });
                 }
                 events
@@ -112,7 +113,7 @@ impl Race {
         events
     }
 
-    /// A failure of the service has a reason, and says when to come again.
+    /// Fails on a server error without an injected fault or without `Retry-After`.
     fn assert_allowed(&self, event: &Event) {
         let Event { sent, answer, .. } = event;
         if event.is_unknown() {
@@ -129,12 +130,12 @@ impl Race {
     }
 }
 
-/// Runs the scenario once for each seed; says which seed it was that failed.
+/// Runs the scenario once for each seed. Prints the seed that fails.
 fn histories(scenario: &impl AsyncFn(&mut Race)) {
     run(HISTORIES, scenario);
 }
 
-/// The same for scenarios that are a hundred requests each.
+/// Runs a scenario of a hundred requests once for each seed.
 fn heavy_histories(scenario: &impl AsyncFn(&mut Race)) {
     run(HEAVY_HISTORIES, scenario);
 }
@@ -147,7 +148,7 @@ fn run(histories: u64, scenario: &impl AsyncFn(&mut Race)) {
             runtime().block_on(async {
                 let mut race = Race::new(seed).await;
                 scenario(&mut race).await;
-                assert_whole(&race.service, &race.service.org, &race.service.key).await;
+                assert_consistent(&race.service, &race.service.org, &race.service.key).await;
             });
         };
         if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
@@ -158,7 +159,7 @@ fn run(histories: u64, scenario: &impl AsyncFn(&mut Race)) {
     println!("{name}: {histories} histories");
 }
 
-/// One thread, and a clock that goes on when everybody waits for it.
+/// Returns a runtime of one thread. Its clock advances when every task waits for it.
 fn runtime() -> tokio::runtime::Runtime {
     if tests::is_embedded() {
         Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime")
@@ -171,7 +172,7 @@ fn user_name(index: usize) -> String {
     format!("user-{index}")
 }
 
-/// How many answers there are of each kind.
+/// Counts the answers by verdict.
 fn verdicts(events: &[Event]) -> BTreeMap<String, usize> {
     let mut verdicts = BTreeMap::new();
     for event in events {
@@ -181,11 +182,12 @@ fn verdicts(events: &[Event]) -> BTreeMap<String, usize> {
 }
 
 #[test]
-fn a_seed_is_a_history() {
+fn seed_decides_the_history() {
     let trace = |seed| {
         runtime().block_on(async {
             let race = Race::decided(seed).await;
-            let create = |_| vec![Sent::post("/Users", json!({ "userName": "ada" })), Sent::get("/Users")];
+            let create =
+                |_| vec![Request::post("/Users", json!({ "userName": "ada" })), Request::get("/Users")];
             race.run((0..5).map(create)).await;
             race.schedule.trace()
         })
@@ -198,9 +200,9 @@ fn a_seed_is_a_history() {
 }
 
 #[test]
-fn of_50_creations_of_one_user_name_one_is_carried_out() {
+fn one_of_50_concurrent_creations_of_a_name_succeeds() {
     heavy_histories(&async |race| {
-        let create = |_| vec![Sent::post("/Users", json!({ "userName": "Ada" }))];
+        let create = |_| vec![Request::post("/Users", json!({ "userName": "Ada" }))];
         let events = race.run((0..50).map(create)).await;
         let created = events.iter().filter(|event| event.answer.status == 201).count();
         let refused = events.iter().filter(|event| event.answer.verdict() == "409 uniqueness").count();
@@ -210,27 +212,27 @@ fn of_50_creations_of_one_user_name_one_is_carried_out() {
     });
 }
 
-/// What clients ask for in a world of users and one group.
+/// An action of a client in a world of users and one group.
 #[derive(Clone, Debug)]
 enum Act {
-    /// PATCH of the members, operation by operation.
+    /// PATCH of the members with these operations.
     Edit(Vec<Change>),
     /// PUT of the group with these members.
     Put(Vec<usize>),
     ReadGroup,
     DeleteGroup,
-    /// A user of that name, beside those there are.
+    /// POST of a further user with that name.
     Create(usize),
-    /// The user, without its groups.
+    /// GET of the user without groups.
     ReadUser(usize),
-    /// The groups of the user.
+    /// GET of the user's groups.
     ReadGroups(usize),
     /// PATCH of the user's name.
     Rename(usize, usize),
     /// PATCH of the user's title.
     Retitle(usize, &'static str),
     DeleteUser(usize),
-    /// How many users there are.
+    /// GET of the number of users.
     Count,
 }
 use Act::{
@@ -246,18 +248,18 @@ enum Change {
 }
 use Change::{Add, Remove, Replace};
 
-/// What there is, as one who does one thing after the other has it.
+/// The state of a sequential model.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct State {
     /// Users by number: name and title.
     users: BTreeMap<usize, (usize, &'static str)>,
-    /// Names of users that were created beside them.
+    /// The names of further users.
     others: BTreeSet<usize>,
-    /// The members of the group, if there is one.
+    /// The members of the group, if the group exists.
     group: Option<BTreeSet<usize>>,
 }
 
-/// What is seen.
+/// The content of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Seen {
     Refused(&'static str),
@@ -270,21 +272,21 @@ enum Seen {
 }
 
 impl State {
-    /// What the act is answered with, and what there is then.
+    /// Returns the answer to the act and the state after it.
     fn after(&self, act: &Act) -> (Seen, Self) {
         let mut next = self.clone();
         let seen = next.perform(act).unwrap_or_else(Seen::Refused);
         (seen, next)
     }
 
-    /// What there is after the act, if it can be answered like that.
+    /// Returns the state after the act if the act allows the answer.
     fn after_answer(&self, act: &Act, seen: Option<&Seen>) -> Option<Self> {
         let (expected, next) = self.after(act);
         if seen.is_none_or(|seen| *seen == expected) {
             return Some(next);
         }
-        // What does not fit a transaction is on its way from when its members are looked up: who is deleted after that
-        // is left out.
+        // A change that exceeds a transaction is pending after the look-up of its members. It omits a member that is
+        // deleted after the look-up.
         match act {
             Edit(changes) if *seen? == Seen::Done => match changes.as_slice() {
                 [Add(users)] if users.len() > FITS => {
@@ -323,7 +325,7 @@ impl State {
                 Ok(Seen::Done)
             }
             ReadUser(user) => self.users.get(user).map(|(name, title)| Seen::User(*name, title)).ok_or(GONE),
-            // A GET of a user is two reads: of the user and of its groups.
+            // A GET of a user reads the user and its groups separately.
             ReadGroups(user) => {
                 Ok(Seen::InGroup(self.group.as_ref().is_some_and(|group| group.contains(user))))
             }
@@ -369,7 +371,7 @@ impl State {
     }
 }
 
-/// Users and one group, and who does what with them.
+/// Users and one group.
 struct World {
     users: Vec<String>,
     group: String,
@@ -390,7 +392,7 @@ impl World {
         members(users.iter().map(|user| &self.users[*user]))
     }
 
-    fn request(&self, act: &Act) -> Sent {
+    fn request(&self, act: &Act) -> Request {
         let group = format!("/Groups/{}", self.group);
         let user = |user: &usize| format!("/Users/{}", self.users[*user]);
         let replace = |path: &str, value: &str| json!([{ "op": "replace", "path": path, "value": value }]);
@@ -405,22 +407,24 @@ impl World {
                         json!({ "op": "replace", "path": "members", "value": self.members(users) })
                     }
                 };
-                Sent::patch(group, &changes.iter().map(operation).collect())
+                Request::patch(group, changes.iter().map(operation).collect::<Value>())
             }
-            Put(users) => Sent::put(group, json!({ "displayName": "Team", "members": self.members(users) })),
-            ReadGroup => Sent::get(group),
-            DeleteGroup => Sent::delete(group),
-            Create(name) => Sent::post("/Users", json!({ "userName": user_name(*name) })),
-            ReadUser(of) => Sent::get(format!("{}?excludedAttributes=groups", user(of))),
-            ReadGroups(of) => Sent::get(user(of)),
-            Rename(who, name) => Sent::patch(user(who), &replace("userName", &user_name(*name))),
-            Retitle(who, title) => Sent::patch(user(who), &replace("title", title)),
-            DeleteUser(who) => Sent::delete(user(who)),
-            Count => Sent::get("/Users?count=0"),
+            Put(users) => {
+                Request::put(group, json!({ "displayName": "Team", "members": self.members(users) }))
+            }
+            ReadGroup => Request::get(group),
+            DeleteGroup => Request::delete(group),
+            Create(name) => Request::post("/Users", json!({ "userName": user_name(*name) })),
+            ReadUser(of) => Request::get(format!("{}?excludedAttributes=groups", user(of))),
+            ReadGroups(of) => Request::get(user(of)),
+            Rename(who, name) => Request::patch(user(who), replace("userName", &user_name(*name))),
+            Retitle(who, title) => Request::patch(user(who), replace("title", title)),
+            DeleteUser(who) => Request::delete(user(who)),
+            Count => Request::get("/Users?count=0"),
         }
     }
 
-    /// What the answer to an act shows.
+    /// Returns the content of the answer to an act.
     fn seen(&self, act: &Act, answer: &Answer) -> Option<Seen> {
         let text = |name: &str| answer.body[name].as_str().unwrap_or_default();
         let ids = |name: &str| -> BTreeSet<&str> {
@@ -428,13 +432,13 @@ impl World {
             elements.iter().filter_map(|element| element["value"].as_str()).collect()
         };
         Some(match (answer.verdict().as_str(), act) {
-            // Who is gone is in no group.
+            // A deleted user is in no group.
             ("404", ReadGroups(_)) => Seen::InGroup(false),
             ("404", _) => Seen::Refused("404"),
             ("409 uniqueness", _) => Seen::Refused("409 uniqueness"),
             ("400 invalidValue", _) => Seen::Refused("400 invalidValue"),
             ("200", ReadGroup) => {
-                let number = |id| self.users.iter().position(|user| user == id).expect("a user there was");
+                let number = |id| self.users.iter().position(|user| user == id).expect("a known user");
                 Seen::Members(ids("members").into_iter().map(number).collect())
             }
             ("200", ReadUser(_)) => {
@@ -450,7 +454,7 @@ impl World {
         })
     }
 
-    /// Lets the clients loose, and reads everything they were about afterwards; fails if no order explains it all.
+    /// Runs the clients, then reads all that they changed. Fails if no order explains the history.
     async fn race(&self, race: &Race, clients: Vec<Vec<Act>>) {
         let requests = |acts: &Vec<Act>| acts.iter().map(|act| self.request(act)).collect();
         let events = race.run(clients.iter().map(requests)).await;
@@ -466,8 +470,8 @@ impl World {
         }
         let mut now = events.iter().map(|event| event.over).max().unwrap_or_default();
         for act in Self::readings(&acts) {
-            let answer = self.request(&act).by(&race.service, &race.service.key).await;
-            let seen = self.seen(&act, &answer).expect("what reading shows");
+            let answer = self.request(&act).send(&race.service).await;
+            let seen = self.seen(&act, &answer).expect("the content of a read");
             history.push(Operation { began: now + 1, over: Some(now + 2), what: (act, Some(seen)) });
             now += 2;
         }
@@ -483,7 +487,7 @@ impl World {
         assert!(explained, "no order explains this, from {:?}:\n{lines}", self.initial.group);
     }
 
-    /// What shows all that these acts were about.
+    /// Returns the reads of all data that the acts are about.
     fn readings(acts: &[Act]) -> Vec<Act> {
         let mut users = BTreeSet::new();
         for act in acts {
@@ -499,16 +503,16 @@ impl World {
     }
 }
 
-/// Titles that users have.
+/// The titles of users.
 const TITLES: [&str; 3] = ["", "x", "y"];
 
-/// So many members fit into one transaction.
+/// A number of members that fits into one transaction.
 const FITS: usize = 32;
-/// So many do not.
+/// A number of members that does not.
 const MANY: usize = 36;
 
 #[test]
-fn additions_of_200_members_at_once_all_stay() {
+fn all_200_concurrent_member_additions_persist() {
     run(HEAVIEST_HISTORIES, &async |race| {
         let world = World::new(race, 200, []).await;
         let add = |user| vec![world.request(&Edit(vec![Add(vec![user])]))];
@@ -523,12 +527,12 @@ fn additions_of_200_members_at_once_all_stay() {
         let unknown = events.iter().filter(|event| event.is_unknown()).count();
         assert_eq!(done.len() + unknown, 200, "{:?}", verdicts(&events));
         let members = race.service.members(&world.group).await;
-        assert!(done.into_iter().all(|user| members.contains(user)), "somebody was lost");
+        assert!(done.into_iter().all(|user| members.contains(user)), "a member was lost");
     });
 }
 
 #[test]
-fn of_patches_with_one_if_match_exactly_one_wins() {
+fn one_of_several_patches_with_if_match_succeeds() {
     histories(&async |race| {
         let world = World::new(race, 3, [0]).await;
         for path in [format!("/Users/{}", world.users[0]), format!("/Groups/{}", world.group)] {
@@ -536,7 +540,7 @@ fn of_patches_with_one_if_match_exactly_one_wins() {
             let patch = |index: usize| {
                 let operation =
                     json!([{ "op": "replace", "path": "externalId", "value": format!("by {index}") }]);
-                vec![Sent::patch(&path, &operation).if_match(Some(&version))]
+                vec![Request::patch(&path, &operation).if_match(&*version)]
             };
             let events = race.run((0..6).map(patch)).await;
             let won: Vec<_> =
@@ -551,8 +555,8 @@ fn of_patches_with_one_if_match_exactly_one_wins() {
     });
 }
 
-/// Acts of which each client does some: a scenario in which an order must be found.
-fn acts(users: usize, members: &[usize], clients: &[Vec<Act>]) {
+/// Runs histories of these clients. Each client has a list of acts.
+fn assert_linearizable(users: usize, members: &[usize], clients: &[Vec<Act>]) {
     histories(&async |race| {
         World::new(race, users, members.iter().copied()).await.race(race, clients.to_vec()).await;
     });
@@ -571,8 +575,8 @@ fn put(users: impl IntoIterator<Item = usize>) -> Act {
 }
 
 #[test]
-fn additions_and_removals_of_a_member_have_an_order() {
-    acts(
+fn member_additions_and_removals_are_linearizable() {
+    assert_linearizable(
         2,
         &[1],
         &[
@@ -585,8 +589,8 @@ fn additions_and_removals_of_a_member_have_an_order() {
 }
 
 #[test]
-fn a_put_and_additions_have_an_order() {
-    acts(
+fn put_and_additions_are_linearizable() {
+    assert_linearizable(
         4,
         &[0],
         &[
@@ -599,7 +603,7 @@ fn a_put_and_additions_have_an_order() {
 }
 
 #[test]
-fn two_puts_of_60_members_have_an_order() {
+fn concurrent_puts_of_60_members_are_linearizable() {
     heavy_histories(&async |race| {
         let world = World::new(race, 70, [3, 65]).await;
         let clients = vec![vec![put(0..60), ReadGroup], vec![put(10..70)], vec![add([5]), ReadGroup]];
@@ -608,8 +612,8 @@ fn two_puts_of_60_members_have_an_order() {
 }
 
 #[test]
-fn a_large_change_is_seen_as_a_whole_or_not_at_all() {
-    acts(
+fn large_change_becomes_visible_as_a_whole() {
+    assert_linearizable(
         MANY,
         &[3, 4],
         &[
@@ -622,7 +626,7 @@ fn a_large_change_is_seen_as_a_whole_or_not_at_all() {
 }
 
 #[test]
-fn a_large_addition_outlives_the_deletion_of_one_of_its_members() {
+fn large_addition_survives_deletion_of_one_member() {
     heavy_histories(&async |race| {
         let world = World::new(race, 120, [0]).await;
         let clients =
@@ -632,8 +636,8 @@ fn a_large_addition_outlives_the_deletion_of_one_of_its_members() {
 }
 
 #[test]
-fn a_user_that_is_deleted_leaves_no_membership() {
-    acts(
+fn deleted_user_leaves_no_membership() {
+    assert_linearizable(
         2,
         &[],
         &[
@@ -646,8 +650,8 @@ fn a_user_that_is_deleted_leaves_no_membership() {
 }
 
 #[test]
-fn a_group_that_is_deleted_leaves_no_membership() {
-    acts(
+fn deleted_group_leaves_no_membership() {
+    assert_linearizable(
         3,
         &[0],
         &[
@@ -659,8 +663,8 @@ fn a_group_that_is_deleted_leaves_no_membership() {
 }
 
 #[test]
-fn a_large_group_that_is_deleted_leaves_no_membership() {
-    acts(
+fn deleted_large_group_leaves_no_membership() {
+    assert_linearizable(
         MANY,
         &[0],
         &[
@@ -672,8 +676,8 @@ fn a_large_group_that_is_deleted_leaves_no_membership() {
 }
 
 #[test]
-fn a_user_that_is_deleted_does_not_rise_again() {
-    acts(
+fn deleted_user_does_not_reappear() {
+    assert_linearizable(
         1,
         &[0],
         &[
@@ -685,8 +689,8 @@ fn a_user_that_is_deleted_does_not_rise_again() {
 }
 
 #[test]
-fn a_name_has_one_owner_however_it_is_fought_for() {
-    acts(
+fn name_has_one_owner_after_concurrent_renames() {
+    assert_linearizable(
         3,
         &[],
         &[
@@ -699,8 +703,8 @@ fn a_name_has_one_owner_however_it_is_fought_for() {
 }
 
 #[test]
-fn creations_and_deletions_are_counted() {
-    acts(
+fn creations_and_deletions_are_counted_exactly() {
+    assert_linearizable(
         4,
         &[0, 1],
         &[
@@ -713,7 +717,7 @@ fn creations_and_deletions_are_counted() {
 }
 
 #[test]
-fn whatever_is_done_at_once_has_an_order() {
+fn concurrent_random_operations_are_linearizable() {
     histories(&async |race| {
         let world = World::new(race, 4, [0, 1]).await;
         let random = &mut race.random.clone();

@@ -1,10 +1,9 @@
-//! Something goes wrong at one call of DynamoDB, whichever: what was asked for has happened then, or has not.
+//! Atomicity of writes: when a call to DynamoDB fails, the write takes effect as a whole or not at all.
 //!
-//! For each write, the calls it makes are counted by running it once, so a new call is covered without a new test. Then
-//! each call fails in each way there is, once or from there on; the process dies of it, or the client is answered. After
-//! one more request of another process, about somebody else, the doctor finds nothing, and all that can be seen is as it
-//! was before or as it is after a success. What was answered as done is done, nothing is refused for a wrong reason, and
-//! the client that repeats its request gets where it wanted.
+//! Each test runs its write once to count the calls, so that a new call needs no new test. Then each call fails in each way,
+//! once or permanently, and the process dies or answers the client. After one request of another process about an unrelated
+//! user, the doctor finds no error, and the data is as before the write or as after it. An acknowledged write has taken
+//! effect, no write fails for a wrong reason, and a repeated request succeeds.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,33 +15,34 @@ use local::embedded;
 use serde_json::{Value, json};
 use service::ambient::{Clock, Entropy};
 use tests::{
-    Answer, NOW, ORG, Service,
+    Answer, NOW, ORG, Request, Service,
     faults::{Fault, Faults, Plan},
 };
 use time::Duration;
 
-use super::{Sent, assert_whole, create_all, members};
+use super::{assert_consistent, create_all, members};
 
-/// Users there are.
+/// The number of users.
 const USERS: usize = 44;
-/// So many members do not fit one transaction.
+/// A number of members that exceeds one transaction.
 const MANY: usize = 40;
-/// Whom no write is about.
-const BYSTANDER: usize = USERS - 1;
+/// A user that no write is about.
+const UNRELATED_USER: usize = USERS - 1;
 
-/// Everything there is before a write.
+/// The data before a write.
 struct World {
+    key: String,
     snapshot: PathBuf,
-    _directory: Scratch,
+    _directory: TempDir,
     users: Vec<String>,
-    /// By name: of two, of many, of the first, and five of one and the same.
+    /// Groups by name: one of two members, one of many, one of a user and a group, and five of the same user.
     groups: BTreeMap<&'static str, String>,
 }
 
-/// A directory that goes when the test does.
-struct Scratch(PathBuf);
+/// A directory that is removed after the test.
+struct TempDir(PathBuf);
 
-impl Scratch {
+impl TempDir {
     fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("scim-crashes-{}-{name}", std::process::id()));
         std::fs::create_dir_all(&path).expect("a directory");
@@ -50,14 +50,14 @@ impl Scratch {
     }
 }
 
-impl Drop for Scratch {
+impl Drop for TempDir {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
-/// What can be seen: users and groups by name, with what is of interest.
-type Seen = BTreeMap<String, Value>;
+/// The visible data: users and groups by name, with the relevant attributes.
+type Visible = BTreeMap<String, Value>;
 
 impl World {
     async fn new(name: &str) -> Self {
@@ -81,16 +81,28 @@ impl World {
         for name in ["one", "two", "three", "four", "five"] {
             group(name, &[&users[2]]).await;
         }
-        let directory = Scratch::new(name);
+        let directory = TempDir::new(name);
         let snapshot = directory.0.join("snapshot.db");
         database.vacuum_into(&snapshot.to_string_lossy()).expect("a snapshot");
-        Self { snapshot, _directory: directory, users, groups }
+        Self { key: service.key, snapshot, _directory: directory, users, groups }
     }
 
     fn database(&self) -> Database {
         let database = Database::memory().expect("a database");
         database.restore_from(&self.snapshot.to_string_lossy()).expect("a copy of the snapshot");
         database
+    }
+
+    /// Returns another process on a copy of the database, after that time.
+    fn process(&self, database: &Database, seed: u64, after: Duration) -> Service {
+        let clock = Clock::fixed(NOW + after);
+        Service::restarted(embedded::client(database.clone()), clock, Entropy::seeded(seed), &self.key)
+    }
+
+    /// Returns a process whose calls fail.
+    fn failing(&self, database: &Database, faults: &Faults) -> Service {
+        let client = faults.client(database.clone());
+        Service::restarted(client, Clock::fixed(NOW), Entropy::seeded(3), &self.key)
     }
 
     fn user(&self, index: usize) -> String {
@@ -106,19 +118,14 @@ impl World {
     }
 }
 
-/// Another process on the same database, so long after.
-async fn process(database: &Database, seed: u64, after: Duration) -> Service {
-    Service::with(embedded::client(database.clone()), Clock::fixed(NOW + after), Entropy::seeded(seed)).await
-}
-
-async fn look(service: &Service) -> Seen {
-    let mut seen = Seen::new();
+async fn visible(service: &Service) -> Visible {
+    let mut seen = Visible::new();
     let mut names: BTreeMap<String, String> = BTreeMap::new();
     let mut resources = Vec::new();
     for (path, name) in [("/Users", "userName"), ("/Groups", "displayName")] {
         let list = service.get(&format!("{path}?count=1000")).await;
         assert_eq!(list.status, 200, "{:#}", list.body);
-        seen.insert(format!("how many {path}"), list.body["totalResults"].clone());
+        seen.insert(format!("total of {path}"), list.body["totalResults"].clone());
         for resource in list.body["Resources"].as_array().cloned().unwrap_or_default() {
             let text = |name: &str| resource[name].as_str().unwrap_or_default().to_owned();
             names.insert(text("id"), text(name));
@@ -130,7 +137,7 @@ async fn look(service: &Service) -> Seen {
             let elements = resource[attribute].as_array().cloned().unwrap_or_default();
             let name = |element: &Value| {
                 let id = element["value"].as_str().unwrap_or_default();
-                names.get(id).cloned().unwrap_or_else(|| format!("nobody {id}"))
+                names.get(id).cloned().unwrap_or_else(|| format!("unknown {id}"))
             };
             elements.iter().map(name).collect()
         };
@@ -143,82 +150,80 @@ async fn look(service: &Service) -> Seen {
     seen
 }
 
-/// What a repeat of a write that was carried out already is answered with, beside success.
+/// The answers to a repeated write that has already taken effect.
 #[derive(Clone, Copy, PartialEq)]
 enum Repeat {
     Success,
     Or(u16),
 }
 
-/// Lets everything go wrong with that write; says how many ways there were.
-fn every_fault(name: &str, repeat: Repeat, write: impl Fn(&World) -> Sent) {
+/// Makes each call of a write fail in each way. Prints the number of faults.
+fn assert_atomic(name: &str, repeat: Repeat, write: impl Fn(&World) -> Request) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-    let triples = runtime.expect("a runtime").block_on(async {
+    let count = runtime.expect("a runtime").block_on(async {
         let world = World::new(name).await;
         let sent = write(&world);
-        let before = look(&process(&world.database(), 5, Duration::ZERO).await).await;
+        let before = visible(&world.process(&world.database(), 5, Duration::ZERO)).await;
         let (calls, after) = {
             let (database, faults) = (world.database(), Faults::default());
-            let service = faulty(&database, &faults).await;
+            let service = world.failing(&database, &faults);
             faults.plan(None);
-            let answer = sent.by(&service, &service.key).await;
+            let answer = sent.send(&service).await;
             assert!((200..300).contains(&answer.status), "{:#}", answer.body);
-            (faults.calls(), look(&process(&database, 5, Duration::ZERO).await).await)
+            (faults.calls(), visible(&world.process(&database, 5, Duration::ZERO)).await)
         };
-        assert_ne!(before, after, "it does something");
-        let mut triples = 0;
+        assert_ne!(before, after, "the write changes nothing");
+        let mut count = 0;
         for call in 0..calls {
             for fault in Fault::ALL {
                 for lasting in [false, true] {
-                    // The dead make no second call.
+                    // A dead process makes no further call.
                     if fault.is_crash() && lasting {
                         continue;
                     }
                     let case = Case { world: &world, sent: &sent, repeat, before: &before, after: &after };
                     case.check(Plan { call, fault, lasting }).await;
-                    triples += 1;
+                    count += 1;
                 }
             }
         }
-        triples
+        count
     });
-    println!("{name}: {triples} faults");
-}
-
-async fn faulty(database: &Database, faults: &Faults) -> Service {
-    Service::with(faults.client(database.clone()), Clock::fixed(NOW), Entropy::seeded(3)).await
+    println!("{name}: {count} faults");
 }
 
 struct Case<'a> {
     world: &'a World,
-    sent: &'a Sent,
+    sent: &'a Request,
     repeat: Repeat,
-    before: &'a Seen,
-    after: &'a Seen,
+    before: &'a Visible,
+    after: &'a Visible,
 }
 
 impl Case<'_> {
     async fn check(&self, plan: Plan) {
         let (database, faults) = (self.world.database(), Faults::default());
-        let service = faulty(&database, &faults).await;
+        let service = self.world.failing(&database, &faults);
         faults.plan(Some(plan));
         let answer: Option<Answer> = tokio::select! {
-            answer = self.sent.by(&service, &service.key) => Some(answer),
+            answer = self.sent.send(&service) => Some(answer),
             () = faults.crashed() => None,
         };
         drop(service);
-        let other = process(&database, 7, Duration::ZERO).await;
-        let bystander = other.get(&self.world.user(BYSTANDER)).await;
-        assert_eq!(bystander.status, 200, "{plan:?}: {:#}", bystander.body);
+        let other = self.world.process(&database, 7, Duration::ZERO);
+        let unrelated = other.get(&self.world.user(UNRELATED_USER)).await;
+        assert_eq!(unrelated.status, 200, "{plan:?}: {:#}", unrelated.body);
         let report = other.examine(ORG).await;
         assert!(report.is_healthy(), "{plan:?}: {:#?}", report.findings);
-        let seen = look(&other).await;
+        let seen = visible(&other).await;
         let happened = seen == *self.after;
         if !happened {
             self.assert_same(&plan, &seen);
         }
         match answer.as_ref().map(|answer| answer.status) {
-            Some(200..300) => assert!(happened, "{plan:?}: it was answered as done"),
+            Some(200..300) => {
+                assert!(happened, "{plan:?}: the write was acknowledged and has not taken effect");
+            }
             Some(429 | 503) => {
                 let seconds = answer.as_ref().map(|answer| answer.header("retry-after").parse::<u64>());
                 assert!(matches!(seconds, Some(Ok(1..))), "{plan:?}: {answer:?}");
@@ -226,21 +231,21 @@ impl Case<'_> {
             Some(_) => panic!("{plan:?}: {answer:?}"),
             None => {}
         }
-        // Whoever was not told that it is done asks again.
-        let again = self.sent.by(&other, &other.key).await;
+        // The client repeats the request.
+        let again = self.sent.send(&other).await;
         match (again.status, self.repeat) {
             (200..300, _) => {}
             (status, Repeat::Or(allowed)) if status == allowed && happened => {}
             _ => panic!("{plan:?}: repeated, {again:?}"),
         }
-        let seen = look(&other).await;
+        let seen = visible(&other).await;
         assert!(seen == *self.after, "{plan:?}: {}", difference(self.after, &seen));
-        // And nothing is left, of drafts neither.
-        let later = process(&database, 9, Duration::minutes(10)).await;
-        assert_whole(&later, ORG, &later.key).await;
+        // The janitor leaves no draft either.
+        let later = self.world.process(&database, 9, Duration::minutes(10));
+        assert_consistent(&later, ORG, &later.key).await;
     }
 
-    fn assert_same(&self, plan: &Plan, seen: &Seen) {
+    fn assert_same(&self, plan: &Plan, seen: &Visible) {
         assert!(
             seen == self.before,
             "{plan:?}: neither before\n{}nor after\n{}",
@@ -250,7 +255,7 @@ impl Case<'_> {
     }
 }
 
-fn difference(expected: &Seen, seen: &Seen) -> String {
+fn difference(expected: &Visible, seen: &Visible) -> String {
     let names: BTreeSet<&String> = expected.keys().chain(seen.keys()).collect();
     let differing = names.into_iter().filter(|name| expected.get(*name) != seen.get(*name));
     let line = |name: &String| format!("{name}: {:?} -> {:?}", expected.get(name), seen.get(name));
@@ -258,9 +263,9 @@ fn difference(expected: &Seen, seen: &Seen) -> String {
 }
 
 #[test]
-fn a_user_is_created_or_not() {
-    every_fault("create user", Repeat::Or(409), |_| {
-        Sent::post(
+fn user_creation_is_atomic() {
+    assert_atomic("create user", Repeat::Or(409), |_| {
+        Request::post(
             "/Users",
             json!({ "userName": "ada", "externalId": "a", "emails": [{ "value": "ada@example.com" }] }),
         )
@@ -268,102 +273,102 @@ fn a_user_is_created_or_not() {
 }
 
 #[test]
-fn a_user_is_deactivated_or_not() {
-    every_fault("deactivate", Repeat::Success, |world| {
-        Sent::patch(world.user(0), &json!([{ "op": "replace", "value": { "active": false } }]))
+fn user_deactivation_is_atomic() {
+    assert_atomic("deactivate", Repeat::Success, |world| {
+        Request::patch(world.user(0), json!([{ "op": "replace", "value": { "active": false } }]))
     });
 }
 
 #[test]
-fn a_user_is_replaced_and_renamed_or_not() {
-    every_fault("replace user", Repeat::Success, |world| {
-        Sent::put(world.user(2), json!({ "userName": "ada", "emails": [{ "value": "ada@example.com" }] }))
+fn user_replacement_with_rename_is_atomic() {
+    assert_atomic("replace user", Repeat::Success, |world| {
+        Request::put(world.user(2), json!({ "userName": "ada", "emails": [{ "value": "ada@example.com" }] }))
     });
 }
 
 #[test]
-fn a_user_in_many_groups_is_deleted_or_not() {
-    every_fault("delete user", Repeat::Or(404), |world| Sent::delete(world.user(2)));
+fn user_deletion_is_atomic() {
+    assert_atomic("delete user", Repeat::Or(404), |world| Request::delete(world.user(2)));
 }
 
 #[test]
-fn a_group_is_created_with_its_members_or_not() {
-    every_fault("create group", Repeat::Or(409), |world| {
-        Sent::post("/Groups", json!({ "displayName": "new", "members": world.ids([4, 5]) }))
+fn group_creation_with_members_is_atomic() {
+    assert_atomic("create group", Repeat::Or(409), |world| {
+        Request::post("/Groups", json!({ "displayName": "new", "members": world.ids([4, 5]) }))
     });
 }
 
 #[test]
-fn a_large_group_is_created_with_all_its_members_or_not() {
-    every_fault("create large group", Repeat::Or(409), |world| {
-        Sent::post("/Groups", json!({ "displayName": "new", "members": world.ids(0..MANY) }))
+fn large_group_creation_is_atomic() {
+    assert_atomic("create large group", Repeat::Or(409), |world| {
+        Request::post("/Groups", json!({ "displayName": "new", "members": world.ids(0..MANY) }))
     });
 }
 
 #[test]
-fn a_member_is_added_or_not() {
-    every_fault("add a member", Repeat::Success, |world| {
-        Sent::patch(
+fn member_addition_is_atomic() {
+    assert_atomic("add a member", Repeat::Success, |world| {
+        Request::patch(
             world.group("small"),
-            &json!([{ "op": "add", "path": "members", "value": world.ids([4]) }]),
+            json!([{ "op": "add", "path": "members", "value": world.ids([4]) }]),
         )
     });
 }
 
 #[test]
-fn a_member_is_removed_or_not() {
-    every_fault("remove a member", Repeat::Success, |world| {
-        Sent::patch(
+fn member_removal_is_atomic() {
+    assert_atomic("remove a member", Repeat::Success, |world| {
+        Request::patch(
             world.group("small"),
-            &json!([{ "op": "Remove", "path": "members", "value": world.ids([1]) }]),
+            json!([{ "op": "Remove", "path": "members", "value": world.ids([1]) }]),
         )
     });
 }
 
 #[test]
-fn many_members_are_all_added_or_none() {
-    every_fault("add many members", Repeat::Success, |world| {
-        Sent::patch(
+fn addition_of_many_members_is_atomic() {
+    assert_atomic("add many members", Repeat::Success, |world| {
+        Request::patch(
             world.group("small"),
-            &json!([{ "op": "add", "path": "members", "value": world.ids(0..MANY) }]),
+            json!([{ "op": "add", "path": "members", "value": world.ids(0..MANY) }]),
         )
     });
 }
 
 #[test]
-fn members_are_exchanged_or_not() {
-    every_fault("replace members", Repeat::Success, |world| {
-        Sent::patch(
+fn member_replacement_is_atomic() {
+    assert_atomic("replace members", Repeat::Success, |world| {
+        Request::patch(
             world.group("small"),
-            &json!([{ "op": "replace", "path": "members", "value": world.ids([1, 6]) }]),
+            json!([{ "op": "replace", "path": "members", "value": world.ids([1, 6]) }]),
         )
     });
 }
 
 #[test]
-fn a_large_group_is_replaced_or_not() {
-    every_fault("replace large group", Repeat::Success, |world| {
-        Sent::put(world.group("large"), json!({ "displayName": "renamed", "members": world.ids(38..43) }))
+fn large_group_replacement_is_atomic() {
+    assert_atomic("replace large group", Repeat::Success, |world| {
+        Request::put(world.group("large"), json!({ "displayName": "renamed", "members": world.ids(38..43) }))
     });
 }
 
 #[test]
-fn a_group_is_renamed_and_joined_or_neither() {
-    every_fault("rename and add", Repeat::Success, |world| {
+fn group_rename_with_new_member_is_atomic() {
+    assert_atomic("rename and add", Repeat::Success, |world| {
         let operations = json!([
             { "op": "replace", "value": { "displayName": "renamed", "externalId": "r" } },
             { "op": "add", "path": "members", "value": world.ids([7]) },
         ]);
-        Sent::patch(world.group("small"), &operations)
+        Request::patch(world.group("small"), &operations)
     });
 }
 
 #[test]
-fn a_group_in_a_group_is_deleted_or_not() {
-    every_fault("delete group", Repeat::Or(404), |world| Sent::delete(world.group("small")));
+fn nested_group_deletion_is_atomic() {
+    assert_atomic("delete group", Repeat::Or(404), |world| Request::delete(world.group("small")));
 }
 
 #[test]
-fn a_large_group_is_deleted_or_not() {
-    every_fault("delete large group", Repeat::Or(404), |world| Sent::delete(world.group("large")));
+fn large_group_deletion_is_atomic() {
+    assert_atomic("delete large group", Repeat::Or(404), |world| Request::delete(world.group("large")));
 }

@@ -1,5 +1,5 @@
-//! Deletions that take longer than a request may: the request is answered in its time, or killed; whoever comes next goes
-//! on with it, and the janitor ends it. Time passes only while a call takes it.
+//! Deletions that take longer than a request may. The request is answered in time or killed, later requests continue the
+//! deletion, and the janitor completes it. Time is virtual and passes only during calls.
 
 use aws_sdk_dynamodb::{
     Client,
@@ -19,13 +19,13 @@ use tokio::time::{Duration, Instant, timeout};
 
 use super::{create_all, members};
 
-/// A process on the database, so long after, each of whose calls takes that time.
+/// Returns a process on the database, after that time. Each of its calls takes the given time.
 async fn process(database: &Database, seed: u64, after: Duration, takes: Duration) -> Service {
     let client = observed::client(database.clone(), takes, |_| ());
     Service::with(client, Clock::fixed(NOW + after), Entropy::seeded(seed)).await
 }
 
-/// How many items there are in that partition.
+/// Counts the items of a partition.
 async fn count(db: &Client, partition: &str) -> usize {
     let mut count = 0;
     let mut after = None;
@@ -48,7 +48,7 @@ async fn count(db: &Client, partition: &str) -> usize {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_user_leaves_a_thousand_groups_by_one_request_or_by_those_that_come_after() {
+async fn deletion_of_user_in_1000_groups_is_completed() {
     const GROUPS: usize = 1_000;
     let database = Database::memory().expect("a database in memory");
     let service = process(&database, 1, Duration::ZERO, Duration::ZERO).await;
@@ -66,7 +66,7 @@ async fn a_user_leaves_a_thousand_groups_by_one_request_or_by_those_that_come_af
     let db = embedded::client(database.clone());
     assert_eq!(count(&db, "MEMBER").await, 3 * GROUPS);
 
-    // At this pace all of it takes fifty seconds.
+    // At this speed the deletion takes 50 seconds.
     let slow = process(&database, 2, Duration::ZERO, Duration::from_millis(400)).await;
     let began = Instant::now();
     let deleted = slow.delete(&format!("/Users/{ann}")).await;
@@ -74,7 +74,7 @@ async fn a_user_leaves_a_thousand_groups_by_one_request_or_by_those_that_come_af
     assert!(began.elapsed() < REQUEST_BUDGET, "{:?}", began.elapsed());
     let left = count(&db, "MEMBER").await - 2 * GROUPS;
     assert!((1..GROUPS).contains(&left), "{left}");
-    // The next request ends it, whatever it is about.
+    // Any later request completes the deletion.
     let mut stay = [bob.clone(), cy.clone()];
     stay.sort_unstable();
     assert_eq!(service.members(&groups[GROUPS - 1]).await, stay);
@@ -96,7 +96,7 @@ async fn a_user_leaves_a_thousand_groups_by_one_request_or_by_those_that_come_af
     assert_eq!(shown.len(), GROUPS);
     assert!(shown.iter().all(|group| group["members"].as_array().is_some_and(|members| members.len() == 1)));
 
-    // And if it has the time, the request itself.
+    // With enough time, the request completes the deletion itself.
     assert_eq!(service.delete(&format!("/Users/{cy}")).await.status, 204);
     assert_eq!(count(&db, "MEMBER").await, 0);
     service.assert_healthy().await;
@@ -104,8 +104,7 @@ async fn a_user_leaves_a_thousand_groups_by_one_request_or_by_those_that_come_af
 
 #[tokio::test(start_paused = true)]
 #[ignore = "it takes two minutes; `.ci/run` has a step for it"]
-async fn a_group_of_two_hundred_thousand_is_gone_at_once_and_its_memberships_go_however_many_requests_that_takes()
- {
+async fn group_of_200000_is_deleted_over_several_requests() {
     const MEMBERS: usize = 200_000;
     let database = Database::memory().expect("a database in memory");
     let service = process(&database, 1, Duration::ZERO, Duration::ZERO).await;
@@ -121,7 +120,7 @@ async fn a_group_of_two_hundred_thousand_is_gone_at_once_and_its_memberships_go_
     };
     assert_eq!(left().await, MEMBERS);
 
-    // At this pace all of it takes fifty seconds.
+    // At this speed the deletion takes 50 seconds.
     let slow = process(&database, 2, Duration::ZERO, Duration::from_millis(100)).await;
     let (path, user) = (format!("/Groups/{group}"), format!("/Users/{ann}"));
     let killed = timeout(Duration::from_secs(5), slow.delete(&path)).await;
@@ -129,7 +128,7 @@ async fn a_group_of_two_hundred_thousand_is_gone_at_once_and_its_memberships_go_
     let after_the_kill = left().await;
     assert!((1..MEMBERS).contains(&after_the_kill), "{after_the_kill}");
 
-    // A request that has not the time for all of it does a part, and is answered.
+    // A request without time for the whole deletion continues it and is answered.
     let began = Instant::now();
     let deleted_again = slow.get(&path).await;
     assert_eq!(deleted_again.status, 404, "{:#}", deleted_again.body);

@@ -1,8 +1,8 @@
-//! Random sequences of every operation, by two organisations, against a small model: each answer is the one that the
-//! model gives, and at the end all that can be seen is what the model holds.
+//! Random sequences of all operations by two organisations, against a small model. Each answer equals that of the model,
+//! and at the end the visible data is that of the model.
 //!
-//! Targets and members are drawn from everything that was ever created by anybody, so many of them are another
-//! organisation's, or deleted: to the caller there is no such id.
+//! Targets and members are chosen from all resources that were ever created. Many of them belong to the other organisation
+//! or are deleted, so that the id is unknown to the caller.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,18 +15,18 @@ use proptest::{
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 use serde_json::{Map, Value, json};
-use tests::{Answer, ORG, Service};
+use tests::{Answer, ORG, Request, Service};
 use tokio::runtime::Runtime;
 
-use super::{Sent, assert_whole, members};
+use super::{assert_consistent, members};
 
-/// Sequences, and their length.
+/// The number of sequences and their length.
 const SEQUENCES: u32 = 60;
 const STEPS: usize = 50;
-/// Organisations.
+/// The organisations.
 const ORGS: [&str; 2] = [ORG, "other"];
-/// An id that nothing has.
-const NOBODY: &str = "01938000-0000-7000-8000-000000000000";
+/// An id that no resource has.
+const UNKNOWN: &str = "01938000-0000-7000-8000-000000000000";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
@@ -43,7 +43,7 @@ impl Kind {
         }
     }
 
-    /// The attribute that no two have in common.
+    /// Returns the unique attribute.
     fn name(self) -> &'static str {
         match self {
             User => "userName",
@@ -51,7 +51,7 @@ impl Kind {
         }
     }
 
-    fn word(self) -> &'static str {
+    fn as_str(self) -> &'static str {
         match self {
             User => "User",
             Group => "Group",
@@ -59,26 +59,26 @@ impl Kind {
     }
 }
 
-/// Which version `If-Match` names.
+/// The version in `If-Match`.
 #[derive(Clone, Copy, Debug)]
-enum Bound {
-    Not,
+enum Condition {
+    None,
     ToAny,
     ToCurrent,
-    /// To the one that was current when it was last asked for.
+    /// The version that the last read returned.
     ToRemembered,
 }
 
-/// Attributes beside members.
+/// Attributes other than members.
 #[derive(Clone, Debug, PartialEq)]
 struct Attributes {
     name: String,
     external_id: Option<String>,
-    /// Of users only.
+    /// The title of a user.
     title: Option<String>,
 }
 
-/// An operation of PATCH.
+/// A PATCH operation.
 #[derive(Clone, Debug)]
 enum Edit {
     Name(String),
@@ -103,14 +103,14 @@ enum Filter {
 #[derive(Clone, Debug)]
 enum Step {
     Create(Kind, Attributes, Vec<Index>),
-    Put(Kind, Index, Attributes, Vec<Index>, Bound),
-    Patch(Kind, Index, Vec<Edit>, Bound),
+    Put(Kind, Index, Attributes, Vec<Index>, Condition),
+    Patch(Kind, Index, Vec<Edit>, Condition),
     RemoveGroups(Index),
-    Delete(Kind, Index, Bound),
+    Delete(Kind, Index, Condition),
     Get(Kind, Index),
     Find(Filter),
     List(Kind, usize, usize),
-    /// Users, and a group of them, by one request.
+    /// Users and a group of them, in one bulk request.
     Bulk(Vec<String>, String),
 }
 
@@ -139,12 +139,12 @@ fn some() -> impl Strategy<Value = Vec<Index>> {
     vec(any::<Index>(), 0..4)
 }
 
-fn bound() -> impl Strategy<Value = Bound> {
+fn bound() -> impl Strategy<Value = Condition> {
     prop_oneof![
-        4 => Just(Bound::Not),
-        1 => Just(Bound::ToAny),
-        1 => Just(Bound::ToCurrent),
-        2 => Just(Bound::ToRemembered),
+        4 => Just(Condition::None),
+        1 => Just(Condition::ToAny),
+        1 => Just(Condition::ToCurrent),
+        2 => Just(Condition::ToRemembered),
     ]
 }
 
@@ -188,38 +188,38 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A resource as the model has it.
+/// A resource in the model.
 #[derive(Clone, Debug)]
 struct Resource {
     kind: Kind,
     attributes: Attributes,
     members: BTreeSet<String>,
-    /// How often it was changed.
+    /// The number of changes.
     revision: usize,
 }
 
-/// What one organisation has, by id.
+/// The resources of an organisation, by id.
 type Resources = BTreeMap<String, Resource>;
 
-/// The service, and what it should hold.
-struct Pair {
+/// The service and the model.
+struct Comparison {
     service: Service,
     keys: Vec<String>,
     orgs: Vec<Resources>,
-    /// Everything that was ever created, by whomever.
+    /// All resources that were ever created.
     known: Vec<(Kind, String)>,
-    /// The ETag of a revision of a resource, as it was when it was asked for last.
+    /// The revision and the ETag of each resource at its last read.
     remembered: BTreeMap<String, (usize, String)>,
 }
 
-/// What is asked for of a resource, and what the model makes of it.
-type Wanted = Result<Resource, &'static str>;
+/// The resource that a request results in, or the verdict of its error.
+type Expected = Result<Resource, &'static str>;
 
 fn is_same(one: &str, other: &str) -> bool {
     one.to_lowercase() == other.to_lowercase()
 }
 
-impl Pair {
+impl Comparison {
     async fn new() -> Self {
         let service = Service::new().await;
         let other = service.organisation(ORGS[1], &[service::auth::Scope::Scim]).await;
@@ -236,43 +236,43 @@ impl Pair {
     fn target(&self, kind: Kind, index: Index) -> String {
         let of_kind: Vec<&String> =
             self.known.iter().filter(|known| known.0 == kind).map(|known| &known.1).collect();
-        if of_kind.is_empty() { NOBODY.to_owned() } else { (*index.get(&of_kind)).clone() }
+        if of_kind.is_empty() { UNKNOWN.to_owned() } else { (*index.get(&of_kind)).clone() }
     }
 
     fn some(&self, indices: &[Index]) -> Vec<String> {
         let pick = |index: &Index| {
-            if self.known.is_empty() { NOBODY.to_owned() } else { index.get(&self.known).1.clone() }
+            if self.known.is_empty() { UNKNOWN.to_owned() } else { index.get(&self.known).1.clone() }
         };
         indices.iter().map(pick).collect()
     }
 
-    async fn send(&self, org: usize, sent: Sent) -> Answer {
-        sent.by(&self.service, &self.keys[org]).await
+    async fn send(&self, org: usize, sent: Request) -> Answer {
+        sent.bearer(&self.keys[org]).send(&self.service).await
     }
 
-    /// Takes the step; fails where the two part.
+    /// Makes a step in the service and in the model. Fails if they differ.
     async fn take(&mut self, org: usize, step: &Step) -> Result<(), TestCaseError> {
         match step {
             Step::Create(kind, attributes, indices) => {
                 let members = if *kind == Group { self.some(indices) } else { Vec::new() };
-                let wanted = Resource {
+                let expected = Resource {
                     kind: *kind,
                     attributes: attributes.clone(),
                     members: members.iter().cloned().collect(),
                     revision: 0,
                 };
-                let wanted = self.checked(org, None, wanted);
-                let sent = Sent::post(kind.path(), body(*kind, attributes, &members));
+                let expected = self.checked(org, None, expected);
+                let sent = Request::post(kind.path(), body(*kind, attributes, &members));
                 let answer = self.send(org, sent).await;
-                expect(&answer, wanted.as_ref().map_or_else(|refused| *refused, |_| "201"))?;
-                if let Ok(resource) = wanted {
+                expect(&answer, expected.as_ref().map_or_else(|refused| *refused, |_| "201"))?;
+                if let Ok(resource) = expected {
                     self.created(org, answer.id(), resource);
                 }
             }
             Step::Put(kind, target, attributes, indices, bound) => {
                 let id = self.target(*kind, *target);
                 let members = if *kind == Group { self.some(indices) } else { Vec::new() };
-                let sent = Sent::put(format!("{}/{id}", kind.path()), body(*kind, attributes, &members));
+                let sent = Request::put(format!("{}/{id}", kind.path()), body(*kind, attributes, &members));
                 let put = |resource: &mut Resource| {
                     resource.attributes = attributes.clone();
                     resource.members = members.iter().cloned().collect();
@@ -288,7 +288,7 @@ impl Pair {
                     return Ok(());
                 }
                 let operations: Value = edits.iter().map(|(edit, ids)| edit.operation(*kind, ids)).collect();
-                let sent = Sent::patch(format!("{}/{id}", kind.path()), &operations);
+                let sent = Request::patch(format!("{}/{id}", kind.path()), &operations);
                 let patch = |resource: &mut Resource| {
                     for (edit, ids) in &edits {
                         edit.make(resource, ids);
@@ -310,8 +310,8 @@ impl Pair {
                     self.known.iter().filter(|known| known.0 == Group).map(|known| known.1.clone()).collect();
                 let leave =
                     |resource: &mut Resource| resource.members.retain(|member| !groups.contains(member));
-                let sent = Sent::patch(format!("/Groups/{id}"), &operations);
-                self.change(org, (Group, &id), (sent, "204"), Bound::Not, leave).await?;
+                let sent = Request::patch(format!("/Groups/{id}"), &operations);
+                self.change(org, (Group, &id), (sent, "204"), Condition::None, leave).await?;
             }
             Step::Delete(kind, target, bound) => {
                 let id = self.target(*kind, *target);
@@ -324,7 +324,7 @@ impl Pair {
                 } else {
                     "412"
                 };
-                let sent = Sent::delete(format!("{}/{id}", kind.path())).if_match(if_match.as_deref());
+                let sent = Request::delete(format!("{}/{id}", kind.path())).if_match(if_match.as_deref());
                 expect(&self.send(org, sent).await, expected)?;
                 if expected == "204" {
                     self.orgs[org].remove(&id);
@@ -341,17 +341,17 @@ impl Pair {
         Ok(())
     }
 
-    /// Sends what changes a resource, and does the same to the model.
+    /// Changes a resource in the service and in the model.
     async fn change(
         &mut self,
         org: usize,
         (kind, id): (Kind, &str),
-        (sent, success): (Sent, &str),
-        bound: Bound,
+        (sent, success): (Request, &str),
+        bound: Condition,
         change: impl FnOnce(&mut Resource),
     ) -> Result<(), TestCaseError> {
         let (if_match, holds) = self.bind(org, kind, id, bound).await?;
-        let wanted = match self.there(org, kind, id) {
+        let expected = match self.there(org, kind, id) {
             None => Err("404"),
             Some(_) if !holds => Err("412"),
             Some(resource) => {
@@ -363,8 +363,8 @@ impl Pair {
             }
         };
         let answer = self.send(org, sent.if_match(if_match.as_deref())).await;
-        expect(&answer, wanted.as_ref().map_or_else(|refused| *refused, |_| success))?;
-        if let Ok(resource) = wanted {
+        expect(&answer, expected.as_ref().map_or_else(|refused| *refused, |_| success))?;
+        if let Ok(resource) = expected {
             self.orgs[org].insert(id.to_owned(), resource);
         }
         self.compare(org, kind, id).await
@@ -374,8 +374,8 @@ impl Pair {
         self.orgs[org].get(id).filter(|resource| resource.kind == kind)
     }
 
-    /// What is wrong with a resource that is to be written, if anything is.
-    fn checked(&self, org: usize, id: Option<&str>, resource: Resource) -> Wanted {
+    /// Checks a resource before it is written.
+    fn checked(&self, org: usize, id: Option<&str>, resource: Resource) -> Expected {
         let there = &self.orgs[org];
         if !resource.members.iter().all(|member| there.contains_key(member)) {
             return Err("400 invalidValue");
@@ -393,34 +393,35 @@ impl Pair {
         self.orgs[org].insert(id, resource);
     }
 
-    /// The header for it, and whether it holds.
+    /// Returns the value of `If-Match`, and whether the condition is true.
     async fn bind(
         &mut self,
         org: usize,
         kind: Kind,
         id: &str,
-        bound: Bound,
+        bound: Condition,
     ) -> Result<(Option<String>, bool), TestCaseError> {
-        if let Bound::ToCurrent = bound {
+        if let Condition::ToCurrent = bound {
             self.compare(org, kind, id).await?;
         }
         Ok(match (bound, self.remembered.get(id)) {
-            (Bound::Not, _) => (None, true),
-            (Bound::ToCurrent | Bound::ToRemembered, Some((revision, etag))) => {
+            (Condition::None, _) => (None, true),
+            (Condition::ToCurrent | Condition::ToRemembered, Some((revision, etag))) => {
                 let current = self.there(org, kind, id).map(|resource| resource.revision);
                 (Some(etag.clone()), current == Some(*revision))
             }
-            (Bound::ToAny, _) | (_, None) => (Some("*".to_owned()), true),
+            (Condition::ToAny, _) | (_, None) => (Some("*".to_owned()), true),
         })
     }
 
-    /// Reads the resource: it is as the model has it, and its version is another exactly if it was changed.
+    /// Reads the resource. It equals that of the model, and its version differs from the last one if it has changed and only
+    /// then.
     async fn compare(&mut self, org: usize, kind: Kind, id: &str) -> Result<(), TestCaseError> {
-        let answer = self.send(org, Sent::get(format!("{}/{id}", kind.path()))).await;
+        let answer = self.send(org, Request::get(format!("{}/{id}", kind.path()))).await;
         let Some(resource) = self.there(org, kind, id) else { return expect(&answer, "404") };
         expect(&answer, "200")?;
         prop_assert_eq!(Self::shown(&answer.body), self.should_show(org, id, resource));
-        // The groups of a user have a part of its ETag to themselves.
+        // The groups of a user have their own part of the ETag.
         let version =
             |etag: &str| etag.split('.').next().map(|version| version.trim_end_matches('"').to_owned());
         let etag = answer.header("etag").to_owned();
@@ -431,7 +432,7 @@ impl Pair {
         Ok(())
     }
 
-    /// What counts of a resource that is shown.
+    /// Returns the compared attributes of a resource in an answer.
     fn shown(body: &Value) -> Value {
         let mut shown = Map::new();
         for name in ["id", "userName", "displayName", "externalId", "title"] {
@@ -448,7 +449,7 @@ impl Pair {
 
     fn should_show(&self, org: usize, id: &str, resource: &Resource) -> Value {
         let there = &self.orgs[org];
-        let member = |id: &String| json!({ "type": there[id].kind.word(), "value": id });
+        let member = |id: &String| json!({ "type": there[id].kind.as_str(), "value": id });
         let groups = there.iter().filter(|(_, group)| group.members.contains(id));
         let group = |(id, _): (&String, &Resource)| json!({ "type": "direct", "value": id });
         let mut body = body(resource.kind, &resource.attributes, &[]);
@@ -458,7 +459,7 @@ impl Pair {
         Self::shown(&body)
     }
 
-    /// The resources found are those that should be, in whatever order.
+    /// Compares the results of a filter, in any order.
     async fn find(&self, org: usize, filter: &Filter) -> Result<(), TestCaseError> {
         let there = &self.orgs[org];
         let all = |kind: Kind, holds: &dyn Fn(&Resource) -> bool| -> BTreeSet<String> {
@@ -498,7 +499,7 @@ impl Pair {
             }
         };
         for (kind, filter, expected) in asked {
-            let search = Sent::post(format!("{}/.search", kind.path()), json!({ "filter": filter }));
+            let search = Request::post(format!("{}/.search", kind.path()), json!({ "filter": filter }));
             let answer = self.send(org, search).await;
             expect(&answer, "200")?;
             prop_assert_eq!(&answer.body["totalResults"], &json!(expected.len()), "{}", &filter);
@@ -519,13 +520,13 @@ impl Pair {
         Ok(())
     }
 
-    /// A page, in the order of ids.
+    /// Compares a page, in the order of ids.
     async fn list(&self, org: usize, kind: Kind, start: usize, count: usize) -> Result<(), TestCaseError> {
         let there =
             self.orgs[org].iter().filter(|(_, resource)| resource.kind == kind).map(|(id, _)| id.clone());
         let all: Vec<String> = there.collect();
         let path = format!("{}?startIndex={start}&count={count}", kind.path());
-        let answer = self.send(org, Sent::get(path)).await;
+        let answer = self.send(org, Request::get(path)).await;
         expect(&answer, "200")?;
         prop_assert_eq!(&answer.body["totalResults"], &json!(all.len()));
         let page: Vec<String> = all.into_iter().skip(start.saturating_sub(1)).take(count).collect();
@@ -545,7 +546,7 @@ impl Pair {
             .collect();
         let references: Vec<String> = (0..names.len()).map(|index| format!("bulkId:{index}")).collect();
         operations.push(operation(Group, names.len(), body(Group, &attributes(group), &references)));
-        let answer = self.send(org, Sent::post("/Bulk", json!({ "Operations": operations }))).await;
+        let answer = self.send(org, Request::post("/Bulk", json!({ "Operations": operations }))).await;
         expect(&answer, "200")?;
         let mut said = answer.body["Operations"].as_array().cloned().unwrap_or_default().into_iter();
         let mut joined = BTreeSet::new();
@@ -554,11 +555,11 @@ impl Pair {
             let members = if kind == Group { joined.clone() } else { BTreeSet::new() };
             let whole = kind == User || members.len() == names.len();
             let resource = Resource { kind, attributes: attributes(name), members, revision: 0 };
-            let wanted = if whole { self.checked(org, None, resource) } else { Err("400 invalidValue") };
+            let expected = if whole { self.checked(org, None, resource) } else { Err("400 invalidValue") };
             let scim_type = said["response"]["scimType"].as_str().unwrap_or_default();
             let verdict = format!("{} {scim_type}", said["status"].as_str().unwrap_or_default());
-            prop_assert_eq!(verdict.trim_end(), wanted.as_ref().map_or_else(|refused| *refused, |_| "201"));
-            if let Ok(resource) = wanted {
+            prop_assert_eq!(verdict.trim_end(), expected.as_ref().map_or_else(|refused| *refused, |_| "201"));
+            if let Ok(resource) = expected {
                 let id = said["location"].as_str().and_then(|location| location.rsplit('/').next());
                 let id = id.unwrap_or_default().to_owned();
                 joined.insert(id.clone());
@@ -568,7 +569,7 @@ impl Pair {
         Ok(())
     }
 
-    /// Who an edit is about.
+    /// Returns the members of an edit.
     fn named(&self, edit: &Edit) -> Vec<String> {
         match edit {
             Edit::Add(indices) | Edit::Remove(indices) | Edit::Replace(indices) => self.some(indices),
@@ -577,7 +578,7 @@ impl Pair {
         }
     }
 
-    /// Everything that can be seen is what the model holds, and whole.
+    /// Compares all visible data with the model.
     async fn finish(&mut self) -> Result<(), TestCaseError> {
         for (org, name) in ORGS.into_iter().enumerate() {
             for (kind, id) in self.known.clone() {
@@ -586,14 +587,14 @@ impl Pair {
             for kind in [User, Group] {
                 self.list(org, kind, 1, 1_000).await?;
             }
-            assert_whole(&self.service, name, &self.keys[org]).await;
+            assert_consistent(&self.service, name, &self.keys[org]).await;
         }
         Ok(())
     }
 }
 
 impl Edit {
-    /// Users have titles, and groups have members.
+    /// Returns whether the edit applies to the kind: users have titles, and groups have members.
     fn is_of(&self, kind: Kind) -> bool {
         match self {
             Self::Name(_) | Self::ExternalId(_) => true,
@@ -663,7 +664,7 @@ fn expect(answer: &Answer, verdict: &str) -> Result<(), TestCaseError> {
 }
 
 #[test]
-fn every_sequence_is_answered_as_the_model_answers_it() {
+fn random_sequences_match_the_model() {
     let runtime = Runtime::new().expect("a runtime");
     let config = Config { failure_persistence: None, max_shrink_iters: 200, ..Config::with_cases(SEQUENCES) };
     let random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
@@ -671,7 +672,7 @@ fn every_sequence_is_answered_as_the_model_answers_it() {
     TestRunner::new_with_rng(config, random)
         .run(&sequence, |steps| {
             runtime.block_on(async {
-                let mut pair = Pair::new().await;
+                let mut pair = Comparison::new().await;
                 for (org, step) in &steps {
                     pair.take(*org, step).await?;
                 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use saphyr::{LoadableYamlNode, Yaml};
-use tests::{Answer, faults};
+use tests::{Answer, form_violations};
 
 use super::{at, member, members, read};
 
@@ -50,7 +50,7 @@ fn gateway_responses_are_scim_errors() {
         assert!(answers.contains_key(name), "{name} has the gateway's default response");
     }
     for (name, answer) in &answers {
-        let mut found = faults(answer);
+        let mut found = form_violations(answer);
         // The service never answers some of these statuses, but their form is valid.
         found.retain(|fault| !fault.starts_with("the status"));
         assert!(found.is_empty(), "{name}: {found:#?}");

@@ -14,7 +14,7 @@ use std::{
 };
 
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
-use axum::{Router, extract::Request, http::Method};
+use axum::{Router, extract, http::Method};
 use dynoxide::Database;
 use local::embedded;
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ use service::{
     store::Store,
 };
 use tests::{
-    NOW, Service,
+    NOW, Request, Service,
     counting::table,
     exchange,
     faults::{Fault, Faults, Plan},
@@ -130,9 +130,9 @@ impl Deployment {
     async fn world(&self) -> World {
         let database = Database::memory().unwrap();
         let now = Arc::<AtomicI64>::default();
-        let hands = now.clone();
-        let clock = Clock::new(move || NOW + time::Duration::milliseconds(hands.load(Ordering::Relaxed)));
-        let service = Service::on_at(embedded::client(database.clone()), clock.clone()).await;
+        let offset = now.clone();
+        let clock = Clock::new(move || NOW + time::Duration::milliseconds(offset.load(Ordering::Relaxed)));
+        let service = Service::on_with_clock(embedded::client(database.clone()), clock.clone()).await;
         let routers: Vec<Router> = (2..)
             .zip(self.0.iter())
             .map(|(seed, (function, asked))| {
@@ -142,11 +142,11 @@ impl Deployment {
             })
             .collect();
         let deployment = self.clone();
-        let gateway = move |request: Request| {
+        let gateway = move |request: extract::Request| {
             let router = routers[deployment.serving(request.uri().path())].clone();
             async move { router.oneshot(request).await }
         };
-        World { database, service: service.through(Router::new().fallback(gateway)), now, clock }
+        World { database, service: service.with_router(Router::new().fallback(gateway)), now, clock }
     }
 
     fn asked(&self, name: &str) -> &Asked {
@@ -204,7 +204,7 @@ impl World {
     }
 
     async fn ok(&self, method: Method, path: &str, body: Value) -> Value {
-        let answer = self.service.request(method.clone(), path, body).await;
+        let answer = request(method.clone(), path, &body).send(&self.service).await;
         assert!(answer.status < 300, "{method} {path}: {:#}", answer.body);
         answer.body
     }
@@ -225,8 +225,9 @@ impl World {
         let dying = Service::with(client, self.clock.clone(), Entropy::seeded(98)).await;
         let killed_after = async |call, method, path: &str, body| {
             faults.plan(Some(Plan { call, fault: Fault::CrashAfter, lasting: true }));
+            let request = request(method, path, &body);
             tokio::select! {
-                _ = dying.request(method, path, body) => {}
+                _ = request.send(&dying) => {}
                 () = faults.crashed() => {}
             }
         };
@@ -258,8 +259,13 @@ impl World {
     }
 }
 
+/// Returns a request with the body, or without one if the body is null.
+fn request(method: Method, path: &str, body: &Value) -> Request {
+    if body.is_null() { Request::new(method, path) } else { Request::json(method, path, body) }
+}
+
 /// Sends requests that meet unfinished changes to each function that may meet them.
-async fn meet_what_is_left(deployment: &Deployment) {
+async fn meet_unfinished_changes(deployment: &Deployment) {
     let title = || patch(&json!([{ "op": "replace", "path": "title", "value": "x" }]));
     let name = || patch(&json!([{ "op": "replace", "path": "displayName", "value": "x" }]));
     let bulk = |operations: Value| json!({ "Operations": operations });
@@ -351,7 +357,7 @@ async fn change_members(world: &World) -> String {
     world.ok(Method::GET, &path, Value::Null).await;
     world.ok(Method::GET, &format!("/Users/{}", users[0]), Value::Null).await;
     let nobody = json!([{ "op": "add", "path": "members", "value": [{ "value": world.service.app.store.entropy().id(NOW).unwrap().as_str() }] }]);
-    assert_eq!(world.service.request(Method::PATCH, &path, patch(&nobody)).await.status, 400);
+    assert_eq!(Request::json(Method::PATCH, &path, patch(&nobody)).send(&world.service).await.status, 400);
     world.ok(Method::DELETE, &format!("/Users/{}", users[0]), Value::Null).await;
     world.ok(Method::DELETE, &format!("/Groups/{nested}"), Value::Null).await;
     group
@@ -404,7 +410,7 @@ async fn roles_allow_exactly_the_calls_of_their_functions() {
     bulk(&world).await;
     deployment.sweep(&world).await;
     world.service.assert_healthy().await;
-    meet_what_is_left(&deployment).await;
+    meet_unfinished_changes(&deployment).await;
 
     let mut differences = Vec::new();
     for (Function { name, allowed, .. }, asked) in deployment.0.iter() {

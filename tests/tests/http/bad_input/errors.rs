@@ -1,0 +1,165 @@
+//! Error details.
+
+use std::fmt::Write;
+
+use axum::http::Method;
+use expect_test::expect;
+use serde_json::json;
+use tests::Request;
+
+use super::TwoOrgs;
+use crate::assert_no_failures;
+
+#[tokio::test]
+async fn error_details_name_the_cause_and_position() {
+    let orgs = TwoOrgs::new().await;
+    let mut text = String::new();
+    for request in [
+        Request::bytes(Method::POST, "/Users", "{\"userName\":\n \"eve\",,}"),
+        Request::bytes(
+            Method::POST,
+            "/Users",
+            "{\"userName\":\"eve\",\"name\":{\"givenName\":\"a\",\"givenName\":\"b\"}}",
+        ),
+        Request::post("/Users", json!({ "externalId": "x" })),
+        Request::post("/Users", json!({ "userName": "eve", "externalId": 1 })),
+        Request::post("/Users", json!({ "userName": "eve", "emails": [{ "value": ["a"] }] })),
+        Request::post("/Users", json!({ "userName": "e\u{200b}ve" })),
+        Request::post("/Users", json!({ "userName": "BOB@example.com" })),
+        Request::patch(&orgs.user, json!([{ "op": "add", "path": "title", "value": "x" }, { "op": "move" }])),
+        Request::patch(
+            &orgs.user,
+            json!([{ "op": "add", "path": "emails[type eq work].value", "value": "x" }]),
+        ),
+        Request::patch(&orgs.user, json!([{ "op": "add", "path": "name.nonsense", "value": "x" }])),
+        Request::patch(&orgs.user, json!([{ "op": "replace", "path": "id", "value": "x" }])),
+        Request::patch(&orgs.user, json!([{ "op": "replace", "path": "active", "value": "maybe" }])),
+        Request::post(
+            "/Groups",
+            json!({ "displayName": "x", "members": [{ "value": orgs.other_user }, { "value": 1 }] }),
+        ),
+        Request::get("/Users").filter("userName eq eve"),
+        Request::get("/Users").filter("userName pr and (active gt true)"),
+        Request::get("/Users").filter("emails[nonsense pr]"),
+        Request::get("/Users").filter("userName eq \"eve"),
+        Request::get("/Users?count=many"),
+        Request::get("/Users/x"),
+        Request::delete(&orgs.user).header("if-match", "x"),
+        Request::delete(&orgs.user).header("if-match", "\"x\""),
+    ] {
+        let answer = request.send(&orgs.service).await;
+        let _ =
+            writeln!(text, "{}: {}", answer.verdict(), answer.body["detail"].as_str().unwrap_or_default());
+    }
+    expect![[r#"
+        400 invalidSyntax: The request body cannot be read as JSON: key must be a string at line 2 column 8.
+        400 invalidSyntax: The request body cannot be read as JSON: the member 'givenName' occurs twice in one object at line 1 column 53.
+        400 invalidValue: Attribute 'userName' is required: send it, and not blank
+        400 invalidValue: Attribute 'externalId' must be a string, not a number
+        400 invalidValue: Attribute 'emails.value' must be a string, not a list
+        400 invalidValue: Attribute 'userName' contains the invisible character U+200B (character 2 of it): remove it
+        409 uniqueness: another User already has this userName
+        400 invalidSyntax: Operations[1]: "op" must be "add", "replace" or "remove"
+        400 invalidPath: Operations[0]: The path cannot be read: at position 16 a value (a number, true, false, null, or text, which needs double quotes: "…") was expected.
+        400 invalidPath: Operations[0]: User has no attribute 'name.nonsense', which the path names.
+        400 mutability: Operations[0]: 'id' is readOnly: it is not the client's to change
+        400 invalidValue: Operations[0]: Attribute 'active' must be true or false, not a string
+        400 invalidValue: members[1]: Attribute 'members.value' must be a string, not a number
+        400 invalidFilter: The filter cannot be read: at position 13 a value (a number, true, false, null, or text, which needs double quotes: "…") was expected.
+        400 invalidFilter: 'active' can be compared by eq, ne and pr only (at position 28).
+        400 invalidFilter: 'emails' has no sub-attribute 'nonsense', which the filter names at position 8.
+        400 invalidFilter: The filter has a text at position 13 without a closing '"'.
+        400 invalidValue: the query parameter 'count' must be a whole number
+        404: there is no User with this id; look it up again by filter, or create it
+        400 invalidValue: the header if-match must be * or a list of ETags such as W/"5a1f"
+        412: the resource has changed since the version named in If-Match; read it again and repeat the request
+    "#]].assert_eq(&text);
+}
+
+#[tokio::test]
+async fn error_details_are_bounded_in_length() {
+    let orgs = TwoOrgs::new().await;
+    let long = "x".repeat(100_000);
+    let mut failures = Vec::new();
+    for request in [
+        Request::post("/Users/.search", json!({ "sortBy": long })),
+        Request::post("/Users/.search", json!({ "sortBy": "userName", "sortOrder": long })),
+        Request::post("/Users/.search", json!({ "filter": long })),
+        Request::post("/Users/.search", json!({ "filter": format!("{} pr", &long[..4000]) })),
+        Request::post("/Users/.search", json!({ "attributes": long, "count": long })),
+        Request::post("/Users/.search", json!({ "cursor": long })),
+        Request::patch(&orgs.user, json!([{ "op": long }])),
+        Request::patch(&orgs.user, json!([{ "op": "add", "path": long, "value": "x" }])),
+        Request::patch(&orgs.user, json!([{ "op": "add", "path": &long[..4000], "value": "x" }])),
+        Request::post("/Users", json!({ "userName": "x", (&long): 1, (long.to_uppercase()): 2 })),
+        Request::bytes(Method::POST, "/Users", format!("{{\"{long}\":1,\"{long}\":2}}")),
+        Request::post("/Groups", json!({ "displayName": "x", "members": [{ "value": long }] })),
+        Request::post("/Bulk", json!({ "Operations": [{ "method": long, "path": long }] })),
+    ] {
+        let line: String =
+            format!("{} {} {:?}", request.method, request.target, request.body).chars().take(90).collect();
+        let answer = request.send(&orgs.service).await;
+        // An operation of a bulk request has its own detail.
+        let of_operation = answer.body.pointer("/Operations/0/response/detail");
+        let detail = of_operation.unwrap_or(&answer.body["detail"]);
+        let length = detail.as_str().map_or(usize::MAX, str::len);
+        if length > 4_500 {
+            failures.push(format!("{line}: {length}"));
+        }
+    }
+    assert_no_failures(&failures);
+}
+
+#[tokio::test]
+async fn error_details_do_not_echo_values() {
+    let orgs = TwoOrgs::new().await;
+    let secret = "hunter2-secret";
+    for request in [
+        Request::post("/Users", json!({ "userName": [secret] })),
+        Request::post("/Users", json!({ "userName": "eve", "active": secret })),
+        Request::post("/Users", json!({ "userName": "eve", "emails": [secret] })),
+        Request::post(
+            "/Users",
+            json!({ "userName": "eve", "password": { "value": secret }, "name": secret }),
+        ),
+        Request::post("/Users", json!({ "userName": format!("{secret}\u{200b}") })),
+        Request::post("/Users", json!({ "userName": secret.repeat(100) })),
+        Request::bytes(Method::POST, "/Users", format!("{{\"userName\":\"{secret}\" \"{secret}\"}}")),
+        Request::bytes(Method::POST, "/Users", format!("{{\"userName\":{secret}}}")),
+        Request::patch(&orgs.user, json!([{ "op": "replace", "path": "active", "value": secret }])),
+        Request::patch(&orgs.user, json!([{ "op": "replace", "value": secret }])),
+        Request::patch(
+            &orgs.user,
+            json!([{ "op": "replace", "path": format!("emails[type eq {secret}]"), "value": "x" }]),
+        ),
+        Request::patch(
+            &orgs.user,
+            json!([{ "op": "replace", "path": format!("emails[type eq \"{secret}"), "value": "x" }]),
+        ),
+        Request::patch(
+            &orgs.user,
+            json!([{ "op": "replace", "path": format!("emails[type sw \"{secret}\"].value"), "value": "x" }]),
+        ),
+        Request::patch(
+            &orgs.group,
+            json!([{ "op": "add", "path": "members", "value": [{ "value": secret }] }]),
+        ),
+        Request::post("/Groups", json!({ "displayName": "x", "members": [{ "value": secret }] })),
+        Request::post(
+            "/Groups",
+            json!({ "displayName": "x", "members": [{ "value": "x", "type": secret }] }),
+        ),
+        Request::get("/Users").filter(format!("userName eq {secret}")),
+        Request::get("/Users").filter(format!("userName eq \"{secret}")),
+        Request::get("/Users").filter(format!("active eq \"{secret}\"")),
+        Request::get("/Users").filter(format!("meta.created gt \"{secret}\"")),
+        Request::get(format!("/Users?count={secret}")),
+        Request::get(format!("/Users/{secret}")),
+        Request::delete(&orgs.user).header("if-match", secret),
+    ] {
+        let line = format!("{} {}", request.method, request.target);
+        let answer = request.send(&orgs.service).await;
+        assert!(answer.status >= 400, "{line}: {}", answer.status);
+        assert!(!answer.body.to_string().contains("hunter2"), "{line}: {:#}", answer.body);
+    }
+}
