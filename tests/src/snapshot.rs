@@ -15,7 +15,7 @@ const SOURCES: [&str; 5] =
 
 /// Returns a database of the test's own, restored from a file, and what `make` said of it.
 ///
-/// Calls `make` with an empty database if there is no file yet, or if its sources have changed since: [`SOURCES`] and
+/// Calls `make` with an empty database if there is no file yet, or if its sources have changed since: `SOURCES` and
 /// `maker`, the source of `make`. Other processes wait meanwhile. `directory` is `CARGO_TARGET_TMPDIR`.
 ///
 /// # Panics

@@ -1,7 +1,7 @@
-//! The embedded DynamoDB, and the connector by which the AWS SDK reaches it without a socket.
+//! The embedded DynamoDB, and the connector through which the AWS SDK calls it without a socket.
 //!
-//! The SDK serialises and retries as against AWS; only the HTTP client is replaced, by a call of the engine, and
-//! requests are not signed, which nobody would check and which takes a fifth of the time of a call.
+//! The SDK serialises and retries as with AWS. Only the HTTP client is replaced, by a call of the engine. Requests are
+//! not signed: the engine checks no signature, and signing takes a fifth of the time of a call.
 
 use std::path::Path;
 
@@ -23,13 +23,16 @@ use aws_smithy_runtime_api::{
 use aws_smithy_types::body::SdkBody;
 use dynoxide::{Database, DynoxideError, actions::transact_write_items::TransactWriteItemsRequest};
 
-/// The region of the embedded DynamoDB, which does not look at it.
+/// The header that names the operation, such as `DynamoDB_20120810.GetItem`.
+pub(crate) const TARGET: &str = "x-amz-target";
+
+/// The region that the SDK requires and the engine ignores.
 const REGION: &str = "local";
 
-/// Opens the database in that file, or one in memory.
+/// Opens the database in a file, or a new database in memory.
 ///
 /// # Errors
-/// When the file cannot be opened as a database.
+/// If the file cannot be opened as a database.
 pub fn open(file: Option<&Path>) -> Result<Database, DynoxideError> {
     match file {
         Some(file) => Database::new(&file.to_string_lossy()),
@@ -37,13 +40,13 @@ pub fn open(file: Option<&Path>) -> Result<Database, DynoxideError> {
     }
 }
 
-/// A client of the database.
+/// Returns a client of the database.
 #[must_use]
 pub fn client(database: Database) -> Client {
     client_over(SharedHttpConnector::new(Connector::new(database)))
 }
 
-/// A client over a connector of the caller's, as tests wrap one around [`Connector`].
+/// Returns a client that uses a given connector, such as a test's connector around [`Connector`].
 #[must_use]
 pub fn client_over(connector: SharedHttpConnector) -> Client {
     let config = Config::builder()
@@ -57,7 +60,8 @@ pub fn client_over(connector: SharedHttpConnector) -> Client {
     Client::from_conf(config)
 }
 
-/// Where nothing is sent to. The SDK's own resolver goes through the rules of AWS's partitions on every call.
+/// A resolver that returns a fixed endpoint, which the connector ignores. The SDK's own resolver evaluates the rules of
+/// AWS's partitions on every call.
 #[derive(Debug)]
 struct NoEndpoint(Endpoint);
 
@@ -67,7 +71,7 @@ impl ResolveEndpoint for NoEndpoint {
     }
 }
 
-/// The SDK's HTTP connector that calls the database.
+/// An HTTP connector of the SDK that calls the database.
 #[derive(Clone)]
 pub struct Connector {
     database: Database,
@@ -75,19 +79,29 @@ pub struct Connector {
 }
 
 impl Connector {
-    /// A connector to that database.
+    /// Returns a connector to the database. It ignores the client tokens of transactions.
     #[must_use]
     pub fn new(database: Database) -> Self {
         Self { database, honours_tokens: false }
     }
 
-    /// The same for a test that loses answers: a transaction that is sent again is not carried out again.
+    /// Makes the connector honour client tokens, for clients that may lose a response: a repeated transaction with the
+    /// same token has no further effect.
     ///
-    /// No answer is lost inside a process otherwise, and the engine looks through all tokens of ten minutes on each
-    /// transaction, which makes the 24,000th five times as slow as the first.
+    /// Without a socket, a response is lost only in tests. The engine searches all tokens of the last ten minutes in
+    /// each transaction, which makes the 24,000th transaction five times as slow as the first.
     #[must_use]
     pub fn honouring_tokens(self) -> Self {
         Self { honours_tokens: true, ..self }
+    }
+
+    /// Calls the operation that the header `x-amz-target` names, and returns the status and the body of the response.
+    pub(crate) fn respond(&self, target: Option<&str>, body: &[u8]) -> (u16, String) {
+        let operation = target.and_then(|target| target.rsplit('.').next()).unwrap_or_default();
+        match self.dispatch(operation, body) {
+            Ok(body) => (200, body),
+            Err(error) => (error.status_code(), error.to_json()),
+        }
     }
 
     fn dispatch(&self, operation: &str, body: &[u8]) -> Result<String, DynoxideError> {
@@ -108,13 +122,8 @@ impl std::fmt::Debug for Connector {
 
 impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let target = request.headers().get("x-amz-target").unwrap_or_default();
-        let operation = target.rsplit('.').next().unwrap_or_default();
         let body = request.body().bytes().unwrap_or_default();
-        let (status, body) = match self.dispatch(operation, body) {
-            Ok(body) => (200, body),
-            Err(error) => (error.status_code(), error.to_json()),
-        };
+        let (status, body) = self.respond(request.headers().get(TARGET), body);
         let response = StatusCode::try_from(status)
             .map(|status| HttpResponse::new(status, SdkBody::from(body)))
             .map_err(|error| ConnectorError::other(error.into(), None));
@@ -122,20 +131,20 @@ impl HttpConnector for Connector {
     }
 }
 
-/// Carries an operation out: one arm for each, whose request and answer are those of DynamoDB's JSON protocol.
+/// Maps the name of each operation to the engine's method. Requests and responses use DynamoDB's JSON protocol.
 macro_rules! operations {
     ($database:expr, $operation:expr, $body:expr, { $($name:literal => $method:ident),+ $(,)? }) => {
         match $operation {
             $($name => encode(&$database.$method(decode($body)?)?),)+
-            other => Err(DynoxideError::ValidationException(format!("there is no operation {other} here"))),
+            other => Err(DynoxideError::ValidationException(format!("The operation '{other}' is not supported."))),
         }
     };
 }
 
-/// Carries an operation out on the database.
+/// Calls an operation of the database, and returns the body of the response.
 ///
 /// # Errors
-/// What the engine answers.
+/// The error of the engine.
 pub fn dispatch(database: &Database, operation: &str, body: &[u8]) -> Result<String, DynoxideError> {
     operations!(database, operation, body, {
         "BatchGetItem" => batch_get_item,

@@ -1,7 +1,7 @@
-//! The embedded DynamoDB's own endpoint, for `scimctl` and any DynamoDB tool: DynamoDB's JSON protocol over HTTP.
+//! The HTTP endpoint of the embedded DynamoDB, for `scimctl` and other DynamoDB tools.
 //!
-//! It asks for no credentials, so it must be out of reach for the pages a browser on this machine shows: what names an
-//! `Origin`, or a host that is not this machine, is refused, and no answer allows another origin to read it.
+//! The endpoint checks no credentials, so web pages in a browser on this machine must not reach it. It refuses requests
+//! with an `Origin` header and requests for another host, and no response allows another origin to read it.
 
 use axum::{
     Router,
@@ -16,36 +16,32 @@ use axum::{
 };
 use dynoxide::Database;
 
-use crate::embedded::dispatch;
+use crate::embedded::{Connector, TARGET};
 
-/// What DynamoDB takes.
-const BODY: usize = 16 * 1024 * 1024;
+/// DynamoDB's limit for the body of a request, in bytes.
+const MAX_BODY: usize = 16 * 1024 * 1024;
 
-/// The endpoint of that database.
+/// Returns the router of the endpoint.
 pub fn router(database: Database) -> Router {
-    Router::new().route("/", routing::post(operation)).layer(DefaultBodyLimit::max(BODY)).with_state(database)
+    Router::new()
+        .route("/", routing::post(operation))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(Connector::new(database).honouring_tokens())
 }
 
-async fn operation(State(database): State<Database>, headers: HeaderMap, body: Bytes) -> Response {
+async fn operation(State(connector): State<Connector>, headers: HeaderMap, body: Bytes) -> Response {
     if headers.contains_key(ORIGIN) || !is_local(&headers) {
         return StatusCode::FORBIDDEN.into_response();
     }
-    let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
-    let operation = target.rsplit('.').next().unwrap_or_default();
-    let (status, body) = match dispatch(&database, operation, &body) {
-        Ok(body) => (StatusCode::OK, body),
-        Err(error) => {
-            let status =
-                StatusCode::from_u16(error.status_code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            (status, error.to_json())
-        }
-    };
+    let target = headers.get(TARGET).and_then(|target| target.to_str().ok());
+    let (status, body) = connector.respond(target, &body);
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = (status, body).into_response();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.0"));
     response
 }
 
-/// Whether the request was sent to this machine by name or number: a page whose own name leads here is not local.
+/// Returns whether the `Host` header names this machine. The name of a web page that resolves to this machine does not.
 fn is_local(headers: &HeaderMap) -> bool {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);

@@ -1,7 +1,8 @@
-//! The gateway as a value: opened on a data directory or in memory, then served.
+//! The gateway without its sockets: its data directory, database, store and routers.
 //!
-//! The data directory holds `scim.db` (everything), `pepper` (what key digests are made with), `lock` (held while a
-//! gateway runs) and `connection.env` (the connection of the first organisation), all readable by their owner only. Every acknowledged write is on disk: SQLite with a write-ahead log, synchronous.
+//! The data directory contains `scim.db` (the database), `pepper` (for the digests of keys), `lock` (locked while a
+//! gateway runs) and `connection.env` (the connection of the first organisation). Only their owner can read them. Every
+//! acknowledged write is on disk: SQLite uses a write-ahead log and synchronous writes.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
@@ -29,51 +30,56 @@ use tokio::time::Instant;
 
 use crate::embedded;
 
-/// The organisation that is there from the first start.
+/// The organisation that the first start creates.
 pub const ORGANISATION: &str = "acme";
 
-/// Why the gateway does not start. The text is for the person at the terminal.
+/// Why the gateway does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The data directory, or something in it, cannot be used.
-    #[error("cannot use {}: {cause}; choose another place with --data DIR", path.display())]
+    /// The data directory, or a file in it, cannot be used.
+    #[error("cannot use {}: {cause}. Choose another data directory with --data DIR.", path.display())]
     Data {
-        /// Which file or directory.
+        /// The path of the file or directory.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         cause: io::Error,
     },
-    /// Another gateway has it.
-    #[error("the data directory {} is in use by another gateway; stop that one, or choose another with --data DIR", .0.display())]
+    /// Another gateway uses the data directory.
+    #[error(
+        "another gateway uses the data directory {}. Stop that gateway, or choose another data directory with \
+         --data DIR.",
+        .0.display()
+    )]
     Locked(PathBuf),
     /// The database cannot be opened.
     #[error(
-        "scim.db in {} is not a database of this gateway, or is damaged; it was left as it is. Move it away, or choose \
-         another place with --data DIR",
+        "scim.db in {} is damaged, or is no database of this gateway. It was not changed. Move it away, or choose \
+         another data directory with --data DIR.",
         .0.display()
     )]
     Database(PathBuf),
-    /// The store refuses.
+    /// The store fails.
     #[error("cannot prepare the store: {0}")]
     Store(#[from] Error),
 }
 
-/// Everything of one gateway but its sockets.
+/// A gateway without its sockets.
 pub struct Gateway {
     database: Database,
     store: Store,
     peppers: Peppers,
     entropy: Entropy,
     data: PathBuf,
-    // Held, and with it the directory, until the gateway is dropped.
+    // Keeps the data directory locked until the gateway is dropped.
     _lock: File,
 }
 
 impl Gateway {
-    /// Opens the data directory, which is made if it is not there, and what is in it.
+    /// Opens the data directory and the database in it, and creates both if they do not exist. With `memory`, the
+    /// database is in memory.
     ///
     /// # Errors
-    /// When the directory or the database cannot be used.
+    /// If the directory or the database cannot be used.
     pub async fn open(data: &Path, memory: bool) -> Result<Self, StartError> {
         let unusable = |path: &Path| {
             let path = path.to_owned();
@@ -89,7 +95,7 @@ impl Gateway {
         }
         let file = data.join("scim.db");
         if !memory {
-            // Made here, for its mode: SQLite gives the same one to the files it puts beside it.
+            // The file is created here for its mode. SQLite gives the same mode to the files it creates beside it.
             private_file(&file).map_err(unusable(&file))?;
         }
         let database = embedded::open((!memory).then_some(file.as_path()))
@@ -108,25 +114,25 @@ impl Gateway {
         Ok(Self { database, store, peppers, entropy, data: data.to_owned(), _lock: lock })
     }
 
-    /// The embedded database, to be served on a port of its own.
+    /// Returns the embedded database.
     #[must_use]
     pub fn database(&self) -> Database {
         self.database.clone()
     }
 
-    /// The store in it.
+    /// Returns the store.
     #[must_use]
     pub fn store(&self) -> Store {
         self.store.clone()
     }
 
-    /// The data directory.
+    /// Returns the data directory.
     #[must_use]
     pub fn data(&self) -> &Path {
         &self.data
     }
 
-    /// The router of every function.
+    /// Returns the router with the routes of all functions.
     pub fn router(&self, base_url: String) -> Router {
         http::router(self.app(base_url), http::all())
     }
@@ -139,14 +145,15 @@ impl Gateway {
         }
     }
 
-    /// A key of the first organisation: the one given, if it still is one, or else a new one. Makes the organisation
-    /// if it is not there.
+    /// Returns a key of the first organisation: the known key if it is still valid, or a new key. Creates the
+    /// organisation if it does not exist.
     ///
     /// # Errors
-    /// When the store refuses.
+    /// If the store fails.
     pub async fn key(&self, known: Option<&str>) -> Result<String, Error> {
-        let org: Org =
-            ORGANISATION.parse().map_err(|_| Error::Internal("the organisation's name".to_owned()))?;
+        let org: Org = ORGANISATION
+            .parse()
+            .map_err(|_| Error::Internal("the name of the first organisation is invalid".to_owned()))?;
         self.store.create_org(&org).await?;
         if let Some(key) = known.and_then(ApiKey::parse)
             && self.store.authenticate(&key, &self.peppers, Instant::now() + REQUEST_BUDGET).await.is_ok()
@@ -157,35 +164,36 @@ impl Gateway {
         Ok(key.reveal().to_owned())
     }
 
-    /// Random bytes, for what needs some beside the store.
+    /// Returns the source of random bytes.
     #[must_use]
     pub fn entropy(&self) -> &Entropy {
         &self.entropy
     }
 }
 
-/// What a client needs to connect, as it is written for scripts.
+/// The connection settings of a client, as they are written for scripts.
 pub struct Connection {
-    /// The base URL for clients.
+    /// The base URL of the service.
     pub base_url: String,
-    /// The key.
+    /// The API key.
     pub token: String,
-    /// Where the embedded DynamoDB answers.
+    /// The address of the embedded DynamoDB.
     pub dynamodb: SocketAddr,
 }
 
 impl Connection {
-    /// The token in a file that [`Self::write`] wrote, if there is one.
+    /// Reads the token from a file that [`Self::write`] wrote. Returns `None` if there is no such file or token.
     #[must_use]
     pub fn token_in(file: &Path) -> Option<String> {
         let text = fs::read_to_string(file).ok()?;
         text.lines().find_map(|line| line.strip_prefix("SCIM_TOKEN=")).map(str::to_owned)
     }
 
-    /// Writes the file, readable by its owner only, in one step: no script ever sees half of it.
+    /// Writes the file, readable by its owner only. The file is renamed into place, so that no script reads a part of
+    /// it.
     ///
     /// # Errors
-    /// What the file system says.
+    /// The error of the file system.
     pub fn write(&self, file: &Path) -> io::Result<()> {
         let draft = file.with_extension("draft");
         let _ = fs::remove_file(&draft);
@@ -202,11 +210,11 @@ fn private_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).write(true).truncate(false).mode(0o600).open(path)
 }
 
-/// The pepper in the file; made at the first start.
+/// Reads the pepper from a file, or creates the file with a new pepper.
 fn pepper(path: &Path, entropy: &Entropy) -> io::Result<Vec<u8>> {
     match fs::read(path) {
         Ok(pepper) if pepper.len() >= 32 => return Ok(pepper),
-        Ok(_) => return Err(io::Error::other("it is too short to be a pepper")),
+        Ok(_) => return Err(io::Error::other("the pepper is too short")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }

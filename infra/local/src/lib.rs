@@ -1,4 +1,4 @@
-//! The gateway on a laptop: every function's router in one process, on an embedded DynamoDB. Never deployed.
+//! The local gateway: the routers of all functions in one process, with an embedded DynamoDB. It is never deployed.
 
 pub mod embedded;
 pub mod endpoint;

@@ -1,4 +1,4 @@
-//! `cargo run --release`: the whole service on this machine, with nothing to set up.
+//! `cargo run --release` starts the whole service on this machine, without any setup.
 
 use std::{
     future::{Future, IntoFuture},
@@ -24,33 +24,33 @@ use tokio::{
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Requests that are under way when the gateway is stopped get so long to end.
-const GRACE: Duration = Duration::from_secs(5);
+/// The time that open requests have to end after the gateway is stopped.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How often what is past is cleared away.
-const SWEEP: Duration = Duration::from_mins(10);
+/// The time between two sweeps.
+const SWEEP_INTERVAL: Duration = Duration::from_mins(10);
 
-/// The SCIM service on this machine: every endpoint, on an embedded DynamoDB.
+/// Runs the SCIM service on this machine, with an embedded DynamoDB.
 ///
-/// Makes the organisation `acme` with a key at the first start, and prints what to type into Okta and Microsoft Entra.
-/// Stop it with Ctrl-C.
+/// The first start creates the organisation `acme` with an API key. Each start prints the settings for Okta and
+/// Microsoft Entra ID. Press Ctrl-C to stop the gateway.
 #[derive(Parser)]
 #[command(name = "scim-local", version)]
 struct Arguments {
-    /// Port of the gateway on 127.0.0.1; 0 takes a free one
+    /// Port of the gateway on 127.0.0.1; 0 selects a free port
     #[arg(long, default_value_t = 8080)]
     port: u16,
-    /// Port of the embedded DynamoDB on 127.0.0.1; 0 takes a free one
+    /// Port of the embedded DynamoDB on 127.0.0.1; 0 selects a free port
     #[arg(long, default_value_t = 0)]
     dynamodb_port: u16,
-    /// Directory for everything that is kept
+    /// Directory of the database, the pepper and connection.env
     #[arg(long, value_name = "DIR", default_value = ".scim")]
     data: PathBuf,
-    /// Keep resources and keys in memory only: they are gone when the gateway stops
+    /// Keep resources and keys in memory only; they are lost when the gateway stops
     #[arg(long)]
     memory: bool,
-    /// Another file for `SCIM_BASE_URL` and `SCIM_TOKEN`, written with mode 0600 once the gateway answers, beside
-    /// connection.env in the data directory
+    /// Second file for `SCIM_BASE_URL` and `SCIM_TOKEN`, beside connection.env in the data directory; written with mode
+    /// 0600 once the gateway answers
     #[arg(long, value_name = "FILE")]
     env_file: Option<PathBuf>,
 }
@@ -61,12 +61,12 @@ enum Failure {
     #[error(transparent)]
     Start(#[from] StartError),
     #[error(
-        "port {port} on 127.0.0.1 cannot be used: {cause}; choose another with {option} PORT, or 0 for a free one"
+        "cannot use port {port} on 127.0.0.1: {cause}. Choose another port with {option} PORT, or 0 for a free port."
     )]
     Port { port: u16, option: &'static str, cause: io::Error },
-    #[error("cannot write {}: {cause}; choose another place with --env-file FILE", path.display())]
+    #[error("cannot write {}: {cause}. Choose another file with --env-file FILE.", path.display())]
     EnvFile { path: PathBuf, cause: io::Error },
-    #[error("the gateway cannot go on: {0}")]
+    #[error("the gateway cannot continue: {0}")]
     Serve(#[from] io::Error),
 }
 
@@ -84,11 +84,11 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), Failure> {
-    // Ports first: a second gateway by mistake is told so before anything is opened.
+    // The ports come first: a second gateway on the same port fails before it opens any file.
     let gateway_listener = listen(arguments.port, "--port").await?;
     let dynamodb_listener = listen(arguments.dynamodb_port, "--dynamodb-port").await?;
     let gateway = Gateway::open(&arguments.data, arguments.memory).await?;
-    // Always there, so that scimctl and the next start find it; where it is asked for, too.
+    // scimctl and the next start read this file, so it is always written.
     let own_file = gateway.data().join("connection.env");
     let known = Connection::token_in(&own_file);
     let connection = Connection {
@@ -109,25 +109,30 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     }
     let env_file = arguments.env_file.as_ref().unwrap_or(&own_file);
     introduce(&connection, env_file, known.as_deref() == Some(&connection.token))?;
-    // Not before: a start that is refused says why, and nothing else.
+    // The first sweep logs a line, which must not follow the error of a failed start.
     tokio::spawn(sweep(gateway.database(), gateway.store()));
 
     stopped()?.await;
-    // A connection that a client keeps open must not keep the gateway from stopping.
-    if let Ok(Ok(served)) = timeout(GRACE, serving).await {
+    // A client that keeps its connection open must not prevent the stop.
+    if let Ok(Ok(served)) = timeout(SHUTDOWN_TIMEOUT, serving).await {
         served?;
     }
     dynamodb_serving.abort();
-    writeln!(io::stdout(), "stopped; everything acknowledged is kept in {}", gateway.data().display())?;
+    if arguments.memory {
+        writeln!(io::stdout(), "Stopped. Resources and keys were in memory, and are lost.")?;
+    } else {
+        writeln!(io::stdout(), "Stopped. All acknowledged changes are in {}.", gateway.data().display())?;
+    }
     Ok(())
 }
 
-/// What AWS does by itself and on a schedule: expired items are deleted, and what killed requests left is finished.
+/// Deletes expired items, as DynamoDB does on AWS, and finishes changes that interrupted requests left, as the janitor
+/// function does.
 async fn sweep(database: dynoxide::Database, store: Store) {
-    let mut interval = tokio::time::interval(SWEEP);
+    let mut interval = tokio::time::interval(SWEEP_INTERVAL);
     loop {
         interval.tick().await;
-        // What is not deleted now is deleted next time; nobody reads it until then.
+        // The next sweep deletes what this one did not. Reads ignore expired items.
         let _ = database.sweep_ttl();
         let _ = janitor::sweep(&store).await;
     }
@@ -138,7 +143,7 @@ async fn listen(port: u16, option: &'static str) -> Result<TcpListener, Failure>
     TcpListener::bind(address).await.map_err(|cause| Failure::Port { port, option, cause })
 }
 
-/// Ends on Ctrl-C or SIGTERM.
+/// Returns a future that completes on Ctrl-C or SIGTERM.
 fn stopped() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -150,10 +155,10 @@ fn stopped() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     })
 }
 
-/// The block a person needs.
+/// Prints the settings for identity providers.
 fn introduce(connection: &Connection, env_file: &std::path::Path, known: bool) -> io::Result<()> {
     let Connection { base_url, token, dynamodb } = connection;
-    let whose = if known { "the key from before" } else { "new; kept only in the file below" };
+    let origin = if known { "unchanged since the last start" } else { "new, stored only in the file below" };
     write!(
         io::stdout(),
         "\
@@ -162,11 +167,11 @@ SCIM 2.0 is ready.
   Organisation  {ORGANISATION}
   Base URL      {base_url}
   Key           {token}
-                ({whose})
+                ({origin})
 
-  Okta          Base URL: {base_url}
+  Okta          SCIM connector base URL: {base_url}
                 Unique identifier field for users: userName
-                Authentication mode: HTTP Header, with the key
+                Authentication mode: HTTP Header, with the key as token
   Entra ID      Tenant URL: {base_url}?aadOptscim062020
                 Secret Token: the key
 
@@ -175,7 +180,7 @@ SCIM 2.0 is ready.
   For scripts   {}
   DynamoDB      http://{dynamodb} (AWS_ENDPOINT_URL_DYNAMODB, for scimctl and DynamoDB tools)
 
-Ctrl-C stops it.
+Press Ctrl-C to stop.
 ",
         env_file.display()
     )?;

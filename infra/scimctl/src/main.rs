@@ -121,7 +121,8 @@ enum KeyCommand {
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error(
-        "the organisation {0} does not exist. List all with `scimctl org list`, or create it with `scimctl org create {0}`."
+        "the organisation {0} does not exist. List all with `scimctl org list`, or create it with \
+         `scimctl org create {0}`."
     )]
     NoOrg(Org),
     #[error("the organisation {0} already exists. Show it with `scimctl org show {0}`.")]

@@ -1,10 +1,8 @@
-//! What the service says of itself: `/ServiceProviderConfig`, `/ResourceTypes` and `/Schemas` (RFC 7643 §5, §6, §7;
-//! RFC 7644 §4).
+//! The discovery documents: `/ServiceProviderConfig`, `/ResourceTypes` and `/Schemas` (RFC 7643 §5-§7; RFC 7644 §4).
 //!
-//! The documents are rendered from the schema table and the limits in force, so they cannot promise what is not done.
-//!
-//! Absent on purpose: attributes every resource has (`id`, `externalId`, `meta`: no schema lists them, RFC 7643 §3.1)
-//! and extensions without a table, of which there is nothing to say.
+//! The documents are rendered from the schema table and the limits in force, so they always match the service. They
+//! do not list common attributes (`id`, `externalId`, `meta`), because no schema does (RFC 7643 §3.1), nor extensions
+//! without a schema here.
 
 use serde_json::{Map, Value, json};
 
@@ -17,29 +15,29 @@ pub const RESOURCE_TYPE_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:Resou
 /// URN of a schema.
 pub const SCHEMA_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:Schema";
 
-/// The limits `/ServiceProviderConfig` publishes.
+/// The limits that `/ServiceProviderConfig` publishes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Most resources in one page.
+    /// The maximum number of resources in a page.
     pub max_results: u64,
-    /// Resources in a page for which no number is asked.
+    /// The number of resources in a page for a request without a `count`.
     pub default_results: u64,
-    /// How long a cursor is kept, in seconds (RFC 9865 §4).
+    /// The lifetime of a cursor, in seconds (RFC 9865 §4).
     pub cursor_seconds: u64,
-    /// The limits of a bulk request; `None` where bulk is not offered.
+    /// The limits of a bulk request, or `None` if bulk is not offered.
     pub bulk: Option<Bulk>,
 }
 
 /// The limits of a bulk request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bulk {
-    /// Most operations.
+    /// The maximum number of operations.
     pub max_operations: u64,
-    /// Most bytes of the body.
+    /// The maximum size of the body, in bytes.
     pub max_payload_size: u64,
 }
 
-/// `/ServiceProviderConfig` (RFC 7643 §5). `base` is the service's public URL without a slash at its end.
+/// Renders `/ServiceProviderConfig` (RFC 7643 §5). `base` is the public URL of the service, without a trailing slash.
 #[must_use]
 pub fn service_provider_config(base: &str, limits: &Limits) -> Value {
     let bulk = limits.bulk.unwrap_or(Bulk { max_operations: 0, max_payload_size: 0 });
@@ -77,7 +75,7 @@ pub fn service_provider_config(base: &str, limits: &Limits) -> Value {
     })
 }
 
-/// A resource type (RFC 7643 §6).
+/// Renders a resource type (RFC 7643 §6).
 #[must_use]
 pub fn resource_type(base: &str, resource_type: &ResourceType) -> Value {
     let extension = |schema: &&Schema| json!({ "schema": schema.id, "required": false });
@@ -96,7 +94,7 @@ pub fn resource_type(base: &str, resource_type: &ResourceType) -> Value {
     })
 }
 
-/// A schema (RFC 7643 §7).
+/// Renders a schema (RFC 7643 §7).
 #[must_use]
 pub fn schema(base: &str, schema: &Schema) -> Value {
     json!({
@@ -112,8 +110,8 @@ pub fn schema(base: &str, schema: &Schema) -> Value {
     })
 }
 
-/// An attribute's characteristics. A complex attribute's `caseExact` and `uniqueness` say nothing (its parts have their
-/// own), but validators of clients look for every characteristic on every attribute.
+/// Renders an attribute. `caseExact` and `uniqueness` of a complex attribute mean nothing, because its sub-attributes
+/// have their own. Validators of clients still expect them.
 fn attribute(shown: &Attribute) -> Value {
     let mut characteristics = Map::new();
     let mut says = |name: &str, value: Value| characteristics.insert(name.to_owned(), value);
@@ -140,7 +138,7 @@ fn attribute(shown: &Attribute) -> Value {
 
 const fn type_name(data_type: Type) -> &'static str {
     match data_type {
-        // No schema of the table has an attribute of any type; text is what Microsoft Entra puts there.
+        // No schema has an attribute of any type. Microsoft Entra sends text for such attributes.
         Type::String | Type::Any => "string",
         Type::Boolean => "boolean",
         Type::Decimal => "decimal",

@@ -1,38 +1,39 @@
-//! What a client can do wrong: the error vocabulary of RFC 7644 §3.12, table 9 (with RFC 9865's additions).
+//! The errors that a client can cause: the `scimType` values of RFC 7644 §3.12 (table 9) and RFC 9865 §2.1.
 
-/// The `scimType` of an error response (RFC 7644 §3.12 table 9).
+/// The `scimType` of an error response (RFC 7644 §3.12, table 9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ScimType {
-    /// The filter does not parse, or compares what cannot be compared.
+    /// The filter is malformed, or compares values that cannot be compared.
     InvalidFilter,
-    /// The answer would be larger than the server is willing to work out.
+    /// The query would take more work than the service allows.
     TooMany,
-    /// A value is already in use by another resource.
+    /// Another resource has the value already.
     Uniqueness,
-    /// A readOnly or required attribute, or an immutable one that has a value, was to be changed.
+    /// The request changes a read-only attribute, removes a required one, or changes an immutable one that has a
+    /// value.
     Mutability,
-    /// The body is not the JSON structure the request asks for.
+    /// The body is not the JSON structure that the request needs.
     InvalidSyntax,
-    /// A PATCH path does not parse or names no attribute.
+    /// The PATCH path is malformed, or names an unknown attribute.
     InvalidPath,
-    /// A PATCH path selects nothing that could be changed.
+    /// The PATCH path selects nothing that can be changed.
     NoTarget,
-    /// A value is missing, of the wrong type, or not permitted.
+    /// A value is missing, has the wrong type, or is not permitted.
     InvalidValue,
     /// The protocol version is not supported.
     InvalidVers,
     /// The request would put personal data into a URI.
     Sensitive,
-    /// The cursor was not given for this query (RFC 9865 §2.1).
+    /// The cursor belongs to another query (RFC 9865 §2.1).
     InvalidCursor,
-    /// The cursor is too old (RFC 9865 §2.1).
+    /// The cursor has expired (RFC 9865 §2.1).
     ExpiredCursor,
-    /// The `count` of a page by cursor is not possible (RFC 9865 §2.1).
+    /// The `count` is not possible with a cursor (RFC 9865 §2.1).
     InvalidCount,
 }
 
 impl ScimType {
-    /// The word on the wire.
+    /// Returns the value as written in JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -52,7 +53,7 @@ impl ScimType {
         }
     }
 
-    /// The HTTP status table 9 gives it.
+    /// Returns the HTTP status (table 9).
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
@@ -63,55 +64,56 @@ impl ScimType {
     }
 }
 
-/// A request that cannot be carried out as sent, with what the administrator at the client needs to mend it:
-/// which attribute, which operation, which position. Never holds a secret; values are quoted only where they
-/// are names (attributes, ids, operators).
+/// A request that cannot be carried out as sent.
+///
+/// The detail tells an administrator what to correct: the attribute, the operation, or the position. The detail never
+/// holds a secret. It quotes names, such as attributes, ids and operators, but no other values.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
 pub struct Invalid {
-    /// What kind of mistake.
+    /// The kind of error.
     pub scim_type: ScimType,
-    /// What was wrong, where, and what to do.
+    /// The cause and the remedy.
     pub detail: String,
 }
 
 impl Invalid {
-    /// A mistake of the given kind.
+    /// Creates an error of any kind.
     pub fn new(scim_type: ScimType, detail: impl Into<String>) -> Self {
         Self { scim_type, detail: detail.into() }
     }
 
-    /// A value that is missing, of the wrong type, or not permitted.
+    /// Creates an `invalidValue` error.
     pub fn value(detail: impl Into<String>) -> Self {
         Self::new(ScimType::InvalidValue, detail)
     }
 
-    /// A body that is not the JSON structure asked for.
+    /// Creates an `invalidSyntax` error.
     pub fn syntax(detail: impl Into<String>) -> Self {
         Self::new(ScimType::InvalidSyntax, detail)
     }
 
-    /// A filter that does not parse or compares what cannot be compared.
+    /// Creates an `invalidFilter` error.
     pub fn filter(detail: impl Into<String>) -> Self {
         Self::new(ScimType::InvalidFilter, detail)
     }
 
-    /// A path that does not parse or names no attribute.
+    /// Creates an `invalidPath` error.
     pub fn path(detail: impl Into<String>) -> Self {
         Self::new(ScimType::InvalidPath, detail)
     }
 
-    /// A change of what may not change.
+    /// Creates a `mutability` error.
     pub fn mutability(detail: impl Into<String>) -> Self {
         Self::new(ScimType::Mutability, detail)
     }
 
-    /// A path that selects nothing.
+    /// Creates a `noTarget` error.
     pub fn no_target(detail: impl Into<String>) -> Self {
         Self::new(ScimType::NoTarget, detail)
     }
 
-    /// The same mistake, with where it was made put before its detail (`Operations[2]: …`).
+    /// Puts the location of the error before the detail, as in `Operations[2]: …`.
     #[must_use]
     pub fn within(self, place: &str) -> Self {
         Self { detail: format!("{place}: {}", self.detail), ..self }

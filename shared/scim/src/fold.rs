@@ -1,11 +1,11 @@
-//! The one fold: how text compares wherever case does not matter (RFC 7643 §2.2 `caseExact`).
+//! Caseless comparison: how text compares unless an attribute is caseExact (RFC 7643 §2.2).
 //!
-//! Index entries, filters, sorting and the check for uniqueness all use [`fold`], so that they cannot disagree about
-//! who is the same. It is NFKC of the full case folding of NFKD, in the manner of Unicode's caseless matching (D146): of
-//! whole strings, never `to_lowercase`, which depends on context (Σ) and leaves ß, ſ and K (kelvin) apart.
-//! Folding twice changes nothing more. Values are stored and shown as sent; only comparisons fold.
+//! Index entries, filters, sorting and the uniqueness check all use [`fold`], so they always agree on which texts are
+//! equal. The fold is NFKC of the full case folding of NFKD, as in Unicode's caseless matching (D146). It works on
+//! whole strings. `to_lowercase` would not do: its result depends on context (Σ), and it keeps ß, ſ and K (kelvin)
+//! apart. Folding twice gives the same result as folding once. Values are stored and shown as sent.
 //!
-//! Absent on purpose: language rules (the Turkish i) and look-alikes of other scripts.
+//! The fold does not handle rules of single languages (the Turkish i) or look-alikes of other scripts.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -21,7 +21,15 @@ const CASE: CaseMapperBorrowed<'static> = CaseMapper::new();
 const NFKD: DecomposingNormalizerBorrowed<'static> = DecomposingNormalizer::new_nfkd();
 const NFKC: ComposingNormalizerBorrowed<'static> = ComposingNormalizer::new_nfkc();
 
-/// The form of a text in which equal means the same but for case, width and composition.
+/// Returns the form of a text that is equal for texts which differ only in case, width or composition.
+///
+/// # Examples
+/// ```
+/// use scim::fold::fold;
+///
+/// assert_eq!(fold("STRASSE"), fold("Straße"));
+/// assert_ne!(fold("jose"), fold("José"));
+/// ```
 #[must_use]
 pub fn fold(text: &str) -> String {
     if text.is_ascii() {
@@ -29,18 +37,18 @@ pub fn fold(text: &str) -> String {
     }
     #[cfg(test)]
     tests::FOLDED.set(tests::FOLDED.get() + 1);
-    // Decomposed first: what folds is hidden in compatibility characters (℡ has capitals) and in composed ones (the
-    // iota subscript becomes a letter), and how the text was composed must not matter.
+    // Decomposition comes first. Compatibility characters (℡) and composed characters (the iota subscript) hide
+    // characters that fold, and the result must not depend on how the text was composed.
     NFKC.normalize(&CASE.fold_string(&NFKD.normalize(text))).into_owned()
 }
 
-/// What has been folded already. A request may compare one text a thousand times, and folding costs a hundred times
-/// what comparing does.
+/// A cache of folded texts. A request may compare one text a thousand times, and folding costs a hundred times as
+/// much as comparing.
 #[derive(Debug, Default)]
 pub(crate) struct FoldCache(HashMap<String, String>);
 
 impl FoldCache {
-    /// [`fold`], once for each text.
+    /// Folds a text, or returns the cached result.
     pub(crate) fn fold(&mut self, text: &str) -> Cow<'_, str> {
         if text.is_ascii() {
             return text.to_ascii_lowercase().into();
@@ -52,16 +60,20 @@ impl FoldCache {
     }
 }
 
-/// The first character that has no place in a name people sign in with, and its position in characters from 0: all that
-/// [`find_forbidden_in_display_name`] finds, and whatever else is not seen (the zero-width joiner, variation selectors, fillers).
+/// Finds the first character that is not allowed in a `userName`, and its position in characters from 0.
+///
+/// These are the characters that [`find_forbidden_in_display_name`] finds, and the default-ignorable characters: the
+/// zero-width joiner, variation selectors and fillers.
 #[must_use]
 pub fn find_forbidden_in_user_name(text: &str) -> Option<(usize, char)> {
     let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
     text.chars().enumerate().find(|(_, c)| is_invisible(*c) || ignorable.contains(*c))
 }
 
-/// The first character that has no place in a name people tell apart by eye: control, format (which takes in the
-/// bidirectional marks), line and paragraph separators. Not what emoji are joined with.
+/// Finds the first character that is not allowed in the name of a group, and its position in characters from 0.
+///
+/// These are control characters, format characters (including bidirectional marks), and line and paragraph
+/// separators. The zero-width joiner is allowed, because emoji use it.
 #[must_use]
 pub fn find_forbidden_in_display_name(text: &str) -> Option<(usize, char)> {
     text.chars().enumerate().find(|(_, c)| is_invisible(*c) && *c != ZERO_WIDTH_JOINER)
@@ -88,11 +100,11 @@ pub(crate) mod tests {
     use super::*;
 
     thread_local! {
-        /// How many texts this thread has folded that are more than ASCII.
+        /// The number of texts other than ASCII that this thread has folded.
         pub(super) static FOLDED: Cell<usize> = const { Cell::new(0) };
     }
 
-    /// How many texts beyond ASCII that folds.
+    /// Returns how many texts other than ASCII a closure folds.
     pub(crate) fn folded_by<R>(run: impl FnOnce() -> R) -> (usize, R) {
         let before = FOLDED.get();
         let result = run();
@@ -154,7 +166,7 @@ pub(crate) mod tests {
         }
     }
 
-    /// Characters that fold, decompose, compose or reorder, close together.
+    /// Generates text of characters that fold, decompose, compose or reorder.
     pub(crate) fn awkward() -> impl Strategy<Value = String> {
         let c = prop_oneof![
             any::<char>(),

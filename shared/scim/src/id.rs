@@ -1,8 +1,8 @@
-//! Resource ids (RFC 7643 §3.1): UUIDs of version 7, which sort in the order the resources were created.
+//! Resource ids (RFC 7643 §3.1): UUIDs of version 7, which sort by creation time.
 //!
-//! An id has exactly one spelling, lower-case with hyphens; `id` is caseExact, so any other spelling is an id nobody
-//! has. Absent on purpose: clock and randomness, which the caller passes in, and the version check: ids imported from
-//! elsewhere may be UUIDs of another kind.
+//! An id has exactly one spelling: lower case, with hyphens. The attribute `id` is caseExact, so any other spelling
+//! is an unknown id. The caller passes in the time and the random bytes. Reading does not check the version, because
+//! imported ids may be UUIDs of another version.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use uuid::{Builder, Uuid};
 pub struct Id(String);
 
 impl Id {
-    /// Reads an id; `None` for any text but a lower-case UUID with hyphens.
+    /// Reads an id. Returns `None` unless the text is a lower-case UUID with hyphens.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let uuid = Uuid::try_parse(text).ok()?;
@@ -21,29 +21,29 @@ impl Id {
         (canonical == text).then_some(Self(canonical))
     }
 
-    /// Makes an id of version 7 from the time and ten random bytes.
+    /// Creates an id of version 7 from a time and ten random bytes.
     #[must_use]
     pub fn v7(unix_millis: u64, random: [u8; 10]) -> Self {
         let uuid = Builder::from_unix_timestamp_millis(unix_millis, &random).into_uuid();
         Self(uuid.hyphenated().to_string())
     }
 
-    /// The range of texts that every id of version 7 made between these times is in, and no other.
+    /// Returns the range of texts that holds the ids of version 7 created between two times, both included.
     #[must_use]
     pub fn range_created_between(from_millis: u64, to_millis: u64) -> (String, String) {
         let prefix = |millis: u64| format!("{:08x}-{:04x}", millis >> 16, millis & 0xFFFF);
-        // `-` begins what follows the time, and `.` is the next character.
+        // A `-` follows the time, and `.` is the next character after `-`.
         (prefix(from_millis), format!("{}.", prefix(to_millis)))
     }
 
-    /// When an id of version 7 was made, in milliseconds since 1970.
+    /// Returns when an id of version 7 was created, in milliseconds since 1970.
     #[must_use]
     pub fn created_at(&self) -> u64 {
         let digits = self.0.chars().filter_map(|digit| digit.to_digit(16)).take(12);
         digits.fold(0, |millis, digit| millis << 4 | u64::from(digit))
     }
 
-    /// The id as text.
+    /// Returns the id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

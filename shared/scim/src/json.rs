@@ -1,12 +1,11 @@
-//! One strict reading of a request body (RFC 8259, I-JSON RFC 7493 §2.3).
+//! Strict parsing of request bodies (RFC 8259, and I-JSON, RFC 7493 §2.3).
 //!
-//! `serde_json` alone takes the last of two members of the same name without a word; whoever checks the first is then
-//! deceived. Here a name that occurs twice in an object is refused, at any depth, as are nesting beyond [`MAX_DEPTH`],
-//! trailing bytes, a byte order mark, invalid UTF-8 and numbers out of range. Every refusal is `invalidSyntax` with line
-//! and column, and quotes nothing of the body but a short member name.
+//! `serde_json` alone keeps the last of two members with the same name, so a check of the first member could be
+//! bypassed. This parser refuses an object that has a name twice, at any depth. It also refuses nesting deeper than
+//! [`MAX_DEPTH`], trailing bytes, a byte order mark, invalid UTF-8, and numbers out of range. Every error is
+//! `invalidSyntax` with line and column. The only part of a body that an error quotes is a short member name.
 //!
-//! Absent on purpose: names that differ in case only. They are distinct in JSON; SCIM's rule is applied by
-//! [`crate::resource`].
+//! Names that differ only in case are distinct in JSON. [`crate::resource`] applies SCIM's rule for them.
 
 use std::fmt;
 
@@ -16,13 +15,13 @@ use serde_json::{Map, Value};
 use crate::error::Invalid;
 use crate::fold::find_forbidden_in_user_name;
 
-/// How deep arrays and objects may nest; the outermost is the first level.
+/// The maximum depth of arrays and objects. The outermost one is the first level.
 pub const MAX_DEPTH: usize = 32;
 
-/// Member names longer than this are not quoted in errors.
+/// The maximum length of a member name that errors quote, in characters.
 const MAX_QUOTED: usize = 64;
 
-/// Reads a request body.
+/// Parses a request body.
 ///
 /// # Errors
 /// `invalidSyntax`, with line and column.
@@ -149,7 +148,7 @@ mod tests {
     use super::*;
     use crate::error::ScimType;
 
-    /// Asserts that the body is refused and that the detail says so.
+    /// Asserts that the body is refused and that the detail contains a text.
     fn refused(body: impl AsRef<[u8]>, detail: &str) {
         let error = parse(body.as_ref()).unwrap_err();
         assert_eq!(error.scim_type, ScimType::InvalidSyntax);

@@ -1,8 +1,41 @@
-//! The SCIM 2.0 protocol (RFC 7643, RFC 7644), pure: data in, data out.
+//! The SCIM 2.0 protocol (RFC 7643 and RFC 7644) as pure functions of data.
 //!
-//! No I/O, no async, no clock, no randomness: whatever depends on those is passed in. Text becomes a syntax tree
-//! with positions, the tree is resolved against the schema table once, and only then evaluated.
-//! Everything a client can get wrong comes back as [`Invalid`].
+//! The crate has no I/O, no async code, no clock and no randomness. The caller passes in times and random bytes. Every
+//! error that a client can cause is an [`Invalid`], with the `scimType` and the detail of the error response.
+//!
+//! # Modules
+//!
+//! A module uses only modules of its own stage or of the stages above it.
+//!
+//! | stage | modules |
+//! |---|---|
+//! | Definitions | [`schema`] lists every attribute and its characteristics. [`error`] has the `scimType` values, [`id`] resource ids, [`fold`] caseless comparison. |
+//! | JSON | [`json`] parses a body strictly. `value` has operations on JSON values. [`dialect::values`] converts values that clients send in a form of their own. |
+//! | Syntax | [`parser`] turns text into the trees of [`syntax`]: filters and PATCH paths. |
+//! | Lookup | [`lookup`] finds names in the schema. [`filter`] and [`path`] resolve whole trees. |
+//! | Documents | [`validate`] brings values into canonical form. [`resource`] holds the result, and renders it. |
+//! | Messages | [`message`] has lists, errors and URNs. |
+//! | Requests | [`members`] combines changes of the members of a group. `dialect::patch` accepts PATCH requests that differ from the RFC. [`patch`] changes documents. [`projection`] selects attributes, and [`sort`] orders resources. |
+//! | Discovery | [`discovery`] renders `/ServiceProviderConfig`, `/ResourceTypes` and `/Schemas`. |
+//!
+//! # Examples
+//!
+//! A client creates a user and then disables the user:
+//!
+//! ```
+//! use scim::{json, patch::Patch, resource::Document, schema::USER_TYPE, syntax::Filter};
+//!
+//! let body = json::parse(br#"{ "userName": "ada@example.com", "active": true }"#)?;
+//! let user = Document::from_request(&USER_TYPE, &body)?;
+//!
+//! let body = json::parse(br#"{ "Operations": [{ "op": "replace", "path": "active", "value": false }] }"#)?;
+//! let user = Patch::parse(&USER_TYPE, &body)?.apply(&user)?;
+//! assert_eq!(user.to_stored(), r#"{"userName":"ada@example.com","active":false}"#);
+//!
+//! let filter = Filter::parse(r#"userName sw "ADA@" and active eq false"#)?.resolve(&USER_TYPE)?;
+//! assert!(filter.matches(user.as_map()));
+//! # Ok::<(), scim::Invalid>(())
+//! ```
 
 pub mod dialect;
 pub mod discovery;

@@ -1,4 +1,6 @@
-//! The place of an attribute: where a name leads in the schema table and in a document.
+//! Name lookup: from a name to the attribute in the schema table and to the value in a document.
+//!
+//! A name is looked up once. Later stages use only the [`AttributeRef`].
 
 use serde_json::{Map, Value};
 
@@ -6,22 +8,23 @@ use crate::schema::{Attribute, COMMON, CUSTOM, ResourceType, Type};
 use crate::syntax::Name;
 use crate::value::Label;
 
-/// An attribute found in the schema table, and the key of a document it is kept under.
+/// An attribute in the schema table, and its key in a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttributeRef {
-    /// The key of the extension object that holds it: the canonical URN, or, of a custom extension, the URN as
-    /// written. `None` for core and common attributes, which are at the top of the document.
+    /// The key of the extension's object: the canonical URN, or the URN as written for a custom extension. `None` for
+    /// core and common attributes, which are at the top of the document.
     pub extension: Option<String>,
-    /// The key, in canonical case (as written for [`CUSTOM`]).
+    /// The key of the attribute, in canonical case. For [`CUSTOM`], the key is as written.
     pub name: String,
-    /// Its characteristics.
+    /// The definition of the attribute.
     pub definition: &'static Attribute,
 }
 
 impl Name {
-    /// Looks the name up: the attribute and, where the name has one, the sub-attribute. Case does not matter, neither
-    /// in names nor in URNs (RFC 7643 §2.1). A name without a URN is common, core, or else of an extension: Microsoft
-    /// Entra filters by `manager` alone.
+    /// Looks up the attribute and, if the name has one, the sub-attribute.
+    ///
+    /// Names and URNs are case-insensitive (RFC 7643 §2.1). A name without a URN is looked up among the common, the
+    /// core, and then the extension attributes, because Microsoft Entra filters by `manager` alone.
     #[must_use]
     pub fn lookup(
         &self,
@@ -76,8 +79,8 @@ impl AttributeRef {
         Self { extension: extension.map(str::to_owned), name: definition.name.to_owned(), definition }
     }
 
-    /// The attribute's value in a canonical document. What a custom extension holds is kept as the client sent it, so
-    /// its URN and names are compared in any case.
+    /// Returns the value of the attribute in a canonical document. A custom extension is stored as sent, so its URN
+    /// and names compare in any case.
     #[must_use]
     pub fn value_in<'a>(&self, document: &'a Map<String, Value>) -> Option<&'a Value> {
         let holder = match &self.extension {
@@ -87,7 +90,7 @@ impl AttributeRef {
         self.get(holder, &self.name)
     }
 
-    /// How errors name it.
+    /// Returns the name of the attribute for error details.
     pub(crate) fn label(&self) -> Label<'_> {
         Label::new(self.extension.as_deref(), &self.name)
     }
@@ -101,9 +104,10 @@ impl AttributeRef {
     }
 }
 
-/// The key under which a document keeps the extension of that URN: the canonical URN of a known extension, the URN as
-/// written of a custom one, `None` if the resource type has no such extension. A custom extension is one without a
-/// table, of the form Microsoft Entra demands:
+/// Returns the key of an extension in a document, or `None` if the resource type does not have the extension.
+///
+/// The key is the canonical URN of a known extension, and the URN as written of a custom extension. A custom
+/// extension has no schema here. Its URN has the form that Microsoft Entra requires:
 /// `urn:ietf:params:scim:schemas:extension:<Name>:2.0:<resource type>`.
 #[must_use]
 pub fn extension_key(urn: &str, resource_type: &ResourceType) -> Option<String> {

@@ -1,11 +1,11 @@
-//! The members of a group (RFC 7643 §4.2), which are kept beside its document, one by one.
+//! The members of a group (RFC 7643 §4.2). Each member is stored beside the document of the group.
 //!
-//! Operations on `members` fold to one [`MemberEdit`], set algebra that is right whatever the members are now: nothing
-//! need be read, nothing can be lost to another writer, and adding one to a hundred thousand costs what adding one
-//! costs. Only a removal by anything but ids ([`MemberOperation::RemoveWhere`]) has to see the members first.
-//! Adding who is there and removing who is not are successes: clients repeat themselves.
+//! The operations of a PATCH on `members` combine to one [`MemberEdit`]. It is correct for any current members, so
+//! they need not be read, concurrent requests lose nothing, and adding one member to a group of a hundred thousand
+//! costs the same as to an empty group. Only a removal other than by id ([`MemberOperation::RemoveWhere`]) reads the
+//! current members. Adding a present member and removing an absent one succeed, because clients repeat requests.
 //!
-//! Absent on purpose: `display` and `$ref` of a member. They follow from its id when it is shown.
+//! A member has no `display` and `$ref` here, because both follow from its id.
 
 use std::collections::BTreeMap;
 
@@ -18,43 +18,60 @@ use crate::schema::{MEMBERS, ResourceKind};
 use crate::syntax::Operator;
 use crate::value::{check_distinct_names, get_ignore_case, is_unassigned, type_mismatch};
 
-/// A member as a client names it.
+/// A member as the client names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
-    /// The id, as sent: any text. Whether such a resource exists, the store decides.
+    /// The id as sent: any text. The store decides whether the resource exists.
     pub value: String,
-    /// What the client says it is.
+    /// The resource kind that the client states.
     pub member_type: Option<ResourceKind>,
 }
 
-/// One PATCH operation on `members`.
+/// A PATCH operation on `members`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum MemberOperation {
-    /// These are members.
+    /// Adds members.
     Add(Vec<Member>),
-    /// These are not, whether they were or not.
+    /// Removes the members with these ids, if they are present.
     Remove(Vec<String>),
-    /// These and no others are.
+    /// Replaces all members.
     Replace(Vec<Member>),
-    /// Those that match are not.
+    /// Removes the members that match a filter.
     RemoveWhere(Predicate),
 }
 
-/// What a request does to the members, whatever they are now.
+/// The effect of a request on the members, whatever they are now.
+///
+/// # Examples
+/// ```
+/// use scim::members::{self, MemberEdit};
+/// use scim::{patch::Patch, schema::GROUP_TYPE};
+/// use serde_json::json;
+///
+/// let patch = Patch::parse(&GROUP_TYPE, &json!({ "Operations": [
+///     { "op": "add", "path": "members", "value": [{ "value": "ada" }, { "value": "bob" }] },
+///     { "op": "remove", "path": "members[value eq \"bob\"]" },
+/// ] }))?;
+/// let edit: MemberEdit = members::combine(patch.members()).expect("both operations name ids");
+/// assert!(!edit.clear);
+/// assert_eq!(edit.add[0].value, "ada");
+/// assert_eq!(edit.remove, ["bob"]);
+/// # Ok::<(), scim::Invalid>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MemberEdit {
-    /// Nobody who was a member before stays one.
+    /// Whether all current members are removed first.
     pub clear: bool,
-    /// Who is a member afterwards; order kept, no value twice.
+    /// The members to add, in the order of the request. No id occurs twice.
     pub add: Vec<Member>,
-    /// Who is not; none of these is in `add`.
+    /// The ids of the members to remove. None of them is in `add`.
     pub remove: Vec<String>,
 }
 
-/// The members of a POST or PUT body; none where the body says nothing of them.
+/// Reads the members of a POST or PUT body. A body without `members` has none.
 ///
 /// # Errors
-/// Where `members` is not a list of objects with an id in `value`.
+/// If `members` is not a list of objects with an id in `value`.
 pub fn from_body(body: &Value) -> Result<Vec<Member>, Invalid> {
     let Value::Object(body) = body else {
         return Err(Invalid::syntax("The body must be a JSON object: the attributes of a Group"));
@@ -63,7 +80,7 @@ pub fn from_body(body: &Value) -> Result<Vec<Member>, Invalid> {
     get_ignore_case(body, MEMBERS).map_or(Ok(Vec::new()), from_value)
 }
 
-/// The members in the value of the attribute, no id twice.
+/// Reads the members in a value of the attribute. No id occurs twice.
 pub(crate) fn from_value(value: &Value) -> Result<Vec<Member>, Invalid> {
     if is_unassigned(value) {
         return Ok(Vec::new());
@@ -106,7 +123,7 @@ fn member_type(text: &str) -> Result<ResourceKind, Invalid> {
         .ok_or_else(|| Invalid::value("Attribute 'members.type' must be \"User\" or \"Group\""))
 }
 
-/// What a member is by the URI of it: the last part but one says so.
+/// Returns the resource kind of a `$ref`. The last segment but one of the URI is the endpoint.
 fn type_of_reference(reference: &str) -> Option<ResourceKind> {
     let collection = reference.rsplit('/').nth(1)?;
     ResourceKind::ALL
@@ -114,7 +131,7 @@ fn type_of_reference(reference: &str) -> Option<ResourceKind> {
         .find(|kind| kind.resource_type().endpoint.strip_prefix('/') == Some(collection))
 }
 
-/// What a PATCH path `members[filter]` removes.
+/// Returns the operation for the removal of `members[filter]`.
 pub(crate) fn removal(filter: Predicate) -> MemberOperation {
     let mut ids = Vec::new();
     if collect_ids(&filter, &mut ids) {
@@ -124,7 +141,7 @@ pub(crate) fn removal(filter: Predicate) -> MemberOperation {
     }
 }
 
-/// The ids of `value eq "…" or value eq "…"`; false where the filter is of another form.
+/// Collects the ids of `value eq "…" or value eq "…"`. Returns false if the filter has another form.
 fn collect_ids(filter: &Predicate, ids: &mut Vec<String>) -> bool {
     match filter {
         Predicate::Or(alternatives) => alternatives.iter().all(|filter| collect_ids(filter, ids)),
@@ -138,7 +155,7 @@ fn collect_ids(filter: &Predicate, ids: &mut Vec<String>) -> bool {
     }
 }
 
-/// The operations as one edit; `None` where a [`MemberOperation::RemoveWhere`] needs to see the members.
+/// Combines operations to one edit. Returns `None` if a [`MemberOperation::RemoveWhere`] needs the current members.
 #[must_use]
 pub fn combine(operations: &[MemberOperation]) -> Option<MemberEdit> {
     let (_, rest) = after_last_replace(operations);
@@ -146,7 +163,7 @@ pub fn combine(operations: &[MemberOperation]) -> Option<MemberEdit> {
     (!sees_members).then(|| combine_on(operations, &[]))
 }
 
-/// The operations as one edit of these members.
+/// Combines operations to one edit of the current members.
 #[must_use]
 pub fn combine_on(operations: &[MemberOperation], current: &[Member]) -> MemberEdit {
     let (clear, operations) = after_last_replace(operations);
@@ -179,7 +196,7 @@ pub fn combine_on(operations: &[MemberOperation], current: &[Member]) -> MemberE
     outcomes.into_edit(clear)
 }
 
-/// What happened before a replacement of all members does not matter.
+/// Skips the operations before the last replacement, which have no effect.
 fn after_last_replace(operations: &[MemberOperation]) -> (bool, &[MemberOperation]) {
     match operations.iter().rposition(|operation| matches!(operation, MemberOperation::Replace(_))) {
         Some(last) => (true, &operations[last..]),
@@ -187,15 +204,15 @@ fn after_last_replace(operations: &[MemberOperation]) -> (bool, &[MemberOperatio
     }
 }
 
-/// What the operations so far do to one member.
+/// The effect of the operations so far on one member.
 enum Outcome<'a> {
-    /// It is a member. `order` is when it was added.
+    /// It is a member. `order` tells when it was added.
     Added { order: usize, member: &'a Member },
     /// It is not a member.
     Removed,
 }
 
-/// The outcome for each member that an operation names, by id.
+/// The outcome of each member that an operation names, by id.
 #[derive(Default)]
 struct Outcomes<'a> {
     by_id: BTreeMap<&'a str, Outcome<'a>>,
@@ -217,7 +234,7 @@ impl<'a> Outcomes<'a> {
         self.by_id.insert(id, Outcome::Removed);
     }
 
-    /// Returns who may be a member at this point. Some of the current members may have been removed already.
+    /// Returns the possible members at this point. Some of the current members may have been removed already.
     fn members(&self, current: &'a [Member]) -> impl Iterator<Item = &'a Member> {
         current.iter().chain(self.by_id.values().filter_map(|outcome| match outcome {
             Outcome::Added { member, .. } => Some(*member),
@@ -242,7 +259,7 @@ impl<'a> Outcomes<'a> {
 }
 
 impl Member {
-    /// The member as an element of the attribute, for a filter to look at.
+    /// Returns the member as an element of the attribute, for filters.
     fn as_map(&self) -> Map<String, Value> {
         let mut map = Map::new();
         map.insert("value".into(), self.value.as_str().into());
@@ -405,7 +422,7 @@ mod tests {
         assert_eq!(edit.unwrap().add.len(), 100_000);
     }
 
-    /// What RFC 7644 §3.5.2 says of each operation, one after the other.
+    /// Applies the operations one after the other, as RFC 7644 §3.5.2 defines them.
     fn one_by_one(operations: &[MemberOperation], current: &[Member]) -> Vec<Member> {
         let mut members = current.to_vec();
         for operation in operations {
@@ -441,7 +458,7 @@ mod tests {
     }
 
     prop_compose! {
-        /// What a member is follows from its id, as it does in the store.
+        /// The kind of a member follows from its id, as in the store.
         fn some_members()(ids in proptest::collection::vec(0..6usize, 0..5)) -> Vec<Member> {
             let kind = |id| Some(if id % 2 == 0 { ResourceKind::User } else { ResourceKind::Group });
             ids.into_iter().map(|id| Member { value: ["a", "b", "c", "d", "e", "f"][id].into(), member_type: kind(id) }).collect()

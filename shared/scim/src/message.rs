@@ -1,7 +1,6 @@
-//! The messages of RFC 7644 around resources: `ListResponse` (§3.4.2), Error (§3.12), and the URNs of the others.
+//! The messages of RFC 7644: `ListResponse` (§3.4.2), `Error` (§3.12), and the URNs of the others.
 //!
-//! Absent on purpose: typed request messages. A request is read where it is acted on, from the one JSON value the
-//! body was parsed to.
+//! Request messages have no types here. Each endpoint reads its request from the parsed JSON value.
 
 use std::str::FromStr;
 
@@ -10,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::error::ScimType;
 use crate::schema::ResourceType;
 
-/// URN of a query's answer (RFC 7644 §3.4.2).
+/// URN of the response to a query (RFC 7644 §3.4.2).
 pub const LIST_RESPONSE_URN: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
 /// URN of a `/.search` request (RFC 7644 §3.4.3).
 pub const SEARCH_REQUEST_URN: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
@@ -18,12 +17,12 @@ pub const SEARCH_REQUEST_URN: &str = "urn:ietf:params:scim:api:messages:2.0:Sear
 pub const PATCH_OP_URN: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 /// URN of a bulk request (RFC 7644 §3.7).
 pub const BULK_REQUEST_URN: &str = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
-/// URN of a bulk answer (RFC 7644 §3.7).
+/// URN of a bulk response (RFC 7644 §3.7).
 pub const BULK_RESPONSE_URN: &str = "urn:ietf:params:scim:api:messages:2.0:BulkResponse";
 /// URN of an error (RFC 7644 §3.12).
 pub const ERROR_URN: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
 
-/// What an operation does (RFC 7644 §3.5.2).
+/// The operation of a PATCH request (RFC 7644 §3.5.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Op {
     Add,
@@ -50,7 +49,7 @@ impl FromStr for Op {
     }
 }
 
-/// An error message. `status` is a string, as §3.12 shows it and Okta's test suite compares it.
+/// Returns an error message. `status` is a string, because §3.12 shows a string and Okta's test suite compares it.
 #[must_use]
 pub fn error_body(status: u16, scim_type: Option<ScimType>, detail: &str) -> Value {
     let mut body = Map::new();
@@ -63,8 +62,10 @@ pub fn error_body(status: u16, scim_type: Option<ScimType>, detail: &str) -> Val
     body.into()
 }
 
-/// The answer to a query: `resources` are one page of `total`. `Resources` is there when empty too: Okta and
-/// Microsoft Entra read it without asking whether it is.
+/// Returns the response to a query with index paging.
+///
+/// `resources` is one page of `total`. `Resources` is present even if it is empty, because Okta and Microsoft Entra
+/// read it without checking.
 #[must_use]
 pub fn list_response(total: u64, start_index: u64, resources: Vec<Map<String, Value>>) -> Value {
     json!({
@@ -76,8 +77,10 @@ pub fn list_response(total: u64, start_index: u64, resources: Vec<Map<String, Va
     })
 }
 
-/// The answer to a query by cursor (RFC 9865 §2): `next` goes on after `resources`, and is absent on the last page.
-/// Without a total where knowing it would cost a look at everything, as the RFC allows.
+/// Returns the response to a query with cursor paging (RFC 9865 §2).
+///
+/// `next` is the cursor of the next page, and absent on the last page. `total` is absent where counting would need a
+/// read of everything, as the RFC allows.
 #[must_use]
 pub fn cursor_response(
     total: Option<u64>,
@@ -97,8 +100,8 @@ pub fn cursor_response(
     body.into()
 }
 
-/// The URI of a resource: `meta.location` and the `Location` header (RFC 7644 §3.3). `base` is the service's
-/// public URL without a slash at its end.
+/// Returns the URI of a resource, for `meta.location` and the `Location` header (RFC 7644 §3.3). `base` is the public
+/// URL of the service, without a trailing slash.
 #[must_use]
 pub fn location(base: &str, resource_type: &ResourceType, id: &str) -> String {
     format!("{base}{}/{id}", resource_type.endpoint)

@@ -1,11 +1,8 @@
-//! Attribute names and PATCH paths (RFC 7644 §3.10, §3.5.2 figure 7): text → syntax → place in the schema table.
+//! PATCH paths (RFC 7644 §3.5.2): resolving a [`Path`] against the schema.
 //!
-//! A name is looked up once, here; what comes out ([`AttributeRef`], [`Target`]) is all that later steps use.
-//! Where a URN ends and the attribute begins needs no table: an attribute name holds no colon, so the last colon
-//! divides them. A whole extension, `urn:…:2.0:User`, therefore reads as an attribute `User` of `urn:…:2.0` first, and
-//! [`Path::resolve`] puts the two together again.
-//!
-//! Absent on purpose: paths deeper than `attribute.sub`, because complex attributes do not nest (RFC 7643 §2.3.8).
+//! The parser reads a whole extension, `urn:…:2.0:User`, as an attribute `User` of `urn:…:2.0`. [`Path::resolve`]
+//! joins the two again. Paths are never deeper than `attribute.sub`, because complex attributes do not nest (RFC 7643
+//! §2.3.8).
 
 use crate::error::Invalid;
 use crate::filter::Predicate;
@@ -13,27 +10,28 @@ use crate::lookup::{AttributeRef, extension_key};
 use crate::schema::{Attribute, ResourceType, Type};
 use crate::syntax::{Name, Path};
 
-/// What a PATCH path selects.
+/// The target of a PATCH path.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Target {
-    /// An extension as a whole: the key of its object in a document, as in [`AttributeRef::extension`].
+    /// A whole extension: the key of its object in a document, as in [`AttributeRef::extension`].
     Extension(String),
-    /// An attribute, or part of one.
+    /// An attribute or a sub-attribute.
     Attribute {
         /// The attribute.
         attribute: AttributeRef,
-        /// Which elements of it. Only where it is complex and multi-valued.
+        /// The filter of its elements. Only multi-valued complex attributes have one.
         filter: Option<Predicate>,
-        /// Which part of it, or of each element.
+        /// The sub-attribute of the value, or of each element.
         sub: Option<&'static Attribute>,
     },
 }
 
 impl Path {
-    /// Looks everything up.
+    /// Resolves the path for a resource type.
     ///
     /// # Errors
-    /// `invalidPath` for an unknown attribute; `invalidFilter` for a filter that makes no sense (RFC 7644 §3.12 table 9).
+    /// `invalidPath` for an unknown attribute, and `invalidFilter` for a filter without a meaning (RFC 7644 §3.12,
+    /// table 9).
     pub fn resolve(&self, resource_type: &'static ResourceType) -> Result<Target, Invalid> {
         let Some((attribute, mut sub)) = self.name.lookup(resource_type) else {
             return self.resolve_extension(resource_type).ok_or_else(|| {
@@ -80,7 +78,7 @@ mod tests {
     use crate::error::ScimType;
     use crate::schema::{ENTERPRISE_USER_URN, GROUP_TYPE, USER_TYPE};
 
-    /// What a path selects of a User, in short: `extension|name.sub?` with `[]` where it is filtered.
+    /// Formats the target of a path as `extension|name.sub`, with `[]` after the name if it has a filter.
     fn target(path: &str) -> String {
         match Path::parse(path).unwrap().resolve(&USER_TYPE).unwrap() {
             Target::Extension(urn) => urn,

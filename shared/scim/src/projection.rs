@@ -1,11 +1,11 @@
-//! Which attributes an answer shows (RFC 7644 §3.9, RFC 7643 §7 `returned`).
+//! Projection: the attributes that a response returns (RFC 7644 §3.9, and `returned`, RFC 7643 §7).
 //!
-//! `attributes` asks for the minimum and what it names, `excludedAttributes` for the default without what it names.
-//! Whatever is asked, an attribute returned `always` (`id`, `schemas`) is shown, one returned `never` is not, and neither
-//! is a member of the document that the table does not know. An unknown name selects nothing, as if it had no value.
-//! Elements of lists are projected one by one; what is empty afterwards is left out.
+//! `attributes` requests the minimum and the named attributes. `excludedAttributes` requests the default without the
+//! named attributes. In any case, a response has every attribute that is returned `always` (`id`, `schemas`), none
+//! that is returned `never`, and no member that the schema table does not have. Unknown names are ignored, like
+//! attributes without a value. Each element of a list is projected. Values that are empty afterwards are left out.
 //!
-//! Absent on purpose: any change to `schemas`, which lists what the resource has, not what the answer shows.
+//! `schemas` never changes, because it lists what the resource has and not what the response returns.
 
 use serde_json::{Map, Value};
 
@@ -15,14 +15,34 @@ use crate::path::Target;
 use crate::schema::{Attribute, ResourceType, Returned};
 use crate::syntax::{Name, Path};
 
-/// What a request asked to be shown.
+/// The attributes that a request wants to see.
+///
+/// # Examples
+/// ```
+/// use scim::{projection::Projection, schema::USER_TYPE};
+/// use serde_json::json;
+///
+/// let projection = Projection::parse(&USER_TYPE, Some("userName,name.givenName"), None)?;
+/// assert!(!projection.includes("groups"));
+///
+/// let user = json!({
+///     "id": "1",
+///     "userName": "ada",
+///     "name": { "givenName": "Ada", "familyName": "Lovelace" },
+///     "active": true,
+/// });
+/// let shown = projection.apply(user.as_object().unwrap().clone());
+/// let expected = json!({ "id": "1", "userName": "ada", "name": { "givenName": "Ada" } });
+/// assert_eq!(shown, *expected.as_object().unwrap());
+/// # Ok::<(), scim::Invalid>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Projection {
     resource_type: &'static ResourceType,
     requested: Requested,
 }
 
-/// How many names a list may have: each is looked at for each attribute of each resource.
+/// The maximum number of names in a list. Each name is compared with each attribute of each resource.
 pub const MAX_NAMES: usize = 200;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -32,7 +52,7 @@ enum Requested {
     Except(Vec<Target>),
 }
 
-/// How a request names an attribute.
+/// The part of an attribute that a request names.
 enum Selection {
     None,
     SubAttributes(Vec<&'static Attribute>),
@@ -40,10 +60,11 @@ enum Selection {
 }
 
 impl Projection {
-    /// Reads the two parameters, lists of names divided by commas.
+    /// Reads the two parameters, which are comma-separated lists of names.
     ///
     /// # Errors
-    /// `invalidValue` if both are there (they contradict each other, RFC 7644 §3.9) or a list has more than 200 names.
+    /// `invalidValue` if both parameters are present, because they exclude each other (RFC 7644 §3.9), or if a list
+    /// has more than 200 names.
     pub fn parse(
         resource_type: &'static ResourceType,
         attributes: Option<&str>,
@@ -63,25 +84,26 @@ impl Projection {
         Ok(Self { resource_type, requested })
     }
 
-    /// What is shown when nothing is asked.
+    /// Creates the projection for a request without either parameter.
     #[must_use]
     pub const fn default_for(resource_type: &'static ResourceType) -> Self {
         Self { resource_type, requested: Requested::Default }
     }
 
-    /// Whether nothing was asked.
+    /// Returns whether the request has neither parameter.
     #[must_use]
     pub const fn is_default(&self) -> bool {
         matches!(self.requested, Requested::Default)
     }
 
-    /// Whether anything of a core or common attribute would be shown: if not, it need not be read.
+    /// Returns whether the response includes anything of a core or common attribute. If not, the service need not
+    /// read it.
     #[must_use]
     pub fn includes(&self, name: &str) -> bool {
         self.attribute(None, name).is_some_and(|attribute| self.shows_any(&attribute))
     }
 
-    /// The document with what is to be shown.
+    /// Returns the parts of a document that the response includes.
     #[must_use]
     pub fn apply(&self, document: Map<String, Value>) -> Map<String, Value> {
         let members = document.into_iter().filter_map(|(key, value)| match value {
@@ -96,7 +118,7 @@ impl Projection {
         members.collect()
     }
 
-    /// One member of the document or of an extension's object, or what is left of it.
+    /// Projects one member of the document or of an extension.
     fn member(&self, extension: Option<&str>, key: String, value: Value) -> Option<(String, Value)> {
         let attribute = self.attribute(extension, &key)?;
         if !self.shows_any(&attribute) {
@@ -123,7 +145,7 @@ impl Projection {
         Some((key, value))
     }
 
-    /// What is shown of one complex value.
+    /// Projects one complex value.
     fn sub_attributes(&self, attribute: &AttributeRef, selection: &Selection, value: Value) -> Option<Value> {
         let Value::Object(members) = value else { return None };
         let shown = members.into_iter().filter(|(name, _)| {
@@ -140,7 +162,7 @@ impl Projection {
         (!shown.is_empty()).then_some(Value::Object(shown))
     }
 
-    /// A key of a document, looked up as any name is.
+    /// Looks up a key of a document.
     fn attribute(&self, extension: Option<&str>, key: &str) -> Option<AttributeRef> {
         let urn = extension.unwrap_or(self.resource_type.schema.id).to_owned();
         let name = Name { urn: Some(urn), attribute: key.to_owned(), sub: None, position: 0 };
@@ -151,7 +173,7 @@ impl Projection {
         let named = match (self.selection(attribute), &self.requested) {
             (Selection::None, _) => false,
             (Selection::Whole, _) => true,
-            // To exclude a part is not to exclude the whole.
+            // Excluding a sub-attribute does not exclude the attribute.
             (Selection::SubAttributes(_), requested) => matches!(requested, Requested::Only(_)),
         };
         self.shows(attribute.definition, named)
@@ -193,7 +215,7 @@ impl Projection {
     }
 }
 
-/// What a list names, unknown names left out.
+/// Resolves the names of a list. Unknown names are ignored.
 fn targets(resource_type: &'static ResourceType, list: &str) -> Result<Vec<Target>, Invalid> {
     if list.split(',').count() > MAX_NAMES {
         return Err(Invalid::value(format!(
@@ -205,7 +227,8 @@ fn targets(resource_type: &'static ResourceType, list: &str) -> Result<Vec<Targe
     Ok(paths.filter_map(|path| path.resolve(resource_type).ok()).collect())
 }
 
-/// Whether two keys are of the same extension: those of custom ones are kept as they were sent.
+/// Returns whether two keys belong to the same extension. Keys of custom extensions keep the case in which the client
+/// sent them.
 fn same(a: Option<&str>, b: Option<&str>) -> bool {
     match (a, b) {
         (None, None) => true,
@@ -253,7 +276,7 @@ mod tests {
         assert_eq!(Value::Object(shown.clone()), *expected, "{attributes}");
     }
 
-    /// Asserts that `excludedAttributes=…` leaves these pointers out, and nothing else.
+    /// Asserts that `excludedAttributes=…` leaves out only these pointers.
     fn without(excluded: &str, pointers: &[&[&str]]) {
         let mut expected = shown(None, None);
         for pointer in pointers {
@@ -370,7 +393,7 @@ mod tests {
         assert_eq!(Value::Object(shown), group);
     }
 
-    /// Whether each member and element of `part` is in `whole`, in the same order.
+    /// Returns whether each member and element of `part` is in `whole`, in the same order.
     fn is_part(part: &Value, whole: &Value) -> bool {
         match (part, whole) {
             (Value::Object(part), Value::Object(whole)) => {

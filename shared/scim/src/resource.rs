@@ -1,12 +1,13 @@
-//! Resources (RFC 7643 §3): what a client wrote of one, and how it is shown.
+//! Resources (RFC 7643 §3): the documents that clients write, and their representation.
 //!
-//! A [`Document`] is canonical JSON of what the client may write, nothing else: `schemas` follows from it, `id` and
-//! `meta` are the store's, membership (`groups`, `members`) is kept beside it and passwords nowhere. There is one
-//! constructor for each way to write (a body here, a PATCH in [`crate::patch`]) and all end in one check, so a document
-//! that exists is valid. Writing back what [`render`] shows changes nothing.
+//! A [`Document`] is the canonical JSON of what the client may write. It does not hold `schemas`, which follows from
+//! the other attributes, nor `id` and `meta`, which belong to the store. Memberships (`groups`, `members`) are stored
+//! beside it, and passwords are not stored. There is one constructor for each way to write: a body here, and a PATCH
+//! in [`crate::patch`]. Both end in the same check, so every document is valid. Writing back the result of [`render`]
+//! changes nothing.
 //!
-//! Absent on purpose: a struct with a field per attribute. The table says what attributes there are; accessors exist
-//! only for what the service itself acts on.
+//! A document is not a struct with a field for each attribute, because the schema table lists the attributes.
+//! Accessors exist only for attributes that the service itself uses.
 
 use serde_json::{Map, Value, json};
 
@@ -16,32 +17,34 @@ use crate::schema::{Attribute, COMMON, Mutability, ResourceType};
 use crate::validate;
 use crate::value::{get_ignore_case, json_text};
 
-/// What a client has written of a resource, in canonical form: names, order and types as in the schema table,
-/// nothing unassigned, attributes of an extension in an object under its URN.
+/// A resource as the client wrote it, in canonical form.
+///
+/// Names, order and types are those of the schema table. No value is unassigned. The attributes of an extension are
+/// in an object under its URN.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Document(Map<String, Value>);
 
-/// What the service adds to a document.
+/// The attributes that the service adds to a document.
 #[derive(Debug, Clone)]
 pub struct Meta<'a> {
-    /// The resource's id.
+    /// The id of the resource.
     pub id: &'a Id,
-    /// Its version: the text of the `ETag`, without `W/""`.
+    /// The version: the text of the `ETag`, without `W/""`.
     pub version: &'a str,
-    /// When it was created (RFC 3339, UTC, milliseconds).
+    /// The time of creation (RFC 3339, UTC, milliseconds).
     pub created: &'a str,
-    /// When it was last changed (the same).
+    /// The time of the last change (RFC 3339, UTC, milliseconds).
     pub last_modified: &'a str,
-    /// Its URI.
+    /// The URI of the resource.
     pub location: String,
 }
 
 impl Document {
-    /// Reads the body of a POST or a PUT. What the client may not write is ignored (RFC 7644 §3.3, §3.5.1), and so are
-    /// attributes no schema has.
+    /// Reads the body of a POST or a PUT. Attributes that the client may not write and unknown attributes are ignored
+    /// (RFC 7644 §3.3, §3.5.1).
     ///
     /// # Errors
-    /// Where a value is not what its attribute holds, or the document is not valid as a whole.
+    /// If a value does not fit its attribute, or if the document as a whole is not valid.
     pub fn from_request(resource_type: &'static ResourceType, body: &Value) -> Result<Self, Invalid> {
         let Value::Object(body) = body else {
             return Err(Invalid::syntax(format!(
@@ -54,7 +57,7 @@ impl Document {
         Self::checked(resource_type, document)
     }
 
-    /// Makes a document of what a PATCH has left. Reading it once more drops what has become unassigned or equal.
+    /// Reads a document after a PATCH. Reading it again removes unassigned values and duplicates.
     pub(crate) fn from_patched(
         resource_type: &'static ResourceType,
         patched: &Map<String, Value>,
@@ -67,27 +70,27 @@ impl Document {
         Ok(Self(document))
     }
 
-    /// Reads what [`Self::to_stored`] wrote.
+    /// Reads a document that [`Self::to_stored`] wrote.
     ///
     /// # Errors
-    /// Where the text is not a JSON object: it comes from elsewhere.
+    /// If the text is not a JSON object.
     pub fn from_stored(text: &str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(text).map(Self)
     }
 
-    /// The text to store.
+    /// Returns the text to store.
     #[must_use]
     pub fn to_stored(&self) -> String {
         json_text(&self.0)
     }
 
-    /// The attributes.
+    /// Returns all attributes.
     #[must_use]
     pub fn as_map(&self) -> &Map<String, Value> {
         &self.0
     }
 
-    /// The attribute of that (canonical) name.
+    /// Returns the attribute of a canonical name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.0.get(name)
@@ -97,25 +100,25 @@ impl Document {
         self.get(name).and_then(Value::as_str)
     }
 
-    /// A user's `userName`.
+    /// Returns the `userName` of a user.
     #[must_use]
     pub fn user_name(&self) -> Option<&str> {
         self.text("userName")
     }
 
-    /// The `displayName`.
+    /// Returns the `displayName`.
     #[must_use]
     pub fn display_name(&self) -> Option<&str> {
         self.text("displayName")
     }
 
-    /// The identifier the identity provider gave it.
+    /// Returns the `externalId`, the identifier from the identity provider.
     #[must_use]
     pub fn external_id(&self) -> Option<&str> {
         self.text("externalId")
     }
 
-    /// The e-mail addresses.
+    /// Returns the e-mail addresses.
     pub fn emails(&self) -> impl Iterator<Item = &str> {
         self.get("emails")
             .and_then(Value::as_array)
@@ -125,8 +128,8 @@ impl Document {
     }
 }
 
-/// The `schemas` of a body says nothing the attributes do not say: it may be absent (authentik), name a schema
-/// of SCIM 1 (`OneLogin`) or one nobody knows (Microsoft Entra). It only has to be a list of URNs.
+/// Checks the `schemas` of a body. It must be a list of strings, and adds nothing to the attributes. Clients leave it
+/// out (authentik), or send a schema of SCIM 1 (`OneLogin`) or an unknown one (Microsoft Entra).
 fn check_schemas(body: &Map<String, Value>) -> Result<(), Invalid> {
     match get_ignore_case(body, "schemas") {
         None | Some(Value::Null) => Ok(()),
@@ -135,10 +138,12 @@ fn check_schemas(body: &Map<String, Value>) -> Result<(), Invalid> {
     }
 }
 
-/// The resource as shown, everything in it: `schemas`, `id`, `externalId`, the core attributes in the order of the
-/// table, extensions, `meta`. `extra` is what the store keeps beside the document, `groups` or `members`, and takes its
-/// place among the attributes. An empty list of what only the service writes is unassigned and left out; `members`,
-/// which the client writes, is shown empty.
+/// Renders a resource with all its attributes: `schemas`, `id`, `externalId`, the core attributes in the order of the
+/// table, extensions, and `meta`.
+///
+/// `extra` is the membership attribute, `groups` or `members`, with its values. It is inserted at its place among the
+/// attributes. If its list is empty, `groups` is left out as unassigned, because only the service writes it.
+/// `members` is shown empty, because the client writes it.
 #[must_use]
 pub fn render(
     resource_type: &'static ResourceType,
@@ -174,20 +179,21 @@ pub fn render(
     shown
 }
 
-/// A version as an `ETag` (RFC 7644 §3.14): weak, because the same version is shown in many projections.
+/// Formats a version as an `ETag` (RFC 7644 §3.14). The tag is weak, because the same version has many projections.
 #[must_use]
 pub fn etag(version: &str) -> String {
     format!("W/\"{version}\"")
 }
 
-/// The schemas a resource has values of (RFC 7643 §3): the core schema and each extension.
+/// Returns the schemas of a resource (RFC 7643 §3): the core schema, and each extension that has values.
 #[must_use]
 pub fn schemas_of<'a>(resource_type: &'static ResourceType, document: &'a Document) -> Vec<&'a str> {
     let extensions = extensions_of(resource_type, document).map(|(urn, _)| urn.as_str());
     std::iter::once(resource_type.schema.id).chain(extensions).collect()
 }
 
-/// Whatever is not a core attribute is an extension: [`validate::canonical_document`] lets nothing else in.
+/// Returns the extensions of a document. [`validate::canonical_document`] accepts no members other than core
+/// attributes and extensions.
 fn extensions_of<'a>(
     resource_type: &'static ResourceType,
     document: &'a Document,
@@ -225,7 +231,7 @@ pub(crate) mod tests {
         Id::v7(0, [7; 10])
     }
 
-    /// Bodies made of few values, so that they often have something in common.
+    /// Generates bodies from few values, so that two bodies often have values in common.
     pub(crate) fn some_body() -> impl Strategy<Value = Value> {
         let text = || select(vec![json!(null), json!(""), json!("a"), json!("B"), json!("work")]);
         let flag = || select(vec![json!(null), json!(true), json!(false), json!("True"), json!("false")]);

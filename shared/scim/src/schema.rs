@@ -1,8 +1,8 @@
 //! The schema table: every attribute of User (RFC 7643 §4.1), Enterprise User (§4.3) and Group (§4.2) with its
 //! characteristics (§7), as static data.
 //!
-//! Validation, PATCH, filters, projection, sorting and the `/Schemas` and `/ResourceTypes` documents are functions
-//! of this table; nothing about an attribute is said anywhere else. Names are case-insensitive (§2.1).
+//! Validation, PATCH, filters, projection and sorting read their rules from this table, and so do the `/Schemas` and
+//! `/ResourceTypes` documents. No other place defines an attribute. Names are case-insensitive (§2.1).
 
 /// Attribute data types (RFC 7643 §2.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,78 +19,78 @@ pub enum Type {
     DateTime,
     /// Base64 (§2.3.6).
     Binary,
-    /// A URI, or what clients send as one: not refused for its form (§2.3.7).
+    /// A URI (§2.3.7). Clients send other texts too, so the form is not checked.
     Reference,
     /// An object of sub-attributes (§2.3.8).
     Complex,
-    /// An attribute of an extension this service has no table of: any JSON value, kept as sent. Microsoft Entra
-    /// lets administrators map such attributes (`urn:ietf:params:scim:schemas:extension:<Name>:2.0:User:<attribute>`).
+    /// An attribute of an extension without a schema here: any JSON value, stored as sent. Microsoft Entra lets
+    /// administrators map such attributes (`urn:ietf:params:scim:schemas:extension:<Name>:2.0:User:<attribute>`).
     Any,
 }
 
-/// When an attribute may be written (RFC 7643 §7).
+/// Who may write an attribute, and when (RFC 7643 §7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mutability {
-    /// Written by the service only.
+    /// Only the service writes it.
     ReadOnly,
-    /// Written by the client at any time.
+    /// The client may write it at any time.
     ReadWrite,
-    /// Written once.
+    /// The client may write it once.
     Immutable,
-    /// Written by the client, shown to nobody.
+    /// The client may write it. It is never returned.
     WriteOnly,
 }
 
-/// When an attribute is shown (RFC 7643 §7).
+/// When an attribute is returned (RFC 7643 §7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Returned {
-    /// Whatever the client asks for.
+    /// Always.
     Always,
-    /// Under no circumstances.
+    /// Never.
     Never,
-    /// Unless the client excludes it or asks for others.
+    /// Unless the client excludes it or asks for other attributes.
     Default,
-    /// Only when the client asks for it by name.
+    /// Only if the client asks for it by name.
     Request,
 }
 
-/// Within what a value is unique (RFC 7643 §7).
+/// The scope within which a value is unique (RFC 7643 §7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Uniqueness {
-    /// Not at all.
+    /// The value need not be unique.
     None,
-    /// Within the organisation.
+    /// Unique within the organisation.
     Server,
-    /// Everywhere.
+    /// Unique everywhere.
     Global,
 }
 
 /// One attribute and its characteristics (RFC 7643 §7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attribute {
-    /// Its name, in the case the RFC writes it.
+    /// The name, as the RFC spells it.
     pub name: &'static str,
-    /// What it is for.
+    /// The description in `/Schemas`.
     pub description: &'static str,
-    /// Its data type.
+    /// The data type.
     pub data_type: Type,
-    /// Whether it holds a list.
+    /// Whether the attribute holds a list.
     pub multi_valued: bool,
-    /// Whether a resource without it is refused.
+    /// Whether a resource must have the attribute.
     pub required: bool,
-    /// Whether comparison heeds case. Where not, values compare by [`crate::fold::fold`].
+    /// Whether comparison is case-sensitive. If not, values compare by [`crate::fold::fold`].
     pub case_exact: bool,
-    /// When it may be written.
+    /// Who may write the attribute.
     pub mutability: Mutability,
-    /// When it is shown.
+    /// When the attribute is returned.
     pub returned: Returned,
-    /// Within what its value is unique.
+    /// The scope within which the value is unique.
     pub uniqueness: Uniqueness,
-    /// Values a client may expect; others are accepted too (§7 leaves that to the service).
+    /// Values that a client may expect. Other values are accepted too, as §7 allows.
     pub canonical_values: &'static [&'static str],
-    /// What a reference may point at.
+    /// The resource types that a reference may point to.
     pub reference_types: &'static [&'static str],
-    /// The parts of a complex attribute.
+    /// The sub-attributes of a complex attribute.
     pub sub_attributes: &'static [Attribute],
 }
 
@@ -126,7 +126,7 @@ impl Attribute {
         attribute
     }
 
-    /// References are URIs, and URIs are caseExact (RFC 7643 §2.3.7).
+    /// Creates a reference. References are URIs, and URIs are caseExact (RFC 7643 §2.3.7).
     const fn reference(
         name: &'static str,
         reference_types: &'static [&'static str],
@@ -173,7 +173,7 @@ impl Attribute {
         self
     }
 
-    /// The sub-attribute of that name, in any case.
+    /// Returns the sub-attribute of a name, in any case.
     #[must_use]
     pub fn sub(&self, name: &str) -> Option<&'static Attribute> {
         find(self.sub_attributes, name)
@@ -185,16 +185,16 @@ impl Attribute {
 pub struct Schema {
     /// The URN.
     pub id: &'static str,
-    /// Its readable name.
+    /// The name for display.
     pub name: &'static str,
-    /// What it describes.
+    /// The description.
     pub description: &'static str,
-    /// Its attributes, in the order they are shown.
+    /// The attributes, in the order in which they are shown.
     pub attributes: &'static [Attribute],
 }
 
 impl Schema {
-    /// The attribute of that name, in any case.
+    /// Returns the attribute of a name, in any case.
     #[must_use]
     pub fn attribute(&self, name: &str) -> Option<&'static Attribute> {
         find(self.attributes, name)
@@ -204,15 +204,15 @@ impl Schema {
 /// A resource type: an endpoint, its core schema and its extensions (RFC 7643 §6).
 #[derive(Debug, PartialEq, Eq)]
 pub struct ResourceType {
-    /// Its name, which is its id too.
+    /// The name, which is also the id.
     pub name: &'static str,
-    /// Where its resources live, under the base URL.
+    /// The path of the endpoint below the base URL.
     pub endpoint: &'static str,
-    /// What it is.
+    /// The description.
     pub description: &'static str,
     /// The core schema.
     pub schema: &'static Schema,
-    /// The extensions; none is required.
+    /// The extensions. None of them is required.
     pub extensions: &'static [&'static Schema],
 }
 
@@ -279,7 +279,7 @@ pub const GROUPS: &str = "groups";
 /// The attribute of a group that lists its members.
 pub const MEMBERS: &str = "members";
 
-/// `/Users`.
+/// The resource type of users, at `/Users`.
 pub static USER_TYPE: ResourceType = ResourceType {
     name: "User",
     endpoint: "/Users",
@@ -288,7 +288,7 @@ pub static USER_TYPE: ResourceType = ResourceType {
     extensions: &[&ENTERPRISE_USER],
 };
 
-/// `/Groups`.
+/// The resource type of groups, at `/Groups`.
 pub static GROUP_TYPE: ResourceType = ResourceType {
     name: "Group",
     endpoint: "/Groups",
@@ -297,19 +297,20 @@ pub static GROUP_TYPE: ResourceType = ResourceType {
     extensions: &[],
 };
 
-/// Every resource type, in the order `/ResourceTypes` lists them.
+/// Every resource type, in the order of `/ResourceTypes`.
 pub static RESOURCE_TYPES: [&ResourceType; 2] = [&USER_TYPE, &GROUP_TYPE];
 
-/// Every schema, in the order `/Schemas` lists them.
+/// Every schema, in the order of `/Schemas`.
 pub static SCHEMAS: [&Schema; 3] = [&USER, &ENTERPRISE_USER, &GROUP];
 
 fn find(attributes: &'static [Attribute], name: &str) -> Option<&'static Attribute> {
     attributes.iter().find(|attribute| attribute.name.eq_ignore_ascii_case(name))
 }
 
-/// Attributes every resource has (RFC 7643 §3.1), in the order they are shown. No schema lists them.
+/// The common attributes of every resource (RFC 7643 §3.1), in the order in which they are shown. No schema lists
+/// them.
 pub static COMMON: [Attribute; 4] = [
-    // The one reference that is not caseExact: URNs of schemas compare in any case.
+    // URNs of schemas compare in any case, unlike other references.
     Attribute::new("schemas", Type::Reference, "The URNs of the schemas the resource has values of")
         .multi()
         .required()
@@ -338,7 +339,7 @@ static META: [Attribute; 5] = [
     Attribute::string("version", "The ETag of the resource").case_exact().mutability(Mutability::ReadOnly),
 ];
 
-/// The `value`, `display`, `type`, `primary` of a multi-valued attribute (RFC 7643 §2.4).
+/// The sub-attributes `value`, `display`, `type` and `primary` of a multi-valued attribute (RFC 7643 §2.4).
 macro_rules! plural {
     ($value:expr, $types:expr) => {
         &[
@@ -350,7 +351,7 @@ macro_rules! plural {
     };
 }
 
-/// The core User (RFC 7643 §4.1).
+/// The core User schema (RFC 7643 §4.1).
 pub static USER: Schema = Schema {
     id: USER_URN,
     name: "User",
@@ -500,7 +501,7 @@ pub static ENTERPRISE_USER: Schema = Schema {
     ],
 };
 
-/// The core Group (RFC 7643 §4.2).
+/// The core Group schema (RFC 7643 §4.2).
 pub static GROUP: Schema = Schema {
     id: GROUP_URN,
     name: "Group",
@@ -527,7 +528,7 @@ pub static GROUP: Schema = Schema {
     ],
 };
 
-/// What stands for every attribute of an extension without a table ([`Type::Any`]).
+/// The definition of every attribute of an extension without a schema here ([`Type::Any`]).
 pub static CUSTOM: Attribute = Attribute::new("", Type::Any, "An attribute of a custom extension");
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
-//! Sorting (RFC 7644 §3.4.2.3): `sortBy` and `sortOrder` as a key of each resource.
+//! Sorting (RFC 7644 §3.4.2.3): `sortBy` and `sortOrder` become a sort key of each resource.
 //!
-//! Keys are texts whose order is the order asked for: folded unless the attribute is caseExact, of a multi-valued
-//! attribute that of its primary or else its first value. A resource without a value comes last in ascending order.
+//! Sort keys are texts, and their order is the requested order. Keys are folded unless the attribute is caseExact.
+//! For a multi-valued attribute, the primary value counts, or else the first value. Resources without a value come
+//! last in ascending order.
 
 use std::borrow::Cow;
 
@@ -14,35 +15,36 @@ use crate::path::Target;
 use crate::schema::{Attribute, GROUPS, MEMBERS, ResourceType, Returned, Type};
 use crate::syntax::Path;
 
-/// How resources are to be ordered.
+/// The requested order of resources.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sort {
     attribute: AttributeRef,
     sub: Option<&'static Attribute>,
-    /// Whether the largest comes first.
+    /// Whether the order is descending.
     pub descending: bool,
 }
 
-/// The most bytes of a sort key.
+/// The maximum size of a sort key, in bytes.
 ///
-/// Keys are stored in bookmarks and collected in memory, so a key must not grow with the value. Resources whose keys
-/// are equal are ordered by id.
+/// Keys are stored in bookmarks and kept in memory for each collected resource, so they must not grow with the value.
+/// Resources with equal keys are ordered by id.
 pub const MAX_KEY: usize = 512;
 
-/// The most bytes of a value that are folded for its key. Folding makes text at most four times shorter.
+/// The maximum size of a value that is folded for its key, in bytes. Folding shortens text at most fourfold.
 const MAX_FOLDED: usize = 8 * MAX_KEY;
 
-/// Begins the key of a resource that has a value.
+/// The first character of a key for a resource that has a value.
 const PRESENT: char = '0';
-/// The key of a resource without a value. It is above all others.
+/// The key of a resource without a value. It sorts after all other keys.
 const ABSENT: &str = "1";
 
 impl Sort {
-    /// Reads `sortBy` and `sortOrder`; `None` without a `sortBy`. Of several resource types, the attribute may be
-    /// another's: resources without it come last.
+    /// Reads `sortBy` and `sortOrder`. Returns `None` without a `sortBy`.
+    ///
+    /// In a query over several resource types, any of them may have the attribute. Resources without it come last.
     ///
     /// # Errors
-    /// `invalidValue` if no type has the attribute, or it cannot be sorted by, or the order is none.
+    /// `invalidValue` if no type has the attribute, if the attribute has no order, or if `sortOrder` is unknown.
     pub fn parse(
         resource_type: &'static ResourceType,
         all: &[&'static ResourceType],
@@ -67,11 +69,11 @@ impl Sort {
         let sorted = sub.unwrap_or(attribute.definition);
         let hidden =
             [attribute.definition, sorted].iter().any(|definition| definition.returned == Returned::Never);
-        // Kept beside the documents, and of no order that a client could mean.
+        // Memberships are stored beside the documents, and have no useful order.
         let membership = attribute.extension.is_none() && matches!(attribute.name.as_str(), GROUPS | MEMBERS);
         let has_order = match sorted.data_type {
             Type::String | Type::Reference | Type::Boolean | Type::DateTime => true,
-            // Numbers have no key whose order as text is theirs. No schema has an attribute that is a number.
+            // Numbers would need keys whose text order is their order. No schema has an attribute that is a number.
             Type::Integer | Type::Decimal | Type::Complex | Type::Binary | Type::Any => false,
         };
         if hidden || membership || !has_order {
@@ -80,20 +82,20 @@ impl Sort {
         Ok(Some(Self { attribute, sub, descending }))
     }
 
-    /// The core attribute sorted by, if it is one without sub-attributes.
+    /// Returns the name of the attribute, if it is a core or common attribute without sub-attributes.
     #[must_use]
     pub fn attribute(&self) -> Option<&str> {
         (self.attribute.extension.is_none() && self.sub.is_none()).then_some(self.attribute.name.as_str())
     }
 
-    /// Whether it is the order of creation: `meta.created`, and `id`, which sorts alike.
+    /// Returns whether the order is that of creation: by `meta.created`, or by `id`, which sorts alike.
     #[must_use]
     pub fn is_creation(&self) -> bool {
         self.attribute() == Some("id")
             || (self.attribute.name == "meta" && self.sub.is_some_and(|sub| sub.name == "created"))
     }
 
-    /// Returns the sort key of a rendered resource: at most [`MAX_KEY`] bytes.
+    /// Returns the sort key of a rendered resource. It has at most [`MAX_KEY`] bytes.
     #[must_use]
     pub fn key(&self, document: &Map<String, Value>) -> String {
         let definition = self.sub.unwrap_or(self.attribute.definition);
@@ -126,7 +128,7 @@ impl Sort {
     }
 }
 
-/// Returns the longest start of a text that has at most so many bytes.
+/// Returns the longest prefix of a text that has at most so many bytes.
 fn start(text: &str, bytes: usize) -> &str {
     &text[..text.floor_char_boundary(bytes)]
 }

@@ -1,40 +1,67 @@
-//! Filters and PATCH paths as written (RFC 7644 figures 1 and 7): the syntax, before any name is looked up.
+//! The syntax trees of filters and PATCH paths (RFC 7644 figures 1 and 7), before any name is looked up.
+//!
+//! [`Filter::parse`] and [`Path::parse`] create them. Displaying a tree gives its canonical text.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde_json::{Number, Value};
 
-/// An attribute name as written, `[urn:]attribute[.sub]`, not yet looked up.
+/// An attribute name: `[urn:]attribute[.sub]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Name {
-    /// The schema URN before the name, as written.
+    /// The schema URN before the attribute.
     pub urn: Option<String>,
     /// The attribute.
     pub attribute: String,
     /// The sub-attribute after the dot.
     pub sub: Option<String>,
-    /// Where it begins in the text, in characters from 0.
+    /// The position of the name in the text, in characters from 0.
     pub position: usize,
 }
 
-/// A PATCH path as written: `name`, `name[filter]`, `name[filter].sub`.
+/// A PATCH path: `name`, `name[filter]` or `name[filter].sub`.
+///
+/// # Examples
+/// ```
+/// use scim::syntax::Path;
+///
+/// let path = Path::parse(r#"emails[type eq "work"].value"#)?;
+/// assert_eq!(path.name.attribute, "emails");
+/// assert_eq!(path.sub.as_deref(), Some("value"));
+/// # Ok::<(), scim::Invalid>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Path {
-    /// The attribute before the bracket. Holds the sub-attribute where there is no bracket.
+    /// The attribute before the brackets. Without brackets, the name includes the sub-attribute.
     pub name: Name,
-    /// What is between the brackets.
+    /// The filter between the brackets.
     pub filter: Option<Filter>,
-    /// The sub-attribute after the bracket.
+    /// The sub-attribute after the brackets.
     pub sub: Option<String>,
 }
 
-/// A filter as written, not yet looked up.
+/// A filter.
+///
+/// # Examples
+/// ```
+/// use scim::{schema::USER_TYPE, syntax::Filter};
+/// use serde_json::json;
+///
+/// let filter = Filter::parse(r#"userName eq "ada" and not (active eq false)"#)?;
+/// let predicate = filter.resolve(&USER_TYPE)?;
+/// let user = json!({ "userName": "Ada", "active": true });
+/// assert!(predicate.matches(user.as_object().unwrap()));
+///
+/// let error = Filter::parse("userName eq ada").unwrap_err();
+/// assert_eq!(error.scim_type, scim::ScimType::InvalidFilter);
+/// # Ok::<(), scim::Invalid>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Filter {
-    /// All of at least two.
+    /// All of at least two filters.
     And(Vec<Filter>),
-    /// Any of at least two.
+    /// Any of at least two filters.
     Or(Vec<Filter>),
     /// `not (…)`.
     Not(Box<Filter>),
@@ -42,28 +69,28 @@ pub enum Filter {
     Compare {
         /// The attribute.
         name: Name,
-        /// How it compares.
+        /// The operator.
         operator: Operator,
-        /// With what.
+        /// The value to compare with.
         literal: Literal,
-        /// Where the literal begins, in characters from 0.
+        /// The position of the literal, in characters from 0.
         position: usize,
     },
-    /// `name pr`: it has a value.
+    /// `name pr`: the attribute has a value.
     Present(Name),
-    /// `name[filter]`: one element meets the whole filter.
+    /// `name[filter]`: one element matches the whole filter.
     ValuePath {
         /// The complex attribute.
         name: Name,
-        /// What its element has to meet.
+        /// The filter of its elements.
         filter: Box<Filter>,
     },
 }
 
-/// A value as written: `compValue` of figure 1, JSON.
+/// A value in a filter: `compValue` of figure 1, in JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Literal {
-    /// Text in double quotes, its escapes decoded.
+    /// A text in double quotes, with its escapes decoded.
     String(String),
     /// A number.
     Number(Number),
@@ -73,7 +100,7 @@ pub enum Literal {
     Null,
 }
 
-/// How a comparison compares (figure 1). `pr` compares nothing: see [`Filter::Present`].
+/// A comparison operator (figure 1). `pr` is [`Filter::Present`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operator {
     /// Equal.
@@ -86,7 +113,7 @@ pub enum Operator {
     Sw,
     /// Ends with.
     Ew,
-    /// Greater, later, or after it in the order of characters.
+    /// Greater, later, or after it in character order.
     Gt,
     /// Less.
     Lt,
@@ -105,7 +132,7 @@ impl Operator {
     pub(crate) const ALL: [Self; 9] =
         [Self::Eq, Self::Ne, Self::Co, Self::Sw, Self::Ew, Self::Gt, Self::Lt, Self::Ge, Self::Le];
 
-    /// The word of figure 1.
+    /// Returns the name of the operator in figure 1.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -135,7 +162,9 @@ impl FromStr for Operator {
 }
 
 impl Name {
-    /// Reads one word; `None` if it is not `[urn:]attribute[.sub]`.
+    /// Reads a name. Returns `None` if the text is not of the form `[urn:]attribute[.sub]`.
+    ///
+    /// An attribute name holds no colon, so the last colon ends the URN.
     pub(crate) fn parse(text: &str, position: usize) -> Option<Self> {
         let (urn, rest) = match text.rsplit_once(':') {
             Some((urn, rest)) => (Some(urn), rest),
@@ -155,13 +184,13 @@ impl Name {
     }
 }
 
-/// `ATTRNAME = ALPHA *(nameChar)` (RFC 7643 §2.1), and `$ref`.
+/// Returns whether a text is an attribute name: `ATTRNAME = ALPHA *(nameChar)` (RFC 7643 §2.1), or `$ref`.
 pub(crate) fn is_attribute_name(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '$')
         && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '$'))
 }
 
-/// A position as errors have it.
+/// Formats a position for an error detail. Positions count from 1 there.
 pub(crate) fn at(position: usize) -> String {
     format!("at position {}", position + 1)
 }

@@ -1,5 +1,5 @@
-//! What every stage that reads JSON values shares: how they are named in errors, when they count as absent, and how
-//! dates and numbers compare.
+//! Operations on JSON values that several stages share: labels for errors, unassigned values, and the comparison of
+//! dates and numbers.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -10,7 +10,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::error::Invalid;
 
-/// The name of an attribute in error details, as a PATCH path would write it.
+/// The name of an attribute in error details, spelled as in a PATCH path.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Label<'a> {
     urn: Option<&'a str>,
@@ -42,8 +42,8 @@ impl fmt::Display for Label<'_> {
     }
 }
 
-/// Whether a value means that there is none (RFC 7643 §2.5). An empty text is nothing too: no attribute says more by
-/// being empty than by being absent, and no index can hold it.
+/// Returns whether a value counts as unassigned (RFC 7643 §2.5). An empty text counts too: it says no more than an
+/// absent attribute, and no index can hold it.
 pub(crate) fn is_unassigned(value: &Value) -> bool {
     match value {
         Value::Null => true,
@@ -54,7 +54,8 @@ pub(crate) fn is_unassigned(value: &Value) -> bool {
     }
 }
 
-/// Null, and empty text, lists and objects are no value (RFC 7643 §2.5), nor is what holds nothing else.
+/// Returns whether a value counts as present in a filter. Null and empty values do not (RFC 7643 §2.5), nor do lists
+/// and objects that hold nothing else.
 pub(crate) fn is_present(value: &Value) -> bool {
     match value {
         Value::Null => false,
@@ -69,13 +70,13 @@ pub(crate) fn is_blank(value: &Value) -> bool {
     value.as_str().is_some_and(|text| text.trim().is_empty())
 }
 
-/// The member of that name, in any case. Of an object that [`check_distinct_names`] has passed there is one at most.
+/// Returns the member of a name, in any case. An object that passed [`check_distinct_names`] has at most one.
 pub(crate) fn get_ignore_case<'a>(map: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     map.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
-/// Attribute names are case-insensitive, so `userName` beside `USERNAME` is one attribute with two values, and which of
-/// them counts would be anybody's guess.
+/// Refuses names that differ only in case. Attribute names are case-insensitive, so `userName` beside `USERNAME`
+/// would be one attribute with two values.
 pub(crate) fn check_distinct_names(map: &Map<String, Value>) -> Result<(), Invalid> {
     let mut names: Vec<_> = map.keys().map(|name| (name.to_ascii_lowercase(), name)).collect();
     names.sort_unstable();
@@ -89,7 +90,7 @@ pub(crate) fn check_distinct_names(map: &Map<String, Value>) -> Result<(), Inval
     }
 }
 
-/// The JSON text of an object.
+/// Returns the JSON text of an object.
 #[expect(
     clippy::expect_used,
     reason = "an object of JSON values has a JSON text: its keys are text, its numbers finite"
@@ -98,7 +99,7 @@ pub(crate) fn json_text(object: &Map<String, Value>) -> String {
     serde_json::to_string(object).expect("a JSON object has a JSON text")
 }
 
-/// Enough of a name the client made up to find it again.
+/// Shortens a name from the client for an error detail.
 pub(crate) fn excerpt(name: &str) -> &str {
     match name.char_indices().nth(100) {
         None => name,
@@ -106,7 +107,8 @@ pub(crate) fn excerpt(name: &str) -> &str {
     }
 }
 
-/// What the value should be and what it is. The value itself is never quoted: it may be personal.
+/// Creates the error for a value of the wrong type. The detail names the expected and the actual type. It never
+/// quotes the value, which may be personal data.
 pub(crate) fn type_mismatch(what: &dyn fmt::Display, expected: &str, value: &Value) -> Invalid {
     let found = match value {
         Value::Null => "null",
@@ -123,7 +125,7 @@ pub(crate) fn type_mismatch(what: &dyn fmt::Display, expected: &str, value: &Val
     })
 }
 
-/// Of equal elements the first stays; the order of their parts does not matter.
+/// Removes all but the first of equal elements. The order of their sub-attributes does not matter.
 pub(crate) fn remove_duplicates(elements: &mut Vec<Value>) {
     let mut distinct: Vec<Value> = Vec::with_capacity(elements.len());
     for element in elements.drain(..) {
@@ -134,22 +136,22 @@ pub(crate) fn remove_duplicates(elements: &mut Vec<Value>) {
     *elements = distinct;
 }
 
-/// Both alphabets of RFC 4648, padded or not, wrapped or not.
+/// Returns whether a text is base64: either alphabet of RFC 4648, padded or not, wrapped or not.
 pub(crate) fn is_base64(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/-_=\r\n".contains(&byte))
 }
 
-/// The first control character and where it is, in characters from 0.
+/// Finds the first control character and its position in characters from 0.
 pub(crate) fn find_control_character(text: &str) -> Option<(usize, char)> {
     text.chars().enumerate().find(|(_, character)| character.is_control())
 }
 
-/// Reads a date and time with its zone (RFC 3339; RFC 7643 §2.3.5). `t` and `z` may be lower-case.
+/// Parses a date and time with its zone (RFC 3339; RFC 7643 §2.3.5). `t` and `z` may be lower case.
 pub(crate) fn parse_date_time(text: &str) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(&text.to_ascii_uppercase(), &Rfc3339).ok()
 }
 
-/// Whole numbers exactly; as floats they would be equal to their neighbours from 2⁵³ on.
+/// Compares two numbers, integers exactly. As floats, integers from 2⁵³ on would equal their neighbours.
 pub(crate) fn compare_numbers(a: &Number, b: &Number) -> Option<Ordering> {
     if let (Some(a), Some(b)) = (a.as_i64(), b.as_i64()) {
         return Some(a.cmp(&b));

@@ -1,5 +1,5 @@
-//! The doctor on stores that were damaged on purpose: it reports each damage without personal data. The janitor finishes
-//! interrupted changes.
+//! The doctor on stores that were damaged on purpose: it reports each damage without personal data. The janitor
+//! finishes interrupted changes.
 
 use std::collections::HashMap;
 
@@ -596,7 +596,8 @@ async fn abandoned_draft_is_reported_and_removed_by_finish() {
     assert_eq!(org.service.members(&org.named("{company}")).await, [org.named("{team}")]);
 }
 
-/// A recent draft is no finding: a gateway that was killed a minute ago leaves drafts that `--finish` must not remove yet.
+/// A recent draft is no finding: a gateway that was killed a minute ago leaves drafts that `--finish` must not remove
+/// yet.
 #[tokio::test]
 async fn recent_draft_is_kept_and_not_reported() {
     let org = org_with_draft(1_000).await;

@@ -191,7 +191,7 @@ fn keys_are_printed_once_and_never_listed() {
         exit 0
         out: <id>  scim  created <time>  active
         <key>
-        This key is shown once and kept nowhere: store it now.
+        The key is shown only once and is not stored. Copy it now.
     "#]],
     );
     setup.assert_output(
@@ -302,7 +302,7 @@ fn revoked_key_is_rejected_immediately() {
         &format!("key revoke --org acme {}", "0".repeat(16)),
         &expect![[r#"
         exit 1
-        err: error: the organisation acme has no key <id>; `scimctl key list --org acme` shows them
+        err: error: the organisation acme has no key <id>. List its keys with `scimctl key list --org acme`.
     "#]],
     );
     // A key belongs to one organisation only.
@@ -311,7 +311,7 @@ fn revoked_key_is_rejected_immediately() {
         &format!("key revoke --org beta {id}"),
         &expect![[r#"
         exit 1
-        err: error: the organisation beta has no key <id>; `scimctl key list --org beta` shows them
+        err: error: the organisation beta has no key <id>. List its keys with `scimctl key list --org beta`.
     "#]],
     );
 }
@@ -339,40 +339,40 @@ fn failed_command_exits_with_1_and_a_reason() {
         "org create acme",
         &expect![[r#"
         exit 1
-        err: error: the organisation acme is there already
+        err: error: the organisation acme already exists. Show it with `scimctl org show acme`.
     "#]],
     );
     setup.assert_output("org show nobody", &expect![[r#"
         exit 1
-        err: error: there is no organisation nobody; `scimctl org list` shows them, `scimctl org create nobody` makes it
+        err: error: the organisation nobody does not exist. List all with `scimctl org list`, or create it with `scimctl org create nobody`.
     "#]]);
     setup.assert_output("org disable nobody", &expect![[r#"
         exit 1
-        err: error: there is no organisation nobody; `scimctl org list` shows them, `scimctl org create nobody` makes it
+        err: error: the organisation nobody does not exist. List all with `scimctl org list`, or create it with `scimctl org create nobody`.
     "#]]);
     setup.assert_output("org enable nobody --output json", &expect![[r#"
         exit 1
-        err: error: there is no organisation nobody; `scimctl org list` shows them, `scimctl org create nobody` makes it
+        err: error: the organisation nobody does not exist. List all with `scimctl org list`, or create it with `scimctl org create nobody`.
     "#]]);
     setup.assert_output("key create --org nobody --scope scim", &expect![[r#"
         exit 1
-        err: error: there is no organisation nobody; `scimctl org list` shows them, `scimctl org create nobody` makes it
+        err: error: the organisation nobody does not exist. List all with `scimctl org list`, or create it with `scimctl org create nobody`.
     "#]]);
     setup.assert_output("key list --org nobody", &expect![[r#"
         exit 1
-        err: error: there is no organisation nobody; `scimctl org list` shows them, `scimctl org create nobody` makes it
+        err: error: the organisation nobody does not exist. List all with `scimctl org list`, or create it with `scimctl org create nobody`.
     "#]]);
     setup.assert_output("key revoke --org nobody 0123456789abcdef", &expect![[r#"
         exit 1
-        err: error: there is no organisation nobody; `scimctl org list` shows them, `scimctl org create nobody` makes it
+        err: error: the organisation nobody does not exist. List all with `scimctl org list`, or create it with `scimctl org create nobody`.
     "#]]);
     setup.assert_output("doctor --org nobody", &expect![[r#"
         exit 1
-        err: error: there is no organisation nobody; `scimctl org list` shows them, `scimctl org create nobody` makes it
+        err: error: the organisation nobody does not exist. List all with `scimctl org list`, or create it with `scimctl org create nobody`.
     "#]]);
     setup.assert_output("org list --data elsewhere", &expect![[r#"
         exit 1
-        err: error: there is no local gateway in elsewhere and SCIM_PEPPER_SECRET_ID is not set; start the gateway or name its data directory with --data DIR, or set the variables of the stack on AWS (see --help)
+        err: error: there is no local gateway in elsewhere, and SCIM_PEPPER_SECRET_ID is not set. Start the gateway, name its data directory with --data DIR, or set the variables of the stack on AWS (see --help).
     "#]]);
 }
 
@@ -456,7 +456,7 @@ fn scimctl_finds_the_gateway_by_environment_or_directory() {
     };
     expect![[r#"
         exit 1
-        err: error: there is no local gateway in data and SCIM_PEPPER_SECRET_ID is not set; start the gateway or name its data directory with --data DIR, or set the variables of the stack on AWS (see --help)
+        err: error: there is no local gateway in data, and SCIM_PEPPER_SECRET_ID is not set. Start the gateway, name its data directory with --data DIR, or set the variables of the stack on AWS (see --help).
     "#]].assert_eq(&list(&["--data", "data"], None));
     let gateway = start();
     expect![[r#"
@@ -471,17 +471,17 @@ fn scimctl_finds_the_gateway_by_environment_or_directory() {
     .assert_eq(&list(&["--data", "data"], Some(&gateway.dynamodb)));
     expect![[r#"
         exit 1
-        err: error: DynamoDB at <address> does not answer; is it there, and are region and credentials right?
+        err: error: DynamoDB at <address> does not answer. Check the endpoint, the region and the credentials.
     "#]]
     .assert_eq(&list(&["--data", "data"], Some("http://127.0.0.1:1")));
     expect![[r#"
         exit 1
-        err: error: there is no local gateway in .scim and SCIM_PEPPER_SECRET_ID is not set; start the gateway or name its data directory with --data DIR, or set the variables of the stack on AWS (see --help)
+        err: error: there is no local gateway in .scim, and SCIM_PEPPER_SECRET_ID is not set. Start the gateway, name its data directory with --data DIR, or set the variables of the stack on AWS (see --help).
     "#]].assert_eq(&list(&[], None));
     gateway.kill();
     expect![[r#"
         exit 1
-        err: error: DynamoDB at <address> does not answer; is it there, and are region and credentials right?
+        err: error: DynamoDB at <address> does not answer. Check the endpoint, the region and the credentials.
     "#]]
     .assert_eq(&list(&["--data", "data"], None));
     let _gateway = start();

@@ -38,11 +38,11 @@ fn port_in_use_is_rejected() {
     };
     expect![[r#"
         exit 1
-        err: error: port <port> on 127.0.0.1 cannot be used: Address already in use (os error 98); choose another with --port PORT, or 0 for a free one
+        err: error: cannot use port <port> on 127.0.0.1: Address already in use (os error 98). Choose another port with --port PORT, or 0 for a free port.
     "#]].assert_eq(&message(&["--port", &port]));
     expect![[r#"
         exit 1
-        err: error: port <port> on 127.0.0.1 cannot be used: Address already in use (os error 98); choose another with --dynamodb-port PORT, or 0 for a free one
+        err: error: cannot use port <port> on 127.0.0.1: Address already in use (os error 98). Choose another port with --dynamodb-port PORT, or 0 for a free port.
     "#]].assert_eq(&message(&["--port", "0", "--dynamodb-port", &port]));
     assert!(!dir.path("data").exists(), "the ports are checked before the data directory");
 }
@@ -56,7 +56,7 @@ fn data_directory_in_use_is_rejected() {
         "data",
         &expect![[r#"
         exit 1
-        err: error: the data directory data is in use by another gateway; stop that one, or choose another with --data DIR
+        err: error: another gateway uses the data directory data. Stop that gateway, or choose another data directory with --data DIR.
     "#]],
     );
     assert_data_rejected(
@@ -64,7 +64,7 @@ fn data_directory_in_use_is_rejected() {
         "./data",
         &expect![[r#"
             exit 1
-            err: error: the data directory ./data is in use by another gateway; stop that one, or choose another with --data DIR
+            err: error: another gateway uses the data directory ./data. Stop that gateway, or choose another data directory with --data DIR.
         "#]],
     );
     assert_eq!(gateway.client().get("/Users").status, 200);
@@ -81,7 +81,7 @@ fn unusable_data_directory_is_rejected() {
         "file",
         &expect![[r#"
         exit 1
-        err: error: cannot use file: File exists (os error 17); choose another place with --data DIR
+        err: error: cannot use file: File exists (os error 17). Choose another data directory with --data DIR.
     "#]],
     );
     assert_data_rejected(
@@ -89,7 +89,7 @@ fn unusable_data_directory_is_rejected() {
         "file/below",
         &expect![[r#"
         exit 1
-        err: error: cannot use file/below: Not a directory (os error 20); choose another place with --data DIR
+        err: error: cannot use file/below: Not a directory (os error 20). Choose another data directory with --data DIR.
     "#]],
     );
     assert_data_rejected(
@@ -97,7 +97,7 @@ fn unusable_data_directory_is_rejected() {
         "/proc/scim",
         &expect![[r#"
         exit 1
-        err: error: cannot use /proc/scim: No such file or directory (os error 2); choose another place with --data DIR
+        err: error: cannot use /proc/scim: No such file or directory (os error 2). Choose another data directory with --data DIR.
     "#]],
     );
     assert_data_rejected(
@@ -105,7 +105,7 @@ fn unusable_data_directory_is_rejected() {
         "odd",
         &expect![[r#"
         exit 1
-        err: error: cannot use odd/lock: Is a directory (os error 21); choose another place with --data DIR
+        err: error: cannot use odd/lock: Is a directory (os error 21). Choose another data directory with --data DIR.
     "#]],
     );
     assert_data_rejected(
@@ -113,7 +113,7 @@ fn unusable_data_directory_is_rejected() {
         "odd-pepper",
         &expect![[r#"
         exit 1
-        err: error: cannot use odd-pepper/pepper: Is a directory (os error 21); choose another place with --data DIR
+        err: error: cannot use odd-pepper/pepper: Is a directory (os error 21). Choose another data directory with --data DIR.
     "#]],
     );
 }
@@ -148,7 +148,7 @@ fn invalid_pepper_is_rejected_and_left_unchanged() {
         "data",
         &expect![[r#"
         exit 1
-        err: error: cannot use data/pepper: it is too short to be a pepper; choose another place with --data DIR
+        err: error: cannot use data/pepper: the pepper is too short. Choose another data directory with --data DIR.
     "#]],
     );
     assert_eq!(dir.read("data/pepper"), "short");
@@ -161,11 +161,11 @@ fn unwritable_env_file_is_rejected() {
     let message = |file: &str| start_error(&dir, &["--port", "0", "--data", "data", "--env-file", file]);
     expect![[r#"
         exit 1
-        err: error: cannot write missing/connection.env: No such file or directory (os error 2); choose another place with --env-file FILE
+        err: error: cannot write missing/connection.env: No such file or directory (os error 2). Choose another file with --env-file FILE.
     "#]].assert_eq(&message("missing/connection.env"));
     expect![[r#"
         exit 1
-        err: error: cannot write directory: Is a directory (os error 21); choose another place with --env-file FILE
+        err: error: cannot write directory: Is a directory (os error 21). Choose another file with --env-file FILE.
     "#]].assert_eq(&message("directory"));
 }
 
@@ -278,7 +278,7 @@ fn default_start_prints_the_connection_details() {
     let gateway = Gateway::start_with(&dir, &[], ".scim/connection.env");
     let began = Instant::now();
     // The gateway writes the connection file before it prints.
-    while !dir.read("stdout").ends_with("stops it.\n") && began.elapsed() < TIMEOUT {
+    while !dir.read("stdout").ends_with("Press Ctrl-C to stop.\n") && began.elapsed() < TIMEOUT {
         thread::sleep(POLL_INTERVAL);
     }
     let printed = dir.read("stdout");
@@ -294,11 +294,11 @@ fn default_start_prints_the_connection_details() {
           Organisation  acme
           Base URL      <base>
           Key           <key>
-                        (new; kept only in the file below)
+                        (new, stored only in the file below)
 
-          Okta          Base URL: <base>
+          Okta          SCIM connector base URL: <base>
                         Unique identifier field for users: userName
-                        Authentication mode: HTTP Header, with the key
+                        Authentication mode: HTTP Header, with the key as token
           Entra ID      Tenant URL: <base>?aadOptscim062020
                         Secret Token: the key
 
@@ -307,7 +307,7 @@ fn default_start_prints_the_connection_details() {
           For scripts   .scim/connection.env
           DynamoDB      <dynamodb> (AWS_ENDPOINT_URL_DYNAMODB, for scimctl and DynamoDB tools)
 
-        Ctrl-C stops it.
+        Press Ctrl-C to stop.
     "#]]
     .assert_eq(&masked.replace(&gateway.dynamodb, "<dynamodb>"));
     assert_eq!(gateway.interrupt(), Some(0));

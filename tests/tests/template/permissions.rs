@@ -131,8 +131,8 @@ impl Deployment {
     async fn world(&self) -> World {
         let database = Database::memory().unwrap();
         let now = Arc::<AtomicI64>::default();
-        let hands = now.clone();
-        let clock = Clock::new(move || NOW + time::Duration::milliseconds(hands.load(Ordering::Relaxed)));
+        let offset = now.clone();
+        let clock = Clock::new(move || NOW + time::Duration::milliseconds(offset.load(Ordering::Relaxed)));
         let service = Service::on_with_clock(embedded::client(database.clone()), clock.clone()).await;
         let routers: Vec<Router> = (2..)
             .zip(self.0.iter())
@@ -260,13 +260,13 @@ impl World {
     }
 }
 
-/// Returns a request with that body, or without one if the body is null.
+/// Returns a request with the body, or without one if the body is null.
 fn request(method: Method, path: &str, body: &Value) -> Request {
     if body.is_null() { Request::new(method, path) } else { Request::json(method, path, body) }
 }
 
 /// Sends requests that meet unfinished changes to each function that may meet them.
-async fn meet_what_is_left(deployment: &Deployment) {
+async fn meet_unfinished_changes(deployment: &Deployment) {
     let title = || patch(&json!([{ "op": "replace", "path": "title", "value": "x" }]));
     let name = || patch(&json!([{ "op": "replace", "path": "displayName", "value": "x" }]));
     let bulk = |operations: Value| json!({ "Operations": operations });
@@ -411,7 +411,7 @@ async fn roles_allow_exactly_the_calls_of_their_functions() {
     bulk(&world).await;
     deployment.sweep(&world).await;
     world.service.assert_healthy().await;
-    meet_what_is_left(&deployment).await;
+    meet_unfinished_changes(&deployment).await;
 
     let mut differences = Vec::new();
     for (Function { name, allowed, .. }, asked) in deployment.0.iter() {

@@ -1,12 +1,12 @@
-//! What clients send against the RFC, normalized to what it means: one function for each quirk, each citing the recorded
-//! exchange that forces it.
+//! Requests that clients send in a form of their own, and that the service accepts. Each difference from the RFC is
+//! one function, which names the recorded exchange that needs it.
 //!
-//! Both dialects of Microsoft Entra (with and without `aadOptscim062020`) are understood always: nothing in a request
-//! tells them apart reliably. A quirk is normalized where it can mean one thing only; what is not understood stays an
-//! error, because a client that is told 200 does not try again.
+//! Both dialects of Microsoft Entra (with and without `aadOptscim062020`) are always accepted, because no request
+//! tells reliably which one it is. A form is accepted only if it can mean one thing. Anything else stays an error,
+//! because a client does not repeat a request that succeeded.
 //!
-//! Absent on purpose: leniency that is a rule of the RFC or of the whole service rather than of a client (names in any
-//! case, unknown attributes, null for nothing, readOnly attributes in bodies): see [`crate::validate`].
+//! Leniency that follows from the RFC, or that holds for every client, is in [`crate::validate`]: names in any case,
+//! unknown attributes, null as unassigned, and read-only attributes in bodies.
 
 pub(crate) mod patch;
 pub mod values;

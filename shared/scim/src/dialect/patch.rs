@@ -14,13 +14,16 @@ use crate::syntax::{Filter, Literal, Operator, Path};
 use crate::validate::read_single;
 use crate::value::{Label, type_mismatch};
 
-/// A manager is cleared by an empty id (`{"value": ""}`), whatever else is known of it.
+/// Returns whether a PATCH clears a manager. An empty id (`{"value": ""}`) clears it, whatever else is set.
+///
 /// `tests/fixtures/entra/manager-cleared-with-empty-text.json`
 pub(crate) fn clears_reference(attribute: &Attribute, values: &Map<String, Value>) -> bool {
     is_reference(attribute) && values.get("value").is_some_and(Value::is_null)
 }
 
-/// Who gets another manager keeps nothing of the one before, though §3.5.2.3 would leave a `$ref` that is not sent.
+/// Unassigns the sub-attributes of the old manager when a PATCH sets a new one. §3.5.2.3 would keep a `$ref` that is
+/// not sent.
+///
 /// `tests/fixtures/entra/manager-as-object.json`
 pub(crate) fn clear_old_reference(attribute: &Attribute, values: &mut Map<String, Value>) {
     if is_reference(attribute) && values.contains_key("value") {
@@ -30,13 +33,15 @@ pub(crate) fn clear_old_reference(attribute: &Attribute, values: &mut Map<String
     }
 }
 
-/// The operation, in any case: Microsoft Entra writes `Add`, `Replace`, `Remove` without the flag.
+/// Reads an operation in any case. Without the flag, Microsoft Entra sends `Add`, `Replace` and `Remove`.
+///
 /// `tests/fixtures/entra/operations-and-names-in-any-case.json`
 pub(crate) fn parse_op(text: &str) -> Option<Op> {
     text.to_ascii_lowercase().parse().ok()
 }
 
-/// The value of an operation without a path may be the JSON text of an object (scim-for-keycloak).
+/// Accepts the JSON text of an object as the value of an operation without a path. scim-for-keycloak sends it.
+///
 /// `tests/fixtures/other/keycloak-value-as-json-text.json`
 pub(crate) fn object_from_text(value: &Value) -> Result<Cow<'_, Map<String, Value>>, Invalid> {
     match value {
@@ -49,9 +54,12 @@ pub(crate) fn object_from_text(value: &Value) -> Result<Cow<'_, Map<String, Valu
     }
 }
 
-/// The keys of such an object are paths: `name.givenName`, `urn:…:enterprise:2.0:User:department`, even
-/// `emails[type eq "work"].value`. One that names no attribute is passed over like an unknown attribute in a POST
-/// (Okta sends whatever its administrator maps); one with brackets was meant as a path and has to be one.
+/// Reads a key of an object as a path: `name.givenName`, `urn:…:enterprise:2.0:User:department`, or `emails[type eq
+/// "work"].value`.
+///
+/// A key that names no attribute is ignored like an unknown attribute in a POST, because Okta sends whatever its
+/// administrator maps. A key with brackets must be a valid path.
+///
 /// `tests/fixtures/entra/replace-several-in-one-pathless-operation.json`,
 /// `tests/fixtures/okta/create-user-with-mapped-unknown-attributes.json`
 pub(crate) fn key_as_path(
@@ -65,9 +73,11 @@ pub(crate) fn key_as_path(
     }
 }
 
-/// The element that `emails[type eq "work"]` asks for where there is none: Microsoft Entra expects it to be created with
-/// what the filter says of it, where §3.5.2.3 has `noTarget`. Values are taken as written, not folded. `None` if the
-/// filter is more than `eq`s joined by `and`.
+/// Returns the element to create if a filter such as `emails[type eq "work"]` selects none.
+///
+/// Microsoft Entra expects an element with the values of the filter. §3.5.2.3 would fail with `noTarget`. The values
+/// are stored as written, not folded. Returns `None` unless the filter consists of `eq` comparisons joined by `and`.
+///
 /// `tests/fixtures/entra/add-by-filter-on-absent-elements.json`,
 /// `tests/fixtures/entra/role-by-primary-with-text-true.json`
 pub(crate) fn element_from_filter(
@@ -99,16 +109,20 @@ fn fill(attribute: &'static Attribute, filter: &Filter, element: &mut Map<String
     }
 }
 
-/// A `remove` may say in its `value` which values it means, without a filter in the path: those go, and no others.
-/// Microsoft Entra takes members out of a group so; §3.5.2.2, which knows no `value` here, would empty the group.
-/// `null` is no value.
+/// Returns the values that a `remove` without a filter is limited to.
+///
+/// Microsoft Entra removes members of a group by `value`. §3.5.2.2 has no `value` here, and would remove all members.
+/// Null is no value.
+///
 /// `tests/fixtures/entra/remove-members-by-value-array.json`
 pub(crate) fn values_to_remove(value: Option<&Value>) -> Option<&Value> {
     value.filter(|value| !value.is_null())
 }
 
-/// Whether an element of which something was removed is nothing any more: it says what it was for, and holds no value.
-/// Microsoft Entra removes `emails[type eq "work"].value` when it means the e-mail address.
+/// Returns whether an element has a type or `primary` only, and no value. Such an element is removed.
+///
+/// Microsoft Entra removes `emails[type eq "work"].value` to remove the whole e-mail address.
+///
 /// `tests/fixtures/entra/remove-the-value-of-a-filtered-element.json`
 pub(crate) fn has_no_value(element: &Map<String, Value>) -> bool {
     element.keys().all(|name| name == "type" || name == "primary")

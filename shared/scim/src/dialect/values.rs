@@ -6,8 +6,10 @@ use serde_json::{Map, Value};
 
 use crate::schema::{Attribute, Type};
 
-/// A boolean as Microsoft Entra writes it: `True` or `False`, as text, in bodies and in filters alike
-/// (`roles[primary eq "True"]`).
+/// Parses a boolean from text, in any case.
+///
+/// Microsoft Entra sends `True` and `False` as text, in bodies and in filters (`roles[primary eq "True"]`).
+///
 /// `tests/fixtures/entra/disable-with-text-boolean.json`, `tests/fixtures/entra/role-by-primary-with-text-true.json`
 #[must_use]
 pub fn parse_boolean(text: &str) -> Option<bool> {
@@ -20,7 +22,7 @@ pub fn parse_boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// A single value in the form its attribute has in the schema table.
+/// Converts a single value to the form that its attribute has in the schema.
 pub(crate) fn normalized<'v>(attribute: &Attribute, value: &'v Value) -> Cow<'v, Value> {
     let value = reference_from_list(attribute, value);
     boolean_from_text(attribute, value)
@@ -28,8 +30,9 @@ pub(crate) fn normalized<'v>(attribute: &Attribute, value: &'v Value) -> Cow<'v,
         .map_or(Cow::Borrowed(value), Cow::Owned)
 }
 
-/// A Boolean attribute may come as text: `"active": "False"`, `"primary": "True"`, and from Keycloak `"false"`. A server
-/// that passes over it never disables anybody, and Microsoft Entra does not try again.
+/// Accepts text for a Boolean attribute: `"active": "False"`, `"primary": "True"`, and `"false"` from Keycloak. A
+/// server that ignores such a value never disables a user, and Microsoft Entra does not try again.
+///
 /// `tests/fixtures/entra/disable-with-text-boolean.json`, `tests/fixtures/entra/create-user-with-text-boolean.json`,
 /// `tests/fixtures/other/keycloak-text-boolean-without-path.json`
 fn boolean_from_text(attribute: &Attribute, value: &Value) -> Option<Value> {
@@ -39,12 +42,13 @@ fn boolean_from_text(attribute: &Attribute, value: &Value) -> Option<Value> {
     }
 }
 
-/// Whether it names another resource by its id: `manager`.
+/// Returns whether an attribute refers to another resource by id, as `manager` does.
 pub(super) fn is_reference(attribute: &Attribute) -> bool {
     attribute.data_type == Type::Complex && !attribute.multi_valued && attribute.sub("value").is_some()
 }
 
-/// A manager may come as the bare id: `"manager": "<id>"`.
+/// Accepts a bare id for a manager: `"manager": "<id>"`.
+///
 /// `tests/fixtures/entra/manager-as-text.json`
 fn reference_from_text(attribute: &Attribute, value: &Value) -> Option<Value> {
     match value {
@@ -55,7 +59,8 @@ fn reference_from_text(attribute: &Attribute, value: &Value) -> Option<Value> {
     }
 }
 
-/// A manager may come as a list of one: `[{"$ref": "…", "value": "<id>"}]`.
+/// Accepts a list of one manager: `[{"$ref": "…", "value": "<id>"}]`.
+///
 /// `tests/fixtures/entra/manager-as-array.json`
 fn reference_from_list<'v>(attribute: &Attribute, value: &'v Value) -> &'v Value {
     match value {
@@ -64,7 +69,8 @@ fn reference_from_list<'v>(attribute: &Attribute, value: &'v Value) -> &'v Value
     }
 }
 
-/// A multi-valued attribute may be given one value that is not in a list.
+/// Accepts one value without a list for a multi-valued attribute.
+///
 /// `tests/fixtures/other/add-single-email-without-list.json`
 pub(crate) fn as_list(value: &Value) -> Cow<'_, Value> {
     match value {

@@ -1,12 +1,9 @@
-//! Filters (RFC 7644 §3.4.2.2, figure 1): text → [`Filter`], the syntax with positions → [`Predicate`], the same
-//! resolved against the schema table → true or false for a document.
+//! Filters (RFC 7644 §3.4.2.2): resolving a [`Filter`] against the schema, and evaluating the resulting
+//! [`Predicate`].
 //!
-//! A filter is bounded before anything is built of it: [`MAX_LENGTH`] characters, [`MAX_DEPTH`] levels of nesting,
-//! [`MAX_NODES`] nodes. Each character is looked at once. Whatever a filter says that has no meaning (an unknown
-//! attribute, `gt` on a boolean) is `invalidFilter`; nothing is ever read as "everything".
-//! `ne` is exactly `not (… eq …)`: true for the absent, and for lists in which no element is equal.
-//!
-//! Absent on purpose: evaluation of names; a predicate holds places in the table, so that it cannot meet an unknown one.
+//! A filter that has no meaning, such as an unknown attribute or `gt` on a boolean, is `invalidFilter`. No filter is
+//! ever ignored. `ne` is exactly `not (… eq …)`: it matches absent values, and lists without an equal element. A
+//! predicate refers to attributes in the schema, so evaluation meets no unknown names.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -22,71 +19,72 @@ use crate::schema::{Attribute, ResourceType, Returned, Type};
 use crate::syntax::{Filter, Literal, Name, Operator, at};
 use crate::value::{compare_numbers, is_present, parse_date_time};
 
-/// A filter whose names are places in the schema table and whose values are of the right type.
+/// A resolved filter: its names are attributes in the schema, and its values have the right types.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Predicate {
-    /// All of them.
+    /// All of them match.
     And(Vec<Predicate>),
-    /// Any of them.
+    /// Any of them matches.
     Or(Vec<Predicate>),
-    /// Not this.
+    /// The inner predicate does not match.
     Not(Box<Predicate>),
-    /// Any value there compares so with the operand.
+    /// Any value of the attribute compares with the operand as requested.
     Compare {
-        /// The attribute; inside [`Predicate::ValuePath`], the sub-attribute.
+        /// The attribute. Inside [`Predicate::ValuePath`], the sub-attribute.
         attribute: AttributeRef,
-        /// Its sub-attribute.
+        /// The sub-attribute.
         sub: Option<&'static Attribute>,
-        /// How it compares.
+        /// The operator.
         operator: Operator,
-        /// With what.
+        /// The operand.
         operand: Operand,
     },
-    /// Any value there is not empty.
+    /// Any value of the attribute is not empty.
     Present {
-        /// The attribute; inside [`Predicate::ValuePath`], the sub-attribute.
+        /// The attribute. Inside [`Predicate::ValuePath`], the sub-attribute.
         attribute: AttributeRef,
-        /// Its sub-attribute.
+        /// The sub-attribute.
         sub: Option<&'static Attribute>,
     },
-    /// Any element there meets the filter.
+    /// Any element of the attribute matches the filter.
     ValuePath {
         /// The complex attribute.
         attribute: AttributeRef,
-        /// Over its sub-attributes.
+        /// The filter of its sub-attributes.
         filter: Box<Predicate>,
     },
 }
 
-/// What values compare with.
+/// The value that a comparison compares with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operand {
-    /// Text, folded already unless the attribute is caseExact. As written it is in [`Filter::Compare`].
+    /// A text, folded unless the attribute is caseExact. [`Filter::Compare`] has it as written.
     Text(String),
-    /// With `eq` and `ne` only.
+    /// A boolean, for `eq` and `ne`.
     Boolean(bool),
-    /// Whole numbers compare exactly.
+    /// A number. Integers compare exactly.
     Number(Number),
-    /// Compares as an instant, whatever the time zone.
+    /// A time. It compares as an instant, whatever its zone.
     Time(OffsetDateTime),
-    /// With `eq` (absent) and `ne` (present) only.
+    /// Null, for `eq` (absent) and `ne` (present).
     Null,
 }
 
 impl Filter {
-    /// Looks up every name among the attributes of a resource type.
+    /// Resolves the filter for a resource type.
     ///
     /// # Errors
-    /// `invalidFilter`, naming the attribute that is unknown or cannot be compared so.
+    /// `invalidFilter` for an unknown attribute, or one that cannot be compared as requested.
     pub fn resolve(&self, resource_type: &'static ResourceType) -> Result<Predicate, Invalid> {
         self.resolve_for(Scope::Resource(resource_type, &[]))
     }
 
-    /// The same for a query over several resource types: an attribute that only others of them have is one without a
-    /// value (RFC 7644 §3.4.2.1).
+    /// Resolves the filter for one resource type of a query over several.
+    ///
+    /// An attribute that only the other types have counts as absent (RFC 7644 §3.4.2.1).
     ///
     /// # Errors
-    /// As [`Filter::resolve`], if none of them has the attribute.
+    /// As [`Filter::resolve`], if none of the types has the attribute.
     pub fn resolve_among(
         &self,
         resource_type: &'static ResourceType,
@@ -95,8 +93,8 @@ impl Filter {
         self.resolve_for(Scope::Resource(resource_type, all))
     }
 
-    /// Looks up every name among the sub-attributes of a complex attribute: what stands between brackets. The predicate
-    /// is for one element: its [`AttributeRef`] are the sub-attributes.
+    /// Resolves the filter of a value path. The predicate applies to one element, so each [`AttributeRef`] in it is a
+    /// sub-attribute.
     ///
     /// # Errors
     /// As [`Filter::resolve`].
@@ -104,7 +102,7 @@ impl Filter {
         self.resolve_for(Scope::Element(attribute))
     }
 
-    // The recursion is bounded: no parsed filter nests deeper than `MAX_DEPTH`.
+    // The parser limits the depth of a filter, so the recursion is bounded.
     fn resolve_for(&self, scope: Scope) -> Result<Predicate, Invalid> {
         let all = |filters: &[Self]| {
             filters.iter().map(|filter| filter.resolve_for(scope)).collect::<Result<_, _>>()
@@ -139,10 +137,10 @@ impl Filter {
     }
 }
 
-/// Where names are looked up.
+/// The attributes that names can refer to.
 #[derive(Clone, Copy)]
 enum Scope {
-    /// A resource type, and others whose attributes may be named.
+    /// A resource type, and others whose attributes may be named too.
     Resource(&'static ResourceType, &'static [&'static ResourceType]),
     Element(&'static Attribute),
 }
@@ -183,7 +181,7 @@ impl Scope {
     }
 }
 
-/// The literal as the attribute's type has it, if the type can be compared so.
+/// Converts a literal to the data type of the attribute, if the operator applies to that type.
 fn operand(
     name: &Name,
     attribute: &'static Attribute,
@@ -237,13 +235,13 @@ fn operand(
 }
 
 impl Predicate {
-    /// Whether it holds for a document (of [`Filter::resolve_in`]: for an element).
+    /// Returns whether a document matches. For a predicate from [`Filter::resolve_in`], the document is an element.
     #[must_use]
     pub fn matches(&self, document: &Map<String, Value>) -> bool {
         self.matches_with(document, &mut FoldCache::default())
     }
 
-    /// The same where more is compared, before it or after it, with the same values.
+    /// Does the same as [`Self::matches`] with a cache that is shared with other comparisons of the same values.
     pub(crate) fn matches_with(&self, document: &Map<String, Value>, folds: &mut FoldCache) -> bool {
         match self {
             Self::And(all) => all.iter().all(|predicate| predicate.matches_with(document, folds)),
@@ -267,7 +265,7 @@ impl Predicate {
         }
     }
 
-    /// Whether the answer depends on the core or common attribute of that canonical name.
+    /// Returns whether the result depends on a core or common attribute. `name` is its canonical name.
     #[must_use]
     pub fn mentions(&self, name: &str) -> bool {
         match self {
@@ -282,7 +280,8 @@ impl Predicate {
     }
 }
 
-/// The values at a place: the elements of a list, or the one value; of each the sub-attribute, where one is named.
+/// Returns the values of an attribute: the elements of a list, or the single value. If a sub-attribute is given,
+/// returns the sub-attribute of each.
 fn values<'a>(
     document: &'a Map<String, Value>,
     attribute: &AttributeRef,
@@ -299,7 +298,7 @@ fn values<'a>(
     })
 }
 
-/// Whether one value compares so with the operand. Values of different types never do.
+/// Compares one value with the operand. Values of another type do not match.
 fn matches_operand(
     attribute: &Attribute,
     value: &Value,

@@ -1,24 +1,22 @@
-//! The parser of filters and PATCH paths (RFC 7644 figures 1 and 7): text → tokens → [`Filter`] and
-//! [`crate::path::Path`].
+//! The parser of filters and PATCH paths (RFC 7644 figures 1 and 7).
 //!
-//! One pass cuts the text into tokens, each character looked at once; recursive descent then never goes back either.
-//! The text is bounded before anything is built of it ([`MAX_LENGTH`]), the recursion by [`MAX_DEPTH`], the result by
-//! [`MAX_NODES`]. Errors say at which character (from 1), what was expected there, and quote nothing: what stands in
-//! the wrong place may well be somebody's name.
+//! The tokenizer reads each character once. A recursive-descent parser then builds a [`Filter`] or a [`Path`] without
+//! going back. [`MAX_LENGTH`] bounds the text, [`MAX_DEPTH`] the recursion, and [`MAX_NODES`] the tree. Errors give a
+//! position and what was expected there. Errors quote nothing, because the text may hold personal data.
 
 use crate::dialect::values::parse_boolean;
 use crate::error::{Invalid, ScimType};
 use crate::syntax::{Filter, Literal, Name, Operator, Path, at, is_attribute_name};
 
-/// How many characters a filter or path may have.
+/// The maximum length of a filter or path, in characters.
 pub const MAX_LENGTH: usize = 4096;
-/// How deep parentheses, `not (…)` and brackets may nest.
+/// The maximum depth of parentheses, `not (…)` and brackets.
 pub const MAX_DEPTH: usize = 32;
-/// How many nodes a filter may have: comparisons, and the `and`, `or`, `not` and brackets that join them.
+/// The maximum number of nodes of a filter: comparisons, and the `and`, `or`, `not` and brackets that join them.
 pub const MAX_NODES: usize = 200;
 
 impl Filter {
-    /// Reads a filter.
+    /// Parses a filter.
     ///
     /// # Errors
     /// `invalidFilter`, with the position and what was expected there.
@@ -28,11 +26,11 @@ impl Filter {
 }
 
 impl Path {
-    /// Reads a path.
+    /// Parses a path.
     ///
     /// # Errors
-    /// `invalidPath` for whatever does not follow figure 7, between the brackets too, with the position and what was
-    /// expected there.
+    /// `invalidPath` for any text that does not follow figure 7, with the position and what was expected there.
+    /// Errors in the filter between the brackets are `invalidPath` too.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         Self::read(text).map_err(|invalid| Invalid { scim_type: ScimType::InvalidPath, ..invalid })
     }
@@ -56,12 +54,12 @@ impl Path {
     }
 }
 
-/// A piece of the text.
+/// A token of the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Token {
-    /// What is between blanks, brackets and quotes: names, operators, numbers.
+    /// A name, an operator, a number, or another text without blanks, brackets and quotes.
     Word(String),
-    /// A JSON string, decoded.
+    /// A decoded JSON string.
     String(String),
     Open,
     Close,
@@ -69,14 +67,14 @@ enum Token {
     CloseBracket,
 }
 
-/// Recursive descent over the tokens of a filter or a path, never deeper than [`MAX_DEPTH`].
+/// A recursive-descent parser of the tokens of a filter or path.
 struct Parser {
-    /// What errors call the text.
+    /// The name of the text in errors: "filter" or "path".
     what: &'static str,
-    /// Each with where it begins, in characters from 0.
+    /// The tokens, each with its position in characters from 0.
     tokens: Vec<(Token, usize)>,
     next: usize,
-    /// How many characters the text has.
+    /// The length of the text in characters.
     length: usize,
     nodes: usize,
 }
@@ -92,14 +90,14 @@ impl Parser {
         Ok(Self { what, tokens: tokenize(what, &chars)?, next: 0, length: chars.len(), nodes: 0 })
     }
 
-    /// A filter and nothing after it.
+    /// Parses a filter that takes up the whole text.
     fn filter_to_end(mut self) -> Result<Filter, Invalid> {
         let filter = self.filter(0)?;
         self.end()?;
         Ok(filter)
     }
 
-    /// `FILTER`: `and` binds closer than `or`.
+    /// Parses `FILTER` of figure 1. `and` binds closer than `or`.
     fn filter(&mut self, depth: usize) -> Result<Filter, Invalid> {
         let mut filters = vec![self.conjunction(depth)?];
         while self.take_keyword("or") {
@@ -148,12 +146,12 @@ impl Parser {
         }
     }
 
-    /// What follows an opened parenthesis.
+    /// Parses a filter and the parenthesis that closes it.
     fn grouped(&mut self, depth: usize) -> Result<Filter, Invalid> {
         self.nest(depth, &Token::Close, "'and', 'or' or ')'")
     }
 
-    /// What follows an opened bracket.
+    /// Parses a filter and the bracket that closes it.
     fn bracketed(&mut self, depth: usize) -> Result<Filter, Invalid> {
         self.nest(depth, &Token::CloseBracket, "'and', 'or' or ']'")
     }
@@ -170,7 +168,7 @@ impl Parser {
         Ok(filter)
     }
 
-    /// `attribute pr`, `attribute operator value`, from the operator on.
+    /// Parses the rest of `attribute pr` or `attribute operator value`.
     fn comparison(&mut self, name: Name) -> Result<Filter, Invalid> {
         self.count()?;
         if self.take_keyword("pr") {
@@ -207,7 +205,7 @@ impl Parser {
         Ok(name)
     }
 
-    /// `.sub` after a bracket, if it is there.
+    /// Parses `.sub` after a bracket, if it is there.
     fn sub(&mut self) -> Result<Option<String>, Invalid> {
         let Some(Token::Word(word)) = self.peek() else { return Ok(None) };
         let Some(sub) = word.strip_prefix('.') else { return Ok(None) };
@@ -231,7 +229,7 @@ impl Parser {
         self.tokens.get(self.next).map(|(token, _)| token)
     }
 
-    /// Where the next token begins.
+    /// Returns the position of the next token.
     fn position(&self) -> usize {
         self.tokens.get(self.next).map_or(self.length, |(_, position)| *position)
     }
@@ -272,9 +270,11 @@ impl Parser {
     }
 }
 
-/// `emails[type eq "work"].value eq "x"`, which figure 1 does not know but Microsoft Entra sends when the matching
-/// attribute has a filter, as the figure has it: `emails[type eq "work" and value eq "x"]`. What is true for the absent
-/// is the negation of its opposite, as everywhere.
+/// Moves a comparison after brackets into the brackets.
+///
+/// Microsoft Entra sends `emails[type eq "work"].value eq "x"` if the matching attribute has a filter. Figure 1 does
+/// not allow it. It means `emails[type eq "work" and value eq "x"]`. Because `ne` matches absent values, it becomes
+/// `not (… eq …)`.
 fn condition_of_element(name: Name, filter: Filter, condition: Filter) -> Filter {
     let (condition, negated) = match condition {
         Filter::Compare { name, operator: Operator::Eq, literal: Literal::Null, .. } => {
@@ -333,7 +333,7 @@ fn tokenize(what: &str, chars: &[char]) -> Result<Vec<(Token, usize)>, Invalid> 
     Ok(tokens)
 }
 
-/// Behind the quote that closes a text. A backslash takes the next character with it, so there is one way to read it.
+/// Returns the position after the quote that closes a string. A backslash escapes the next character.
 fn end_of_string(chars: &[char], mut next: usize) -> Option<usize> {
     loop {
         match chars.get(next)? {
@@ -348,7 +348,7 @@ fn ends_word(c: char) -> bool {
     c.is_ascii_whitespace() || matches!(c, '(' | ')' | '[' | ']' | '"')
 }
 
-/// A value that is not text; `None` for any other word.
+/// Reads a number, `true`, `false` or `null`. Returns `None` for any other word.
 fn literal_from_word(word: &str) -> Option<Literal> {
     if word.eq_ignore_ascii_case("null") {
         return Some(Literal::Null);

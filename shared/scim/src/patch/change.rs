@@ -1,4 +1,4 @@
-//! One change of a document: what an operation says of one attribute, and carrying it out.
+//! Changes of a document: the edit of one attribute, and its application.
 
 use serde_json::{Map, Value};
 
@@ -14,31 +14,31 @@ use crate::value::{is_unassigned, remove_duplicates};
 /// A change of one attribute.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Change {
-    /// Which operation asked for it.
+    /// The index of the operation.
     pub(super) operation: usize,
     pub(super) attribute: AttributeRef,
-    /// Which elements of it are meant; all, where there is none.
+    /// The filter of the path. Without one, all elements are selected.
     pub(super) filter: Option<Predicate>,
-    /// The element to create where none is meant: what is known of it before it gets its value. `None` where the filter
-    /// does not say.
+    /// The element to create if the filter selects none, before it gets its values. `None` if the filter does not
+    /// define one.
     pub(super) template: Option<Map<String, Value>>,
     pub(super) edit: Edit,
 }
 
-/// What is done to the attribute. Values are canonical.
+/// The edit of an attribute. All values are canonical.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Edit {
-    /// It gets this value; null unassigns it.
+    /// Sets the value. Null unassigns it.
     Assign(Value),
-    /// Elements that are not there yet are appended.
+    /// Appends the elements that are not present yet.
     Append(Vec<Value>),
-    /// Elements equal to these go.
+    /// Removes the elements equal to these.
     RemoveValues(Vec<Value>),
-    /// The elements meant go.
+    /// Removes the selected elements.
     RemoveSelected,
-    /// The elements meant, or the one complex value, get these values; null unassigns a part.
+    /// Sets sub-attributes of the selected elements, or of the single complex value. Null unassigns a sub-attribute.
     Merge(Map<String, Value>),
-    /// The elements meant become the template with these values.
+    /// Replaces each selected element by the template with these sub-attributes.
     ReplaceSelected(Map<String, Value>),
 }
 
@@ -72,7 +72,7 @@ impl Change {
                 merge(&mut object, values);
                 *value = object.into();
             }
-            // A custom definition that holds one value.
+            // A custom attribute may hold a single value.
             Edit::RemoveValues(gone) if !value.is_array() => {
                 if gone.contains(value) {
                     *value = Value::Null;
@@ -102,7 +102,7 @@ impl Change {
 
     fn edit_elements(&self, elements: &mut Vec<Value>, folds: &mut FoldCache) -> Result<(), Invalid> {
         match &self.edit {
-            // No matter of elements: `edit` has done it.
+            // `edit` handles this case.
             Edit::Assign(_) => {}
             Edit::Append(new) => {
                 let written: Vec<_> = new.iter().map(|new| self.append(elements, new)).collect();
@@ -136,7 +136,7 @@ impl Change {
         Ok(())
     }
 
-    /// The element that a filter asks for where it selects none.
+    /// Creates the element for a filter that selects none.
     fn create(&self, values: &Map<String, Value>, folds: &mut FoldCache) -> Result<Value, Invalid> {
         let no_target = |reason: &str| {
             let label = self.attribute.label();
@@ -160,7 +160,7 @@ impl Change {
         }
     }
 
-    /// Whether the element is among those the path selects.
+    /// Returns whether the path selects an element.
     fn is_selected(&self, element: &Value, folds: &mut FoldCache) -> bool {
         match &self.filter {
             None => true,
@@ -168,7 +168,8 @@ impl Change {
         }
     }
 
-    /// Takes out what the values to remove name: by their `value` (and `type`, if given), or else entirely.
+    /// Removes the elements that match one of the given values: by `value`, and by `type` if it is given. A value
+    /// without `value` must equal the whole element.
     fn remove_values(&self, gone: &[Value], elements: &mut Vec<Value>, folds: &mut FoldCache) {
         let exact = self.attribute.definition.sub("value").is_none_or(|sub| sub.case_exact);
         let mut key = |value: &Value| {
@@ -189,8 +190,8 @@ impl Change {
         });
     }
 
-    /// Adds an element where it is not there yet, and says where it is. No two elements have the same value and type
-    /// (RFC 7643 §2.4): what else is said of a value that is there is added to it.
+    /// Appends an element, or merges it with the present element of the same value and type, and returns its index.
+    /// No two elements have the same value and type (RFC 7643 §2.4).
     fn append(&self, elements: &mut Vec<Value>, new: &Value) -> usize {
         let is_same = |element: &Value| {
             let both = |name: &str| element[name] == new[name];
@@ -209,7 +210,7 @@ impl Change {
         index
     }
 
-    /// Who writes `"primary": true` takes it from the element that had it (RFC 7644 §3.5.2).
+    /// Sets `primary` to false on other elements if a written element is primary (RFC 7644 §3.5.2).
     fn keep_one_primary(&self, elements: &mut [Value], written: &[usize]) {
         let has_primary = self.attribute.definition.sub("primary").is_some();
         if has_primary && written.iter().any(|index| elements[*index]["primary"] == true) {
@@ -222,7 +223,7 @@ impl Change {
     }
 }
 
-/// How many bytes of text are in an element, or a part of one.
+/// Returns the number of bytes of text in an element or a sub-attribute.
 fn text_bytes(value: &Value) -> usize {
     match value {
         Value::String(text) => text.len(),
@@ -231,14 +232,14 @@ fn text_bytes(value: &Value) -> usize {
     }
 }
 
-/// A document is measured when all is done; but a thousand operations look at each value before, and one operation may
-/// write a long text a hundred times.
+/// Refuses values larger than a document. The document is checked at the end, but before that a thousand operations
+/// may each read every value, and one operation may write a long text a hundred times.
 fn check_size(bytes: usize) -> Result<(), Invalid> {
     if bytes > MAX_DOCUMENT { Err(too_large()) } else { Ok(()) }
 }
 
-/// The value of that name, null if there is none, and its key, in whatever case it was first written: names of custom
-/// attributes are kept as they were sent.
+/// Takes the value of a name, or null if there is none, and returns it with its key. Names of custom attributes keep
+/// the case in which they were first sent.
 fn take(object: &mut Map<String, Value>, name: &str) -> (String, Value) {
     match object.iter_mut().find(|(key, _)| key.eq_ignore_ascii_case(name)) {
         Some((key, value)) => (key.clone(), value.take()),

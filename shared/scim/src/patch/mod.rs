@@ -1,12 +1,12 @@
-//! PATCH (RFC 7644 §3.5.2): a message → changes of places in the schema table → the document after it.
+//! PATCH (RFC 7644 §3.5.2): from a `PatchOp` message to changes, and from a document to the changed document.
 //!
-//! [`Patch::parse`] does all that needs no document: dialects are normalized, paths resolved, values typed. What is left
-//! is a list of changes, each of one attribute, and of operations on members, which are kept beside the document.
-//! [`Patch::apply`] carries the changes out in order on a copy and has the result checked as any other document:
-//! all or nothing, and nothing at all when there is nothing new.
+//! [`Patch::parse`] does everything that needs no document: it accepts the dialects of clients, resolves paths, and
+//! checks values. The result is a list of changes, each of one attribute, and a list of operations on members, which
+//! are stored beside the document. [`Patch::apply`] applies the changes in order to a copy, and validates the result
+//! like any other document. It applies all changes or none.
 //!
-//! `replace` of a complex attribute leaves the values that are not sent (§3.5.2.3), so for anything single `add` and
-//! `replace` are the same. A `value` of null unassigns (RFC 7643 §2.5).
+//! `replace` of a complex attribute keeps the sub-attributes that are not sent (§3.5.2.3). For single values, `add`
+//! and `replace` are therefore the same. A `value` of null unassigns the attribute (RFC 7643 §2.5).
 
 use serde_json::{Map, Value};
 
@@ -29,14 +29,34 @@ mod change;
 #[cfg(test)]
 mod tests;
 
-/// Most operations in a request, most attributes they may change (members are not counted), and most comparisons in the
-/// filters of their paths: each looks at each element of an attribute.
+/// The maximum number of operations in a request, of attributes that they change (without members), and of
+/// comparisons in the filters of their paths. Each comparison reads every element of an attribute.
 pub const MAX_OPERATIONS: usize = 1000;
 
-/// Most comparisons in filters of members by anything but ids: each looks at each member of the group.
+/// The maximum number of comparisons in filters of members other than by id. Each one reads every member of the
+/// group.
 pub const MAX_MEMBER_COMPARISONS: usize = 50;
 
-/// A PATCH request, read and resolved: what it changes of the document, and of the members.
+/// A parsed PATCH request: changes of the document, and operations on the members.
+///
+/// # Examples
+/// ```
+/// use scim::{patch::Patch, resource::Document, schema::USER_TYPE};
+/// use serde_json::json;
+///
+/// let user = Document::from_request(&USER_TYPE, &json!({ "userName": "ada", "title": "Countess" }))?;
+/// let patch = Patch::parse(&USER_TYPE, &json!({
+///     "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+///     "Operations": [
+///         { "op": "add", "path": "emails", "value": [{ "value": "ada@example.com", "type": "work" }] },
+///         { "op": "remove", "path": "title" },
+///     ],
+/// }))?;
+/// let user = patch.apply(&user)?;
+/// assert_eq!(user.emails().collect::<Vec<_>>(), ["ada@example.com"]);
+/// assert_eq!(user.get("title"), None);
+/// # Ok::<(), scim::Invalid>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Patch {
     resource_type: &'static ResourceType,
@@ -45,10 +65,11 @@ pub struct Patch {
 }
 
 impl Patch {
-    /// Reads a `PatchOp` message.
+    /// Parses a `PatchOp` message.
     ///
     /// # Errors
-    /// The first operation that can be carried out on no document of the type, by its index.
+    /// The first operation that is invalid for every document of the resource type. The detail begins with the index
+    /// of the operation.
     pub fn parse(resource_type: &'static ResourceType, body: &Value) -> Result<Self, Invalid> {
         let operations = operations_of(body)?;
         let mut patch = Self { resource_type, changes: Vec::new(), members: Vec::new() };
@@ -69,22 +90,22 @@ impl Patch {
         Ok(patch)
     }
 
-    /// Whether it changes anything besides members.
+    /// Returns whether the request changes anything other than members.
     #[must_use]
     pub fn changes_document(&self) -> bool {
         !self.changes.is_empty()
     }
 
-    /// What it does to the members, in order.
+    /// Returns the operations on members, in order.
     #[must_use]
     pub fn members(&self) -> &[MemberOperation] {
         &self.members
     }
 
-    /// The document after it. Pure, all or nothing.
+    /// Applies the changes to a document. If nothing changes, the result equals the document.
     ///
     /// # Errors
-    /// Where this document has nothing a path selects, or would no longer be valid.
+    /// If a path selects nothing in this document, or if the result is not valid.
     pub fn apply(&self, document: &Document) -> Result<Document, Invalid> {
         let mut patched = document.as_map().clone();
         let mut folds = FoldCache::default();
@@ -167,7 +188,7 @@ fn operations_of(body: &Value) -> Result<&[Value], Invalid> {
     }
 }
 
-/// Reads one operation into changes.
+/// Reads one operation and adds its changes to a patch.
 struct OperationReader<'a> {
     patch: &'a mut Patch,
     index: usize,
@@ -175,7 +196,7 @@ struct OperationReader<'a> {
 }
 
 impl OperationReader<'_> {
-    /// An operation on the whole resource: `value` is an object of attributes.
+    /// Reads an operation without a path. Its value is an object of attributes.
     fn read_without_path(&mut self, value: Option<&Value>) -> Result<(), Invalid> {
         if self.op == Op::Remove {
             return Err(Invalid::no_target("\"remove\" needs a \"path\": what is to be removed"));
@@ -184,8 +205,8 @@ impl OperationReader<'_> {
         self.read_attributes("", &*dialect::object_from_text(value)?)
     }
 
-    /// An object of attributes is one change for each. What the client may not write is ignored in it, as in a POST:
-    /// Okta renames a group with its `id` in the value.
+    /// Reads an object of attributes: one change for each. Attributes that the client may not write are ignored, as
+    /// in a POST. Okta renames a group with its `id` in the value.
     fn read_attributes(&mut self, prefix: &str, object: &Map<String, Value>) -> Result<(), Invalid> {
         check_distinct_names(object)?;
         for (key, value) in object {
@@ -211,7 +232,7 @@ impl OperationReader<'_> {
             Target::Attribute { attribute, filter, sub } if attribute.definition.name == MEMBERS => {
                 self.read_members(filter, sub, value)
             }
-            // A password is accepted and dropped: Okta sends one with every user.
+            // Passwords are accepted and dropped, because Okta sends one with every user.
             Target::Attribute { attribute, .. }
                 if attribute.definition.mutability == Mutability::WriteOnly =>
             {
@@ -233,7 +254,7 @@ impl OperationReader<'_> {
         }
     }
 
-    /// A whole extension: its object is one change for each attribute in it.
+    /// Reads an operation on a whole extension: one change for each attribute in its object.
     fn read_extension(&mut self, urn: String, value: Option<&Value>) -> Result<(), Invalid> {
         let object = match self.op {
             Op::Remove => None,
@@ -338,7 +359,7 @@ fn removal(
     }))
 }
 
-/// What `add` or `replace` does; `None` is nothing, for adding no values to many changes nothing.
+/// Returns the edit of an `add` or `replace`, or `None` if it changes nothing.
 fn assignment(
     add: bool,
     attribute: &AttributeRef,
@@ -383,7 +404,7 @@ fn assignment(
         None if definition.required => {
             return Err(Invalid::value(format!("{label} is required: it cannot be unassigned")));
         }
-        // What a custom definition holds is not known beforehand: a list given to it is added to a list.
+        // The type of a custom attribute is unknown, so `add` of a list appends to a list.
         Some(Value::Array(elements)) if add => Edit::Append(elements),
         value => Edit::Assign(value.unwrap_or(Value::Null)),
     }))

@@ -1,12 +1,14 @@
-//! What a value may be: client JSON → canonical JSON, by the schema table (RFC 7643 §2, §7).
+//! Validation: from client JSON to canonical JSON, by the schema table (RFC 7643 §2, §7).
 //!
-//! `canonical` reads a whole body, `read` and `sub_attributes` read one value for PATCH, and `check` says what must hold
-//! of a document as a whole. Canonical means: names and order as in the table, types strict, nothing unassigned kept
-//! (null, `""`, `[]` and `{}` all mean unassigned, §2.5), nothing the client may not write, no element twice.
-//! Reading what is canonical already changes nothing.
+//! `canonical_document` reads a whole body. `read_value` and `sub_attributes` read one value for PATCH.
+//! `check_document` checks the rules of a whole document.
 //!
-//! Absent on purpose: judging unknown attributes (they are dropped, §3.3 of RFC 7644 leaves that to the service), and
-//! the forms of references, languages, time zones and countries: clients send what their directory holds.
+//! In canonical form, names and order are those of the table, and types are strict. No unassigned value is kept:
+//! null, `""`, `[]` and `{}` all mean unassigned (§2.5). There is nothing that the client may not write, and no
+//! element occurs twice. Reading a canonical value again changes nothing.
+//!
+//! Unknown attributes are dropped, which RFC 7644 §3.3 leaves to the service. The forms of references, languages,
+//! time zones and countries are not checked, because clients send what their directory holds.
 
 use serde_json::{Map, Value};
 
@@ -23,26 +25,27 @@ use crate::value::{
     is_unassigned, json_text, parse_date_time, remove_duplicates, type_mismatch,
 };
 
-/// Most values of a multi-valued attribute.
+/// The maximum number of values of a multi-valued attribute.
 pub const MAX_VALUES: usize = 100;
-/// Most e-mail addresses: each is an index entry, and replacing all of them must fit in one transaction of 100 actions.
+/// The maximum number of e-mail addresses. Each one is an index entry, and a change of all of them must fit into a
+/// transaction of 100 actions.
 pub const MAX_EMAILS: usize = 40;
-/// Most characters of a `userName`.
+/// The maximum length of a `userName`, in characters.
 pub const MAX_USER_NAME: usize = 256;
-/// Most bytes of a document as JSON; an item of the store holds 400 KB.
+/// The maximum size of a document as JSON, in bytes. An item in DynamoDB has at most 400 KB.
 pub const MAX_DOCUMENT: usize = 300 * 1024;
 /// The size of the longest indexed value that only one resource can have, in bytes: the longest key of the store.
 pub const MAX_UNIQUE_BYTES: usize = 1024;
 /// The size of the longest indexed value that several resources can have, in bytes: their keys have 44 bytes for the id.
 pub const MAX_INDEXED_BYTES: usize = MAX_UNIQUE_BYTES - 44;
 
-/// Whether a document holds the attribute: the client may write it, and it is neither dropped (`password`) nor kept
-/// beside the document (`members`).
+/// Returns whether documents hold an attribute. The client must be able to write it. `password` is dropped, and
+/// `members` are stored beside the document.
 pub(crate) fn is_stored(attribute: &Attribute) -> bool {
     matches!(attribute.mutability, Mutability::ReadWrite | Mutability::Immutable) && attribute.name != MEMBERS
 }
 
-/// The document in a body: what the client may write, in canonical form.
+/// Returns the canonical document of a body, with only the attributes that the client may write.
 pub(crate) fn canonical_document(
     resource_type: &'static ResourceType,
     body: &Map<String, Value>,
@@ -82,7 +85,7 @@ pub(crate) fn canonical_document(
     Ok(document)
 }
 
-/// An extension's object; `None` where it is unassigned.
+/// Returns the object of an extension, or `None` if it is unassigned.
 pub(crate) fn extension_object<'a>(
     urn: &str,
     value: &'a Value,
@@ -110,7 +113,7 @@ fn read_attributes(
     Ok(held)
 }
 
-/// The canonical value of an attribute; `None` is unassigned.
+/// Returns the canonical value of an attribute, or `None` if it is unassigned.
 pub(crate) fn read_value(
     attribute: &'static Attribute,
     label: Label<'_>,
@@ -137,7 +140,7 @@ pub(crate) fn read_value(
     Ok((!elements.is_empty()).then_some(Value::Array(elements)))
 }
 
-/// The canonical form of a single value, or of one of many; `None` is unassigned.
+/// Returns the canonical form of a single value or of one element, or `None` if it is unassigned.
 pub(crate) fn read_single(
     attribute: &'static Attribute,
     label: Label<'_>,
@@ -176,7 +179,8 @@ pub(crate) fn read_single(
     Err(type_mismatch(&label, expected, value))
 }
 
-/// The parts of a complex value that the client gave and may write, in the order of the table; null is "unassign it".
+/// Returns the sub-attributes in a complex value that the client may write, in the order of the table. Null unassigns
+/// a sub-attribute.
 pub(crate) fn sub_attributes(
     attribute: &'static Attribute,
     label: Label<'_>,
@@ -193,7 +197,7 @@ pub(crate) fn sub_attributes(
     Ok(given)
 }
 
-/// The most values an attribute may have.
+/// Returns the maximum number of values of an attribute.
 pub(crate) fn max_values(attribute: &Attribute) -> usize {
     if attribute.name == "emails" { MAX_EMAILS } else { MAX_VALUES }
 }
@@ -205,7 +209,7 @@ pub(crate) fn check_count(most: usize, label: Label<'_>, found: usize) -> Result
     Ok(())
 }
 
-/// What must hold of a canonical document as a whole.
+/// Checks the rules of a whole canonical document.
 pub(crate) fn check_document(
     resource_type: &'static ResourceType,
     document: &Map<String, Value>,
@@ -248,21 +252,22 @@ fn check_attributes(
     Ok(())
 }
 
-/// An attribute whose values become keys of the store, which hold so many bytes and no more, and which people have to
-/// tell apart by sight.
+/// An attribute whose values become keys in DynamoDB. Keys have a maximum size, and administrators must be able to
+/// tell the values apart by sight.
 struct IndexedText {
-    /// The core schema; `None` for common attributes.
+    /// The core schema, or `None` for a common attribute.
     schema: Option<&'static str>,
     name: &'static str,
     sub: Option<&'static str>,
-    /// Most bytes as compared: folded, unless the attribute is caseExact.
+    /// The maximum size in bytes, after folding unless the attribute is caseExact.
     max_bytes: usize,
     max_characters: Option<usize>,
-    /// The first character that may not be in it.
+    /// Finds the first forbidden character.
     forbidden: fn(&str) -> Option<(usize, char)>,
 }
 
-/// A key of the store has 1,024 bytes; where several resources may have the value, 44 of them are for the id.
+/// A key in DynamoDB has at most 1,024 bytes. If several resources may have the same value, 44 bytes are reserved for
+/// the id.
 const INDEXED_TEXTS: [IndexedText; 4] = [
     IndexedText {
         schema: None,
@@ -325,7 +330,7 @@ impl IndexedText {
                 at + 1
             )));
         }
-        // Only `externalId` is caseExact among them: its bytes are stored as they are.
+        // `externalId` is the only common attribute here. It is caseExact, so its bytes are stored as they are.
         let bytes = if self.schema.is_none() { text.len() } else { fold(text).len() };
         if bytes > self.max_bytes {
             return Err(Invalid::value(format!("{label} is longer than {} bytes", self.max_bytes)));
