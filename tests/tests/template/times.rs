@@ -1,7 +1,7 @@
 //! Checks the timeouts: each callee gives up before its caller.
 
 use saphyr::{LoadableYamlNode, Yaml};
-use service::limits::REQUEST_BUDGET;
+use service::limits::{OPERATOR_BUDGET, REQUEST_BUDGET};
 use tokio::time::Duration;
 
 use super::{member, read};
@@ -28,6 +28,7 @@ fn timeouts_increase_from_the_request_to_the_gateway() {
     let own: Vec<_> = text.lines().filter(|line| line.trim_start().starts_with("Timeout:")).collect();
     assert_eq!(own.len(), 2, "{own:?}");
     let janitor = seconds(&template, &["Resources", "JanitorFunction", "Properties", "Timeout"]);
+    assert!(OPERATOR_BUDGET < janitor, "{janitor:?}");
     assert!(janitor < Duration::from_mins(5), "{janitor:?} reaches into the next invocation");
     assert!(text.contains("Schedule: rate(5 minutes)"));
 }
