@@ -27,22 +27,24 @@ const MAX_QUOTED: usize = 64;
 /// `invalidSyntax`, with line and column.
 pub fn parse(bytes: &[u8]) -> Result<Value, Invalid> {
     if bytes.trim_ascii().is_empty() {
-        return Err(Invalid::syntax("The request has no body: a JSON object was expected."));
+        return Err(Invalid::syntax("The request has no body. Send a JSON object."));
     }
     if bytes.starts_with(b"\xEF\xBB\xBF") {
         return Err(Invalid::syntax(
-            "The request body begins with a byte order mark (line 1 column 1): send UTF-8 without it.",
+            "The request body begins with a byte order mark (line 1 column 1). Send UTF-8 without it.",
         ));
     }
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let (line, column) = line_and_column(&bytes[..error.valid_up_to()]);
-        Invalid::syntax(format!("The request body is not UTF-8 at line {line} column {column}."))
+        Invalid::syntax(format!(
+            "The request body is not UTF-8 at line {line} column {column}. Send it as UTF-8."
+        ))
     })?;
     let mut deserializer = serde_json::Deserializer::from_str(text);
     ValueAtDepth { depth: 0 }
         .deserialize(&mut deserializer)
         .and_then(|value| deserializer.end().map(|()| value))
-        .map_err(|error| Invalid::syntax(format!("The request body cannot be read as JSON: {error}.")))
+        .map_err(|error| Invalid::syntax(format!("The request body is not valid JSON: {error}.")))
 }
 
 fn line_and_column(before: &[u8]) -> (usize, usize) {

@@ -74,7 +74,7 @@ pub struct MemberEdit {
 /// If `members` is not a list of objects with an id in `value`.
 pub fn from_body(body: &Value) -> Result<Vec<Member>, Invalid> {
     let Value::Object(body) = body else {
-        return Err(Invalid::syntax("The body must be a JSON object: the attributes of a Group"));
+        return Err(Invalid::syntax("The body must be a JSON object with the attributes of a Group."));
     };
     check_distinct_names(body)?;
     get_ignore_case(body, MEMBERS).map_or(Ok(Vec::new()), from_value)
@@ -91,14 +91,16 @@ pub(crate) fn from_value(value: &Value) -> Result<Vec<Member>, Invalid> {
     let members: Vec<_> = values
         .iter()
         .enumerate()
-        .map(|(index, value)| member(value).map_err(|invalid| invalid.within(&format!("members[{index}]"))))
+        .map(|(index, value)| {
+            member(value).map_err(|invalid| invalid.within(&format!("The value members[{index}] is invalid")))
+        })
         .collect::<Result<_, _>>()?;
     Ok(combine_on(&[MemberOperation::Add(members)], &[]).add)
 }
 
 fn member(value: &Value) -> Result<Member, Invalid> {
     let Value::Object(member) = value else {
-        return Err(type_mismatch(&"a member", "an object such as {\"value\": \"<id>\"}", value));
+        return Err(type_mismatch(&"A member", "an object such as {\"value\": \"<id>\"}", value));
     };
     check_distinct_names(member)?;
     let text = |name: &str| match get_ignore_case(member, name) {
@@ -108,7 +110,7 @@ fn member(value: &Value) -> Result<Member, Invalid> {
     };
     let (value, type_text, reference) = (text("value")?, text("type")?, text("$ref")?);
     if value.is_empty() {
-        return Err(Invalid::value("Attribute 'members.value' is required: the id of a User or Group"));
+        return Err(Invalid::value("Attribute 'members.value' is required. Send the id of a User or Group."));
     }
     let member_type =
         if type_text.is_empty() { type_of_reference(reference) } else { Some(member_type(type_text)?) };
@@ -120,7 +122,7 @@ fn member_type(text: &str) -> Result<ResourceKind, Invalid> {
     ResourceKind::ALL
         .into_iter()
         .find(|kind| kind.as_str().eq_ignore_ascii_case(text))
-        .ok_or_else(|| Invalid::value("Attribute 'members.type' must be \"User\" or \"Group\""))
+        .ok_or_else(|| Invalid::value("Attribute 'members.type' must be \"User\" or \"Group\"."))
 }
 
 /// Returns the resource kind of a `$ref`. The last segment but one of the URI is the endpoint.
@@ -342,22 +344,31 @@ mod tests {
     #[test]
     fn what_is_not_a_list_of_objects_with_an_id_is_refused_and_says_which() {
         for (members, detail) in [
-            (json!("a"), "Attribute 'members' must be a list, not a string"),
-            (json!({"value": "a"}), "Attribute 'members' must be a list, not an object"),
+            (json!("a"), "Attribute 'members' must be a list, not a string."),
+            (json!({"value": "a"}), "Attribute 'members' must be a list, not an object."),
             (
                 json!([{"value": "a"}, "b"]),
-                "members[1]: a member must be an object such as {\"value\": \"<id>\"}, not a string",
+                "The value members[1] is invalid: A member must be an object such as {\"value\": \"<id>\"}, not a string.",
             ),
-            (json!([null]), "members[0]: a member must be an object such as {\"value\": \"<id>\"}, not null"),
-            (json!([{}]), "members[0]: Attribute 'members.value' is required: the id of a User or Group"),
+            (
+                json!([null]),
+                "The value members[0] is invalid: A member must be an object such as {\"value\": \"<id>\"}, not null.",
+            ),
+            (
+                json!([{}]),
+                "The value members[0] is invalid: Attribute 'members.value' is required. Send the id of a User or Group.",
+            ),
             (
                 json!([{"value": ""}]),
-                "members[0]: Attribute 'members.value' is required: the id of a User or Group",
+                "The value members[0] is invalid: Attribute 'members.value' is required. Send the id of a User or Group.",
             ),
-            (json!([{"value": 7}]), "members[0]: Attribute 'members.value' must be a string, not a number"),
+            (
+                json!([{"value": 7}]),
+                "The value members[0] is invalid: Attribute 'members.value' must be a string, not a number.",
+            ),
             (
                 json!([{"value": "a", "type": "Robot"}]),
-                "members[0]: Attribute 'members.type' must be \"User\" or \"Group\"",
+                "The value members[0] is invalid: Attribute 'members.type' must be \"User\" or \"Group\".",
             ),
         ] {
             let invalid = from_body(&json!({ "members": members })).unwrap_err();

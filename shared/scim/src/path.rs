@@ -36,7 +36,7 @@ impl Path {
         let Some((attribute, mut sub)) = self.name.lookup(resource_type) else {
             return self.resolve_extension(resource_type).ok_or_else(|| {
                 Invalid::path(format!(
-                    "{} has no attribute '{}', which the path names.",
+                    "{} has no attribute '{}'. Correct the path.",
                     resource_type.name, self.name
                 ))
             });
@@ -46,7 +46,7 @@ impl Path {
             None => None,
             Some(_) if !definition.multi_valued || definition.data_type != Type::Complex => {
                 return Err(Invalid::path(format!(
-                    "'{}' is not a list of complex values: write the path without brackets.",
+                    "Attribute '{}' is not a list of complex values. Write the path without brackets.",
                     self.name
                 )));
             }
@@ -54,7 +54,10 @@ impl Path {
         };
         if let Some(name) = &self.sub {
             sub = Some(definition.sub(name).ok_or_else(|| {
-                Invalid::path(format!("'{}' has no sub-attribute '{name}', which the path names.", self.name))
+                Invalid::path(format!(
+                    "Attribute '{}' has no sub-attribute '{name}'. Correct the path.",
+                    self.name
+                ))
             })?);
         }
         Ok(Target::Attribute { attribute, filter, sub })
@@ -149,7 +152,7 @@ mod tests {
             refused(path, ScimType::InvalidPath, detail);
         }
         refused("emails[foo pr]", ScimType::InvalidFilter, "no sub-attribute 'foo'");
-        refused("emails[primary gt true]", ScimType::InvalidFilter, "eq, ne and pr only");
+        refused("emails[primary gt true]", ScimType::InvalidFilter, "Use eq, ne or pr");
     }
 
     #[test]

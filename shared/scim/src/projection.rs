@@ -77,7 +77,7 @@ impl Projection {
             (None, Some(excluded)) => Requested::Except(targets(resource_type, excluded)?),
             (Some(_), Some(_)) => {
                 return Err(Invalid::value(
-                    "'attributes' and 'excludedAttributes' cannot be given together: choose one.",
+                    "The parameters 'attributes' and 'excludedAttributes' exclude each other. Send one of them.",
                 ));
             }
         };
@@ -219,7 +219,7 @@ impl Projection {
 fn targets(resource_type: &'static ResourceType, list: &str) -> Result<Vec<Target>, Invalid> {
     if list.split(',').count() > MAX_NAMES {
         return Err(Invalid::value(format!(
-            "'attributes' and 'excludedAttributes' take at most {MAX_NAMES} names."
+            "The parameters 'attributes' and 'excludedAttributes' take at most {MAX_NAMES} names. Send fewer names."
         )));
     }
     let paths =

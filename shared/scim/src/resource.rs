@@ -48,7 +48,7 @@ impl Document {
     pub fn from_request(resource_type: &'static ResourceType, body: &Value) -> Result<Self, Invalid> {
         let Value::Object(body) = body else {
             return Err(Invalid::syntax(format!(
-                "The body must be a JSON object: the attributes of a {}",
+                "The body must be a JSON object with the attributes of a {}.",
                 resource_type.name
             )));
         };
@@ -134,7 +134,7 @@ fn check_schemas(body: &Map<String, Value>) -> Result<(), Invalid> {
     match get_ignore_case(body, "schemas") {
         None | Some(Value::Null) => Ok(()),
         Some(Value::Array(urns)) if urns.iter().all(Value::is_string) => Ok(()),
-        Some(_) => Err(Invalid::syntax("Attribute 'schemas' must be a list of strings")),
+        Some(_) => Err(Invalid::syntax("Attribute 'schemas' must be a list of strings.")),
     }
 }
 

@@ -54,11 +54,13 @@ impl Sort {
         let descending = match order.map(str::to_ascii_lowercase).as_deref() {
             None | Some("" | "ascending") => false,
             Some("descending") => true,
-            Some(_) => return Err(Invalid::value("'sortOrder' must be ascending or descending")),
+            Some(_) => {
+                return Err(Invalid::value("The parameter 'sortOrder' must be ascending or descending."));
+            }
         };
         let Some(by) = by.filter(|by| !by.is_empty()) else { return Ok(None) };
         let unsortable =
-            || Invalid::value("'sortBy' names no attribute of these resources that can be sorted by");
+            || Invalid::value("The parameter 'sortBy' must name a sortable attribute of these resources.");
         let path = Path::parse(by).map_err(|_| unsortable())?;
         let mut types = std::iter::once(&resource_type).chain(all);
         let target = types.find_map(|resource_type| path.resolve(resource_type).ok());

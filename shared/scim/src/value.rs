@@ -83,7 +83,7 @@ pub(crate) fn check_distinct_names(map: &Map<String, Value>) -> Result<(), Inval
     match names.windows(2).find(|pair| pair[0].0 == pair[1].0) {
         None => Ok(()),
         Some(pair) => Err(Invalid::syntax(format!(
-            "'{}' and '{}' are the same attribute: send it once",
+            "The names '{}' and '{}' refer to the same attribute. Send it once.",
             excerpt(pair[0].1),
             excerpt(pair[1].1)
         ))),
@@ -119,9 +119,9 @@ pub(crate) fn type_mismatch(what: &dyn fmt::Display, expected: &str, value: &Val
         Value::Object(_) => "an object",
     };
     Invalid::value(if expected.starts_with(found) {
-        format!("{what} must be {expected}")
+        format!("{what} must be {expected}.")
     } else {
-        format!("{what} must be {expected}, not {found}")
+        format!("{what} must be {expected}, not {found}.")
     })
 }
 

@@ -126,7 +126,7 @@ impl Filter {
                 let (attribute, sub) = scope.lookup(name)?;
                 if sub.is_some() || attribute.definition.data_type != Type::Complex {
                     return Err(Invalid::filter(format!(
-                        "'{name}' {} has no sub-attributes to put between brackets: write a comparison instead.",
+                        "Attribute '{name}' {} has no sub-attributes. Write a comparison instead of brackets.",
                         at(name.position)
                     )));
                 }
@@ -154,7 +154,11 @@ impl Scope {
             Self::Element(attribute) => name.lookup_in(attribute).map(|found| (found, None)),
         };
         let Some((attribute, sub)) = found else {
-            return Err(Invalid::filter(format!("{} {}.", self.unknown(name), at(name.position))));
+            return Err(Invalid::filter(format!(
+                "{} Correct the filter {}.",
+                self.unknown(name),
+                at(name.position)
+            )));
         };
         if [Some(attribute.definition), sub]
             .into_iter()
@@ -162,7 +166,7 @@ impl Scope {
             .any(|found| found.returned == Returned::Never)
         {
             return Err(Invalid::filter(format!(
-                "'{name}' {} cannot be used in a filter.",
+                "Attribute '{name}' cannot be used in a filter. Remove it {}.",
                 at(name.position)
             )));
         }
@@ -172,10 +176,10 @@ impl Scope {
     fn unknown(self, name: &Name) -> String {
         match self {
             Self::Resource(resource_type, _) => {
-                format!("{} has no attribute '{name}', which the filter names", resource_type.name)
+                format!("{} has no attribute '{name}'.", resource_type.name)
             }
             Self::Element(attribute) => {
-                format!("'{}' has no sub-attribute '{name}', which the filter names", attribute.name)
+                format!("Attribute '{}' has no sub-attribute '{name}'.", attribute.name)
             }
         }
     }
@@ -189,7 +193,7 @@ fn operand(
     literal: &Literal,
     position: usize,
 ) -> Result<Operand, Invalid> {
-    let wrong = |what: &str| Err(Invalid::filter(format!("'{name}' {what} ({}).", at(position))));
+    let wrong = |what: &str| Err(Invalid::filter(format!("Attribute '{name}' {what} ({}).", at(position))));
     let operand = match (attribute.data_type, literal) {
         (Type::Complex, _) => None,
         (_, Literal::Null) => Some(Operand::Null),
@@ -206,12 +210,14 @@ fn operand(
     };
     let Some(operand) = operand else {
         return wrong(match attribute.data_type {
-            Type::Complex => "is complex: name one of its sub-attributes, or use pr",
-            Type::Boolean => "is a boolean: compare it with true or false",
-            Type::Integer | Type::Decimal => "is a number: compare it with a number, without quotes",
-            Type::DateTime => "is a date: write it with time and zone, as in \"2026-11-22T09:30:00Z\"",
+            Type::Complex => "is complex. Name one of its sub-attributes, or use pr",
+            Type::Boolean => "is a boolean. Compare it with true or false",
+            Type::Integer | Type::Decimal => "is a number. Compare it with a number without quotes",
+            Type::DateTime => {
+                "is a date. Compare it with a date, time and zone such as \"2026-11-22T09:30:00Z\""
+            }
             Type::String | Type::Reference | Type::Binary | Type::Any => {
-                "is text: put the value in double quotes"
+                "is text. Put the value in double quotes"
             }
         });
     };
@@ -228,9 +234,11 @@ fn operand(
         return Ok(operand);
     }
     match operand {
-        Operand::Null => wrong("can be compared with null by eq and ne only"),
-        Operand::Number(_) | Operand::Time(_) => wrong("is not text: co, sw and ew do not apply to it"),
-        Operand::Text(_) | Operand::Boolean(_) => wrong("can be compared by eq, ne and pr only"),
+        Operand::Null => wrong("is compared with null. Use eq or ne"),
+        Operand::Number(_) | Operand::Time(_) => {
+            wrong("is not text. Use an operator other than co, sw and ew")
+        }
+        Operand::Text(_) | Operand::Boolean(_) => wrong("supports only some operators. Use eq, ne or pr"),
     }
 }
 

@@ -42,7 +42,7 @@ impl Path {
         if parser.take(&Token::OpenBracket) {
             if path.name.sub.is_some() {
                 return Err(Invalid::path(format!(
-                    "The path cannot be read: the brackets belong after '{}', not after '{}'.",
+                    "The path cannot be parsed. Put the brackets after '{}', not after '{}'.",
                     path.name.attribute, path.name
                 )));
             }
@@ -84,7 +84,7 @@ impl Parser {
         let chars: Vec<char> = text.chars().take(MAX_LENGTH + 1).collect();
         if chars.len() > MAX_LENGTH {
             return Err(Invalid::filter(format!(
-                "The {what} is longer than {MAX_LENGTH} characters: split it into several requests."
+                "The {what} is longer than {MAX_LENGTH} characters. Split it into several requests."
             )));
         }
         Ok(Self { what, tokens: tokenize(what, &chars)?, next: 0, length: chars.len(), nodes: 0 })
@@ -159,7 +159,7 @@ impl Parser {
     fn nest(&mut self, depth: usize, close: &Token, expected: &str) -> Result<Filter, Invalid> {
         if depth > MAX_DEPTH {
             return Err(Invalid::filter(format!(
-                "The {} nests parentheses and brackets more than {MAX_DEPTH} deep: write it flatter.",
+                "The {} nests parentheses and brackets more than {MAX_DEPTH} deep. Reduce the nesting.",
                 self.what
             )));
         }
@@ -188,7 +188,7 @@ impl Parser {
             _ => None,
         };
         let literal = literal.ok_or_else(|| {
-            self.expected("a value (a number, true, false, null, or text, which needs double quotes: \"…\")")
+            self.expected("a value (a number, true, false, null, or a text in double quotes)")
         })?;
         self.next += 1;
         Ok(Filter::Compare { name, operator, literal, position })
@@ -251,10 +251,10 @@ impl Parser {
     }
 
     fn expected(&self, what: &str) -> Invalid {
-        let place = at(self.position());
+        let position = at(self.position());
         Invalid::filter(match self.peek() {
-            Some(_) => format!("The {} cannot be read: {place} {what} was expected.", self.what),
-            None => format!("The {} ends too early: {place} {what} was expected.", self.what),
+            Some(_) => format!("The {} cannot be parsed {position}. Expected {what}.", self.what),
+            None => format!("The {} ends too early {position}. Expected {what}.", self.what),
         })
     }
 
@@ -264,7 +264,7 @@ impl Parser {
             return Ok(());
         }
         Err(Invalid::filter(format!(
-            "The {} has more than {MAX_NODES} nodes (comparisons, and, or, not): split it into several requests.",
+            "The {} has more than {MAX_NODES} nodes (comparisons, and, or, not). Split it into several requests.",
             self.what
         )))
     }
@@ -313,12 +313,15 @@ fn tokenize(what: &str, chars: &[char]) -> Result<Vec<(Token, usize)>, Invalid> 
             ']' => Token::CloseBracket,
             '"' => {
                 next = end_of_string(chars, next).ok_or_else(|| {
-                    Invalid::filter(format!("The {what} has a text {} without a closing '\"'.", at(start)))
+                    Invalid::filter(format!(
+                        "The {what} has an unterminated string {}. Close it with '\"'.",
+                        at(start)
+                    ))
                 })?;
                 let json: String = chars[start..next].iter().collect();
                 Token::String(serde_json::from_str(&json).map_err(|_| {
                     Invalid::filter(format!(
-                        "The {what} has a text {} that is not a JSON string: check its backslashes (\\\\, \\\", \\u0041).",
+                        "The {what} has an invalid string {}. Check its escapes (\\\\, \\\", \\u0041).",
                         at(start)
                     ))
                 })?)

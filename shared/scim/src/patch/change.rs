@@ -138,25 +138,19 @@ impl Change {
 
     /// Creates the element for a filter that selects none.
     fn create(&self, values: &Map<String, Value>, folds: &mut FoldCache) -> Result<Value, Invalid> {
-        let no_target = |reason: &str| {
+        let no_target = |remedy: &str| {
             let label = self.attribute.label();
-            Invalid::no_target(format!(
-                "{label} has no value that the filter in the path selects, and {reason}"
-            ))
+            Invalid::no_target(format!("{label} has no value that matches the filter in the path. {remedy}"))
         };
         let mut element = self.template.clone().ok_or_else(|| {
-            no_target(
-                "the filter does not say what to create: it would have to be of the form [type eq \"…\"]",
-            )
+            no_target("A value can only be created from a filter such as [type eq \"work\"].")
         })?;
         merge(&mut element, values);
         let element = Value::Object(element);
         if self.is_selected(&element, folds) {
             Ok(element)
         } else {
-            Err(no_target(
-                "\"value\" contradicts the filter: what it would create is not what the path selects",
-            ))
+            Err(no_target("To create one, send a \"value\" that does not contradict the filter."))
         }
     }
 

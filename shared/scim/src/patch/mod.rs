@@ -78,13 +78,13 @@ impl Patch {
         }
         if patch.filters().map(count_comparisons).sum::<usize>() > MAX_OPERATIONS {
             return Err(Invalid::filter(format!(
-                "The paths have more than {MAX_OPERATIONS} comparisons in their filters: send several requests"
+                "The filters in the paths have more than {MAX_OPERATIONS} comparisons. Send several requests."
             )));
         }
         if patch.filters_of_members().map(count_comparisons).sum::<usize>() > MAX_MEMBER_COMPARISONS {
             return Err(Invalid::filter(format!(
-                "The paths have more than {MAX_MEMBER_COMPARISONS} comparisons of members by other than \
-                 [value eq \"<id>\"]: send several requests, or ids"
+                "The paths have more than {MAX_MEMBER_COMPARISONS} comparisons of members other than by id. Send \
+                 several requests, or use filters of the form [value eq \"<id>\"]."
             )));
         }
         Ok(patch)
@@ -131,14 +131,14 @@ impl Patch {
     fn read(&mut self, index: usize, operation: &Value) -> Result<(), Invalid> {
         let Value::Object(operation) = operation else {
             return Err(Invalid::syntax(
-                "an operation must be an object with \"op\", \"path\" and \"value\"",
+                "An operation must be an object with \"op\", \"path\" and \"value\".",
             ));
         };
         check_distinct_names(operation)?;
         let op = get_ignore_case(operation, "op")
             .and_then(Value::as_str)
             .and_then(dialect::parse_op)
-            .ok_or_else(|| Invalid::syntax("\"op\" must be \"add\", \"replace\" or \"remove\""))?;
+            .ok_or_else(|| Invalid::syntax("The \"op\" must be \"add\", \"replace\" or \"remove\"."))?;
         let value = get_ignore_case(operation, "value");
         let mut reader = OperationReader { patch: self, index, op };
         match get_ignore_case(operation, "path") {
@@ -148,7 +148,7 @@ impl Patch {
                 reader.read_target(&path, target, value)
             }
             None | Some(Value::Null | Value::String(_)) => reader.read_without_path(value),
-            Some(_) => Err(Invalid::syntax("\"path\" must be a string")),
+            Some(_) => Err(Invalid::syntax("The \"path\" must be a string.")),
         }
     }
 }
@@ -167,7 +167,9 @@ fn in_operation(index: usize, invalid: Invalid) -> Invalid {
 
 fn operations_of(body: &Value) -> Result<&[Value], Invalid> {
     let Value::Object(message) = body else {
-        return Err(Invalid::syntax("The body must be a JSON object: a PatchOp message with \"Operations\""));
+        return Err(Invalid::syntax(
+            "The body must be a JSON object with \"Operations\", a PatchOp message.",
+        ));
     };
     check_distinct_names(message)?;
     let is_patch_op = |urn: &Value| urn.as_str().is_some_and(|urn| urn.eq_ignore_ascii_case(PATCH_OP_URN));
@@ -175,16 +177,16 @@ fn operations_of(body: &Value) -> Result<&[Value], Invalid> {
         None | Some(Value::Null) => {}
         Some(Value::Array(urns)) if urns.iter().any(is_patch_op) => {}
         Some(_) => {
-            return Err(Invalid::syntax(format!("\"schemas\" must be a list with \"{PATCH_OP_URN}\"")));
+            return Err(Invalid::syntax(format!("The \"schemas\" must be a list with \"{PATCH_OP_URN}\".")));
         }
     }
     match get_ignore_case(message, "Operations") {
         Some(Value::Array(operations)) if operations.len() > MAX_OPERATIONS => Err(Invalid::value(format!(
-            "The request has {} operations: at most {MAX_OPERATIONS} are possible, send several requests",
+            "The request has {} operations. Send at most {MAX_OPERATIONS} in one request.",
             operations.len()
         ))),
         Some(Value::Array(operations)) if !operations.is_empty() => Ok(operations),
-        _ => Err(Invalid::syntax("\"Operations\" must be a list with at least one operation")),
+        _ => Err(Invalid::syntax("The \"Operations\" must be a list with at least one operation.")),
     }
 }
 
@@ -199,7 +201,9 @@ impl OperationReader<'_> {
     /// Reads an operation without a path. Its value is an object of attributes.
     fn read_without_path(&mut self, value: Option<&Value>) -> Result<(), Invalid> {
         if self.op == Op::Remove {
-            return Err(Invalid::no_target("\"remove\" needs a \"path\": what is to be removed"));
+            return Err(Invalid::no_target(
+                "An operation \"remove\" needs a \"path\". Name the attribute to remove.",
+            ));
         }
         let value = value.ok_or_else(no_value)?;
         self.read_attributes("", &*dialect::object_from_text(value)?)
@@ -223,7 +227,7 @@ impl OperationReader<'_> {
     fn read_target(&mut self, path: &Path, target: Target, value: Option<&Value>) -> Result<(), Invalid> {
         if is_read_only(&target) {
             return Err(Invalid::mutability(format!(
-                "'{}' is readOnly: it is not the client's to change",
+                "Attribute '{}' is readOnly. Leave it out of the request.",
                 path.name
             )));
         }
@@ -286,7 +290,7 @@ impl OperationReader<'_> {
             (Op::Replace, None, None) => MemberOperation::Replace(given(value.ok_or_else(no_value)?)?),
             _ => {
                 return Err(Invalid::mutability(
-                    "the values of a member are immutable: add and remove members with path \"members\"",
+                    "The sub-attributes of a member are immutable. Add and remove members with the path \"members\".",
                 ));
             }
         };
@@ -303,7 +307,7 @@ impl OperationReader<'_> {
     ) -> Result<(), Invalid> {
         if self.patch.changes.len() >= MAX_OPERATIONS {
             return Err(Invalid::value(format!(
-                "The request changes more than {MAX_OPERATIONS} attributes: send several requests"
+                "The request changes more than {MAX_OPERATIONS} attributes. Send several requests."
             )));
         }
         let template = match written {
@@ -326,7 +330,7 @@ fn is_read_only(target: &Target) -> bool {
 }
 
 fn no_value() -> Invalid {
-    Invalid::value("\"value\" is missing: say what to add or replace, or use \"remove\"")
+    Invalid::value("The \"value\" is missing. Send the value to add or replace, or use \"remove\".")
 }
 
 fn removal(
@@ -341,7 +345,7 @@ fn removal(
         None if filtered => Edit::RemoveSelected,
         None if definition.required => {
             return Err(Invalid::mutability(format!(
-                "{} is required: it cannot be removed",
+                "{} is required and cannot be removed. Replace its value instead.",
                 attribute.label()
             )));
         }
@@ -402,7 +406,9 @@ fn assignment(
     }
     Ok(Some(match read_value(definition, label, value)? {
         None if definition.required => {
-            return Err(Invalid::value(format!("{label} is required: it cannot be unassigned")));
+            return Err(Invalid::value(format!(
+                "{label} is required and cannot be unassigned. Send a value."
+            )));
         }
         // The type of a custom attribute is unknown, so `add` of a list appends to a list.
         Some(Value::Array(elements)) if add => Edit::Append(elements),

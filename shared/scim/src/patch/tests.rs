@@ -215,8 +215,8 @@ fn a_filter_selects_the_elements_that_change() {
 
 #[test]
 fn a_filter_that_selects_nothing_and_does_not_say_what_to_create_has_no_target() {
-    let detail = "Operations[0]: Attribute 'emails' has no value that the filter in the path selects, \
-         and the filter does not say what to create: it would have to be of the form [type eq \"…\"]";
+    let detail = "Operations[0]: Attribute 'emails' has no value that matches the filter in the path. \
+         A value can only be created from a filter such as [type eq \"work\"].";
     for filter in [
         "type ne \"work\"",
         "value sw \"a\"",
@@ -243,8 +243,8 @@ fn a_filter_that_selects_nothing_and_does_not_say_what_to_create_has_no_target()
 
 #[test]
 fn what_is_created_is_what_the_path_selects() {
-    let detail = "Operations[0]: Attribute 'emails' has no value that the filter in the path selects, \
-         and \"value\" contradicts the filter: what it would create is not what the path selects";
+    let detail = "Operations[0]: Attribute 'emails' has no value that matches the filter in the path. \
+         To create one, send a \"value\" that does not contradict the filter.";
     for (path, value) in [
         ("emails[type eq \"work\"].type", json!("home")),
         ("emails[type eq \"work\"]", json!({"type": "home"})),
@@ -273,7 +273,8 @@ fn a_new_primary_value_takes_it_from_the_old_one() {
     ] {
         makes(before.clone(), json!([operation]), &after);
     }
-    let detail = "Attribute 'emails' has more than one value with \"primary\": true";
+    let detail =
+        "Attribute 'emails' has more than one primary value. Set \"primary\" to true on at most one.";
     refuses(
         &before,
         &json!([{"op": "replace", "path": "emails.primary", "value": true}]),
@@ -331,9 +332,10 @@ fn what_only_the_service_writes_is_ignored_in_values_and_refused_in_paths() {
 
 #[test]
 fn what_is_required_stays() {
-    let detail = "Operations[0]: Attribute 'userName' is required: it cannot be removed";
+    let detail =
+        "Operations[0]: Attribute 'userName' is required and cannot be removed. Replace its value instead.";
     refuses(&json!({}), &json!([{"op": "remove", "path": "userName"}]), ScimType::Mutability, detail);
-    let detail = "Operations[0]: Attribute 'userName' is required: it cannot be unassigned";
+    let detail = "Operations[0]: Attribute 'userName' is required and cannot be unassigned. Send a value.";
     refuses(
         &json!({}),
         &json!([{"op": "replace", "path": "userName", "value": null}]),
@@ -341,7 +343,7 @@ fn what_is_required_stays() {
         detail,
     );
     refuses(&json!({}), &json!([{"op": "add", "value": {"userName": ""}}]), ScimType::InvalidValue, detail);
-    let detail = "Attribute 'userName' is required: send it, and not blank";
+    let detail = "Attribute 'userName' is required. Send a value that is not blank.";
     refuses(
         &json!({}),
         &json!([{"op": "add", "path": "userName", "value": " "}]),
@@ -354,68 +356,68 @@ fn what_is_required_stays() {
 fn a_message_of_another_form_is_refused_and_says_where() {
     use ScimType::{InvalidPath, InvalidSyntax, InvalidValue, NoTarget};
     for (operations, scim_type, detail) in [
-        (json!([]), InvalidSyntax, "\"Operations\" must be a list with at least one operation"),
-        (json!({}), InvalidSyntax, "\"Operations\" must be a list with at least one operation"),
+        (json!([]), InvalidSyntax, "The \"Operations\" must be a list with at least one operation."),
+        (json!({}), InvalidSyntax, "The \"Operations\" must be a list with at least one operation."),
         (
             json!(["add"]),
             InvalidSyntax,
-            "Operations[0]: an operation must be an object with \"op\", \"path\" and \"value\"",
+            "Operations[0]: An operation must be an object with \"op\", \"path\" and \"value\".",
         ),
         (
             json!([{"path": "title", "value": "x"}]),
             InvalidSyntax,
-            "Operations[0]: \"op\" must be \"add\", \"replace\" or \"remove\"",
+            "Operations[0]: The \"op\" must be \"add\", \"replace\" or \"remove\".",
         ),
         (
             json!([{"op": "move", "path": "title"}]),
             InvalidSyntax,
-            "Operations[0]: \"op\" must be \"add\", \"replace\" or \"remove\"",
+            "Operations[0]: The \"op\" must be \"add\", \"replace\" or \"remove\".",
         ),
-        (json!([{"op": "add", "path": 1}]), InvalidSyntax, "Operations[0]: \"path\" must be a string"),
+        (json!([{"op": "add", "path": 1}]), InvalidSyntax, "Operations[0]: The \"path\" must be a string."),
         (
             json!([{"op": "remove"}]),
             NoTarget,
-            "Operations[0]: \"remove\" needs a \"path\": what is to be removed",
+            "Operations[0]: An operation \"remove\" needs a \"path\". Name the attribute to remove.",
         ),
         (
             json!([{"op": "remove", "path": "", "value": {"title": 1}}]),
             NoTarget,
-            "Operations[0]: \"remove\" needs a \"path\": what is to be removed",
+            "Operations[0]: An operation \"remove\" needs a \"path\". Name the attribute to remove.",
         ),
         (
             json!([{"op": "remove", "path": "title"}, {"op": "add", "path": "title"}]),
             InvalidValue,
-            "Operations[1]: \"value\" is missing: say what to add or replace, or use \"remove\"",
+            "Operations[1]: The \"value\" is missing. Send the value to add or replace, or use \"remove\".",
         ),
         (
             json!([{"op": "add"}]),
             InvalidValue,
-            "Operations[0]: \"value\" is missing: say what to add or replace, or use \"remove\"",
+            "Operations[0]: The \"value\" is missing. Send the value to add or replace, or use \"remove\".",
         ),
         (
             json!([{"op": "add", "value": "x"}]),
             InvalidValue,
-            "Operations[0]: Without a \"path\", \"value\" must be an object of attributes, not a string",
+            "Operations[0]: Without a \"path\", \"value\" must be an object of attributes, not a string.",
         ),
         (
             json!([{"op": "add", "path": "title", "value": 7}]),
             InvalidValue,
-            "Operations[0]: Attribute 'title' must be a string, not a number",
+            "Operations[0]: Attribute 'title' must be a string, not a number.",
         ),
         (
             json!([{"op": "add", "path": "emails[type eq \"work\"]", "value": "a@x"}]),
             InvalidValue,
-            "Operations[0]: Attribute 'emails' must be an object, not a string",
+            "Operations[0]: Attribute 'emails' must be an object, not a string.",
         ),
         (
             json!([{"op": "add", "path": "emails", "value": "a@x"}]),
             InvalidValue,
-            "Operations[0]: Attribute 'emails' must be a list, not a string",
+            "Operations[0]: Attribute 'emails' must be a list, not a string.",
         ),
         (
             json!([{"op": "add", "path": "colour", "value": 7}]),
             InvalidPath,
-            "Operations[0]: User has no attribute 'colour', which the path names.",
+            "Operations[0]: User has no attribute 'colour'. Correct the path.",
         ),
     ] {
         refuses(&json!({}), &operations, scim_type, detail);
@@ -492,7 +494,7 @@ fn too_many_values_are_refused_while_they_are_added() {
         (from..to).map(|index| json!({"value": index.to_string()})).collect::<Value>()
     };
     let before = json!({"emails": values(0, 30)});
-    let detail = "Operations[0]: Attribute 'emails' has 41 values: at most 40 are possible";
+    let detail = "Operations[0]: Attribute 'emails' has 41 values. Send at most 40.";
     refuses(
         &before,
         &json!([{"op": "add", "path": "emails", "value": values(30, 41)}]),
@@ -627,7 +629,7 @@ fn what_a_thousand_operations_compare_is_folded_once() {
 #[test]
 fn what_is_too_large_in_between_is_refused_before_it_is_looked_at() {
     let long = "x".repeat(3100);
-    let too_large = "Operations[0]: The resource is larger than 300 KB: send fewer or shorter values";
+    let too_large = "Operations[0]: The resource is larger than 300 KB. Send fewer or shorter values.";
     for operation in [
         json!({"op": "replace", "path": "roles.display", "value": long}),
         json!({"op": "add", "path": "roles[type pr]", "value": {"display": long}}),

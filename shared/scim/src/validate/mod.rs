@@ -166,7 +166,11 @@ pub(crate) fn read_single(
             return Ok(Some(value.clone()));
         }
         (Type::Complex, _) if attribute.multi_valued => {
-            return Err(type_mismatch(&format!("{label}: each value"), "an object", value));
+            return Err(type_mismatch(
+                &format!("{label} has a value of the wrong type. Each value"),
+                "an object",
+                value,
+            ));
         }
         (Type::Complex, _) => "an object",
         (Type::String | Type::Reference, _) => "a string",
@@ -204,7 +208,7 @@ pub(crate) fn max_values(attribute: &Attribute) -> usize {
 
 pub(crate) fn check_count(most: usize, label: Label<'_>, found: usize) -> Result<(), Invalid> {
     if found > most {
-        return Err(Invalid::value(format!("{label} has {found} values: at most {most} are possible")));
+        return Err(Invalid::value(format!("{label} has {found} values. Send at most {most}.")));
     }
     Ok(())
 }
@@ -229,7 +233,7 @@ pub(crate) fn check_document(
 }
 
 pub(crate) fn too_large() -> Invalid {
-    Invalid::value("The resource is larger than 300 KB: send fewer or shorter values")
+    Invalid::value("The resource is larger than 300 KB. Send fewer or shorter values.")
 }
 
 fn check_attributes(
@@ -241,12 +245,14 @@ fn check_attributes(
         let value = object.get(attribute.name);
         if attribute.required && value.is_none_or(is_blank) {
             let label = Label::new(urn, attribute.name);
-            return Err(Invalid::value(format!("{label} is required: send it, and not blank")));
+            return Err(Invalid::value(format!("{label} is required. Send a value that is not blank.")));
         }
         let elements = value.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         if elements.iter().filter(|element| element["primary"] == true).count() > 1 {
             let label = Label::new(urn, attribute.name);
-            return Err(Invalid::value(format!("{label} has more than one value with \"primary\": true")));
+            return Err(Invalid::value(format!(
+                "{label} has more than one primary value. Set \"primary\" to true on at most one."
+            )));
         }
     }
     Ok(())
@@ -321,11 +327,11 @@ impl IndexedText {
         if let Some(most) = self.max_characters
             && text.chars().nth(most).is_some()
         {
-            return Err(Invalid::value(format!("{label} has more than {most} characters")));
+            return Err(Invalid::value(format!("{label} is too long. Use at most {most} characters.")));
         }
         if let Some((at, character)) = (self.forbidden)(text) {
             return Err(Invalid::value(format!(
-                "{label} contains the invisible character U+{:04X} (character {} of it): remove it",
+                "{label} contains the invisible character U+{:04X} at position {}. Remove the character.",
                 u32::from(character),
                 at + 1
             )));
@@ -333,7 +339,10 @@ impl IndexedText {
         // `externalId` is the only common attribute here. It is caseExact, so its bytes are stored as they are.
         let bytes = if self.schema.is_none() { text.len() } else { fold(text).len() };
         if bytes > self.max_bytes {
-            return Err(Invalid::value(format!("{label} is longer than {} bytes", self.max_bytes)));
+            return Err(Invalid::value(format!(
+                "{label} is too long. Use at most {} bytes.",
+                self.max_bytes
+            )));
         }
         Ok(())
     }

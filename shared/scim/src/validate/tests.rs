@@ -80,30 +80,33 @@ fn null_and_empty_mean_unassigned_at_every_depth() {
 fn a_value_of_another_type_is_refused_and_not_quoted() {
     use ScimType::InvalidValue;
     for (attributes, detail) in [
-        (json!({"externalId": 7}), "Attribute 'externalId' must be a string, not a number"),
-        (json!({"userName": true}), "Attribute 'userName' must be a string, not a boolean"),
-        (json!({"userName": ["x"]}), "Attribute 'userName' must be a string, not a list"),
-        (json!({"active": "yes"}), "Attribute 'active' must be true or false, not a string"),
-        (json!({"active": 1}), "Attribute 'active' must be true or false, not a number"),
-        (json!({"name": "Bob"}), "Attribute 'name' must be an object, not a string"),
+        (json!({"externalId": 7}), "Attribute 'externalId' must be a string, not a number."),
+        (json!({"userName": true}), "Attribute 'userName' must be a string, not a boolean."),
+        (json!({"userName": ["x"]}), "Attribute 'userName' must be a string, not a list."),
+        (json!({"active": "yes"}), "Attribute 'active' must be true or false, not a string."),
+        (json!({"active": 1}), "Attribute 'active' must be true or false, not a number."),
+        (json!({"name": "Bob"}), "Attribute 'name' must be an object, not a string."),
         (
             json!({"name": {"givenName": {"x": 1}}}),
-            "Attribute 'name.givenName' must be a string, not an object",
+            "Attribute 'name.givenName' must be a string, not an object.",
         ),
-        (json!({"emails": {"value": "a@x"}}), "Attribute 'emails' must be a list, not an object"),
-        (json!({"emails": ["a@x"]}), "Attribute 'emails': each value must be an object, not a string"),
-        (json!({"emails": [{"value": 1}]}), "Attribute 'emails.value' must be a string, not a number"),
+        (json!({"emails": {"value": "a@x"}}), "Attribute 'emails' must be a list, not an object."),
+        (
+            json!({"emails": ["a@x"]}),
+            "Attribute 'emails' has a value of the wrong type. Each value must be an object, not a string.",
+        ),
+        (json!({"emails": [{"value": 1}]}), "Attribute 'emails.value' must be a string, not a number."),
         (
             json!({"x509Certificates": [{"value": "§"}]}),
-            "Attribute 'x509Certificates.value' must be a string of base64",
+            "Attribute 'x509Certificates.value' must be a string of base64.",
         ),
         (
             json!({ENTERPRISE_USER_URN: "x"}),
-            "Extension 'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User' must be an object, not a string",
+            "Extension 'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User' must be an object, not a string.",
         ),
         (
             json!({ENTERPRISE_USER_URN: {"manager": [{"value": "1"}, {"value": "2"}]}}),
-            "Attribute 'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager' must be an object, not a list",
+            "Attribute 'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager' must be an object, not a list.",
         ),
     ] {
         refuses(&attributes, InvalidValue, detail);
@@ -113,9 +116,9 @@ fn a_value_of_another_type_is_refused_and_not_quoted() {
 #[test]
 fn a_body_that_is_no_object_and_schemas_that_are_no_list_are_bad_syntax() {
     let no_object = Document::from_request(&GROUP_TYPE, &json!([])).unwrap_err();
-    assert_eq!(no_object.detail, "The body must be a JSON object: the attributes of a Group");
+    assert_eq!(no_object.detail, "The body must be a JSON object with the attributes of a Group.");
     assert_eq!(no_object.scim_type, ScimType::InvalidSyntax);
-    let detail = "Attribute 'schemas' must be a list of strings";
+    let detail = "Attribute 'schemas' must be a list of strings.";
     refuses(&json!({"schemas": "urn"}), ScimType::InvalidSyntax, detail);
     refuses(&json!({"schemas": [7]}), ScimType::InvalidSyntax, detail);
 }
@@ -123,11 +126,11 @@ fn a_body_that_is_no_object_and_schemas_that_are_no_list_are_bad_syntax() {
 #[test]
 fn an_attribute_sent_twice_in_different_case_is_refused() {
     use ScimType::InvalidSyntax;
-    let detail = "'USERNAME' and 'userName' are the same attribute: send it once";
+    let detail = "The names 'USERNAME' and 'userName' refer to the same attribute. Send it once.";
     refuses(&json!({"USERNAME": "eve"}), InvalidSyntax, detail);
-    let detail = "'givenName' and 'givenname' are the same attribute: send it once";
+    let detail = "The names 'givenName' and 'givenname' refer to the same attribute. Send it once.";
     refuses(&json!({"name": {"givenname": "a", "givenName": "b"}}), InvalidSyntax, detail);
-    let detail = "'Colour' and 'colour' are the same attribute: send it once";
+    let detail = "The names 'Colour' and 'colour' refer to the same attribute. Send it once.";
     refuses(&json!({CUSTOM_URN: {"colour": "a", "Colour": "b"}}), InvalidSyntax, detail);
     let upper = CUSTOM_URN.to_ascii_uppercase();
     assert!(read_user(&json!({CUSTOM_URN: {"a": 1}, upper: {"a": 2}})).is_err());
@@ -146,7 +149,7 @@ fn at_most_one_value_is_primary() {
     refuses(
         &json!({"roles": [{"value": "a", "primary": true}, {"value": "b", "primary": "True"}]}),
         ScimType::InvalidValue,
-        "Attribute 'roles' has more than one value with \"primary\": true",
+        "Attribute 'roles' has more than one primary value. Set \"primary\" to true on at most one.",
     );
     reads(
         &json!({"roles": [{"value": "a", "primary": true}, {"value": "b", "primary": false}]}),
@@ -160,7 +163,7 @@ fn an_attribute_has_a_hundred_values_and_a_user_forty_e_mail_addresses_at_most()
         |count: usize| (0..count).map(|index| json!({"value": index.to_string()})).collect::<Value>();
     for (name, most) in [("roles", 100), ("emails", 40)] {
         assert!(read_user(&json!({name: values(most)})).is_ok());
-        let detail = format!("Attribute '{name}' has {} values: at most {most} are possible", most + 1);
+        let detail = format!("Attribute '{name}' has {} values. Send at most {most}.", most + 1);
         refuses(&json!({name: values(most + 1)}), ScimType::InvalidValue, &detail);
     }
     assert!(read_user(&json!({CUSTOM_URN: {"tags": values(101)}})).is_err());
@@ -174,7 +177,7 @@ fn a_custom_extension_is_kept_as_sent_whatever_is_in_it() {
         &json!({CUSTOM_URN: {"not a name": 1, "a.b": 1, "tag": true}}),
         &json!({CUSTOM_URN: {"tag": true}}),
     );
-    let detail = format!("Extension '{CUSTOM_URN}' must be an object, not a list");
+    let detail = format!("Extension '{CUSTOM_URN}' must be an object, not a list.");
     refuses(&json!({CUSTOM_URN: [1]}), ScimType::InvalidValue, &detail);
 }
 
@@ -184,7 +187,10 @@ fn what_is_required_is_there_and_not_blank() {
         for body in [json!({}), json!({name: null}), json!({name: ""}), json!({name: " \u{3000}"})] {
             let invalid = Document::from_request(resource_type, &body).unwrap_err();
             assert_eq!(invalid.scim_type, ScimType::InvalidValue);
-            assert_eq!(invalid.detail, format!("Attribute '{name}' is required: send it, and not blank"));
+            assert_eq!(
+                invalid.detail,
+                format!("Attribute '{name}' is required. Send a value that is not blank.")
+            );
         }
     }
 }
@@ -208,11 +214,11 @@ fn keys_of_the_store_are_bounded_as_they_are_compared() {
         assert!(user(name, &longest).is_ok(), "{name}");
         let longer = longest.chars().next().unwrap().to_string() + &longest;
         let invalid = user(name, &longer).unwrap_err();
-        assert!(invalid.detail.contains("longer than") || invalid.detail.contains("more than"), "{invalid}");
+        assert!(invalid.detail.contains("is too long"), "{invalid}");
     }
     // One character that folds to eighteen.
     assert!(
-        user("userName", &"\u{FDFA}".repeat(200)).unwrap_err().detail.ends_with("longer than 1024 bytes")
+        user("userName", &"\u{FDFA}".repeat(200)).unwrap_err().detail.ends_with("Use at most 1024 bytes.")
     );
     assert!(user("externalId", &"ａ".repeat(980)).is_err(), "caseExact is not folded");
     let group = |text: &str| Document::from_request(&GROUP_TYPE, &json!({"displayName": text}));
@@ -223,15 +229,14 @@ fn keys_of_the_store_are_bounded_as_they_are_compared() {
 #[test]
 fn names_have_no_invisible_characters_and_no_key_has_control_characters() {
     let detail =
-        "Attribute 'userName' contains the invisible character U+200B (character 3 of it): remove it";
+        "Attribute 'userName' contains the invisible character U+200B at position 3. Remove the character.";
     refuses(&json!({"userName": "bo\u{200B}b"}), ScimType::InvalidValue, detail);
     assert!(read_user(&json!({"externalId": "a\u{200B}b"})).is_ok());
     assert!(read_user(&json!({"displayName": "a\u{0}\u{200B}b"})).is_ok());
     let detail =
-        "Attribute 'externalId' contains the invisible character U+0000 (character 2 of it): remove it";
+        "Attribute 'externalId' contains the invisible character U+0000 at position 2. Remove the character.";
     refuses(&json!({"externalId": "a\u{0}"}), ScimType::InvalidValue, detail);
-    let detail =
-        "Attribute 'emails.value' contains the invisible character U+000A (character 1 of it): remove it";
+    let detail = "Attribute 'emails.value' contains the invisible character U+000A at position 1. Remove the character.";
     refuses(&json!({"emails": [{"value": "\na"}]}), ScimType::InvalidValue, detail);
     // Joined emoji are one character to people, and several with U+200D between them to Unicode.
     assert!(Document::from_request(&GROUP_TYPE, &json!({"displayName": "👨\u{200D}👩\u{200D}👧"})).is_ok());
@@ -245,7 +250,7 @@ fn names_have_no_invisible_characters_and_no_key_has_control_characters() {
 fn a_resource_larger_than_the_store_holds_is_refused() {
     let photos = |bytes: usize| json!({"photos": [{"value": "x".repeat(bytes)}]});
     assert!(read_user(&photos(300 * 1000)).is_ok());
-    let detail = "The resource is larger than 300 KB: send fewer or shorter values";
+    let detail = "The resource is larger than 300 KB. Send fewer or shorter values.";
     refuses(&photos(300 * 1024), ScimType::InvalidValue, detail);
 }
 
@@ -259,10 +264,10 @@ fn types_the_table_does_not_use_yet_are_read_too() {
     assert_eq!(read(Type::Integer, json!(7)), Ok(Some(json!(7))));
     assert_eq!(
         read(Type::Integer, json!(7.5)),
-        Err("Attribute 'x' must be a number without a fraction".into())
+        Err("Attribute 'x' must be a number without a fraction.".into())
     );
     assert_eq!(read(Type::Decimal, json!(7.5)), Ok(Some(json!(7.5))));
-    assert_eq!(read(Type::Decimal, json!("7")), Err("Attribute 'x' must be a number, not a string".into()));
+    assert_eq!(read(Type::Decimal, json!("7")), Err("Attribute 'x' must be a number, not a string.".into()));
     assert_eq!(read(Type::DateTime, json!("2026-01-31T12:00:00Z")), Ok(Some(json!("2026-01-31T12:00:00Z"))));
     assert!(read(Type::DateTime, json!("31.1.2026")).is_err());
     assert_eq!(read(Type::Binary, json!("aGk=")), Ok(Some(json!("aGk="))));
