@@ -49,7 +49,7 @@ struct Race {
 /// A request and its answer.
 #[derive(Clone, Debug)]
 struct Event {
-    sent: Request,
+    request: Request,
     answer: Answer,
     began: u64,
     over: u64,
@@ -98,10 +98,10 @@ impl Race {
             let (service, clock) = (Arc::clone(&self.service), Arc::clone(&clock));
             async move {
                 let mut events = Vec::new();
-                for sent in requests {
+                for request in requests {
                     let began = tick(&clock);
-                    let answer = sent.send(&service).await;
-                    events.push(Event { sent, answer, began, over: tick(&clock) });
+                    let answer = request.send(&service).await;
+                    events.push(Event { request, answer, began, over: tick(&clock) });
                 }
                 events
             }
@@ -115,13 +115,13 @@ impl Race {
 
     /// Fails on a server error without an injected fault or without `Retry-After`.
     fn assert_allowed(&self, event: &Event) {
-        let Event { sent, answer, .. } = event;
+        let Event { request, answer, .. } = event;
         if event.is_unknown() {
-            assert_ne!(self.faults, Faults::default(), "{sent:?}: {:#}", answer.body);
+            assert_ne!(self.faults, Faults::default(), "{request:?}: {:#}", answer.body);
             let seconds = answer.header("retry-after").parse::<u64>();
-            assert!(seconds.is_ok_and(|seconds| seconds > 0), "{sent:?}: {:?}", answer.headers);
+            assert!(seconds.is_ok_and(|seconds| seconds > 0), "{request:?}: {:?}", answer.headers);
         } else {
-            assert!(answer.status < 500, "{sent:?}: {:#}", answer.body);
+            assert!(answer.status < 500, "{request:?}: {:#}", answer.body);
         }
     }
 
