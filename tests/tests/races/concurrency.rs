@@ -72,7 +72,8 @@ impl Race {
         Self { random, faults, schedule, service: Arc::new(Service::new().await) }
     }
 
-    /// One history in three is without faults; one has conflicts; one has throttled calls beside.
+    /// Returns a history that the seed decides. A third of the histories have no faults, a third have conflicts, and a third
+    /// have conflicts and throttled calls.
     async fn decided(seed: u64) -> Self {
         let faults = match seed % 3 {
             0 => Faults::default(),
@@ -84,13 +85,13 @@ impl Race {
         Self { random: Rng::with_seed(!seed), faults, schedule, service: Arc::new(service) }
     }
 
-    /// Users of these names, by one request.
+    /// Creates that number of users with one request and returns their ids.
     async fn users(&self, number: usize) -> Vec<String> {
         let user = |index| json!({ "userName": user_name(index) });
         create_all(&self.service, &self.service.key, "/Users", (0..number).map(user)).await
     }
 
-    /// Several clients at once, each of which sends one request after the other.
+    /// Runs the clients concurrently. Each client sends its requests one after another.
     async fn run(&self, clients: impl IntoIterator<Item = Vec<Request>>) -> Vec<Event> {
         let clock = Arc::new(AtomicU64::new(0));
         let tick = |clock: &AtomicU64| clock.fetch_add(1, Ordering::Relaxed);
