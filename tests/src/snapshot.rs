@@ -1,4 +1,4 @@
-//! Databases that take long to make: made once, and kept as files in the target directory.
+//! Databases that take long to make. Each is made once and kept as a file in the target directory.
 
 use std::{
     fs::{self, File},
@@ -13,10 +13,10 @@ use serde::{Serialize, de::DeserializeOwned};
 const SOURCES: [&str; 5] =
     ["Cargo.lock", "infra/local/src", "shared/scim/src", "shared/service/src", "tests/src"];
 
-/// Returns a database of the test's own, restored from a file, and what `make` said of it.
+/// Restores a database for one test from a file. Returns the database and the description that `make` returned.
 ///
-/// Calls `make` with an empty database if there is no file yet, or if its sources have changed since: `SOURCES` and
-/// `maker`, the source of `make`. Other processes wait meanwhile. `directory` is `CARGO_TARGET_TMPDIR`.
+/// Calls `make` with an empty database if the file does not exist or if a source has changed: `SOURCES` or `maker`, the
+/// source of `make`. Other processes wait until the file exists. `directory` is `CARGO_TARGET_TMPDIR`.
 ///
 /// # Panics
 /// If a file cannot be read or written.

@@ -119,7 +119,7 @@ impl Endpoint {
         SECRET.to_owned()
     }
 
-    /// A client of it, as it is made against AWS but for TLS.
+    /// Returns a client like the one for AWS, but without TLS.
     pub(crate) fn client(&self) -> Client {
         let config = Config::builder()
             .behavior_version(BehaviorVersion::latest())

@@ -41,7 +41,7 @@ impl Directory {
         snapshot::restored(env!("CARGO_TARGET_TMPDIR"), &name, include_str!("directory.rs"), make).await
     }
 
-    /// The number of teams.
+    /// Returns the number of teams.
     pub(crate) fn teams(&self) -> usize {
         self.users.len() / USERS_PER_TEAM
     }
@@ -96,7 +96,7 @@ impl Directory {
     }
 }
 
-/// The body of the user of that number.
+/// Returns the body of the user with that number.
 pub(crate) fn user(number: usize) -> Value {
     let name = match number {
         1..=3 => format!("special-{number}@example.com"),

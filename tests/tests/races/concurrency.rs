@@ -49,7 +49,7 @@ struct Race {
 /// A request and its answer.
 #[derive(Clone, Debug)]
 struct Event {
-    sent: Request,
+    request: Request,
     answer: Answer,
     began: u64,
     over: u64,
@@ -72,7 +72,8 @@ impl Race {
         Self { random, faults, schedule, service: Arc::new(Service::new().await) }
     }
 
-    /// One history in three is without faults; one has conflicts; one has throttled calls beside.
+    /// Returns a history that the seed decides. A third of the histories have no faults, a third have conflicts, and a third
+    /// have conflicts and throttled calls.
     async fn decided(seed: u64) -> Self {
         let faults = match seed % 3 {
             0 => Faults::default(),
@@ -84,13 +85,13 @@ impl Race {
         Self { random: Rng::with_seed(!seed), faults, schedule, service: Arc::new(service) }
     }
 
-    /// Users of these names, by one request.
+    /// Creates that number of users with one request and returns their ids.
     async fn users(&self, number: usize) -> Vec<String> {
         let user = |index| json!({ "userName": user_name(index) });
         create_all(&self.service, &self.service.key, "/Users", (0..number).map(user)).await
     }
 
-    /// Several clients at once, each of which sends one request after the other.
+    /// Runs the clients concurrently. Each client sends its requests one after another.
     async fn run(&self, clients: impl IntoIterator<Item = Vec<Request>>) -> Vec<Event> {
         let clock = Arc::new(AtomicU64::new(0));
         let tick = |clock: &AtomicU64| clock.fetch_add(1, Ordering::Relaxed);
@@ -98,10 +99,10 @@ impl Race {
             let (service, clock) = (Arc::clone(&self.service), Arc::clone(&clock));
             async move {
                 let mut events = Vec::new();
-                for sent in requests {
+                for request in requests {
                     let began = tick(&clock);
-                    let answer = sent.send(&service).await;
-                    events.push(Event { sent, answer, began, over: tick(&clock) });
+                    let answer = request.send(&service).await;
+                    events.push(Event { request, answer, began, over: tick(&clock) });
                 }
                 events
             }
@@ -115,13 +116,13 @@ impl Race {
 
     /// Fails on a server error without an injected fault or without `Retry-After`.
     fn assert_allowed(&self, event: &Event) {
-        let Event { sent, answer, .. } = event;
+        let Event { request, answer, .. } = event;
         if event.is_unknown() {
-            assert_ne!(self.faults, Faults::default(), "{sent:?}: {:#}", answer.body);
+            assert_ne!(self.faults, Faults::default(), "{request:?}: {:#}", answer.body);
             let seconds = answer.header("retry-after").parse::<u64>();
-            assert!(seconds.is_ok_and(|seconds| seconds > 0), "{sent:?}: {:?}", answer.headers);
+            assert!(seconds.is_ok_and(|seconds| seconds > 0), "{request:?}: {:?}", answer.headers);
         } else {
-            assert!(answer.status < 500, "{sent:?}: {:#}", answer.body);
+            assert!(answer.status < 500, "{request:?}: {:#}", answer.body);
         }
     }
 

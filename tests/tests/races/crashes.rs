@@ -162,13 +162,13 @@ fn assert_atomic(name: &str, repeat: Repeat, write: impl Fn(&World) -> Request) 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let count = runtime.expect("a runtime").block_on(async {
         let world = World::new(name).await;
-        let sent = write(&world);
+        let request = write(&world);
         let before = visible(&world.process(&world.database(), 5, Duration::ZERO)).await;
         let (calls, after) = {
             let (database, faults) = (world.database(), Faults::default());
             let service = world.failing(&database, &faults);
             faults.plan(None);
-            let answer = sent.send(&service).await;
+            let answer = request.send(&service).await;
             assert!((200..300).contains(&answer.status), "{:#}", answer.body);
             (faults.calls(), visible(&world.process(&database, 5, Duration::ZERO)).await)
         };
@@ -181,7 +181,8 @@ fn assert_atomic(name: &str, repeat: Repeat, write: impl Fn(&World) -> Request) 
                     if fault.is_crash() && lasting {
                         continue;
                     }
-                    let case = Case { world: &world, sent: &sent, repeat, before: &before, after: &after };
+                    let case =
+                        Case { world: &world, request: &request, repeat, before: &before, after: &after };
                     case.check(Plan { call, fault, lasting }).await;
                     count += 1;
                 }
@@ -194,7 +195,7 @@ fn assert_atomic(name: &str, repeat: Repeat, write: impl Fn(&World) -> Request) 
 
 struct Case<'a> {
     world: &'a World,
-    sent: &'a Request,
+    request: &'a Request,
     repeat: Repeat,
     before: &'a Visible,
     after: &'a Visible,
@@ -206,7 +207,7 @@ impl Case<'_> {
         let service = self.world.failing(&database, &faults);
         faults.plan(Some(plan));
         let answer: Option<Answer> = tokio::select! {
-            answer = self.sent.send(&service) => Some(answer),
+            answer = self.request.send(&service) => Some(answer),
             () = faults.crashed() => None,
         };
         drop(service);
@@ -232,7 +233,7 @@ impl Case<'_> {
             None => {}
         }
         // The client repeats the request.
-        let again = self.sent.send(&other).await;
+        let again = self.request.send(&other).await;
         match (again.status, self.repeat) {
             (200..300, _) => {}
             (status, Repeat::Or(allowed)) if status == allowed && happened => {}

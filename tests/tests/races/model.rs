@@ -246,8 +246,8 @@ impl Comparison {
         indices.iter().map(pick).collect()
     }
 
-    async fn send(&self, org: usize, sent: Request) -> Answer {
-        sent.bearer(&self.keys[org]).send(&self.service).await
+    async fn send(&self, org: usize, request: Request) -> Answer {
+        request.bearer(&self.keys[org]).send(&self.service).await
     }
 
     /// Makes a step in the service and in the model. Fails if they differ.
@@ -262,8 +262,8 @@ impl Comparison {
                     revision: 0,
                 };
                 let expected = self.checked(org, None, expected);
-                let sent = Request::post(kind.path(), body(*kind, attributes, &members));
-                let answer = self.send(org, sent).await;
+                let request = Request::post(kind.path(), body(*kind, attributes, &members));
+                let answer = self.send(org, request).await;
                 expect(&answer, expected.as_ref().map_or_else(|refused| *refused, |_| "201"))?;
                 if let Ok(resource) = expected {
                     self.created(org, answer.id(), resource);
@@ -272,12 +272,13 @@ impl Comparison {
             Step::Put(kind, target, attributes, indices, bound) => {
                 let id = self.target(*kind, *target);
                 let members = if *kind == Group { self.some(indices) } else { Vec::new() };
-                let sent = Request::put(format!("{}/{id}", kind.path()), body(*kind, attributes, &members));
+                let request =
+                    Request::put(format!("{}/{id}", kind.path()), body(*kind, attributes, &members));
                 let put = |resource: &mut Resource| {
                     resource.attributes = attributes.clone();
                     resource.members = members.iter().cloned().collect();
                 };
-                self.change(org, (*kind, &id), (sent, "200"), *bound, put).await?;
+                self.change(org, (*kind, &id), (request, "200"), *bound, put).await?;
             }
             Step::Patch(kind, target, edits, bound) => {
                 let id = self.target(*kind, *target);
@@ -288,7 +289,7 @@ impl Comparison {
                     return Ok(());
                 }
                 let operations: Value = edits.iter().map(|(edit, ids)| edit.operation(*kind, ids)).collect();
-                let sent = Request::patch(format!("{}/{id}", kind.path()), &operations);
+                let request = Request::patch(format!("{}/{id}", kind.path()), &operations);
                 let patch = |resource: &mut Resource| {
                     for (edit, ids) in &edits {
                         edit.make(resource, ids);
@@ -297,7 +298,7 @@ impl Comparison {
                 self.change(
                     org,
                     (*kind, &id),
-                    (sent, if *kind == User { "200" } else { "204" }),
+                    (request, if *kind == User { "200" } else { "204" }),
                     *bound,
                     patch,
                 )
@@ -310,8 +311,8 @@ impl Comparison {
                     self.known.iter().filter(|known| known.0 == Group).map(|known| known.1.clone()).collect();
                 let leave =
                     |resource: &mut Resource| resource.members.retain(|member| !groups.contains(member));
-                let sent = Request::patch(format!("/Groups/{id}"), &operations);
-                self.change(org, (Group, &id), (sent, "204"), Condition::None, leave).await?;
+                let request = Request::patch(format!("/Groups/{id}"), &operations);
+                self.change(org, (Group, &id), (request, "204"), Condition::None, leave).await?;
             }
             Step::Delete(kind, target, bound) => {
                 let id = self.target(*kind, *target);
@@ -324,8 +325,8 @@ impl Comparison {
                 } else {
                     "412"
                 };
-                let sent = Request::delete(format!("{}/{id}", kind.path())).if_match(if_match.as_deref());
-                expect(&self.send(org, sent).await, expected)?;
+                let request = Request::delete(format!("{}/{id}", kind.path())).if_match(if_match.as_deref());
+                expect(&self.send(org, request).await, expected)?;
                 if expected == "204" {
                     self.orgs[org].remove(&id);
                     for group in self.orgs[org].values_mut() {
@@ -346,7 +347,7 @@ impl Comparison {
         &mut self,
         org: usize,
         (kind, id): (Kind, &str),
-        (sent, success): (Request, &str),
+        (request, success): (Request, &str),
         bound: Condition,
         change: impl FnOnce(&mut Resource),
     ) -> Result<(), TestCaseError> {
@@ -362,7 +363,7 @@ impl Comparison {
                 self.checked(org, Some(id), next)
             }
         };
-        let answer = self.send(org, sent.if_match(if_match.as_deref())).await;
+        let answer = self.send(org, request.if_match(if_match.as_deref())).await;
         expect(&answer, expected.as_ref().map_or_else(|refused| *refused, |_| success))?;
         if let Ok(resource) = expected {
             self.orgs[org].insert(id.to_owned(), resource);
