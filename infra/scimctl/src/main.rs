@@ -58,7 +58,7 @@ enum Command {
         /// Name of the organisation
         #[arg(long)]
         org: Org,
-        /// Finish unfinished changes first
+        /// Finish pending changes first
         #[arg(long)]
         finish: bool,
     },
