@@ -20,8 +20,9 @@ use local::embedded;
 use serde_json::{Value, json};
 use service::{
     App,
-    ambient::{Clock, Entropy},
+    clock::Clock,
     config::Tables,
+    entropy::Entropy,
     http::{self, Route},
     janitor,
     store::Store,
