@@ -53,7 +53,7 @@ enum Command {
     /// Manage the API keys of an organisation
     #[command(subcommand)]
     Key(KeyCommand),
-    /// Check the stored data of an organisation for contradictions; run it while no client writes
+    /// Check the stored data of an organisation for inconsistencies; run it while no client writes
     Doctor {
         /// Name of the organisation
         #[arg(long)]
