@@ -53,12 +53,12 @@ enum Command {
     /// Manage the API keys of an organisation
     #[command(subcommand)]
     Key(KeyCommand),
-    /// Check the stored data of an organisation for contradictions; run it while no client writes
+    /// Check the stored data of an organisation for inconsistencies; run it while no client writes
     Doctor {
         /// Name of the organisation
         #[arg(long)]
         org: Org,
-        /// Finish unfinished changes first
+        /// Finish pending changes first
         #[arg(long)]
         finish: bool,
     },
