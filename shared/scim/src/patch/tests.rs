@@ -37,7 +37,7 @@ fn refuses(before: &Value, operations: &Value, scim_type: ScimType, detail: &str
 }
 
 #[test]
-fn add_and_replace_of_a_single_attribute_set_it() {
+fn add_and_replace_set_a_single_attribute() {
     for op in ["add", "replace"] {
         makes(
             json!({"title": "a"}),
@@ -64,7 +64,7 @@ fn add_and_replace_of_a_single_attribute_set_it() {
 }
 
 #[test]
-fn parts_of_a_complex_attribute_that_are_not_sent_stay_and_null_unassigns_one() {
+fn unsent_sub_attributes_stay_and_null_unassigns() {
     let before = json!({"name": {"givenName": "B", "familyName": "O", "middleName": "M"}});
     let value = json!({"GIVENNAME": "C", "middleName": null, "petName": "x"});
     for op in ["add", "replace"] {
@@ -95,7 +95,7 @@ fn null_and_empty_values_unassign() {
 }
 
 #[test]
-fn remove_takes_away_attributes_parts_extensions_and_elements() {
+fn remove_works_at_every_level() {
     let before = json!({
         "title": "a", "name": {"givenName": "B", "familyName": "O"}, "nickName": "n",
         "emails": [{"value": "a", "type": "work"}, {"value": "b", "type": "home"}],
@@ -129,7 +129,7 @@ fn remove_takes_away_attributes_parts_extensions_and_elements() {
 }
 
 #[test]
-fn removing_what_is_not_there_is_a_success() {
+fn remove_of_absent_attribute_succeeds() {
     for path in [
         "title",
         "name.givenName",
@@ -144,7 +144,7 @@ fn removing_what_is_not_there_is_a_success() {
 }
 
 #[test]
-fn add_appends_what_is_not_there_yet() {
+fn add_appends_only_new_elements() {
     let before = json!({"emails": [{"value": "a", "type": "work"}]});
     let add = |value: Value| json!([{"op": "add", "path": "emails", "value": value}]);
     makes(before.clone(), add(json!([{"type": "work", "value": "a"}])), &before);
@@ -166,7 +166,7 @@ fn add_appends_what_is_not_there_yet() {
 }
 
 #[test]
-fn replace_of_a_list_replaces_all_of_it() {
+fn replace_of_list_replaces_every_element() {
     let before = json!({"emails": [{"value": "a", "type": "work"}, {"value": "b"}]});
     let after = json!({"emails": [{"value": "c", "primary": true}]});
     makes(
@@ -178,7 +178,7 @@ fn replace_of_a_list_replaces_all_of_it() {
 }
 
 #[test]
-fn a_filter_selects_the_elements_that_change() {
+fn filter_selects_elements_to_change() {
     let before =
         json!({"emails": [{"value": "a", "type": "work", "primary": true}, {"value": "b", "type": "home"}]});
     let with = |first: Value| json!({"emails": [first, {"value": "b", "type": "home"}]});
@@ -214,7 +214,7 @@ fn a_filter_selects_the_elements_that_change() {
 }
 
 #[test]
-fn a_filter_that_selects_nothing_and_does_not_say_what_to_create_has_no_target() {
+fn filter_without_match_or_template_has_no_target() {
     let detail = "Operations[0]: Attribute 'emails' has no value that matches the filter in the path. \
          A value can only be created from a filter such as [type eq \"work\"].";
     for filter in [
@@ -242,7 +242,7 @@ fn a_filter_that_selects_nothing_and_does_not_say_what_to_create_has_no_target()
 }
 
 #[test]
-fn what_is_created_is_what_the_path_selects() {
+fn created_element_matches_the_path() {
     let detail = "Operations[0]: Attribute 'emails' has no value that matches the filter in the path. \
          To create one, send a \"value\" that does not contradict the filter.";
     for (path, value) in [
@@ -261,7 +261,7 @@ fn what_is_created_is_what_the_path_selects() {
 }
 
 #[test]
-fn a_new_primary_value_takes_it_from_the_old_one() {
+fn new_primary_value_replaces_the_old_one() {
     let before =
         json!({"emails": [{"value": "a", "type": "work", "primary": true}, {"value": "b", "type": "home"}]});
     let after = json!({"emails": [{"value": "a", "type": "work", "primary": false}, {"value": "b", "type": "home", "primary": true}]});
@@ -284,7 +284,7 @@ fn a_new_primary_value_takes_it_from_the_old_one() {
 }
 
 #[test]
-fn an_object_without_a_path_is_a_change_for_each_attribute() {
+fn value_without_path_changes_each_attribute() {
     makes(
         json!({"title": "t", "name": {"familyName": "O"}}),
         json!([{"op": "replace", "value": {
@@ -305,7 +305,7 @@ fn an_object_without_a_path_is_a_change_for_each_attribute() {
 }
 
 #[test]
-fn what_only_the_service_writes_is_ignored_in_values_and_refused_in_paths() {
+fn read_only_is_ignored_in_values_and_refused_in_paths() {
     let ignored = json!({"id": "x", "schemas": [], "meta": {"version": "1"}, "groups": [{"value": "g"}], "password": "p"});
     makes(json!({}), json!([{"op": "replace", "value": ignored}]), &json!({}));
     assert!(!patch(&json!([{"op": "replace", "value": ignored}])).unwrap().changes_document());
@@ -331,7 +331,7 @@ fn what_only_the_service_writes_is_ignored_in_values_and_refused_in_paths() {
 }
 
 #[test]
-fn what_is_required_stays() {
+fn required_attributes_cannot_be_removed() {
     let detail =
         "Operations[0]: Attribute 'userName' is required and cannot be removed. Replace its value instead.";
     refuses(&json!({}), &json!([{"op": "remove", "path": "userName"}]), ScimType::Mutability, detail);
@@ -353,7 +353,7 @@ fn what_is_required_stays() {
 }
 
 #[test]
-fn a_message_of_another_form_is_refused_and_says_where() {
+fn malformed_messages_are_refused_with_index() {
     use ScimType::{InvalidPath, InvalidSyntax, InvalidValue, NoTarget};
     for (operations, scim_type, detail) in [
         (json!([]), InvalidSyntax, "The \"Operations\" must be a list with at least one operation."),
@@ -439,7 +439,7 @@ fn a_message_of_another_form_is_refused_and_says_where() {
 }
 
 #[test]
-fn a_request_has_a_thousand_operations_and_changes_a_thousand_attributes_at_most() {
+fn operations_changes_and_comparisons_are_limited() {
     let operations = |count| vec![json!({"op": "add", "path": "title", "value": "x"}); count];
     assert!(patch(&operations(1000).into()).is_ok());
     assert_eq!(patch(&operations(1001).into()).unwrap_err().scim_type, ScimType::InvalidValue);
@@ -459,7 +459,7 @@ fn a_request_has_a_thousand_operations_and_changes_a_thousand_attributes_at_most
 }
 
 #[test]
-fn an_operation_works_on_what_the_one_before_has_left() {
+fn operation_sees_the_result_of_the_one_before() {
     let emails = json!({"emails": [{"value": "a"}, {"value": "b"}]});
     let operations = json!([
         {"op": "remove", "path": "emails.value"},
@@ -477,7 +477,7 @@ fn an_operation_works_on_what_the_one_before_has_left() {
 }
 
 #[test]
-fn one_bad_operation_is_the_end_of_all() {
+fn failed_operation_changes_nothing() {
     let before = user(&json!({"title": "a"}));
     let operations = json!([
         {"op": "replace", "path": "title", "value": "b"},
@@ -489,7 +489,7 @@ fn one_bad_operation_is_the_end_of_all() {
 }
 
 #[test]
-fn too_many_values_are_refused_while_they_are_added() {
+fn number_of_values_is_checked_after_each_operation() {
     let values = |from: usize, to: usize| {
         (from..to).map(|index| json!({"value": index.to_string()})).collect::<Value>()
     };
@@ -509,7 +509,7 @@ fn too_many_values_are_refused_while_they_are_added() {
 }
 
 #[test]
-fn values_to_remove_are_named_by_value_and_type() {
+fn remove_matches_values_by_value_and_type() {
     let before = json!({
         "emails": [{"value": "a@x", "type": "work"}, {"value": "a@x", "type": "home"}, {"value": "b@x", "display": "b"}],
         CUSTOM_URN: {"tags": ["a", "b"], "tag": "a"},
@@ -545,7 +545,7 @@ fn values_to_remove_are_named_by_value_and_type() {
 }
 
 #[test]
-fn a_list_given_to_a_custom_attribute_is_added_to_a_list() {
+fn add_of_list_to_custom_attribute_appends() {
     let path = format!("{}:Tags", CUSTOM_URN.to_ascii_uppercase());
     let at = |op: &str, value: Value| json!([{"op": op, "path": path, "value": value}]);
     let holds = |value: Value| json!({CUSTOM_URN: {"tags": value}});
@@ -558,7 +558,7 @@ fn a_list_given_to_a_custom_attribute_is_added_to_a_list() {
 }
 
 #[test]
-fn members_are_operations_of_their_own() {
+fn members_become_member_operations() {
     let parse = |operations: Value| Patch::parse(&GROUP_TYPE, &json!({ "Operations": operations }));
     let member = |id: &str| crate::members::Member { value: id.into(), member_type: None };
     let patch = parse(json!([
@@ -609,7 +609,7 @@ fn long_roles() -> Value {
 }
 
 #[test]
-fn what_a_thousand_operations_compare_is_folded_once() {
+fn patch_folds_each_text_once() {
     let document = user(&json!({"roles": long_roles()}));
     let operations = (0..1000).map(|index| match index % 2 {
         0 => json!({"op": "remove", "path": format!("roles[value co \"x{index}\"]")}),
@@ -627,7 +627,7 @@ fn what_a_thousand_operations_compare_is_folded_once() {
 }
 
 #[test]
-fn what_is_too_large_in_between_is_refused_before_it_is_looked_at() {
+fn large_intermediate_values_are_refused() {
     let long = "x".repeat(3100);
     let too_large = "Operations[0]: The resource is larger than 300 KB. Send fewer or shorter values.";
     for operation in [
@@ -645,7 +645,7 @@ fn what_is_too_large_in_between_is_refused_before_it_is_looked_at() {
 }
 
 #[test]
-fn removals_of_members_by_other_than_ids_are_few() {
+fn comparisons_of_members_are_limited() {
     let removals = |path: &str, count| {
         let operations: Value = vec![json!({"op": "remove", "path": path}); count].into();
         Patch::parse(&GROUP_TYPE, &json!({"Operations": operations}))
@@ -779,7 +779,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
-    fn a_patch_is_carried_out_or_changes_nothing_and_what_it_makes_can_be_written_back(
+    fn patch_result_can_be_written_back(
         before in some_user(),
         operations in some_operations(),
     ) {
@@ -792,7 +792,7 @@ proptest! {
     }
 
     #[test]
-    fn adding_twice_is_adding_once(
+    fn add_is_idempotent(
         before in some_user(),
         // Several changes in one operation may undo each other's selection; one change does not.
         operation in prop_oneof![
@@ -814,7 +814,7 @@ proptest! {
     }
 
     #[test]
-    fn operations_apply_one_after_the_other(before in some_user(), operations in some_operations()) {
+    fn operations_apply_in_sequence(before in some_user(), operations in some_operations()) {
         let one_by_one = operations.iter().try_fold(before.clone(), |document, operation| {
             patch(&json!([operation])).and_then(|patch| patch.apply(&document))
         });
