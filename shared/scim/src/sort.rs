@@ -217,7 +217,7 @@ mod tests {
     proptest! {
         #[test]
         fn sort_key_is_a_prefix_of_the_folded_value(text in awkward(), count in 1_usize..2_000) {
-            // Each repetition begins with a letter, so that combining characters do not join across them all.
+            // Each repetition begins with a letter, so combining characters do not join across all of them.
             let value = format!("x{text}").repeat(count);
             let folded = format!("{PRESENT}{}", fold(&value));
             prop_assert_eq!(key("title", &json!({ "title": value })), start(&folded, MAX_KEY));

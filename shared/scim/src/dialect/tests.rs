@@ -15,7 +15,7 @@ fn user(attributes: &Value) -> Document {
     Document::from_request(&USER_TYPE, &body).unwrap()
 }
 
-/// What the client sends makes one of the other, and sent again changes nothing.
+/// Asserts that the operations change one user to the other, and that repeating them changes nothing.
 fn makes(before: &Value, operations: &Value, after: &Value) {
     let patch = Patch::parse(&USER_TYPE, &json!({ "Operations": operations }))
         .unwrap_or_else(|invalid| panic!("{operations}: {invalid}"));
@@ -53,7 +53,7 @@ fn booleans_may_be_text_in_any_case() {
         &json!([{"op": "Add", "path": "roles", "value": [{"value": "r", "primary": "True"}]}]),
         &json!({"roles": [{"value": "r", "primary": true}]}),
     );
-    // Text attributes keep such text.
+    // Text attributes keep the text.
     makes(&json!({}), &json!([{"op": "Add", "path": "title", "value": "True"}]), &json!({"title": "True"}));
 }
 
@@ -172,7 +172,7 @@ fn element_without_value_is_removed() {
     let with_display = json!({"emails": [{"value": "a@x", "type": "work", "display": "A"}]});
     let display = json!({"emails": [{"type": "work", "display": "A"}]});
     makes(&with_display, &json!([{"op": "Remove", "path": "emails[type eq \"work\"].value"}]), &display);
-    // What never held anything is left as it was sent.
+    // An element that never had a value stays as sent.
     let hollow = json!({"emails": [{"type": "work"}]});
     makes(&hollow, &json!([{"op": "Remove", "path": "emails[type eq \"work\"].value"}]), &hollow);
 }

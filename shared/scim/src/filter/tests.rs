@@ -46,7 +46,7 @@ fn not_matching(filters: &[&str]) {
     }
 }
 
-/// Asserts that each filter is `invalidFilter` and that the detail says so.
+/// Asserts that each filter is `invalidFilter` and that the detail contains a text.
 fn refused(filters: &[(&str, &str)]) {
     for (filter, detail) in filters {
         let error = Filter::parse(filter).and_then(|parsed| parsed.resolve(&USER_TYPE)).unwrap_err();

@@ -4,7 +4,7 @@ use serde_json::Number;
 use super::*;
 use crate::schema::{ENTERPRISE_USER_URN, USER_URN};
 
-/// Asserts that each filter is `invalidFilter` and that the detail says so.
+/// Asserts that each filter is `invalidFilter` and that the detail contains a text.
 fn refused(filters: &[(&str, &str)]) {
     for (filter, detail) in filters {
         let error = Filter::parse(filter).unwrap_err();
@@ -146,7 +146,7 @@ fn malformed_paths_are_refused_with_position() {
     refused_path(&"emails[".repeat(500), "more than 32 deep");
 }
 
-/// The filter with every position 0.
+/// Sets every position in a filter to 0.
 pub(crate) fn placeless(filter: Filter) -> Filter {
     let name = |name| Name { position: 0, ..name };
     let all = |filters: Vec<Filter>| filters.into_iter().map(placeless).collect();

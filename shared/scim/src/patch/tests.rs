@@ -22,7 +22,7 @@ fn patched(before: &Value, operations: &Value) -> Result<Document, Invalid> {
     patch(operations)?.apply(&user(before))
 }
 
-/// The operations make one of the other, and again make it of itself.
+/// Asserts that the operations change one user to the other, and that repeating them changes nothing.
 fn makes(before: Value, operations: Value, after: &Value) {
     let document = patched(&before, &operations).unwrap_or_else(|invalid| panic!("{operations}: {invalid}"));
     assert_eq!(document.to_stored(), user(after).to_stored(), "{operations} on {before}");
@@ -252,7 +252,7 @@ fn created_element_matches_the_path() {
         for op in ["add", "replace"] {
             let operations = json!([{"op": op, "path": path, "value": value}]);
             refuses(&json!({}), &operations, ScimType::NoTarget, detail);
-            // Where there is an element, it may become another that the path does not select.
+            // An existing element may change so that the path no longer selects it.
             let moved = patched(&json!({"emails": [{"type": "work", "display": "a"}]}), &operations).unwrap();
             let emails = moved.get("emails").unwrap();
             assert_eq!((emails[0]["type"].as_str(), emails[1].as_str()), (Some("home"), None));
@@ -466,7 +466,7 @@ fn operation_sees_the_result_of_the_one_before() {
         {"op": "add", "path": "emails.display", "value": "d"},
     ]);
     assert_eq!(patched(&emails, &operations), Ok(user(&json!({"emails": [{"display": "d"}]}))));
-    // The first makes two elements equal, which makes them one.
+    // The first operation makes two elements equal, so one of them is removed.
     let roles = json!({"roles": [{"value": "a", "display": "d", "primary": true}, {"value": "a", "display": "d", "primary": false}]});
     let operations = json!([
         {"op": "add", "path": "roles", "value": [{"value": "a", "type": "t", "primary": true}]},
@@ -552,7 +552,7 @@ fn add_of_list_to_custom_attribute_appends() {
     makes(holds(json!(["a", "b"])), at("add", json!(["b", "c"])), &holds(json!(["a", "b", "c"])));
     makes(holds(json!(["a"])), at("replace", json!(["b"])), &holds(json!(["b"])));
     makes(holds(json!(["a"])), at("add", json!("b")), &holds(json!("b")));
-    // What values and primaries mean in it is not known either.
+    // `value` and `primary` have no special meaning in a custom attribute.
     let (one, other) = (json!({"value": 1, "primary": true}), json!({"value": 1, "primary": true, "x": 2}));
     makes(holds(json!([one])), at("add", json!([other])), &holds(json!([one, other])));
 }
@@ -603,7 +603,7 @@ fn members_become_member_operations() {
     }
 }
 
-/// Roles of the most text there may be, none of it ASCII.
+/// Returns roles with as much text as possible, none of it ASCII.
 fn long_roles() -> Value {
     (0..100).map(|index| json!({"value": "é".repeat(1300), "type": format!("ü{index}")})).collect()
 }
@@ -719,7 +719,7 @@ fn some_value() -> impl Strategy<Value = Value> {
     ]
 }
 
-/// An operation on a path with a value it can take.
+/// Generates an operation with a value that fits its path.
 fn a_sound_operation() -> impl Strategy<Value = Value> {
     let text = || select(vec![json!("a"), json!("B"), json!("work"), json!(""), json!(null)]);
     let flag = || select(vec![json!(true), json!(false), json!("True"), json!("FALSE")]);
@@ -794,7 +794,7 @@ proptest! {
     #[test]
     fn add_is_idempotent(
         before in some_user(),
-        // Several changes in one operation may undo each other's selection; one change does not.
+        // Several changes in one operation may undo each other's selection. One change does not.
         operation in prop_oneof![
             a_sound_operation(),
             a_wild_operation().prop_filter("one change", |wild| wild["path"].as_str().is_some_and(|path| !path.is_empty())),
@@ -806,7 +806,7 @@ proptest! {
             && let Ok(once) = add.apply(&before)
         {
             match add.apply(&once) {
-                // It moved an element from where its path looks: see above.
+                // The operation changed an element so that its path no longer selects it.
                 Err(invalid) => prop_assert_eq!(invalid.scim_type, ScimType::NoTarget),
                 twice => prop_assert_eq!(twice, Ok(once)),
             }

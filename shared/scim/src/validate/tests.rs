@@ -7,7 +7,7 @@ use crate::schema::{ENTERPRISE_USER_URN, GROUP_TYPE, USER_TYPE};
 
 const CUSTOM_URN: &str = "urn:ietf:params:scim:schemas:extension:Badges:2.0:User";
 
-/// The document read from a user with these attributes, as text: order counts.
+/// Reads a user with these attributes. Returns the document as text, because order counts.
 fn read_user(attributes: &Value) -> Result<String, Invalid> {
     let mut body = json!({"userName": "bob"});
     let Value::Object(attributes) = attributes else { panic!("{attributes}") };
@@ -208,7 +208,7 @@ fn indexed_texts_are_bounded_after_folding() {
         ("userName", "é".repeat(256)),
         ("externalId", "a".repeat(980)),
         ("emails.value", "a".repeat(980)),
-        // Full width: three bytes each, one when folded.
+        // Full-width letters have three bytes, and one byte after folding.
         ("emails.value", "ａ".repeat(980)),
     ] {
         assert!(user(name, &longest).is_ok(), "{name}");
@@ -216,7 +216,7 @@ fn indexed_texts_are_bounded_after_folding() {
         let invalid = user(name, &longer).unwrap_err();
         assert!(invalid.detail.contains("is too long"), "{invalid}");
     }
-    // One character that folds to eighteen.
+    // This character folds to 18 characters.
     assert!(
         user("userName", &"\u{FDFA}".repeat(200)).unwrap_err().detail.ends_with("Use at most 1024 bytes.")
     );
@@ -238,7 +238,7 @@ fn indexed_texts_have_no_invisible_characters() {
     refuses(&json!({"externalId": "a\u{0}"}), ScimType::InvalidValue, detail);
     let detail = "Attribute 'emails.value' contains the invisible character U+000A at position 1. Remove the character.";
     refuses(&json!({"emails": [{"value": "\na"}]}), ScimType::InvalidValue, detail);
-    // Joined emoji are one character to people, and several with U+200D between them to Unicode.
+    // Emoji that are joined by U+200D look like one character.
     assert!(Document::from_request(&GROUP_TYPE, &json!({"displayName": "👨\u{200D}👩\u{200D}👧"})).is_ok());
     for unseen in ['\u{7}', '\u{200B}', '\u{202E}'] {
         let name = format!("a{unseen}b");
@@ -257,7 +257,7 @@ fn large_resources_are_refused() {
 #[test]
 fn unused_data_types_are_read() {
     let read = |data_type, value: Value| {
-        // Leaked because the table is static.
+        // The table is static, so the attribute is leaked.
         let attribute: &'static Attribute = Box::leak(Box::new(Attribute { data_type, name: "x", ..CUSTOM }));
         read_single(attribute, Label::new(None, "x"), &value).map_err(|invalid| invalid.detail)
     };
