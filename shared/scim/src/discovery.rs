@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn the_service_provider_config_has_every_part_of_rfc_7643_section_5() {
+    fn service_provider_config_has_all_of_rfc_7643_section_5() {
         shows(
             &service_provider_config(
                 BASE,
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn bulk_is_announced_with_its_limits_where_it_is_offered() {
+    fn service_provider_config_has_limits_of_bulk() {
         let bulk = Some(Bulk { max_operations: 10, max_payload_size: 20 });
         let config = service_provider_config(
             BASE,
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resource_type_names_its_schema_and_extensions() {
+    fn resource_type_names_schema_and_extensions() {
         shows(
             &resource_type(BASE, &USER_TYPE),
             &expect![[r#"
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_schema_lists_every_attribute_with_every_characteristic() {
+    fn schema_lists_attributes_with_all_characteristics() {
         shows(
             &schema(BASE, &GROUP),
             &expect![[r#"
@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn the_schemas_are_what_the_resource_types_point_at() {
+    fn schemas_are_those_of_the_resource_types() {
         let mut pointed_at = Vec::new();
         for shown in RESOURCE_TYPES.iter().map(|resource_type| super::resource_type(BASE, resource_type)) {
             pointed_at.push(shown["schema"].clone());
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_references_and_canonical_values_come_from_the_table() {
+    fn schema_documents_agree_with_the_table() {
         for listed in SCHEMAS {
             let shown = schema(BASE, listed);
             agree(listed.attributes, &shown["attributes"]);

@@ -112,7 +112,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn text_that_means_the_same_folds_to_the_same() {
+    fn equivalent_texts_fold_to_the_same_text() {
         for (text, folded) in [
             ("Babs.Jensen@Example.COM", "babs.jensen@example.com"),
             ("İ", "i\u{307}"),
@@ -135,14 +135,14 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_differs_stays_apart() {
+    fn different_letters_fold_to_different_texts() {
         for (a, b) in [("ı", "i"), ("İ", "i"), ("е", "e"), ("a", "á")] {
             assert_ne!(fold(a), fold(b), "{a} {b}");
         }
     }
 
     #[test]
-    fn folding_any_one_character_twice_changes_nothing_more() {
+    fn fold_of_every_character_is_idempotent() {
         for c in (0..=0x3_ffff).filter_map(char::from_u32) {
             let once = fold(&c.to_string());
             assert_eq!(fold(&once), once, "U+{:04X}", u32::from(c));
@@ -150,7 +150,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn invisible_characters_are_found_with_their_position() {
+    fn invisible_characters_are_found_with_position() {
         for (text, found) in [
             ("Zoë O'Neil-42 李", None),
             ("a\u{0}", Some((1, '\u{0}'))),
@@ -184,13 +184,13 @@ pub(crate) mod tests {
         #![proptest_config(ProptestConfig::with_cases(2000))]
 
         #[test]
-        fn folding_twice_changes_nothing_more(text in awkward()) {
+        fn fold_is_idempotent(text in awkward()) {
             let once = fold(&text);
             prop_assert_eq!(fold(&once), once);
         }
 
         #[test]
-        fn neither_case_nor_composition_matters(text in awkward()) {
+        fn fold_ignores_case_and_composition(text in awkward()) {
             let composed = NFKC.normalize(&text);
             prop_assert_eq!(fold(&composed), fold(&text));
             let decomposed = NFKD.normalize(&text);

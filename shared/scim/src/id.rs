@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_canonical_spelling_is_an_id() {
+    fn ids_have_one_spelling() {
         let text = "0190a5b2-8a3c-7def-8123-456789abcdef";
         assert_eq!(Id::parse(text).unwrap().as_str(), text);
         for other in [
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_sort_by_the_time_they_were_made() {
+    fn ids_sort_by_creation_time() {
         let early = Id::v7(1_700_000_000_000, [0xff; 10]);
         let late = Id::v7(1_700_000_000_001, [0; 10]);
         assert!(early < late);
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_in_the_range_of_their_time_and_in_no_other() {
+    fn id_range_holds_exactly_the_ids_of_its_time() {
         let (from, to) = Id::range_created_between(1_000, 2_000);
         for (millis, inside) in [(999, false), (1_000, true), (1_500, true), (2_000, true), (2_001, false)] {
             for random in [[0; 10], [255; 10]] {

@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn documents_are_read_as_they_are() {
+    fn valid_json_is_read() {
         let body =
             r#" {"a": [1, -2, 1.5, true, null, "\u00e9\n"], "A": {"a": {}}, "big": 18446744073709551615} "#;
         let expected = json!({"a": [1, -2, 1.5, true, null, "é\n"], "A": {"a": {}}, "big": u64::MAX});
@@ -171,12 +171,12 @@ mod tests {
     }
 
     #[test]
-    fn the_order_of_members_is_kept() {
+    fn member_order_is_kept() {
         assert_eq!(parse(br#"{"b":1,"a":2}"#).unwrap().to_string(), r#"{"b":1,"a":2}"#);
     }
 
     #[test]
-    fn a_member_that_occurs_twice_is_refused_at_any_depth() {
+    fn duplicate_members_are_refused_at_any_depth() {
         refused(
             r#"{"active":true,"active":false}"#,
             "the member 'active' occurs twice in one object at line 1 column 23",
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn nesting_ends_at_32_levels() {
+    fn nesting_is_limited_to_32_levels() {
         assert!(parse(nested(32).as_bytes()).is_ok());
         refused(nested(33), "nest more than 32 deep");
         refused("[".repeat(500_000), "nest more than 32 deep");
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_one_json_document_is_refused_with_its_place() {
+    fn malformed_json_is_refused_with_position() {
         refused("", "The request has no body");
         refused(" \n", "The request has no body");
         refused("\u{feff}{}", "byte order mark");
@@ -237,13 +237,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn valid_documents_are_read_as_serde_json_reads_them(value in value()) {
+        fn parser_agrees_with_serde_json(value in value()) {
             let text = serde_json::to_vec_pretty(&value).unwrap();
             prop_assert_eq!(parse(&text).unwrap(), serde_json::from_slice::<Value>(&text).unwrap());
         }
 
         #[test]
-        fn nothing_is_read_that_serde_json_refuses(value in value(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        fn parser_accepts_no_more_than_serde_json(value in value(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
             let mut text = serde_json::to_vec(&value).unwrap();
             let at = at.index(text.len());
             text[at] = byte;
@@ -253,12 +253,12 @@ mod tests {
         }
 
         #[test]
-        fn numbers_are_read_as_they_were_written(number in prop::num::f64::NORMAL | prop::num::f64::SUBNORMAL) {
+        fn numbers_keep_their_value(number in prop::num::f64::NORMAL | prop::num::f64::SUBNORMAL) {
             prop_assert_eq!(parse(json!(number).to_string().as_bytes()).unwrap().as_f64(), Some(number));
         }
 
         #[test]
-        fn no_bytes_make_it_panic(bytes in any::<Vec<u8>>()) {
+        fn parser_does_not_panic_on_any_bytes(bytes in any::<Vec<u8>>()) {
             let _ = parse(&bytes);
         }
     }

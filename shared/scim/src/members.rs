@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn members_are_removed_by_what_they_are() {
+    fn filter_removes_members_by_type() {
         let of = |value: &str, member_type| Member { value: value.into(), member_type };
         let members =
             [of("a", Some(ResourceKind::User)), of("b", Some(ResourceKind::Group)), of("c", None), user("d")];
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn members_of_a_body_are_read_with_what_they_are() {
+    fn body_members_are_read_with_their_type() {
         let body = json!({"Members": [
             {"value": "a", "display": null, "$ref": null},
             {"Value": "b", "type": "user"},
@@ -335,14 +335,14 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_says_nothing_of_members_has_none() {
+    fn body_without_members_has_none() {
         for body in [json!({}), json!({"members": null}), json!({"members": []})] {
             assert_eq!(from_body(&body), Ok(Vec::new()), "{body}");
         }
     }
 
     #[test]
-    fn what_is_not_a_list_of_objects_with_an_id_is_refused_and_says_which() {
+    fn malformed_members_are_refused_with_index() {
         for (members, detail) in [
             (json!("a"), "Attribute 'members' must be a list, not a string."),
             (json!({"value": "a"}), "Attribute 'members' must be a list, not an object."),
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_of_ids_is_a_removal_of_those_ids() {
+    fn filter_of_ids_removes_those_ids() {
         let ids = |path| match removal(predicate(path)) {
             MemberOperation::Remove(ids) => Some(ids),
             _ => None,
@@ -401,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_filter_that_no_replacement_follows_has_to_see_the_members() {
+    fn only_filters_after_last_replace_need_current_members() {
         let filter = || removal(predicate(r#"members[type eq "User"]"#));
         assert_eq!(combine(&[filter()]), None);
         assert_eq!(combine(&[MemberOperation::Replace(vec![user("a")]), filter()]), None);
@@ -410,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn members_are_added_in_the_order_they_were_sent() {
+    fn members_are_added_in_request_order() {
         let operations = [
             MemberOperation::Add(vec![user("c"), user("b"), user("a")]),
             MemberOperation::Remove(vec!["c".into()]),
@@ -422,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hundred_thousand_members_fold_at_once() {
+    fn hundred_thousand_members_combine_quickly() {
         let many: Vec<_> = (0..100_000).map(|index| user(&format!("{index:08}"))).collect();
         let ids = many.iter().map(|member| member.value.clone()).collect();
         let edit = combine(&[
@@ -493,7 +493,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_edit_is_its_operations_one_after_the_other(
+        fn edit_equals_its_operations_in_sequence(
             operations in proptest::collection::vec(an_operation(), 0..6),
             current in some_members(),
         ) {
@@ -513,7 +513,7 @@ mod tests {
         }
 
         #[test]
-        fn an_edit_carried_out_twice_is_carried_out_once(
+        fn edit_is_idempotent(
             operations in proptest::collection::vec(an_operation(), 0..6),
             current in some_members(),
         ) {

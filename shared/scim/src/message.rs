@@ -115,7 +115,7 @@ mod tests {
     use crate::schema::{GROUP_TYPE, USER_TYPE};
 
     #[test]
-    fn an_error_has_its_status_as_text_and_a_scim_type_only_where_there_is_one() {
+    fn error_status_is_text_and_scim_type_optional() {
         let body = error_body(409, Some(ScimType::Uniqueness), "userName is in use");
         expect![[
             r#"{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"409","scimType":"uniqueness","detail":"userName is in use"}"#
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_nothing_still_has_resources() {
+    fn empty_list_has_resources() {
         expect![[
             r#"{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"totalResults":0,"startIndex":1,"itemsPerPage":0,"Resources":[]}"#
         ]]
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn items_per_page_counts_the_resources_of_the_page() {
+    fn items_per_page_counts_resources_of_the_page() {
         let page = list_response(7, 5, vec![Map::new(), Map::new()]);
         assert_eq!(
             (&page["totalResults"], &page["startIndex"], &page["itemsPerPage"]),
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_location_is_the_base_and_the_endpoint_and_the_id() {
+    fn location_joins_base_endpoint_and_id() {
         assert_eq!(
             location("https://x.example/scim/v2", &USER_TYPE, "1"),
             "https://x.example/scim/v2/Users/1"

@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_select_attributes_parts_and_elements() {
+    fn paths_select_attributes_sub_attributes_and_elements() {
         let enterprise = |rest: &str| format!("{ENTERPRISE_USER_URN}{rest}");
         for (path, expected) in [
             ("userName", "userName"),
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_without_meaning_are_invalid() {
+    fn meaningless_paths_are_refused() {
         for (path, detail) in [
             ("foo", "User has no attribute 'foo'"),
             ("toString", "User has no attribute 'toString'"),
@@ -168,7 +168,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_it_panic(text in any::<String>(), words in "([.:\\[\\]\" ]|urn|User|2.0|emails|value|pr){0,20}") {
+        fn path_parser_does_not_panic(text in any::<String>(), words in "([.:\\[\\]\" ]|urn|User|2.0|emails|value|pr){0,20}") {
             for text in [text, words] {
                 for resource_type in crate::schema::RESOURCE_TYPES {
                     let _ = Path::parse(&text).and_then(|path| path.resolve(resource_type));

@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_is_all_but_what_is_never_shown_or_unknown() {
+    fn default_projection_hides_secret_and_unknown_members() {
         let mut expected = document();
         expected.shift_remove("password");
         expected.shift_remove("unknown");
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn attributes_shows_what_is_named_and_no_more() {
+    fn attributes_includes_only_the_named() {
         only("userName", &json!({"userName": "u"}));
         only(" USERNAME , meta.version,", &json!({"userName": "u", "meta": {"version": "v"}}));
         only("name.givenName", &json!({"name": {"givenName": "g"}}));
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn excluded_attributes_hides_what_is_named_and_no_more() {
+    fn excluded_attributes_hides_only_the_named() {
         without("userName,NAME", &[&["userName"], &["name"]]);
         without("name.givenName", &[&["name", "givenName"]]);
         without("name.givenName,name.familyName", &[&["name"]]);
@@ -344,13 +344,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_never_shown_cannot_be_asked_for() {
+    fn never_returned_attributes_cannot_be_requested() {
         only("password", &json!({}));
         only("unknown,emails[type eq \"work\"],,(", &json!({}));
     }
 
     #[test]
-    fn both_lists_at_once_and_endless_lists_are_refused() {
+    fn both_lists_and_long_lists_are_refused() {
         for (attributes, excluded) in
             [("userName", "name"), (&*"id,".repeat(200), ""), ("", &*"id,".repeat(200))]
         {
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn it_tells_whether_an_attribute_need_be_read() {
+    fn projection_includes_requested_attributes() {
         let includes = |attributes, excluded| {
             Projection::parse(&GROUP_TYPE, attributes, excluded).unwrap().includes("members")
         };
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn it_tells_whether_nothing_was_asked() {
+    fn projection_without_parameters_is_default() {
         let default =
             |attributes, excluded| Projection::parse(&USER_TYPE, attributes, excluded).unwrap().is_default();
         assert!(default(None, None) && default(Some(""), None));
@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_list_of_the_document_stays() {
+    fn empty_list_is_kept() {
         let group = json!({"schemas": [], "id": "g", "members": []});
         let shown = Projection::default_for(&GROUP_TYPE).apply(group.as_object().unwrap().clone());
         assert_eq!(Value::Object(shown), group);
@@ -437,7 +437,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn always_stays_never_goes_and_nothing_is_made_up(names in names(), exclude in any::<bool>()) {
+        fn returned_always_stays_and_never_goes(names in names(), exclude in any::<bool>()) {
             let (attributes, excluded) = if exclude { (None, Some(&*names)) } else { (Some(&*names), None) };
             let shown = shown(attributes, excluded);
             prop_assert_eq!(&shown["schemas"], &document()["schemas"]);
@@ -447,7 +447,7 @@ mod tests {
         }
 
         #[test]
-        fn a_member_is_wanted_if_and_only_if_it_may_be_shown(names in names(), exclude in any::<bool>()) {
+        fn includes_agrees_with_apply(names in names(), exclude in any::<bool>()) {
             let (attributes, excluded) = if exclude { (None, Some(&*names)) } else { (Some(&*names), None) };
             let projection = Projection::parse(&USER_TYPE, attributes, excluded).unwrap();
             let shown = projection.apply(document());

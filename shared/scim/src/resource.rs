@@ -270,7 +270,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_user_is_shown_in_the_order_of_the_table() {
+    fn user_is_rendered_in_schema_order() {
         let document = Document::from_request(
             &USER_TYPE,
             &json!({
@@ -334,7 +334,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_group_without_members_is_shown_with_none_and_a_user_without_groups_without() {
+    fn empty_members_are_rendered_and_empty_groups_are_not() {
         let id = an_id();
         let group =
             Document::from_request(&GROUP_TYPE, &json!({"displayName": "g", "externalId": "e"})).unwrap();
@@ -363,7 +363,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_the_service_acts_on_is_there_by_name() {
+    fn accessors_return_their_attributes() {
         let body = json!({
             "userName": "bob", "displayName": "Bob", "externalId": "e",
             "emails": [{"value": "a@x"}, {"type": "home"}, {"value": "b@x"}],
@@ -378,7 +378,7 @@ pub(crate) mod tests {
 
     proptest! {
         #[test]
-        fn writing_back_what_was_shown_changes_nothing(body in some_body()) {
+        fn writing_back_a_rendered_document_changes_nothing(body in some_body()) {
             let document = Document::from_request(&USER_TYPE, &body).unwrap();
             let again = Document::from_request(&USER_TYPE, &shown(&document)).unwrap();
             prop_assert_eq!(again.to_stored(), document.to_stored());
@@ -387,7 +387,7 @@ pub(crate) mod tests {
         }
 
         #[test]
-        fn schemas_are_the_urns_that_are_keys(body in some_body()) {
+        fn schemas_are_the_urns_of_the_document(body in some_body()) {
             let document = Document::from_request(&USER_TYPE, &body).unwrap();
             let keys = document.as_map().keys().filter(|key| key.starts_with("urn:")).map(String::as_str);
             let expected: Vec<_> = std::iter::once(USER_TYPE.schema.id).chain(keys).collect();

@@ -28,7 +28,7 @@ pub enum Type {
     Any,
 }
 
-/// Who may write an attribute, and when (RFC 7643 §7).
+/// The right to write an attribute (RFC 7643 §7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mutability {
     /// Only the service writes it.
@@ -80,7 +80,7 @@ pub struct Attribute {
     pub required: bool,
     /// Whether comparison is case-sensitive. If not, values compare by [`crate::fold::fold`].
     pub case_exact: bool,
-    /// Who may write the attribute.
+    /// The right to write the attribute.
     pub mutability: Mutability,
     /// When the attribute is returned.
     pub returned: Returned,

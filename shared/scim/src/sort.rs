@@ -150,14 +150,14 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_folded_unless_case_matters() {
+    fn sort_key_is_folded_unless_case_exact() {
         assert_eq!(key("USERNAME", &json!({ "userName": "ADA" })), "0ada");
         assert_eq!(key("externalId", &json!({ "externalId": "ADA" })), "0ADA");
         assert_eq!(key("active", &json!({ "active": true })), "0true");
     }
 
     #[test]
-    fn a_list_is_sorted_by_its_primary_or_first_value() {
+    fn list_sorts_by_primary_or_first_value() {
         let first = json!({ "emails": [{ "value": "B" }, { "value": "a" }] });
         let primary = json!({ "emails": [{ "value": "B" }, { "value": "a", "primary": true }] });
         assert_eq!(key("emails", &first), "0b");
@@ -165,12 +165,12 @@ mod tests {
     }
 
     #[test]
-    fn who_has_no_value_comes_last() {
+    fn absent_value_sorts_last() {
         assert!(key("title", &json!({})) > key("title", &json!({ "title": "\u{10FFFF}" })));
     }
 
     #[test]
-    fn what_cannot_be_sorted_by_is_refused() {
+    fn unsortable_attributes_are_refused() {
         for by in [
             "password",
             "groups",
@@ -188,13 +188,13 @@ mod tests {
     }
 
     #[test]
-    fn of_several_types_the_attribute_of_one_will_do() {
+    fn sort_attribute_may_belong_to_one_of_several_types() {
         let sort = Sort::parse(&GROUP_TYPE, &RESOURCE_TYPES, Some("userName"), None).unwrap().unwrap();
         assert_eq!(sort.key(json!({ "displayName": "x" }).as_object().unwrap()), ABSENT);
     }
 
     #[test]
-    fn long_values_have_short_keys() {
+    fn sort_key_of_long_value_is_short() {
         let longest = |text: &str| key("title", &json!({ "title": text.repeat(120_000 / text.len()) }));
         assert_eq!(longest("x").len(), MAX_KEY);
         // NFKC makes 18 characters of one, and 33 bytes of 3.
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn no_schema_has_a_number_to_sort_by() {
+    fn schemas_have_no_numbers_to_sort_by() {
         let attributes = SCHEMAS.iter().flat_map(|schema| schema.attributes).chain(&COMMON);
         for attribute in attributes.flat_map(|attribute| attribute.sub_attributes.iter().chain([attribute])) {
             let is_number = matches!(attribute.data_type, Type::Integer | Type::Decimal);
@@ -216,8 +216,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_key_is_the_start_of_the_folded_value(text in awkward(), count in 1_usize..2_000) {
-            // Each repetition begins with a letter, so that combining characters do not join across them all.
+        fn sort_key_is_a_prefix_of_the_folded_value(text in awkward(), count in 1_usize..2_000) {
+            // Each repetition begins with a letter, so combining characters do not join across all of them.
             let value = format!("x{text}").repeat(count);
             let folded = format!("{PRESENT}{}", fold(&value));
             prop_assert_eq!(key("title", &json!({ "title": value })), start(&folded, MAX_KEY));

@@ -17,18 +17,18 @@ use crate::value::{Label, type_mismatch};
 /// Returns whether a PATCH clears a manager. An empty id (`{"value": ""}`) clears it, whatever else is set.
 ///
 /// `tests/fixtures/entra/manager-cleared-with-empty-text.json`
-pub(crate) fn clears_reference(attribute: &Attribute, values: &Map<String, Value>) -> bool {
-    is_reference(attribute) && values.get("value").is_some_and(Value::is_null)
+pub(crate) fn clears_reference(attribute: &Attribute, sub_attributes: &Map<String, Value>) -> bool {
+    is_reference(attribute) && sub_attributes.get("value").is_some_and(Value::is_null)
 }
 
 /// Unassigns the sub-attributes of the old manager when a PATCH sets a new one. §3.5.2.3 would keep a `$ref` that is
 /// not sent.
 ///
 /// `tests/fixtures/entra/manager-as-object.json`
-pub(crate) fn clear_old_reference(attribute: &Attribute, values: &mut Map<String, Value>) {
-    if is_reference(attribute) && values.contains_key("value") {
+pub(crate) fn clear_old_reference(attribute: &Attribute, sub_attributes: &mut Map<String, Value>) {
+    if is_reference(attribute) && sub_attributes.contains_key("value") {
         for sub in attribute.sub_attributes {
-            values.entry(sub.name).or_insert(Value::Null);
+            sub_attributes.entry(sub.name).or_insert(Value::Null);
         }
     }
 }

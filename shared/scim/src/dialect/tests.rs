@@ -15,7 +15,7 @@ fn user(attributes: &Value) -> Document {
     Document::from_request(&USER_TYPE, &body).unwrap()
 }
 
-/// What the client sends makes one of the other, and sent again changes nothing.
+/// Asserts that the operations change one user to the other, and that repeating them changes nothing.
 fn makes(before: &Value, operations: &Value, after: &Value) {
     let patch = Patch::parse(&USER_TYPE, &json!({ "Operations": operations }))
         .unwrap_or_else(|invalid| panic!("{operations}: {invalid}"));
@@ -25,7 +25,7 @@ fn makes(before: &Value, operations: &Value, after: &Value) {
 }
 
 #[test]
-fn booleans_may_be_text_in_any_case_and_nothing_else() {
+fn booleans_may_be_text_in_any_case() {
     for (text, boolean) in [
         ("True", Some(true)),
         ("false", Some(false)),
@@ -53,7 +53,7 @@ fn booleans_may_be_text_in_any_case_and_nothing_else() {
         &json!([{"op": "Add", "path": "roles", "value": [{"value": "r", "primary": "True"}]}]),
         &json!({"roles": [{"value": "r", "primary": true}]}),
     );
-    // Text attributes keep such text.
+    // Text attributes keep the text.
     makes(&json!({}), &json!([{"op": "Add", "path": "title", "value": "True"}]), &json!({"title": "True"}));
 }
 
@@ -69,7 +69,7 @@ fn operations_may_be_in_any_case() {
 }
 
 #[test]
-fn a_manager_may_be_text_an_object_or_a_list_of_one_and_replaces_the_one_before() {
+fn manager_may_be_text_object_or_list_of_one() {
     let path = format!("{ENTERPRISE}:manager");
     let old = json!({ENTERPRISE: {"manager": {"value": "old", "$ref": "https://x.example/Users/old"}}});
     for (value, manager) in [
@@ -97,7 +97,7 @@ fn a_manager_may_be_text_an_object_or_a_list_of_one_and_replaces_the_one_before(
 }
 
 #[test]
-fn a_manager_is_cleared_by_removal_or_an_empty_value_in_any_form() {
+fn manager_is_cleared_by_removal_or_empty_value() {
     let path = format!("{ENTERPRISE}:manager");
     let old = json!({ENTERPRISE: {"manager": {"value": "old", "$ref": "https://x.example/Users/old"}}});
     for value in [
@@ -116,7 +116,7 @@ fn a_manager_is_cleared_by_removal_or_an_empty_value_in_any_form() {
 }
 
 #[test]
-fn several_operations_on_one_absent_element_make_one_element() {
+fn operations_on_one_absent_element_create_one() {
     makes(
         &json!({}),
         &json!([
@@ -136,7 +136,7 @@ fn several_operations_on_one_absent_element_make_one_element() {
 }
 
 #[test]
-fn an_element_is_made_of_eqs_joined_by_and_and_of_nothing_else() {
+fn element_is_created_only_from_eq_joined_by_and() {
     let roles = USER_TYPE.schema.attribute("roles").unwrap();
     let of = |filter: &str| element_from_filter(roles, &Filter::parse(filter).unwrap()).map(Value::Object);
     assert_eq!(of("type eq \"Work\""), Some(json!({"type": "Work"})));
@@ -160,7 +160,7 @@ fn an_element_is_made_of_eqs_joined_by_and_and_of_nothing_else() {
 }
 
 #[test]
-fn an_element_that_holds_nothing_any_more_goes() {
+fn element_without_value_is_removed() {
     let before = json!({"emails": [{"value": "a@x", "type": "work", "primary": true}, {"value": "b@x"}]});
     let after = json!({"emails": [{"value": "b@x"}]});
     makes(&before, &json!([{"op": "Remove", "path": "emails[type eq \"work\"].value"}]), &after);
@@ -172,13 +172,13 @@ fn an_element_that_holds_nothing_any_more_goes() {
     let with_display = json!({"emails": [{"value": "a@x", "type": "work", "display": "A"}]});
     let display = json!({"emails": [{"type": "work", "display": "A"}]});
     makes(&with_display, &json!([{"op": "Remove", "path": "emails[type eq \"work\"].value"}]), &display);
-    // What never held anything is left as it was sent.
+    // An element that never had a value stays as sent.
     let hollow = json!({"emails": [{"type": "work"}]});
     makes(&hollow, &json!([{"op": "Remove", "path": "emails[type eq \"work\"].value"}]), &hollow);
 }
 
 #[test]
-fn a_value_without_a_path_may_be_json_text() {
+fn value_without_path_may_be_json_text() {
     makes(
         &json!({}),
         &json!([{"op": "replace", "value": " {\"active\": \"false\", \"title\": \"t\"}"}]),
@@ -191,7 +191,7 @@ fn a_value_without_a_path_may_be_json_text() {
 }
 
 #[test]
-fn one_value_needs_no_list() {
+fn single_value_needs_no_list() {
     for op in ["add", "replace"] {
         let operations = json!([{"op": op, "path": "emails", "value": {"value": "a@x"}}]);
         makes(&json!({}), &operations, &json!({"emails": [{"value": "a@x"}]}));
@@ -199,7 +199,7 @@ fn one_value_needs_no_list() {
 }
 
 #[test]
-fn members_named_in_a_removal_are_all_that_go() {
+fn remove_with_value_removes_only_those_members() {
     let members = |operation: Value| {
         let patch = Patch::parse(&GROUP_TYPE, &json!({"Operations": [operation]})).unwrap();
         patch.members().to_vec()
@@ -214,7 +214,7 @@ fn members_named_in_a_removal_are_all_that_go() {
 }
 
 #[test]
-fn a_role_as_json_text_is_stored_as_sent() {
+fn role_as_json_text_is_stored_as_sent() {
     let text = "{\"id\":\"18d14569\",\"value\":\"Admin\",\"displayName\":\"Admin\"}";
     makes(
         &json!({}),
@@ -224,7 +224,7 @@ fn a_role_as_json_text_is_stored_as_sent() {
 }
 
 #[test]
-fn what_okta_and_entra_create_users_with_is_taken() {
+fn users_of_okta_and_entra_are_accepted() {
     let okta = json!({
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "test.user@okta.local",
         "name": {"givenName": "Test", "familyName": "User"},

@@ -4,7 +4,7 @@ use serde_json::Number;
 use super::*;
 use crate::schema::{ENTERPRISE_USER_URN, USER_URN};
 
-/// Asserts that each filter is `invalidFilter` and that the detail says so.
+/// Asserts that each filter is `invalidFilter` and that the detail contains a text.
 fn refused(filters: &[(&str, &str)]) {
     for (filter, detail) in filters {
         let error = Filter::parse(filter).unwrap_err();
@@ -27,7 +27,7 @@ fn printed(filters: &[(&str, &str)]) {
 }
 
 #[test]
-fn a_condition_after_the_brackets_is_one_of_the_element() {
+fn condition_after_brackets_moves_into_them() {
     printed(&[
         (r#"emails[type eq "work"].value eq "x""#, r#"emails[type eq "work" and value eq "x"]"#),
         (
@@ -45,7 +45,7 @@ fn a_condition_after_the_brackets_is_one_of_the_element() {
 }
 
 #[test]
-fn strings_that_are_not_json_are_refused() {
+fn invalid_json_strings_are_refused() {
     refused(&[
         (r#"title eq "\ud83d""#, "an invalid string at position 10"),
         (r#"title eq "\ude00""#, "invalid string"),
@@ -57,7 +57,7 @@ fn strings_that_are_not_json_are_refused() {
 }
 
 #[test]
-fn syntax_errors_say_where_and_what_was_expected() {
+fn syntax_errors_name_position_and_expectation() {
     refused(&[
         ("", "ends too early at position 1. Expected the name of an attribute."),
         ("userName", "ends too early at position 9. Expected an operator (eq, ne,"),
@@ -87,7 +87,7 @@ fn syntax_errors_say_where_and_what_was_expected() {
 }
 
 #[test]
-fn filters_are_bounded_in_length_depth_and_nodes() {
+fn filter_length_depth_and_nodes_are_bounded() {
     let nested = |depth: usize| format!("{}active pr{}", "(".repeat(depth), ")".repeat(depth));
     let terms = |count: usize| vec!["id pr"; count].join(" or ");
     let long = |length: usize| format!("title eq \"{}\"", "x".repeat(length - 11));
@@ -113,7 +113,7 @@ fn filters_are_bounded_in_length_depth_and_nodes() {
 }
 
 #[test]
-fn redundant_parentheses_go_and_needed_ones_stay() {
+fn display_keeps_only_needed_parentheses() {
     printed(&[
         ("((id pr))", "id pr"),
         ("id pr and (id pr or id pr)", "id pr and (id pr or id pr)"),
@@ -125,7 +125,7 @@ fn redundant_parentheses_go_and_needed_ones_stay() {
 }
 
 #[test]
-fn malformed_paths_are_invalid_with_their_position() {
+fn malformed_paths_are_refused_with_position() {
     for (path, detail) in [
         ("", "ends too early at position 1. Expected the name of an attribute"),
         ("emails[", "at position 8. Expected the name of an attribute"),
@@ -146,7 +146,7 @@ fn malformed_paths_are_invalid_with_their_position() {
     refused_path(&"emails[".repeat(500), "more than 32 deep");
 }
 
-/// The filter with every position 0.
+/// Sets every position in a filter to 0.
 pub(crate) fn placeless(filter: Filter) -> Filter {
     let name = |name| Name { position: 0, ..name };
     let all = |filters: Vec<Filter>| filters.into_iter().map(placeless).collect();
@@ -219,14 +219,14 @@ fn any_path() -> impl Strategy<Value = Path> {
 
 proptest! {
     #[test]
-    fn a_printed_filter_is_read_back(filter in any_filter(any_name().boxed())) {
+    fn displayed_filter_parses_to_itself(filter in any_filter(any_name().boxed())) {
         let text = filter.to_string();
         prop_assume!(text.chars().count() <= MAX_LENGTH);
         prop_assert_eq!(placeless(Filter::parse(&text).unwrap()), filter);
     }
 
     #[test]
-    fn no_damaged_filter_makes_it_panic(
+    fn parser_does_not_panic_on_damaged_filters(
         filter in any_filter(any_name().boxed()),
         damage in prop::collection::vec((any::<prop::sample::Index>(), prop::option::of("[()\\[\\]\" .\\\\a:]")), 1..4),
     ) {
@@ -241,7 +241,7 @@ proptest! {
     }
 
     #[test]
-    fn a_printed_path_is_read_back(path in any_path()) {
+    fn displayed_path_parses_to_itself(path in any_path()) {
         let text = path.to_string();
         prop_assume!(text.chars().count() <= MAX_LENGTH);
         let read = Path::parse(&text).unwrap();

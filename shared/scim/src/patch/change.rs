@@ -67,14 +67,14 @@ impl Change {
         let definition = self.attribute.definition;
         match &self.edit {
             Edit::Assign(new) => value.clone_from(new),
-            Edit::Merge(values) if !definition.multi_valued => {
+            Edit::Merge(sub_attributes) if !definition.multi_valued => {
                 let mut object = into_object(value.take());
-                merge(&mut object, values);
+                merge(&mut object, sub_attributes);
                 *value = object.into();
             }
             // A custom attribute may hold a single value.
-            Edit::RemoveValues(gone) if !value.is_array() => {
-                if gone.contains(value) {
+            Edit::RemoveValues(removed) if !value.is_array() => {
+                if removed.contains(value) {
                     *value = Value::Null;
                 }
             }
@@ -108,26 +108,27 @@ impl Change {
                 let written: Vec<_> = new.iter().map(|new| self.append(elements, new)).collect();
                 self.keep_one_primary(elements, &written);
             }
-            Edit::RemoveValues(gone) => self.remove_values(gone, elements, folds),
+            Edit::RemoveValues(removed) => self.remove_values(removed, elements, folds),
             Edit::RemoveSelected => elements.retain(|element| !self.is_selected(element, folds)),
-            Edit::Merge(values) | Edit::ReplaceSelected(values) => {
+            Edit::Merge(sub_attributes) | Edit::ReplaceSelected(sub_attributes) => {
                 let mut written: Vec<_> =
                     (0..elements.len()).filter(|index| self.is_selected(&elements[*index], folds)).collect();
-                check_size(written.len() * values.values().map(text_bytes).sum::<usize>())?;
+                check_size(written.len() * sub_attributes.values().map(text_bytes).sum::<usize>())?;
                 for index in &written {
                     let mut element = into_object(elements[*index].take());
-                    let removes = values.values().all(Value::is_null) && !has_no_value(&element);
+                    let only_removes = sub_attributes.values().all(Value::is_null) && !has_no_value(&element);
                     if let Edit::ReplaceSelected(_) = self.edit {
+                        // Without a template, nothing else of the element stays.
                         element = self.template.clone().unwrap_or_default();
                     }
-                    merge(&mut element, values);
-                    if !(removes && has_no_value(&element)) {
+                    merge(&mut element, sub_attributes);
+                    if !(only_removes && has_no_value(&element)) {
                         elements[*index] = element.into();
                     }
                 }
-                if written.is_empty() && values.values().any(|part| !part.is_null()) {
+                if written.is_empty() && sub_attributes.values().any(|value| !value.is_null()) {
                     written.push(elements.len());
-                    elements.push(self.create(values, folds)?);
+                    elements.push(self.create(sub_attributes, folds)?);
                 }
                 self.keep_one_primary(elements, &written);
                 elements.retain(|element| !element.is_null());
@@ -137,7 +138,7 @@ impl Change {
     }
 
     /// Creates the element for a filter that selects none.
-    fn create(&self, values: &Map<String, Value>, folds: &mut FoldCache) -> Result<Value, Invalid> {
+    fn create(&self, sub_attributes: &Map<String, Value>, folds: &mut FoldCache) -> Result<Value, Invalid> {
         let no_target = |remedy: &str| {
             let label = self.attribute.label();
             Invalid::no_target(format!("{label} has no value that matches the filter in the path. {remedy}"))
@@ -145,7 +146,7 @@ impl Change {
         let mut element = self.template.clone().ok_or_else(|| {
             no_target("A value can only be created from a filter such as [type eq \"work\"].")
         })?;
-        merge(&mut element, values);
+        merge(&mut element, sub_attributes);
         let element = Value::Object(element);
         if self.is_selected(&element, folds) {
             Ok(element)
@@ -164,13 +165,13 @@ impl Change {
 
     /// Removes the elements that match one of the given values: by `value`, and by `type` if it is given. A value
     /// without `value` must equal the whole element.
-    fn remove_values(&self, gone: &[Value], elements: &mut Vec<Value>, folds: &mut FoldCache) {
+    fn remove_values(&self, removed: &[Value], elements: &mut Vec<Value>, folds: &mut FoldCache) {
         let exact = self.attribute.definition.sub("value").is_none_or(|sub| sub.case_exact);
         let mut key = |value: &Value| {
             let text = value["value"].as_str()?;
             Some(if exact { text.to_owned() } else { folds.fold(text).into_owned() })
         };
-        let gone: Vec<_> = gone.iter().map(|given| (key(given), given)).collect();
+        let removed: Vec<_> = removed.iter().map(|given| (key(given), given)).collect();
         elements.retain(|element| {
             let element_key = key(element);
             let names = |(given_key, given): &(Option<String>, &Value)| {
@@ -180,7 +181,7 @@ impl Change {
                     *given == element
                 }
             };
-            !gone.iter().any(names)
+            !removed.iter().any(names)
         });
     }
 
@@ -221,7 +222,7 @@ impl Change {
 fn text_bytes(value: &Value) -> usize {
     match value {
         Value::String(text) => text.len(),
-        Value::Object(values) => values.values().map(text_bytes).sum(),
+        Value::Object(sub_attributes) => sub_attributes.values().map(text_bytes).sum(),
         _ => 0,
     }
 }
@@ -256,12 +257,12 @@ fn into_object(value: Value) -> Map<String, Value> {
     }
 }
 
-fn merge(object: &mut Map<String, Value>, values: &Map<String, Value>) {
-    for (name, part) in values {
-        if part.is_null() {
+fn merge(object: &mut Map<String, Value>, sub_attributes: &Map<String, Value>) {
+    for (name, value) in sub_attributes {
+        if value.is_null() {
             object.shift_remove(name);
         } else {
-            object.insert(name.clone(), part.clone());
+            object.insert(name.clone(), value.clone());
         }
     }
 }

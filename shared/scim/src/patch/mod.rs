@@ -373,18 +373,18 @@ fn assignment(
 ) -> Result<Option<Edit>, Invalid> {
     let (definition, label) = (attribute.definition, attribute.label());
     if let Some(sub) = sub {
-        let part = read_value(sub, label.sub(sub.name), value)?.unwrap_or(Value::Null);
-        return Ok(Some(merge(definition, Map::from_iter([(sub.name.to_owned(), part)]))));
+        let value = read_value(sub, label.sub(sub.name), value)?.unwrap_or(Value::Null);
+        return Ok(Some(merge(definition, Map::from_iter([(sub.name.to_owned(), value)]))));
     }
     if filtered {
         return Ok(match value {
             value if is_unassigned(value) => (!add).then_some(Edit::RemoveSelected),
             Value::Object(object) => {
-                let values = sub_attributes(definition, label, object)?;
-                (!values.is_empty()).then_some(if add {
-                    Edit::Merge(values)
+                let sub_attributes = sub_attributes(definition, label, object)?;
+                (!sub_attributes.is_empty()).then_some(if add {
+                    Edit::Merge(sub_attributes)
                 } else {
-                    Edit::ReplaceSelected(values)
+                    Edit::ReplaceSelected(sub_attributes)
                 })
             }
             other => return Err(type_mismatch(&label, "an object", other)),
@@ -400,9 +400,9 @@ fn assignment(
     if definition.data_type == Type::Complex
         && let Value::Object(object) = &*values::normalized(definition, value)
     {
-        let mut values = sub_attributes(definition, label, object)?;
-        dialect::clear_old_reference(definition, &mut values);
-        return Ok(Some(merge(definition, values)));
+        let mut sub_attributes = sub_attributes(definition, label, object)?;
+        dialect::clear_old_reference(definition, &mut sub_attributes);
+        return Ok(Some(merge(definition, sub_attributes)));
     }
     Ok(Some(match read_value(definition, label, value)? {
         None if definition.required => {
@@ -416,10 +416,10 @@ fn assignment(
     }))
 }
 
-fn merge(attribute: &Attribute, values: Map<String, Value>) -> Edit {
-    if dialect::clears_reference(attribute, &values) {
+fn merge(attribute: &Attribute, sub_attributes: Map<String, Value>) -> Edit {
+    if dialect::clears_reference(attribute, &sub_attributes) {
         Edit::Assign(Value::Null)
     } else {
-        Edit::Merge(values)
+        Edit::Merge(sub_attributes)
     }
 }

@@ -22,7 +22,7 @@ fn patched(before: &Value, operations: &Value) -> Result<Document, Invalid> {
     patch(operations)?.apply(&user(before))
 }
 
-/// The operations make one of the other, and again make it of itself.
+/// Asserts that the operations change one user to the other, and that repeating them changes nothing.
 fn makes(before: Value, operations: Value, after: &Value) {
     let document = patched(&before, &operations).unwrap_or_else(|invalid| panic!("{operations}: {invalid}"));
     assert_eq!(document.to_stored(), user(after).to_stored(), "{operations} on {before}");
@@ -37,7 +37,7 @@ fn refuses(before: &Value, operations: &Value, scim_type: ScimType, detail: &str
 }
 
 #[test]
-fn add_and_replace_of_a_single_attribute_set_it() {
+fn add_and_replace_set_a_single_attribute() {
     for op in ["add", "replace"] {
         makes(
             json!({"title": "a"}),
@@ -64,7 +64,7 @@ fn add_and_replace_of_a_single_attribute_set_it() {
 }
 
 #[test]
-fn parts_of_a_complex_attribute_that_are_not_sent_stay_and_null_unassigns_one() {
+fn unsent_sub_attributes_stay_and_null_unassigns() {
     let before = json!({"name": {"givenName": "B", "familyName": "O", "middleName": "M"}});
     let value = json!({"GIVENNAME": "C", "middleName": null, "petName": "x"});
     for op in ["add", "replace"] {
@@ -95,7 +95,7 @@ fn null_and_empty_values_unassign() {
 }
 
 #[test]
-fn remove_takes_away_attributes_parts_extensions_and_elements() {
+fn remove_works_at_every_level() {
     let before = json!({
         "title": "a", "name": {"givenName": "B", "familyName": "O"}, "nickName": "n",
         "emails": [{"value": "a", "type": "work"}, {"value": "b", "type": "home"}],
@@ -129,7 +129,7 @@ fn remove_takes_away_attributes_parts_extensions_and_elements() {
 }
 
 #[test]
-fn removing_what_is_not_there_is_a_success() {
+fn remove_of_absent_attribute_succeeds() {
     for path in [
         "title",
         "name.givenName",
@@ -144,7 +144,7 @@ fn removing_what_is_not_there_is_a_success() {
 }
 
 #[test]
-fn add_appends_what_is_not_there_yet() {
+fn add_appends_only_new_elements() {
     let before = json!({"emails": [{"value": "a", "type": "work"}]});
     let add = |value: Value| json!([{"op": "add", "path": "emails", "value": value}]);
     makes(before.clone(), add(json!([{"type": "work", "value": "a"}])), &before);
@@ -166,7 +166,7 @@ fn add_appends_what_is_not_there_yet() {
 }
 
 #[test]
-fn replace_of_a_list_replaces_all_of_it() {
+fn replace_of_list_replaces_every_element() {
     let before = json!({"emails": [{"value": "a", "type": "work"}, {"value": "b"}]});
     let after = json!({"emails": [{"value": "c", "primary": true}]});
     makes(
@@ -178,7 +178,7 @@ fn replace_of_a_list_replaces_all_of_it() {
 }
 
 #[test]
-fn a_filter_selects_the_elements_that_change() {
+fn filter_selects_elements_to_change() {
     let before =
         json!({"emails": [{"value": "a", "type": "work", "primary": true}, {"value": "b", "type": "home"}]});
     let with = |first: Value| json!({"emails": [first, {"value": "b", "type": "home"}]});
@@ -214,7 +214,7 @@ fn a_filter_selects_the_elements_that_change() {
 }
 
 #[test]
-fn a_filter_that_selects_nothing_and_does_not_say_what_to_create_has_no_target() {
+fn filter_without_match_or_template_has_no_target() {
     let detail = "Operations[0]: Attribute 'emails' has no value that matches the filter in the path. \
          A value can only be created from a filter such as [type eq \"work\"].";
     for filter in [
@@ -242,7 +242,7 @@ fn a_filter_that_selects_nothing_and_does_not_say_what_to_create_has_no_target()
 }
 
 #[test]
-fn what_is_created_is_what_the_path_selects() {
+fn created_element_matches_the_path() {
     let detail = "Operations[0]: Attribute 'emails' has no value that matches the filter in the path. \
          To create one, send a \"value\" that does not contradict the filter.";
     for (path, value) in [
@@ -252,7 +252,7 @@ fn what_is_created_is_what_the_path_selects() {
         for op in ["add", "replace"] {
             let operations = json!([{"op": op, "path": path, "value": value}]);
             refuses(&json!({}), &operations, ScimType::NoTarget, detail);
-            // Where there is an element, it may become another that the path does not select.
+            // An existing element may change so that the path no longer selects it.
             let moved = patched(&json!({"emails": [{"type": "work", "display": "a"}]}), &operations).unwrap();
             let emails = moved.get("emails").unwrap();
             assert_eq!((emails[0]["type"].as_str(), emails[1].as_str()), (Some("home"), None));
@@ -261,7 +261,7 @@ fn what_is_created_is_what_the_path_selects() {
 }
 
 #[test]
-fn a_new_primary_value_takes_it_from_the_old_one() {
+fn new_primary_value_replaces_the_old_one() {
     let before =
         json!({"emails": [{"value": "a", "type": "work", "primary": true}, {"value": "b", "type": "home"}]});
     let after = json!({"emails": [{"value": "a", "type": "work", "primary": false}, {"value": "b", "type": "home", "primary": true}]});
@@ -284,7 +284,7 @@ fn a_new_primary_value_takes_it_from_the_old_one() {
 }
 
 #[test]
-fn an_object_without_a_path_is_a_change_for_each_attribute() {
+fn value_without_path_changes_each_attribute() {
     makes(
         json!({"title": "t", "name": {"familyName": "O"}}),
         json!([{"op": "replace", "value": {
@@ -305,7 +305,7 @@ fn an_object_without_a_path_is_a_change_for_each_attribute() {
 }
 
 #[test]
-fn what_only_the_service_writes_is_ignored_in_values_and_refused_in_paths() {
+fn read_only_is_ignored_in_values_and_refused_in_paths() {
     let ignored = json!({"id": "x", "schemas": [], "meta": {"version": "1"}, "groups": [{"value": "g"}], "password": "p"});
     makes(json!({}), json!([{"op": "replace", "value": ignored}]), &json!({}));
     assert!(!patch(&json!([{"op": "replace", "value": ignored}])).unwrap().changes_document());
@@ -331,7 +331,7 @@ fn what_only_the_service_writes_is_ignored_in_values_and_refused_in_paths() {
 }
 
 #[test]
-fn what_is_required_stays() {
+fn required_attributes_cannot_be_removed() {
     let detail =
         "Operations[0]: Attribute 'userName' is required and cannot be removed. Replace its value instead.";
     refuses(&json!({}), &json!([{"op": "remove", "path": "userName"}]), ScimType::Mutability, detail);
@@ -353,7 +353,7 @@ fn what_is_required_stays() {
 }
 
 #[test]
-fn a_message_of_another_form_is_refused_and_says_where() {
+fn malformed_messages_are_refused_with_index() {
     use ScimType::{InvalidPath, InvalidSyntax, InvalidValue, NoTarget};
     for (operations, scim_type, detail) in [
         (json!([]), InvalidSyntax, "The \"Operations\" must be a list with at least one operation."),
@@ -439,7 +439,7 @@ fn a_message_of_another_form_is_refused_and_says_where() {
 }
 
 #[test]
-fn a_request_has_a_thousand_operations_and_changes_a_thousand_attributes_at_most() {
+fn operations_changes_and_comparisons_are_limited() {
     let operations = |count| vec![json!({"op": "add", "path": "title", "value": "x"}); count];
     assert!(patch(&operations(1000).into()).is_ok());
     assert_eq!(patch(&operations(1001).into()).unwrap_err().scim_type, ScimType::InvalidValue);
@@ -459,14 +459,14 @@ fn a_request_has_a_thousand_operations_and_changes_a_thousand_attributes_at_most
 }
 
 #[test]
-fn an_operation_works_on_what_the_one_before_has_left() {
+fn operation_sees_the_result_of_the_one_before() {
     let emails = json!({"emails": [{"value": "a"}, {"value": "b"}]});
     let operations = json!([
         {"op": "remove", "path": "emails.value"},
         {"op": "add", "path": "emails.display", "value": "d"},
     ]);
     assert_eq!(patched(&emails, &operations), Ok(user(&json!({"emails": [{"display": "d"}]}))));
-    // The first makes two elements equal, which makes them one.
+    // The first operation makes two elements equal, so one of them is removed.
     let roles = json!({"roles": [{"value": "a", "display": "d", "primary": true}, {"value": "a", "display": "d", "primary": false}]});
     let operations = json!([
         {"op": "add", "path": "roles", "value": [{"value": "a", "type": "t", "primary": true}]},
@@ -477,7 +477,7 @@ fn an_operation_works_on_what_the_one_before_has_left() {
 }
 
 #[test]
-fn one_bad_operation_is_the_end_of_all() {
+fn failed_operation_changes_nothing() {
     let before = user(&json!({"title": "a"}));
     let operations = json!([
         {"op": "replace", "path": "title", "value": "b"},
@@ -489,7 +489,7 @@ fn one_bad_operation_is_the_end_of_all() {
 }
 
 #[test]
-fn too_many_values_are_refused_while_they_are_added() {
+fn number_of_values_is_checked_after_each_operation() {
     let values = |from: usize, to: usize| {
         (from..to).map(|index| json!({"value": index.to_string()})).collect::<Value>()
     };
@@ -509,7 +509,7 @@ fn too_many_values_are_refused_while_they_are_added() {
 }
 
 #[test]
-fn values_to_remove_are_named_by_value_and_type() {
+fn remove_matches_values_by_value_and_type() {
     let before = json!({
         "emails": [{"value": "a@x", "type": "work"}, {"value": "a@x", "type": "home"}, {"value": "b@x", "display": "b"}],
         CUSTOM_URN: {"tags": ["a", "b"], "tag": "a"},
@@ -545,20 +545,20 @@ fn values_to_remove_are_named_by_value_and_type() {
 }
 
 #[test]
-fn a_list_given_to_a_custom_attribute_is_added_to_a_list() {
+fn add_of_list_to_custom_attribute_appends() {
     let path = format!("{}:Tags", CUSTOM_URN.to_ascii_uppercase());
     let at = |op: &str, value: Value| json!([{"op": op, "path": path, "value": value}]);
     let holds = |value: Value| json!({CUSTOM_URN: {"tags": value}});
     makes(holds(json!(["a", "b"])), at("add", json!(["b", "c"])), &holds(json!(["a", "b", "c"])));
     makes(holds(json!(["a"])), at("replace", json!(["b"])), &holds(json!(["b"])));
     makes(holds(json!(["a"])), at("add", json!("b")), &holds(json!("b")));
-    // What values and primaries mean in it is not known either.
+    // `value` and `primary` have no special meaning in a custom attribute.
     let (one, other) = (json!({"value": 1, "primary": true}), json!({"value": 1, "primary": true, "x": 2}));
     makes(holds(json!([one])), at("add", json!([other])), &holds(json!([one, other])));
 }
 
 #[test]
-fn members_are_operations_of_their_own() {
+fn members_become_member_operations() {
     let parse = |operations: Value| Patch::parse(&GROUP_TYPE, &json!({ "Operations": operations }));
     let member = |id: &str| crate::members::Member { value: id.into(), member_type: None };
     let patch = parse(json!([
@@ -603,13 +603,13 @@ fn members_are_operations_of_their_own() {
     }
 }
 
-/// Roles of the most text there may be, none of it ASCII.
+/// Returns roles with as much text as possible, none of it ASCII.
 fn long_roles() -> Value {
     (0..100).map(|index| json!({"value": "é".repeat(1300), "type": format!("ü{index}")})).collect()
 }
 
 #[test]
-fn what_a_thousand_operations_compare_is_folded_once() {
+fn patch_folds_each_text_once() {
     let document = user(&json!({"roles": long_roles()}));
     let operations = (0..1000).map(|index| match index % 2 {
         0 => json!({"op": "remove", "path": format!("roles[value co \"x{index}\"]")}),
@@ -627,7 +627,7 @@ fn what_a_thousand_operations_compare_is_folded_once() {
 }
 
 #[test]
-fn what_is_too_large_in_between_is_refused_before_it_is_looked_at() {
+fn large_intermediate_values_are_refused() {
     let long = "x".repeat(3100);
     let too_large = "Operations[0]: The resource is larger than 300 KB. Send fewer or shorter values.";
     for operation in [
@@ -645,7 +645,7 @@ fn what_is_too_large_in_between_is_refused_before_it_is_looked_at() {
 }
 
 #[test]
-fn removals_of_members_by_other_than_ids_are_few() {
+fn comparisons_of_members_are_limited() {
     let removals = |path: &str, count| {
         let operations: Value = vec![json!({"op": "remove", "path": path}); count].into();
         Patch::parse(&GROUP_TYPE, &json!({"Operations": operations}))
@@ -719,7 +719,7 @@ fn some_value() -> impl Strategy<Value = Value> {
     ]
 }
 
-/// An operation on a path with a value it can take.
+/// Generates an operation with a value that fits its path.
 fn a_sound_operation() -> impl Strategy<Value = Value> {
     let text = || select(vec![json!("a"), json!("B"), json!("work"), json!(""), json!(null)]);
     let flag = || select(vec![json!(true), json!(false), json!("True"), json!("FALSE")]);
@@ -779,7 +779,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
-    fn a_patch_is_carried_out_or_changes_nothing_and_what_it_makes_can_be_written_back(
+    fn patch_result_can_be_written_back(
         before in some_user(),
         operations in some_operations(),
     ) {
@@ -792,9 +792,9 @@ proptest! {
     }
 
     #[test]
-    fn adding_twice_is_adding_once(
+    fn add_is_idempotent(
         before in some_user(),
-        // Several changes in one operation may undo each other's selection; one change does not.
+        // Several changes in one operation may undo each other's selection. One change does not.
         operation in prop_oneof![
             a_sound_operation(),
             a_wild_operation().prop_filter("one change", |wild| wild["path"].as_str().is_some_and(|path| !path.is_empty())),
@@ -806,7 +806,7 @@ proptest! {
             && let Ok(once) = add.apply(&before)
         {
             match add.apply(&once) {
-                // It moved an element from where its path looks: see above.
+                // The operation changed an element so that its path no longer selects it.
                 Err(invalid) => prop_assert_eq!(invalid.scim_type, ScimType::NoTarget),
                 twice => prop_assert_eq!(twice, Ok(once)),
             }
@@ -814,7 +814,7 @@ proptest! {
     }
 
     #[test]
-    fn operations_apply_one_after_the_other(before in some_user(), operations in some_operations()) {
+    fn operations_apply_in_sequence(before in some_user(), operations in some_operations()) {
         let one_by_one = operations.iter().try_fold(before.clone(), |document, operation| {
             patch(&json!([operation])).and_then(|patch| patch.apply(&document))
         });

@@ -7,7 +7,7 @@ use crate::schema::{ENTERPRISE_USER_URN, GROUP_TYPE, USER_TYPE};
 
 const CUSTOM_URN: &str = "urn:ietf:params:scim:schemas:extension:Badges:2.0:User";
 
-/// The document read from a user with these attributes, as text: order counts.
+/// Reads a user with these attributes. Returns the document as text, because order counts.
 fn read_user(attributes: &Value) -> Result<String, Invalid> {
     let mut body = json!({"userName": "bob"});
     let Value::Object(attributes) = attributes else { panic!("{attributes}") };
@@ -27,7 +27,7 @@ fn refuses(attributes: &Value, scim_type: ScimType, detail: &str) {
 }
 
 #[test]
-fn names_are_taken_in_any_case_and_kept_in_the_case_and_order_of_the_table() {
+fn names_take_case_and_order_of_the_schema() {
     reads(
         &json!({
             "urn:IETF:params:scim:schemas:extension:ENTERPRISE:2.0:user": {"Manager": {"VALUE": "1"}, "DEPARTMENT": "x"},
@@ -46,7 +46,7 @@ fn names_are_taken_in_any_case_and_kept_in_the_case_and_order_of_the_table() {
 }
 
 #[test]
-fn what_the_client_may_not_write_and_what_nobody_knows_is_dropped() {
+fn read_only_and_unknown_attributes_are_dropped() {
     reads(
         &json!({
             "id": "1", "meta": {"version": "x"}, "schemas": ["urn:scim:schemas:core:1.0"], "password": "p",
@@ -77,7 +77,7 @@ fn null_and_empty_mean_unassigned_at_every_depth() {
 }
 
 #[test]
-fn a_value_of_another_type_is_refused_and_not_quoted() {
+fn values_of_wrong_type_are_refused_and_not_quoted() {
     use ScimType::InvalidValue;
     for (attributes, detail) in [
         (json!({"externalId": 7}), "Attribute 'externalId' must be a string, not a number."),
@@ -114,7 +114,7 @@ fn a_value_of_another_type_is_refused_and_not_quoted() {
 }
 
 #[test]
-fn a_body_that_is_no_object_and_schemas_that_are_no_list_are_bad_syntax() {
+fn body_must_be_object_and_schemas_a_list() {
     let no_object = Document::from_request(&GROUP_TYPE, &json!([])).unwrap_err();
     assert_eq!(no_object.detail, "The body must be a JSON object with the attributes of a Group.");
     assert_eq!(no_object.scim_type, ScimType::InvalidSyntax);
@@ -124,7 +124,7 @@ fn a_body_that_is_no_object_and_schemas_that_are_no_list_are_bad_syntax() {
 }
 
 #[test]
-fn an_attribute_sent_twice_in_different_case_is_refused() {
+fn attribute_in_two_spellings_is_refused() {
     use ScimType::InvalidSyntax;
     let detail = "The names 'USERNAME' and 'userName' refer to the same attribute. Send it once.";
     refuses(&json!({"USERNAME": "eve"}), InvalidSyntax, detail);
@@ -158,7 +158,7 @@ fn at_most_one_value_is_primary() {
 }
 
 #[test]
-fn an_attribute_has_a_hundred_values_and_a_user_forty_e_mail_addresses_at_most() {
+fn number_of_values_is_limited() {
     let values =
         |count: usize| (0..count).map(|index| json!({"value": index.to_string()})).collect::<Value>();
     for (name, most) in [("roles", 100), ("emails", 40)] {
@@ -170,7 +170,7 @@ fn an_attribute_has_a_hundred_values_and_a_user_forty_e_mail_addresses_at_most()
 }
 
 #[test]
-fn a_custom_extension_is_kept_as_sent_whatever_is_in_it() {
+fn custom_extension_is_kept_as_sent() {
     let kept = json!({CUSTOM_URN: {"Colour": "red", "size": 7, "tags": ["a", "a"], "deep": {"x": [null, {"y": ""}]}}});
     reads(&kept, &kept);
     reads(
@@ -182,7 +182,7 @@ fn a_custom_extension_is_kept_as_sent_whatever_is_in_it() {
 }
 
 #[test]
-fn what_is_required_is_there_and_not_blank() {
+fn required_attributes_are_present_and_not_blank() {
     for (resource_type, name) in [(&USER_TYPE, "userName"), (&GROUP_TYPE, "displayName")] {
         for body in [json!({}), json!({name: null}), json!({name: ""}), json!({name: " \u{3000}"})] {
             let invalid = Document::from_request(resource_type, &body).unwrap_err();
@@ -196,7 +196,7 @@ fn what_is_required_is_there_and_not_blank() {
 }
 
 #[test]
-fn keys_of_the_store_are_bounded_as_they_are_compared() {
+fn indexed_texts_are_bounded_after_folding() {
     let user = |name: &str, text: &str| {
         read_user(&match name {
             "emails.value" => json!({"emails": [{"value": text}]}),
@@ -208,7 +208,7 @@ fn keys_of_the_store_are_bounded_as_they_are_compared() {
         ("userName", "é".repeat(256)),
         ("externalId", "a".repeat(980)),
         ("emails.value", "a".repeat(980)),
-        // Full width: three bytes each, one when folded.
+        // Full-width letters have three bytes, and one byte after folding.
         ("emails.value", "ａ".repeat(980)),
     ] {
         assert!(user(name, &longest).is_ok(), "{name}");
@@ -216,7 +216,7 @@ fn keys_of_the_store_are_bounded_as_they_are_compared() {
         let invalid = user(name, &longer).unwrap_err();
         assert!(invalid.detail.contains("is too long"), "{invalid}");
     }
-    // One character that folds to eighteen.
+    // This character folds to 18 characters.
     assert!(
         user("userName", &"\u{FDFA}".repeat(200)).unwrap_err().detail.ends_with("Use at most 1024 bytes.")
     );
@@ -227,7 +227,7 @@ fn keys_of_the_store_are_bounded_as_they_are_compared() {
 }
 
 #[test]
-fn names_have_no_invisible_characters_and_no_key_has_control_characters() {
+fn indexed_texts_have_no_invisible_characters() {
     let detail =
         "Attribute 'userName' contains the invisible character U+200B at position 3. Remove the character.";
     refuses(&json!({"userName": "bo\u{200B}b"}), ScimType::InvalidValue, detail);
@@ -238,7 +238,7 @@ fn names_have_no_invisible_characters_and_no_key_has_control_characters() {
     refuses(&json!({"externalId": "a\u{0}"}), ScimType::InvalidValue, detail);
     let detail = "Attribute 'emails.value' contains the invisible character U+000A at position 1. Remove the character.";
     refuses(&json!({"emails": [{"value": "\na"}]}), ScimType::InvalidValue, detail);
-    // Joined emoji are one character to people, and several with U+200D between them to Unicode.
+    // Emoji that are joined by U+200D look like one character.
     assert!(Document::from_request(&GROUP_TYPE, &json!({"displayName": "👨\u{200D}👩\u{200D}👧"})).is_ok());
     for unseen in ['\u{7}', '\u{200B}', '\u{202E}'] {
         let name = format!("a{unseen}b");
@@ -247,7 +247,7 @@ fn names_have_no_invisible_characters_and_no_key_has_control_characters() {
 }
 
 #[test]
-fn a_resource_larger_than_the_store_holds_is_refused() {
+fn large_resources_are_refused() {
     let photos = |bytes: usize| json!({"photos": [{"value": "x".repeat(bytes)}]});
     assert!(read_user(&photos(300 * 1000)).is_ok());
     let detail = "The resource is larger than 300 KB. Send fewer or shorter values.";
@@ -255,9 +255,9 @@ fn a_resource_larger_than_the_store_holds_is_refused() {
 }
 
 #[test]
-fn types_the_table_does_not_use_yet_are_read_too() {
+fn unused_data_types_are_read() {
     let read = |data_type, value: Value| {
-        // Leaked because the table is static.
+        // The table is static, so the attribute is leaked.
         let attribute: &'static Attribute = Box::leak(Box::new(Attribute { data_type, name: "x", ..CUSTOM }));
         read_single(attribute, Label::new(None, "x"), &value).map_err(|invalid| invalid.detail)
     };
