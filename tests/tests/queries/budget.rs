@@ -129,7 +129,8 @@ async fn members_of_oversized_group_are_paged_completely() {
     let refused = service.get(&format!("{GROUPS}/{group}")).await;
     assert_eq!(refused.verdict(), "400 tooMany");
     let detail = refused.body["detail"].as_str().expect("a detail");
-    let hint = detail.split("filter=").nth(1).expect("a filter").replace("<id of the group>", &group);
+    let filter = detail.split("the filter ").nth(1).expect("a filter").trim_end_matches('.');
+    let hint = filter.replace("<id of the group>", &group);
     let members = Request::get(USERS).filter(hint).query("attributes", "id");
     let pages = walk(&service, &members, Paging::Cursor, 1_000, async || ()).await;
     assert!(each(&all_of(&pages), "id") == all);

@@ -95,7 +95,7 @@ async fn oversized_group_error_says_how_to_read_members() {
           ],
           "status": "400",
           "scimType": "tooMany",
-          "detail": "the answer would show more than 115000 members; leave them out with excludedAttributes=members, and page through them by /Users?filter=groups.value eq \"<id of the group>\""
+          "detail": "The answer would show more than 115000 members. Leave them out with excludedAttributes=members, and read them page by page from /Users with the filter groups.value eq \"<id of the group>\"."
         }
     "#]].assert_eq(&answer.snapshot().replace(&group, "<group>"));
     let bare = service.get(&format!("/Groups/{group}?excludedAttributes=members")).await;

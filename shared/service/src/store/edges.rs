@@ -166,7 +166,10 @@ pub(super) fn parse_members(members: &[Member]) -> Result<Vec<(Id, Option<Resour
         .map(|member| match Id::parse(&member.value) {
             Some(id) => Ok((id, member.member_type)),
             // Text that is not an id may be personal data, such as an e-mail address: it is not echoed.
-            None => Err(unknown_member("(not an id of this service)")),
+            None => Err(Error::Invalid(Invalid::value(
+                "A value of 'members' is not an id of this service. Assign the user or group to the application \
+                 first. Nothing was changed.",
+            ))),
         })
         .collect()
 }
@@ -177,7 +180,7 @@ pub(super) fn too_many_members() -> Error {
         ScimType::TooMany,
         format!(
             "The answer would show more than {MEMBERS_SHOWN} members. Leave them out with excludedAttributes=members, \
-             and page through them with /Users?filter=groups.value eq \"<id of the group>\"."
+             and read them page by page from /Users with the filter groups.value eq \"<id of the group>\"."
         ),
     ))
 }

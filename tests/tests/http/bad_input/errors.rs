@@ -58,7 +58,7 @@ async fn error_details_name_the_cause_and_position() {
         400 invalidValue: Attribute 'externalId' must be a string, not a number
         400 invalidValue: Attribute 'emails.value' must be a string, not a list
         400 invalidValue: Attribute 'userName' contains the invisible character U+200B (character 2 of it): remove it
-        409 uniqueness: another User already has this userName
+        409 uniqueness: Another User already has this userName. Use another value.
         400 invalidSyntax: Operations[1]: "op" must be "add", "replace" or "remove"
         400 invalidPath: Operations[0]: The path cannot be read: at position 16 a value (a number, true, false, null, or text, which needs double quotes: "…") was expected.
         400 invalidPath: Operations[0]: User has no attribute 'name.nonsense', which the path names.
@@ -70,7 +70,7 @@ async fn error_details_name_the_cause_and_position() {
         400 invalidFilter: 'emails' has no sub-attribute 'nonsense', which the filter names at position 8.
         400 invalidFilter: The filter has a text at position 13 without a closing '"'.
         400 invalidValue: the query parameter 'count' must be a whole number
-        404: there is no User with this id; look it up again by filter, or create it
+        404: There is no User with this id. Search for it with a filter, or create it.
         400 invalidValue: the header if-match must be * or a list of ETags such as W/"5a1f"
         412: The resource has changed since the version in If-Match. Read the resource again and repeat the request.
     "#]].assert_eq(&text);
