@@ -573,7 +573,7 @@ async fn scan_over_budget_is_rejected_with_advice() {
           ],
           "status": "400",
           "scimType": "tooMany",
-          "detail": "this query would have to look at more resources than a request may: 100000, or what 20 s are enough for; name one of the indexed attributes in the filter (id, meta.created, userName, externalId, emails.value), or page with a cursor and without sortBy"
+          "detail": "This query would read more than 100000 resources, or for longer than 20 seconds. Filter by an indexed attribute (id, meta.created, userName, externalId, emails.value), or page with a cursor and without sortBy."
         }
     "#]].assert_eq(&refused.snapshot());
     for (query, expected) in [

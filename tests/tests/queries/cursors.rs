@@ -186,7 +186,7 @@ async fn cursor_and_start_index_are_mutually_exclusive() {
             assert_eq!(answer.verdict(), "400 invalidValue");
             assert_eq!(
                 answer.body["detail"],
-                "'cursor' and 'startIndex' cannot be given together: choose one"
+                "The parameters 'cursor' and 'startIndex' cannot be combined. Send one of them."
             );
         }
     }
