@@ -17,10 +17,10 @@ use clap::{Parser, Subcommand};
 use service::{
     auth::{Caller, Org, Scope},
     limits::REQUEST_BUDGET,
-    store::doctor::Report,
+    store::Organisation,
 };
 
-use output::{Format, KeyOutput, OrgOutput, Output};
+use output::{Format, Output};
 use stack::Stack;
 use tokio::time::{Duration, timeout};
 
@@ -179,14 +179,12 @@ async fn org(stack: &Stack, command: OrgCommand) -> Result<Output, Failure> {
             }
         }
         OrgCommand::List => {
-            let organisations = stack.done(stack.store.orgs().await)?;
-            Ok(Output::Organisations {
-                organisations: organisations.into_iter().map(OrgOutput::from).collect(),
-            })
+            Ok(Output::Organisations { organisations: stack.done(stack.store.orgs().await)? })
         }
         OrgCommand::Show { org } => {
             let organisation = found(stack, &org).await?;
-            Ok(Output::OrganisationWithKeys { organisation, keys: keys(stack, &org).await? })
+            let keys = stack.done(stack.store.keys(&org).await)?;
+            Ok(Output::OrganisationWithKeys { organisation, keys })
         }
         OrgCommand::Disable { org } => set_enabled(org, false).await,
         OrgCommand::Enable { org } => set_enabled(org, true).await,
@@ -200,16 +198,16 @@ async fn key(stack: &Stack, command: KeyCommand) -> Result<Output, Failure> {
             let scopes: BTreeSet<Scope> = scopes.into_iter().collect();
             let peppers = stack.done(stack.pepper.peppers().await)?;
             let (key, record) = stack.done(stack.store.create_key(&org, &scopes, &peppers).await)?;
-            Ok(Output::NewKey { record: record.into(), org: org.to_string(), key: key.reveal().to_owned() })
+            Ok(Output::NewKey { record, org, key: key.reveal().to_owned() })
         }
         KeyCommand::List { org } => {
             found(stack, &org).await?;
-            Ok(Output::Keys { keys: keys(stack, &org).await? })
+            Ok(Output::Keys { keys: stack.done(stack.store.keys(&org).await)? })
         }
         KeyCommand::Revoke { org, id } => {
             found(stack, &org).await?;
             if stack.done(stack.store.revoke_key(&org, &id).await)? {
-                Ok(Output::Revoked { org: org.to_string(), id, revoked: true })
+                Ok(Output::Revoked { org, id, revoked: true })
             } else {
                 Err(Failure::NoKey { org, id })
             }
@@ -227,18 +225,10 @@ async fn doctor(stack: &Stack, org: Org, finish: bool, format: Format) -> Result
     }
     let report = stack.done(stack.store.directory(&caller).examine().await)?;
     let healthy = report.is_healthy();
-    let Report { users, groups, memberships, findings } = report;
-    let org = caller.org().to_string();
-    Output::Report { org, healthy, users, groups, memberships, findings }.print(format)?;
+    Output::Report { org: caller.org().clone(), healthy, report }.print(format)?;
     Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::from(3) })
 }
 
-async fn found(stack: &Stack, org: &Org) -> Result<OrgOutput, Failure> {
-    let found = stack.done(stack.store.org(org).await)?;
-    found.map(OrgOutput::from).ok_or_else(|| Failure::NoOrg(org.clone()))
-}
-
-async fn keys(stack: &Stack, org: &Org) -> Result<Vec<KeyOutput>, Failure> {
-    let keys = stack.done(stack.store.keys(org).await)?;
-    Ok(keys.into_iter().map(KeyOutput::from).collect())
+async fn found(stack: &Stack, org: &Org) -> Result<Organisation, Failure> {
+    stack.done(stack.store.org(org).await)?.ok_or_else(|| Failure::NoOrg(org.clone()))
 }

@@ -8,8 +8,8 @@ use std::{
 use clap::ValueEnum;
 use serde::Serialize;
 use service::{
-    auth::Scope,
-    store::{KeyRecord, Organisation},
+    auth::Org,
+    store::{KeyRecord, Organisation, doctor::Report},
 };
 
 /// The format of the output.
@@ -25,67 +25,36 @@ pub(crate) enum Format {
 #[derive(Serialize)]
 #[serde(untagged)]
 pub(crate) enum Output {
-    Organisation(OrgOutput),
+    Organisation(Organisation),
     Organisations {
-        organisations: Vec<OrgOutput>,
+        organisations: Vec<Organisation>,
     },
     OrganisationWithKeys {
         #[serde(flatten)]
-        organisation: OrgOutput,
-        keys: Vec<KeyOutput>,
+        organisation: Organisation,
+        keys: Vec<KeyRecord>,
     },
     Keys {
-        keys: Vec<KeyOutput>,
+        keys: Vec<KeyRecord>,
     },
     /// The only output that contains a key itself.
     NewKey {
         #[serde(flatten)]
-        record: KeyOutput,
-        org: String,
+        record: KeyRecord,
+        org: Org,
         key: String,
     },
     Revoked {
-        org: String,
+        org: Org,
         id: String,
         revoked: bool,
     },
     Report {
-        org: String,
+        org: Org,
         healthy: bool,
-        users: usize,
-        groups: usize,
-        memberships: usize,
-        findings: Vec<String>,
+        #[serde(flatten)]
+        report: Report,
     },
-}
-
-/// An organisation.
-#[derive(Serialize)]
-pub(crate) struct OrgOutput {
-    org: String,
-    enabled: bool,
-    created: String,
-}
-
-/// An API key, without the key itself.
-#[derive(Serialize)]
-pub(crate) struct KeyOutput {
-    id: String,
-    scopes: Vec<&'static str>,
-    created: String,
-    revoked: Option<String>,
-}
-
-impl From<Organisation> for OrgOutput {
-    fn from(Organisation { org, enabled, created }: Organisation) -> Self {
-        Self { org: org.to_string(), enabled, created }
-    }
-}
-
-impl From<KeyRecord> for KeyOutput {
-    fn from(KeyRecord { id, scopes, created, revoked }: KeyRecord) -> Self {
-        Self { id, scopes: scopes.into_iter().map(Scope::as_str).collect(), created, revoked }
-    }
 }
 
 impl Output {
@@ -103,18 +72,21 @@ impl Output {
 impl fmt::Display for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Organisation(organisation) => write!(f, "{organisation}"),
-            Self::Organisations { organisations } => write_lines(f, organisations, "no organisations"),
-            Self::OrganisationWithKeys { organisation, keys } => {
-                writeln!(f, "{organisation}")?;
-                write_lines(f, keys, "no keys")
+            Self::Organisation(organisation) => f.write_str(&organisation_text(organisation)),
+            Self::Organisations { organisations } => {
+                f.write_str(&lines(organisations, organisation_text, "no organisations"))
             }
-            Self::Keys { keys } => write_lines(f, keys, "no keys"),
+            Self::OrganisationWithKeys { organisation, keys } => {
+                writeln!(f, "{}", organisation_text(organisation))?;
+                f.write_str(&lines(keys, key_text, "no keys"))
+            }
+            Self::Keys { keys } => f.write_str(&lines(keys, key_text, "no keys")),
             Self::NewKey { record, key, .. } => {
-                write!(f, "{record}\n{key}\nThe key is shown only once and is not stored. Copy it now.")
+                writeln!(f, "{}\n{key}", key_text(record))?;
+                f.write_str("The key is shown only once and is not stored. Copy it now.")
             }
             Self::Revoked { org, id, .. } => write!(f, "revoked {id} of {org}"),
-            Self::Report { org, healthy, users, groups, memberships, findings } => {
+            Self::Report { org, healthy, report: Report { users, groups, memberships, findings } } => {
                 let verdict = if *healthy { "healthy" } else { "NOT healthy" };
                 write!(f, "{org}: {verdict}: {users} users, {groups} groups, {memberships} memberships")?;
                 findings.iter().try_for_each(|finding| write!(f, "\n{finding}"))
@@ -123,23 +95,16 @@ impl fmt::Display for Output {
     }
 }
 
-impl fmt::Display for OrgOutput {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { org, enabled, created } = self;
-        write!(f, "{org}  SCIM {}  created {created}", if *enabled { "on" } else { "off" })
-    }
+fn organisation_text(Organisation { org, enabled, created }: &Organisation) -> String {
+    format!("{org}  SCIM {}  created {created}", if *enabled { "on" } else { "off" })
 }
 
-impl fmt::Display for KeyOutput {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, scopes, created, revoked } = self;
-        let state = revoked.as_ref().map_or_else(|| "active".to_owned(), |time| format!("revoked {time}"));
-        write!(f, "{id}  {}  created {created}  {state}", scopes.join(","))
-    }
+fn key_text(KeyRecord { id, scopes, created, revoked }: &KeyRecord) -> String {
+    let scopes: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
+    let state = revoked.as_ref().map_or_else(|| "active".to_owned(), |time| format!("revoked {time}"));
+    format!("{id}  {}  created {created}  {state}", scopes.join(","))
 }
 
-fn write_lines(f: &mut fmt::Formatter<'_>, items: &[impl fmt::Display], none: &str) -> fmt::Result {
-    let Some((first, rest)) = items.split_first() else { return f.write_str(none) };
-    write!(f, "{first}")?;
-    rest.iter().try_for_each(|item| write!(f, "\n{item}"))
+fn lines<T>(items: &[T], text: fn(&T) -> String, none: &str) -> String {
+    if items.is_empty() { none.to_owned() } else { items.iter().map(text).collect::<Vec<_>>().join("\n") }
 }

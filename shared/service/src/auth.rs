@@ -29,7 +29,7 @@ const CHECKSUM_DIGITS: usize = 6;
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// The name of an organisation: 1 to 40 characters of `a-z`, `0-9` and `-`, with no hyphen at either end.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 pub struct Org(String);
 
 impl Org {
@@ -72,7 +72,8 @@ impl FromStr for Org {
 }
 
 /// A permission of a key. Each scope is granted separately.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Scope {
     /// All requests of an identity provider. Includes the other two scopes.
     Scim,

@@ -20,7 +20,7 @@ use super::{
 use crate::Error;
 
 /// The result of a check.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Report {
     /// The number of users.
     pub users: usize,

@@ -32,7 +32,7 @@ const REVOKED: &str = "revoked";
 const SCOPES: &str = "scopes";
 
 /// An organisation.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Organisation {
     /// Its name.
     pub org: Org,
@@ -43,7 +43,7 @@ pub struct Organisation {
 }
 
 /// An API key as it is stored: everything but the key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct KeyRecord {
     /// Its id.
     pub id: String,
