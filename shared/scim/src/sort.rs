@@ -105,12 +105,12 @@ impl Sort {
             Value::String(text) if definition.case_exact || definition.data_type == Type::DateTime => {
                 Some(Cow::Borrowed(text.as_str()))
             }
-            Value::String(text) => Some(Cow::Owned(fold(start(text, MAX_FOLDED)))),
+            Value::String(text) => Some(Cow::Owned(fold(prefix(text, MAX_FOLDED)))),
             Value::Bool(value) => Some(Cow::Owned(value.to_string())),
             _ => None,
         });
         match text {
-            Some(text) => format!("{PRESENT}{}", start(&text, MAX_KEY - PRESENT.len_utf8())),
+            Some(text) => format!("{PRESENT}{}", prefix(&text, MAX_KEY - PRESENT.len_utf8())),
             None => ABSENT.to_owned(),
         }
     }
@@ -131,7 +131,7 @@ impl Sort {
 }
 
 /// Returns the longest prefix of a text that has at most so many bytes.
-fn start(text: &str, bytes: usize) -> &str {
+fn prefix(text: &str, bytes: usize) -> &str {
     &text[..text.floor_char_boundary(bytes)]
 }
 
@@ -220,7 +220,7 @@ mod tests {
             // Each repetition begins with a letter, so combining characters do not join across all of them.
             let value = format!("x{text}").repeat(count);
             let folded = format!("{PRESENT}{}", fold(&value));
-            prop_assert_eq!(key("title", &json!({ "title": value })), start(&folded, MAX_KEY));
+            prop_assert_eq!(key("title", &json!({ "title": value })), prefix(&folded, MAX_KEY));
         }
     }
 }

@@ -199,7 +199,7 @@ fn dates_compare_as_instants() {
         ),
         (r#"meta.created gt "2026-11-22T09:30:00""#, "at position 17"),
         (r#"meta.created co "2026""#, "is a date"),
-        (r#"meta.created sw "2026-11-22T09:30:00Z""#, "co, sw and ew do not apply"),
+        (r#"meta.created sw "2026-11-22T09:30:00Z""#, "Use an operator other than co, sw and ew"),
         ("meta.created eq 5", "is a date"),
     ]);
 }
