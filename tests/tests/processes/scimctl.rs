@@ -58,13 +58,16 @@ fn hide(text: &str) -> String {
         }
         let hex = |text: &str| text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit());
         let time = |text: &str| text.len() == 24 && text.starts_with("20") && text.ends_with('Z');
-        hidden.push_str(match word.as_str() {
+        // A full stop that ends a sentence is not part of the word.
+        let (text, stop) = word.strip_suffix('.').map_or((word.as_str(), ""), |text| (text, "."));
+        hidden.push_str(match text {
             id if hex(id) => "<id>",
             when if time(when) => "<time>",
             key if key.starts_with("scim_") => "<key>",
             address if address.starts_with("http://127.0.0.1:") => "<address>",
             other => other,
         });
+        hidden.push_str(stop);
         word.clear();
         if c != '\0' {
             hidden.push(c);

@@ -93,7 +93,7 @@ async fn authenticate(app: &App, key: &ApiKey, deadline: Instant) -> Result<Call
 }
 
 /// Reads the key in the Authorization header: `Bearer <key>` with the scheme in any case, or the key alone, which Okta's
-/// header authentication sends (`tests/fixtures/okta/authorization-without-scheme.json`).
+/// header authentication sends (`tests/fixtures/okta/token-without-scheme.json`).
 fn presented_key(headers: &HeaderMap) -> Result<ApiKey, Error> {
     const INVALID_KEY: &str = "The Authorization header has no valid key. Check that the whole key was pasted. It \
                                begins with 'scim_'.";

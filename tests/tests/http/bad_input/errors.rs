@@ -52,26 +52,26 @@ async fn error_details_name_the_cause_and_position() {
             writeln!(text, "{}: {}", answer.verdict(), answer.body["detail"].as_str().unwrap_or_default());
     }
     expect![[r#"
-        400 invalidSyntax: The request body cannot be read as JSON: key must be a string at line 2 column 8.
-        400 invalidSyntax: The request body cannot be read as JSON: the member 'givenName' occurs twice in one object at line 1 column 53.
-        400 invalidValue: Attribute 'userName' is required: send it, and not blank
-        400 invalidValue: Attribute 'externalId' must be a string, not a number
-        400 invalidValue: Attribute 'emails.value' must be a string, not a list
-        400 invalidValue: Attribute 'userName' contains the invisible character U+200B (character 2 of it): remove it
+        400 invalidSyntax: The request body is not valid JSON: key must be a string at line 2 column 8.
+        400 invalidSyntax: The request body is not valid JSON: the member 'givenName' occurs twice in one object at line 1 column 53.
+        400 invalidValue: Attribute 'userName' is required. Send a value that is not blank.
+        400 invalidValue: Attribute 'externalId' must be a string, not a number.
+        400 invalidValue: Attribute 'emails.value' must be a string, not a list.
+        400 invalidValue: Attribute 'userName' contains the invisible character U+200B at position 2. Remove the character.
         409 uniqueness: Another User already has this userName. Use another value.
-        400 invalidSyntax: Operations[1]: "op" must be "add", "replace" or "remove"
-        400 invalidPath: Operations[0]: The path cannot be read: at position 16 a value (a number, true, false, null, or text, which needs double quotes: "…") was expected.
-        400 invalidPath: Operations[0]: User has no attribute 'name.nonsense', which the path names.
-        400 mutability: Operations[0]: 'id' is readOnly: it is not the client's to change
-        400 invalidValue: Operations[0]: Attribute 'active' must be true or false, not a string
-        400 invalidValue: members[1]: Attribute 'members.value' must be a string, not a number
-        400 invalidFilter: The filter cannot be read: at position 13 a value (a number, true, false, null, or text, which needs double quotes: "…") was expected.
-        400 invalidFilter: 'active' can be compared by eq, ne and pr only (at position 28).
-        400 invalidFilter: 'emails' has no sub-attribute 'nonsense', which the filter names at position 8.
-        400 invalidFilter: The filter has a text at position 13 without a closing '"'.
-        400 invalidValue: the query parameter 'count' must be a whole number
+        400 invalidSyntax: Operations[1]: The "op" must be "add", "replace" or "remove".
+        400 invalidPath: Operations[0]: The path cannot be parsed at position 16. Expected a value (a number, true, false, null, or a text in double quotes).
+        400 invalidPath: Operations[0]: User has no attribute 'name.nonsense'. Correct the path.
+        400 mutability: Operations[0]: Attribute 'id' is readOnly. Leave it out of the request.
+        400 invalidValue: Operations[0]: Attribute 'active' must be true or false, not a string.
+        400 invalidValue: The value members[1] is invalid: Attribute 'members.value' must be a string, not a number.
+        400 invalidFilter: The filter cannot be parsed at position 13. Expected a value (a number, true, false, null, or a text in double quotes).
+        400 invalidFilter: Attribute 'active' supports only some operators. Use eq, ne or pr (at position 28).
+        400 invalidFilter: Attribute 'emails' has no sub-attribute 'nonsense'. Correct the filter at position 8.
+        400 invalidFilter: The filter has an unterminated string at position 13. Close it with '"'.
+        400 invalidValue: The value of the query parameter 'count' is not a number. Send a whole number.
         404: There is no User with this id. Search for it with a filter, or create it.
-        400 invalidValue: the header if-match must be * or a list of ETags such as W/"5a1f"
+        400 invalidValue: The header if-match must be * or a list of ETags such as W/"5a1f".
         412: The resource has changed since the version in If-Match. Read the resource again and repeat the request.
     "#]].assert_eq(&text);
 }

@@ -1,4 +1,4 @@
-//! Bad input: every class of HAZARDS.md §1 as a table of requests and verdicts.
+//! Bad input: a table of requests and verdicts for each class of attack on SCIM servers.
 //!
 //! A line of a table is a name, a verdict (status and `scimType`) and a request. After each table the data of both
 //! organisations must be unchanged and healthy.
