@@ -119,7 +119,8 @@ pub(super) fn not_modified(version: &str) -> Response {
     response
 }
 
-/// Sets a header to a value that this service generated.
+/// Sets a header to a value that this service generated. A `Location` is left out if the configured base URL has
+/// characters that a header cannot carry.
 pub(super) fn set(response: &mut Response, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);
