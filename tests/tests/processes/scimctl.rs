@@ -305,7 +305,7 @@ fn revoked_key_is_rejected_immediately() {
         &format!("key revoke --org acme {}", "0".repeat(16)),
         &expect![[r#"
         exit 1
-        err: error: the organisation acme has no key <id>. List its keys with `scimctl key list --org acme`.
+        err: error: the key <id> of the organisation acme does not exist. List the keys with `scimctl key list --org acme`.
     "#]],
     );
     // A key belongs to one organisation only.
@@ -314,7 +314,7 @@ fn revoked_key_is_rejected_immediately() {
         &format!("key revoke --org beta {id}"),
         &expect![[r#"
         exit 1
-        err: error: the organisation beta has no key <id>. List its keys with `scimctl key list --org beta`.
+        err: error: the key <id> of the organisation beta does not exist. List the keys with `scimctl key list --org beta`.
     "#]],
     );
 }
