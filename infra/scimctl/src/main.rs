@@ -127,7 +127,9 @@ enum Failure {
     NoOrg(Org),
     #[error("the organisation {0} already exists. Show it with `scimctl org show {0}`.")]
     OrgExists(Org),
-    #[error("the key {id} of the organisation {org} does not exist. List the keys with `scimctl key list --org {org}`.")]
+    #[error(
+        "the key {id} of the organisation {org} does not exist. List the keys with `scimctl key list --org {org}`."
+    )]
     NoKey { org: Org, id: String },
     #[error("{0}")]
     Stack(#[from] stack::StackError),
