@@ -36,10 +36,6 @@ struct Function {
     paths: Vec<String>,
     /// The grants of the function's role.
     allowed: BTreeSet<Grant>,
-    /// The policies that are attached to the function's role.
-    policies: BTreeSet<String>,
-    /// The resources that the function names under `DependsOn`, and refers to in its metadata.
-    waits_for: BTreeSet<String>,
 }
 
 /// Reads a template of the repository.
@@ -59,35 +55,17 @@ fn functions() -> Vec<Function> {
         let events = member(properties, "Events").map(members).unwrap_or_default();
         let path = |event: &Yaml| name_of(member(member(event, "Properties")?, "Path")?);
         let paths = events.into_iter().filter_map(|(_, event)| path(event)).collect();
-        let role = name_of(member(properties, "Role")?)?;
+        let role = at(resources, &[&name_of(member(properties, "Role")?)?, "Properties"]);
         let mut allowed = BTreeSet::new();
-        grants(member(resources, &role).expect("the function's role"), &mut allowed);
-        let mut policies = BTreeSet::new();
-        for (id, policy) in attached_policies(resources, &role) {
-            grants(policy, &mut allowed);
-            policies.insert(id.to_owned());
+        grants(role, &mut allowed);
+        // The name of an absent conditional policy is `AWS::NoValue`.
+        let shared = member(role, "ManagedPolicyArns").into_iter().flat_map(each).filter_map(name_of);
+        for policy in shared.filter(|name| name != "AWS::NoValue") {
+            grants(at(resources, &[&policy]), &mut allowed);
         }
-        let waits_for = [member(resource, "DependsOn"), metadata_references(resource)];
-        let waits_for = waits_for.into_iter().flatten().flat_map(each).filter_map(name_of).collect();
-        Some(Function { name, paths, allowed, policies, waits_for })
+        Some(Function { name, paths, allowed })
     };
     members(resources).into_iter().filter_map(function).collect()
-}
-
-/// Returns the policies that are attached to a role, each with its logical id.
-fn attached_policies<'a, 'text>(resources: &'a Yaml<'text>, role: &str) -> Vec<(&'a str, &'a Yaml<'text>)> {
-    let is_attached = |policy: &Yaml| {
-        let roles = member(policy, "Properties").and_then(|properties| member(properties, "Roles"));
-        roles.into_iter().flat_map(each).filter_map(name_of).any(|name| name == role)
-    };
-    let is_policy = |resource: &Yaml| {
-        member(resource, "Type").and_then(Yaml::as_str) == Some("AWS::IAM::Policy") && is_attached(resource)
-    };
-    members(resources).into_iter().filter(|(_, resource)| is_policy(resource)).collect()
-}
-
-fn metadata_references<'a, 'text>(resource: &'a Yaml<'text>) -> Option<&'a Yaml<'text>> {
-    member(member(resource, "Metadata")?, "After")
 }
 
 /// Collects every action on every resource that a statement below the node allows.

@@ -423,12 +423,3 @@ async fn roles_allow_exactly_the_calls_of_their_functions() {
     }
     assert!(differences.is_empty(), "\n{}\n", differences.join("\n"));
 }
-
-/// A function that is created before its policies are attached fails, at the latest at its first request.
-#[test]
-fn functions_wait_for_the_policies_of_their_roles() {
-    for Function { name, policies, waits_for, .. } in functions() {
-        let missing: Vec<_> = policies.difference(&waits_for).collect();
-        assert!(missing.is_empty(), "{name} does not wait for {missing:?}");
-    }
-}
