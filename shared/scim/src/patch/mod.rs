@@ -166,7 +166,7 @@ fn in_operation(index: usize, invalid: Invalid) -> Invalid {
 fn operations_of(body: &Value) -> Result<&[Value], Invalid> {
     let Value::Object(message) = body else {
         return Err(Invalid::syntax(
-            "The body must be a JSON object with \"Operations\", a PatchOp message.",
+            "The body must be a PatchOp message, a JSON object with \"Operations\".",
         ));
     };
     check_distinct_names(message)?;
