@@ -202,7 +202,7 @@ async fn secrets_manager_outage_keeps_known_keys_valid() {
     secrets.take_reads();
     assert_eq!(status(&service, &service.key).await, 200);
     assert_ne!(secrets.take_reads(), []);
-    // The service cannot verify the key yet. The key is valid.
+    // The key is valid, but the service cannot verify the key yet.
     let answer = list_users(&service, &second).await;
     assert_eq!((answer.status, answer.header("retry-after")), (503, "2"), "{:#}", answer.body);
     assert_eq!(status(&service, &service.key).await, 200);
