@@ -71,7 +71,7 @@ const DEPLOYED_ORG: &str = "org";
 /// The reason for which a test applies to no other target.
 const EMBEDDED: &str = "it needs the embedded DynamoDB";
 /// The pepper of key digests.
-const PEPPER: &str = "a pepper for tests";
+pub const PEPPER: &str = "a pepper for tests";
 /// The time of the fixed clock.
 pub const NOW: OffsetDateTime = datetime!(2026-11-23 09:00:00.123 UTC);
 

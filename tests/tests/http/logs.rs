@@ -490,7 +490,7 @@ async fn panic_is_a_scim_error_and_logs_only_its_location() {
 async fn log_contains_no_personal_data_or_secrets() {
     let log = Log::new(Level::TRACE, Some(STACK));
     let sent = Arc::new(AtomicUsize::new(0));
-    let mut planted = BTreeSet::from(["a pepper for tests".to_owned()]);
+    let mut planted = BTreeSet::from([tests::PEPPER.to_owned()]);
 
     // Events of API Gateway bypass the counter, so this test skips them.
     let has_requests = |file: &PathBuf| !file.parent().is_some_and(|source| source.ends_with("events"));

@@ -30,7 +30,7 @@ use tests::{Answer, ORG, Request, Service};
 use tokio::time::{Duration, advance};
 
 /// The pepper of every test service. The service creates its keys with this pepper.
-const FIRST: &str = "a pepper for tests";
+const FIRST: &str = tests::PEPPER;
 const SECOND: &str = "another pepper";
 const THIRD: &str = "a third pepper";
 /// The time for which a pepper is cached.
