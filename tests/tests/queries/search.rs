@@ -363,7 +363,7 @@ async fn excluded_attributes_are_omitted() {
 }
 
 #[tokio::test]
-async fn attributes_with_excluded_attributes_are_rejected_first() {
+async fn attributes_with_excluded_attributes_change_nothing() {
     let (service, ..) = directory().await;
     let both = "attributes=userName&excludedAttributes=title";
     let before = service.get(USERS).await.body;
