@@ -16,7 +16,7 @@ use tokio::time::Duration;
 
 use crate::observed::{self, Call};
 
-/// Counts the calls of its clients.
+/// A counter of the calls of its clients.
 #[derive(Debug, Clone, Default)]
 pub struct Counter(Arc<Mutex<BTreeMap<String, Cost>>>);
 
@@ -38,7 +38,7 @@ impl Counter {
         self.slow_client(database, Duration::ZERO)
     }
 
-    /// Returns such a client. Each of its calls takes the given time.
+    /// Returns a client whose calls are counted and take the given time.
     #[must_use]
     pub fn slow_client(&self, database: Database, takes: Duration) -> Client {
         let counter = self.clone();

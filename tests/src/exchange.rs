@@ -4,8 +4,8 @@
 //! key. The expected body is a part of the answer: objects of the answer may have more members, lists may not have more
 //! elements, and `"*"` matches any value.
 //!
-//! A step has a request or the event that API Gateway makes of one (`events/`). `baseUrl` is the `SCIM_BASE_URL` of the
-//! function that receives the event.
+//! A step has a request, or the event that API Gateway makes of a request (`events/`). `baseUrl` is the `SCIM_BASE_URL`
+//! of the function that receives the event.
 
 use std::{
     collections::BTreeMap,

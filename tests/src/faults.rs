@@ -58,7 +58,7 @@ impl Fault {
     }
 }
 
-/// Which call fails, and how.
+/// The call that fails, and its fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plan {
     /// The number of the call, counted from 0.
@@ -69,7 +69,7 @@ pub struct Plan {
     pub lasting: bool,
 }
 
-/// Counts the calls of its clients and makes them fail as planned.
+/// A counter of the calls of its clients, which fail as planned.
 #[derive(Clone, Default)]
 pub struct Faults(Arc<Shared>);
 

@@ -114,7 +114,7 @@ impl Sandbox {
                     if keeper.try_wait().expect("a status").is_some() {
                         return None;
                     }
-                    // Both ports: the function may listen earlier than the emulator.
+                    // Checks both ports, because the function may listen earlier than the emulator.
                     if [events, runtime].iter().all(|&port| TcpStream::connect(("127.0.0.1", port)).is_ok()) {
                         let url =
                             format!("http://127.0.0.1:{events}/2015-03-31/functions/function/invocations");

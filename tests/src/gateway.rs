@@ -124,7 +124,7 @@ fn http(request: &Parts, body: &[u8]) -> Value {
     let path = request.uri.path();
     let mut headers = Map::new();
     for (name, value) in &request.headers {
-        // The values of a header are joined by commas.
+        // An HTTP API joins the values of a header by commas.
         let joined = match headers.get(name.as_str()).and_then(Value::as_str) {
             Some(before) => format!("{before},{}", text(value)),
             None => text(value),

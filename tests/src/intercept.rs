@@ -48,7 +48,7 @@ impl Call {
     }
 }
 
-/// Returns a client whose calls `handle` decides on.
+/// Returns a client whose calls get the results that `handle` returns.
 pub fn client<F, R>(connector: Connector, handle: F) -> Client
 where
     F: Fn(Call) -> R + Send + Sync + 'static,
@@ -96,7 +96,8 @@ pub fn exception(name: &str) -> Value {
     json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{name}") })
 }
 
-/// Returns the body of a cancelled transaction. The action at `index`, of all that the request has, is the reason.
+/// Returns the body of a cancelled transaction. `index` selects the action that is the reason from the number of
+/// actions.
 #[must_use]
 pub fn cancelled(request: &Value, index: impl FnOnce(usize) -> usize, code: &str) -> Value {
     let actions = request["TransactItems"].as_array().map_or(0, Vec::len);

@@ -68,10 +68,10 @@ pub const ORG: &str = "acme";
 pub const BASE: &str = "https://scim.test/scim/v2";
 /// The prefix of organisation names on a deployed service.
 const DEPLOYED_ORG: &str = "org";
-/// Why a test applies to no other target.
-const EMBEDDED: &str = "it is of the embedded DynamoDB";
+/// The reason for which a test applies to no other target.
+const EMBEDDED: &str = "it needs the embedded DynamoDB";
 /// The pepper of key digests.
-const PEPPER: &str = "a pepper for tests";
+pub const PEPPER: &str = "a pepper for tests";
 /// The time of the fixed clock.
 pub const NOW: OffsetDateTime = datetime!(2026-11-23 09:00:00.123 UTC);
 
@@ -209,7 +209,7 @@ impl Service {
                 let transport = |_: &App| Transport::Url(agent.new_agent(), deployed.url.clone());
                 let tables = deployed.tables.clone();
                 let store = Store::new(&endpoint.client(), tables.clone(), clock, entropy);
-                // The gateway of SAM has no tables and no secret.
+                // The local gateway of SAM creates neither the tables nor the secret.
                 store.create_tables().await.expect("tables");
                 endpoint.secret(&deployed.pepper);
                 let org = unique_name(DEPLOYED_ORG);
@@ -236,8 +236,8 @@ impl Service {
         Self::in_process(client, Tables::default(), clock, entropy).await
     }
 
-    /// Returns another process on the database of a service. It needs no call to start: the tables, the organisation and the
-    /// key exist.
+    /// Returns a service like a new process on the database of another service. It makes no calls, because the tables,
+    /// the organisation and the key exist.
     #[must_use]
     pub fn restarted(client: Client, clock: Clock, entropy: Entropy, key: &str) -> Self {
         require(is_embedded(), EMBEDDED);
@@ -517,7 +517,7 @@ fn unique_tables() -> Tables {
     Tables { resources: unique_name("resources"), keys: unique_name("keys") }
 }
 
-/// RFC 7644, table 9, and RFC 9865 §2.1.
+/// The `scimType` values of RFC 7644 (table 9) and RFC 9865 (§2.1).
 const SCIM_TYPES: [&str; 13] = [
     "invalidFilter",
     "tooMany",
@@ -534,8 +534,8 @@ const SCIM_TYPES: [&str; 13] = [
     "invalidCount",
 ];
 
-/// Lists the violations of the form that every answer has: it is neither stored nor sniffed, and an error is a SCIM error
-/// that repeats the status.
+/// Lists the violations of the form that every answer has: an answer forbids storing and sniffing, and an error is a
+/// SCIM error that repeats the status.
 #[must_use]
 pub fn form_violations(answer: &Answer) -> Vec<String> {
     let mut violations = Vec::new();

@@ -157,7 +157,7 @@ impl Request {
         }
     }
 
-    /// Sends the query as a `GET`, or, at the root, which has no `GET`, as a search by `POST`.
+    /// Sends the query as a `GET`. Sends a query of the root, which has no `GET`, as a search by `POST`.
     pub async fn send_query(&self, service: &Service) -> Answer {
         if self.target.split('?').next() == Some(BASE_PATH) {
             self.to_search().send(service).await

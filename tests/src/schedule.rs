@@ -28,9 +28,9 @@ use crate::intercept::{self, Call, CallResult, answer, cancelled, exception};
 
 /// How often the scheduler yields to the other tasks before it selects a call.
 const SETTLE: usize = 4;
-/// One choice in this number lets time pass, for the tasks that wait for it.
+/// Time passes before one choice in this number, for the tasks that wait for it.
 const TIME_PASSES: u64 = 8;
-/// The longest time that passes then.
+/// The longest time that passes then, in milliseconds.
 const MILLIS: u64 = 12;
 
 /// How often calls fail: one in this number, or none if 0.

@@ -8,7 +8,7 @@
 //! | `SCIM_TEST_RIE` | the AWS Lambda runtime emulator, `aws-lambda-rie`, for these functions |
 //! | `SCIM_TEST_EVENTS` | the API whose events the functions receive: `rest` (the default) or `http` |
 //! | `SCIM_TEST_API` | the URL of the stage of a deployed API that replaces the router of this process |
-//! | `SCIM_TEST_PEPPER` | the pepper of that API. Its tables have the same variables as for a function |
+//! | `SCIM_TEST_PEPPER` | the pepper of that API. The tables of the API have the same variables as in a function |
 //!
 //! `tests/deployed.sh` sets these variables.
 

@@ -1,8 +1,8 @@
 //! The discovery documents: `/ServiceProviderConfig`, `/ResourceTypes` and `/Schemas` (RFC 7643 §5-§7; RFC 7644 §4).
 //!
 //! The documents are rendered from the schema table and the limits in force, so they always match the service. They
-//! do not list common attributes (`id`, `externalId`, `meta`), because no schema does (RFC 7643 §3.1), nor extensions
-//! without a schema here.
+//! list neither common attributes (`id`, `externalId`, `meta`), which belong to no schema (RFC 7643 §3.1), nor
+//! extensions without a schema here.
 
 use serde_json::{Map, Value, json};
 
@@ -111,7 +111,7 @@ pub fn schema(base: &str, schema: &Schema) -> Value {
 }
 
 /// Renders an attribute. `caseExact` and `uniqueness` of a complex attribute mean nothing, because its sub-attributes
-/// have their own. Validators of clients still expect them.
+/// have their own. Validators of clients still expect both.
 fn attribute(shown: &Attribute) -> Value {
     let mut characteristics = Map::new();
     let mut says = |name: &str, value: Value| characteristics.insert(name.to_owned(), value);
@@ -138,7 +138,7 @@ fn attribute(shown: &Attribute) -> Value {
 
 const fn type_name(data_type: Type) -> &'static str {
     match data_type {
-        // No schema has an attribute of any type. Microsoft Entra sends text for such attributes.
+        // No schema has an attribute of type `Any`. Microsoft Entra sends text for such attributes.
         Type::String | Type::Any => "string",
         Type::Boolean => "boolean",
         Type::Decimal => "decimal",

@@ -2,8 +2,8 @@
 //!
 //! Index entries, filters, sorting and the uniqueness check all use [`fold`], so they always agree on which texts are
 //! equal. The fold is NFKC of the full case folding of NFKD, as in Unicode's caseless matching (D146). It works on
-//! whole strings. `to_lowercase` would not do: its result depends on context (Σ), and it keeps ß, ſ and K (kelvin)
-//! apart. Folding twice gives the same result as folding once. Values are stored and shown as sent.
+//! whole strings. `to_lowercase` would not do: its result depends on context (Σ), and it keeps ß and ſ apart from ss
+//! and s. Folding twice gives the same result as folding once. Values are stored and shown as sent.
 //!
 //! The fold does not handle rules of single languages (the Turkish i) or look-alikes of other scripts.
 
@@ -21,7 +21,7 @@ const CASE: CaseMapperBorrowed<'static> = CaseMapper::new();
 const NFKD: DecomposingNormalizerBorrowed<'static> = DecomposingNormalizer::new_nfkd();
 const NFKC: ComposingNormalizerBorrowed<'static> = ComposingNormalizer::new_nfkc();
 
-/// Returns the form of a text that is equal for texts which differ only in case, width or composition.
+/// Returns the folded form of a text. Texts that differ only in case, width or composition have the same form.
 ///
 /// # Examples
 /// ```

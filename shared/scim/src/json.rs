@@ -3,9 +3,10 @@
 //! `serde_json` alone keeps the last of two members with the same name, so a check of the first member could be
 //! bypassed. This parser refuses an object that has a name twice, at any depth. It also refuses nesting deeper than
 //! [`MAX_DEPTH`], trailing bytes, a byte order mark, invalid UTF-8, and numbers out of range. Every error is
-//! `invalidSyntax` with line and column. The only part of a body that an error quotes is a short member name.
+//! `invalidSyntax`, with line and column unless the body is empty. The only part of a body that an error quotes is a
+//! short member name.
 //!
-//! Names that differ only in case are distinct in JSON. [`crate::resource`] applies SCIM's rule for them.
+//! Names that differ only in case are distinct in JSON. `check_distinct_names` applies SCIM's rule.
 
 use std::fmt;
 
@@ -24,7 +25,7 @@ const MAX_QUOTED: usize = 64;
 /// Parses a request body.
 ///
 /// # Errors
-/// `invalidSyntax`, with line and column.
+/// `invalidSyntax`, with line and column unless the body is empty.
 pub fn parse(bytes: &[u8]) -> Result<Value, Invalid> {
     if bytes.trim_ascii().is_empty() {
         return Err(Invalid::syntax("The request has no body. Send a JSON object."));

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::schema::{Attribute, COMMON, CUSTOM, ResourceType, Type};
 use crate::syntax::Name;
-use crate::value::Label;
+use crate::value::{Label, get_ignore_case};
 
 /// An attribute in the schema table, and its key in a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,11 +96,7 @@ impl AttributeRef {
     }
 
     fn get<'a>(&self, map: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
-        if self.definition.data_type == Type::Any {
-            map.iter().find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value)
-        } else {
-            map.get(key)
-        }
+        if self.definition.data_type == Type::Any { get_ignore_case(map, key) } else { map.get(key) }
     }
 }
 

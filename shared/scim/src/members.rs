@@ -1,7 +1,7 @@
 //! The members of a group (RFC 7643 §4.2). Each member is stored beside the document of the group.
 //!
-//! The operations of a PATCH on `members` combine to one [`MemberEdit`]. It is correct for any current members, so
-//! they need not be read, concurrent requests lose nothing, and adding one member to a group of a hundred thousand
+//! The operations of a PATCH on `members` combine into one [`MemberEdit`]. The edit is correct for any current members,
+//! so they need not be read, concurrent requests lose nothing, and adding one member to a group of a hundred thousand
 //! costs the same as to an empty group. Only a removal other than by id ([`MemberOperation::RemoveWhere`]) reads the
 //! current members. Adding a present member and removing an absent one succeed, because clients repeat requests.
 //!
@@ -157,7 +157,7 @@ fn collect_ids(filter: &Predicate, ids: &mut Vec<String>) -> bool {
     }
 }
 
-/// Combines operations to one edit. Returns `None` if a [`MemberOperation::RemoveWhere`] needs the current members.
+/// Combines operations into one edit. Returns `None` if a [`MemberOperation::RemoveWhere`] needs the current members.
 #[must_use]
 pub fn combine(operations: &[MemberOperation]) -> Option<MemberEdit> {
     let (_, rest) = after_last_replace(operations);
@@ -165,7 +165,7 @@ pub fn combine(operations: &[MemberOperation]) -> Option<MemberEdit> {
     (!sees_members).then(|| combine_on(operations, &[]))
 }
 
-/// Combines operations to one edit of the current members.
+/// Combines operations into one edit of the current members.
 #[must_use]
 pub fn combine_on(operations: &[MemberOperation], current: &[Member]) -> MemberEdit {
     let (clear, operations) = after_last_replace(operations);
@@ -208,9 +208,9 @@ fn after_last_replace(operations: &[MemberOperation]) -> (bool, &[MemberOperatio
 
 /// The effect of the operations so far on one member.
 enum Outcome<'a> {
-    /// It is a member. `order` tells when it was added.
+    /// The member was added. `order` tells when.
     Added { order: usize, member: &'a Member },
-    /// It is not a member.
+    /// The member was removed.
     Removed,
 }
 

@@ -49,7 +49,7 @@ impl FromStr for Op {
     }
 }
 
-/// Returns an error message. `status` is a string, because §3.12 shows a string and Okta's test suite compares it.
+/// Returns an error message. `status` is a string, because §3.12 shows a string and Okta's test suite expects one.
 #[must_use]
 pub fn error_body(status: u16, scim_type: Option<ScimType>, detail: &str) -> Value {
     let mut body = Map::new();

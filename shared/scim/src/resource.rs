@@ -2,9 +2,9 @@
 //!
 //! A [`Document`] is the canonical JSON of what the client may write. It does not hold `schemas`, which follows from
 //! the other attributes, nor `id` and `meta`, which belong to the store. Memberships (`groups`, `members`) are stored
-//! beside it, and passwords are not stored. There is one constructor for each way to write: a body here, and a PATCH
-//! in [`crate::patch`]. Both end in the same check, so every document is valid. Writing back the result of [`render`]
-//! changes nothing.
+//! beside the document, and passwords are not stored. There is one constructor for each way to write: a body here, and
+//! a PATCH in [`crate::patch`]. Both end in the same check, so every document is valid. Writing back the result of
+//! [`render`] changes nothing.
 //!
 //! A document is not a struct with a field for each attribute, because the schema table lists the attributes.
 //! Accessors exist only for attributes that the service itself uses.
@@ -128,8 +128,8 @@ impl Document {
     }
 }
 
-/// Checks the `schemas` of a body. It must be a list of strings, and adds nothing to the attributes. Clients leave it
-/// out (authentik), or send a schema of SCIM 1 (`OneLogin`) or an unknown one (Microsoft Entra).
+/// Checks the `schemas` of a body, which must be a list of strings. Their values have no effect, because clients leave
+/// `schemas` out (authentik), or send a schema of SCIM 1 (`OneLogin`) or an unknown one (Microsoft Entra).
 fn check_schemas(body: &Map<String, Value>) -> Result<(), Invalid> {
     match get_ignore_case(body, "schemas") {
         None | Some(Value::Null) => Ok(()),

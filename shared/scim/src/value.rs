@@ -136,7 +136,7 @@ pub(crate) fn remove_duplicates(elements: &mut Vec<Value>) {
     *elements = distinct;
 }
 
-/// Returns whether a text is base64: either alphabet of RFC 4648, padded or not, wrapped or not.
+/// Returns whether a text has only the characters of base64: either alphabet of RFC 4648, padding and line breaks.
 pub(crate) fn is_base64(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/-_=\r\n".contains(&byte))
 }

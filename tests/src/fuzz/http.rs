@@ -41,7 +41,7 @@ async fn send(requests: &[&str]) {
     service.assert_healthy().await;
 }
 
-/// Parses a request; `None` if it is not HTTP.
+/// Parses a request. Returns `None` if the text is not HTTP.
 fn request(text: &str, fill: impl Fn(&str) -> String) -> Option<HttpRequest<Body>> {
     let (head, body) = text.split_once("\n\n").unwrap_or((text, ""));
     let mut lines = head.lines();

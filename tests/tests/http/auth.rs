@@ -122,7 +122,7 @@ fn reads(route: &Route) -> bool {
     scope_and_status(route).0 == Scope::Read
 }
 
-/// Checks whether the route is for one resource of the organisation.
+/// Returns whether the route is for one resource of the organisation.
 fn is_item(route: &Route) -> bool {
     route.path.ends_with("/{id}")
 }
@@ -386,7 +386,7 @@ async fn bearer_scheme_is_optional_and_case_insensitive() {
 async fn previous_pepper_is_accepted_until_removed() {
     use service::pepper::{Pepper, Peppers, Secret};
     let service = Service::new().await;
-    let [old, new] = [Secret::new(*b"a pepper for tests"), Secret::new(*b"another pepper")];
+    let [old, new] = [tests::PEPPER, "another pepper"].map(Secret::new);
     for (previous, status) in [(Some(old), 200), (None, 401)] {
         let mut app = service.app.clone();
         app.pepper = Pepper::File(Peppers { current: new.clone(), previous });

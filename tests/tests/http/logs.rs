@@ -30,7 +30,7 @@ use super::assert_no_failures;
 
 /// The stack name in these tests.
 const STACK: &str = "scim-test";
-/// The reason why a test does not apply to a service in another process.
+/// The reason for which a test does not apply to a service in another process.
 const NEEDS_LOG: &str = "it reads the log of this process";
 
 /// Installs the subscriber of threads that have no other subscriber.
@@ -56,8 +56,8 @@ impl io::Write for Writer {
 
 impl Log {
     fn new(level: Level, stack: Option<&str>) -> Self {
-        // With a single subscriber, tracing caches for all threads whether the first thread at an event enables it.
-        // Every thread therefore needs a subscriber.
+        // With a single subscriber, the first thread that reaches an event decides for all threads whether the event is
+        // enabled, because tracing caches the decision. Every thread therefore needs a subscriber.
         FALLBACK.call_once(|| {
             let nowhere = telemetry::subscriber(Level::TRACE, None, Clock::fixed(NOW), io::sink);
             tracing::subscriber::set_global_default(nowhere).expect("no other global subscriber");
@@ -428,7 +428,7 @@ const PANIC_TEXT: &str = "no reading of planted.user@example.com";
 
 #[tokio::test(start_paused = true)]
 async fn panic_is_a_scim_error_and_logs_only_its_location() {
-    // The hook of a deployed function. Any other panic is a failed test.
+    // The hook of a deployed function handles this panic. Any other panic is a failed test.
     let before = panic::take_hook();
     panic::set_hook(Box::new(move |info| match info.payload_as_str() {
         Some(PANIC_TEXT) => telemetry::log_panic(info),
@@ -490,7 +490,7 @@ async fn panic_is_a_scim_error_and_logs_only_its_location() {
 async fn log_contains_no_personal_data_or_secrets() {
     let log = Log::new(Level::TRACE, Some(STACK));
     let sent = Arc::new(AtomicUsize::new(0));
-    let mut planted = BTreeSet::from(["a pepper for tests".to_owned()]);
+    let mut planted = BTreeSet::from([tests::PEPPER.to_owned()]);
 
     // Events of API Gateway bypass the counter, so this test skips them.
     let has_requests = |file: &PathBuf| !file.parent().is_some_and(|source| source.ends_with("events"));

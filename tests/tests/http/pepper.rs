@@ -30,7 +30,7 @@ use tests::{Answer, ORG, Request, Service};
 use tokio::time::{Duration, advance};
 
 /// The pepper of every test service. The service creates its keys with this pepper.
-const FIRST: &str = "a pepper for tests";
+const FIRST: &str = tests::PEPPER;
 const SECOND: &str = "another pepper";
 const THIRD: &str = "a third pepper";
 /// The time for which a pepper is cached.
@@ -202,7 +202,7 @@ async fn secrets_manager_outage_keeps_known_keys_valid() {
     secrets.take_reads();
     assert_eq!(status(&service, &service.key).await, 200);
     assert_ne!(secrets.take_reads(), []);
-    // The service cannot verify the key yet. The key is valid.
+    // The key is valid, but the service cannot verify the key yet.
     let answer = list_users(&service, &second).await;
     assert_eq!((answer.status, answer.header("retry-after")), (503, "2"), "{:#}", answer.body);
     assert_eq!(status(&service, &service.key).await, 200);

@@ -138,8 +138,8 @@ async fn send_and_crash(service: &Service, database: &Database, faults: &Faults,
             .count()
     };
     let before = pending();
-    // The process crashes at each call in turn until a crash leaves a committed pending change. The data is restored
-    // after every other crash.
+    // The process crashes at each call in turn until a crash leaves a committed pending change. After each earlier
+    // crash, the data is restored.
     for call in 0.. {
         let saved = tables().map(|table| items(database, &table));
         faults.plan(Some(Plan { call, fault: Fault::CrashAfter, lasting: true }));

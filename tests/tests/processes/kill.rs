@@ -38,7 +38,8 @@ const KILL_POINTS: [KillPoint; 6] = [
 struct Claim {
     collection: &'static str,
     id: Option<String>,
-    /// Each state lists attributes that the resource then has, among others. `None` means that it does not exist.
+    /// Each state lists attributes that the resource then has, among others. `None` means that the resource does not
+    /// exist.
     states: Vec<Option<Value>>,
 }
 
@@ -279,7 +280,7 @@ impl KillPoint {
     }
 }
 
-/// Returns the state of a resource, or of a state: members and groups as sorted ids, all else unchanged.
+/// Returns the comparable form of a resource or a state: members and groups as sorted ids, all else unchanged.
 fn state_of(resource: &Value) -> Value {
     let mut state = resource.clone();
     for name in ["members", "groups"] {

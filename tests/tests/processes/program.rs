@@ -25,7 +25,8 @@ static PROGRAMS: LazyLock<Result<PathBuf, String>> = LazyLock::new(build_program
 /// Builds `scim-local` and `scimctl` into the target directory of this test, and returns the directory that holds them.
 ///
 /// Cargo builds no binaries of other packages for a test. The command selects this test beside the two binaries, so
-/// that it uses the same features and recompiles no dependency. Where the binaries are up to date, it takes a moment.
+/// that it uses the same features and recompiles no dependency. If the binaries are up to date, the command takes a
+/// moment.
 fn build_programs() -> Result<PathBuf, String> {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target directory");
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
@@ -76,8 +77,8 @@ impl TempDir {
         fs::read_to_string(self.path(name)).unwrap_or_default()
     }
 
-    /// Starts a program in this directory with an empty environment plus these variables. Its output goes into files,
-    /// so that it never waits for a reader.
+    /// Starts a program in this directory with an empty environment plus these variables. The output goes into files,
+    /// so that the program never waits for a reader.
     fn spawn(
         &self,
         name: &str,

@@ -18,7 +18,7 @@ use super::{GROUPS, Paging, USERS, all_of, each, resources, walk};
 /// The number of resources that a page may collect.
 const LIMIT: usize = 100_000;
 
-/// Puts the users into the database that [`fill`] adds to groups under the same numbers. Does not count them.
+/// Puts the users of these numbers into the database, but not into the count. [`fill`] adds the same ids to groups.
 fn users(database: &Database, numbers: impl Iterator<Item = usize> + Clone) -> Vec<String> {
     let items = numbers.clone().flat_map(|number| {
         let title = if number.is_multiple_of(2) { "even" } else { "odd" };
@@ -49,7 +49,7 @@ fn entry(number: usize) -> Item {
     item([("pk", format!("ORG#{ORG}#USER#userName")), ("sk", name(number)), ("id", member_id(number))])
 }
 
-/// The index has one name over the limit, and the group one member. Three of the users exist.
+/// The index and the group have more entries than the limit. Only three of the users exist.
 #[tokio::test(start_paused = true)]
 async fn index_matches_over_the_limit_are_paged_by_cursor() {
     let database = Database::memory().expect("a database in memory");
@@ -168,7 +168,7 @@ async fn slow_page_is_rejected_with_advice() {
             "{detail}"
         );
     }
-    // A cursor page ends when its time does.
+    // A cursor page ends when its time is over.
     let pages = walk(&service, &of("userName ew \"1\""), Paging::Cursor, 1_000, async || ()).await;
     let shown: Vec<usize> = pages.iter().map(|page| resources(page).len()).collect();
     assert_eq!(shown, [400, 150]);

@@ -47,6 +47,7 @@ async fn cursor_is_valid_for_its_query_only() {
     let given = cursor(&service, &Request::get(USERS)).await;
     for (query, expected) in [
         (Request::get(USERS), "b"),
+        // A cursor can be used again.
         (Request::get(USERS), "b"),
         (Request::get(USERS).query("attributes", "userName"), "b"),
         (filtered(), "400 invalidCursor"),

@@ -62,7 +62,7 @@ impl Directory {
                 tokio::spawn(async move {
                     let mut created = Vec::new();
                     for number in (task..size).step_by(TASKS) {
-                        // Costs depend on the positions in the indexes, so the number decides them, not the faster task.
+                        // Costs depend on positions in the indexes, so the number of a user decides its position.
                         let clock = Clock::fixed(created_at(number));
                         let store = Store::new(&client, Tables::default(), clock, entropy.clone());
                         let document = Document::from_request(&USER_TYPE, &user(number)).expect("a user");

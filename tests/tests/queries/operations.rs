@@ -64,7 +64,7 @@ The table counts calls and capacity units of DynamoDB, including the look-up of 
 
 ";
 
-/// And from there.
+/// COSTS.md from the table on.
 const BELOW: &str = "
 ## Why some operations exceed the floor
 

@@ -230,27 +230,27 @@ fn through_everything(paging: Paging) {
 }
 
 #[test]
-fn cursor_walk_by_creation_assert_exact() {
+fn cursor_walk_by_creation_is_exact() {
     in_order_of_creation(Paging::Cursor);
 }
 
 #[test]
-fn cursor_walk_by_user_name_assert_exact() {
+fn cursor_walk_by_user_name_is_exact() {
     in_order_of_user_name(Paging::Cursor);
 }
 
 #[test]
-fn cursor_walk_of_group_members_assert_exact() {
+fn cursor_walk_of_group_members_is_exact() {
     through_members(Paging::Cursor);
 }
 
 #[test]
-fn cursor_walk_of_the_root_assert_exact() {
+fn cursor_walk_of_the_root_is_exact() {
     through_everything(Paging::Cursor);
 }
 
 #[test]
-fn cursor_walk_with_filter_assert_exact() {
+fn cursor_walk_with_filter_is_exact() {
     for (on, filter) in [
         (&[On::Title][..], "title eq \"x\""),
         (&[On::Name], "userName sw \"u\""),
@@ -265,7 +265,7 @@ fn cursor_walk_with_filter_assert_exact() {
 }
 
 #[test]
-fn cursor_walk_by_attribute_assert_exact() {
+fn cursor_walk_by_attribute_is_exact() {
     assert_exact(Paging::Cursor, &[On::Title], |_| Request::get(USERS).query("sortBy", "title"));
     assert_exact(Paging::Cursor, &[On::Name], |_| {
         Request::get(USERS).filter("userName sw \"u\"").query("sortBy", "userName")
@@ -279,7 +279,7 @@ fn cursor_walk_by_attribute_assert_exact() {
 }
 
 #[test]
-fn index_walk_with_filter_assert_exact() {
+fn index_walk_with_filter_is_exact() {
     for (on, filter) in [
         (&[On::Title][..], "title eq \"x\""),
         (&[On::Name], "userName sw \"u\""),
@@ -294,7 +294,7 @@ fn index_walk_with_filter_assert_exact() {
 }
 
 #[test]
-fn index_walk_by_attribute_assert_exact() {
+fn index_walk_by_attribute_is_exact() {
     assert_exact(Paging::Index, &[On::Title], |_| Request::get(USERS).query("sortBy", "title"));
     for order in ["ascending", "descending"] {
         assert_exact(Paging::Index, &[On::Name], |_| {
@@ -313,22 +313,22 @@ fn index_walk_by_attribute_assert_exact() {
 }
 
 #[test]
-fn index_walk_by_creation_assert_exact() {
+fn index_walk_by_creation_is_exact() {
     in_order_of_creation(Paging::Index);
 }
 
 #[test]
-fn index_walk_by_user_name_assert_exact() {
+fn index_walk_by_user_name_is_exact() {
     in_order_of_user_name(Paging::Index);
 }
 
 #[test]
-fn index_walk_of_group_members_assert_exact() {
+fn index_walk_of_group_members_is_exact() {
     through_members(Paging::Index);
 }
 
 #[test]
-fn index_walk_of_the_root_assert_exact() {
+fn index_walk_of_the_root_is_exact() {
     through_everything(Paging::Index);
 }
 

@@ -52,7 +52,7 @@ struct Query {
     count: usize,
 }
 
-/// Values that are equal when folded, prefixes of one another, adjacent, or at the boundaries of ranges.
+/// Generates values that are equal when folded, prefixes of one another, adjacent, or at the boundaries of ranges.
 fn text() -> impl Strategy<Value = String> {
     let character = || select(vec!['a', 'b', 'A', 'é', 'ß', 's', '.', '\u{10FFFF}']);
     prop_oneof![character().prop_map(String::from), vec(character(), 2..4).prop_map(String::from_iter)]
@@ -98,7 +98,7 @@ fn description() -> impl Strategy<Value = Description> {
         .prop_map(|(users, groups, changed)| Description { users, groups, changed })
 }
 
-/// Quoted literals: the values above, and texts that no value can equal.
+/// Generates literals for comparisons: texts of [`text`], ids, and texts that no value can equal.
 fn operand() -> impl Strategy<Value = String> {
     let odd = select(vec!["", "\u{0}", "\u{1}", "a\u{1}", "a\u{1}0", "\u{10FFFF}", "\u{10FFFF}a", "\u{7f}"]);
     let id = (select(vec!["u", "g"]), 0..5_usize).prop_map(|(kind, index)| format!("{{{kind}{index}}}"));
@@ -137,7 +137,7 @@ const EVERY: [&str; 9] = ["eq", "ne", "co", "sw", "ew", "gt", "lt", "ge", "le"];
 const EQUAL: [&str; 3] = ["eq", "EQ", "ne"];
 const RANGE: [&str; 6] = ["eq", "ne", "gt", "lt", "ge", "le"];
 
-/// Comparisons of attributes that users and groups have.
+/// Generates comparisons of attributes that users and groups have.
 fn common() -> BoxedStrategy<String> {
     prop_oneof![
         4 => compared(&["externalId", "EXTERNALID", "displayName"], &EVERY, operand()),
@@ -151,7 +151,7 @@ fn common() -> BoxedStrategy<String> {
     .boxed()
 }
 
-/// Comparisons of attributes of users.
+/// Generates comparisons of attributes of users.
 fn of_users() -> BoxedStrategy<String> {
     let kind = || select(vec!["work", "home", "x"]);
     let email = (kind(), select(EVERY.to_vec()), operand());
@@ -180,7 +180,7 @@ fn of_users() -> BoxedStrategy<String> {
     .boxed()
 }
 
-/// Comparisons of attributes of groups.
+/// Generates comparisons of attributes of groups.
 fn of_groups() -> BoxedStrategy<String> {
     prop_oneof![
         4 => compared(&["displayName"], &EVERY, operand()),
@@ -194,7 +194,7 @@ fn of_groups() -> BoxedStrategy<String> {
     .boxed()
 }
 
-/// Filters of these comparisons.
+/// Generates filters of these comparisons.
 fn filter(leaf: BoxedStrategy<String>) -> BoxedStrategy<String> {
     let joined = |word: &'static str| {
         move |parts: Vec<String>| {
@@ -299,7 +299,7 @@ impl Description {
 }
 
 impl Directory {
-    /// Evaluates the query on every resource; `None` if the filter is invalid.
+    /// Evaluates the query on every resource. Returns `None` if the filter is invalid.
     fn evaluate(&self, path: &str, query: &Query) -> Option<Vec<Value>> {
         let both: &[&ResourceType] = if path == ROOT { &RESOURCE_TYPES } else { &[] };
         let mut found = Vec::new();

@@ -1,7 +1,7 @@
 //! Linearizability of concurrent requests: some order of the requests explains all answers and the final data.
 //!
-//! A history is the run of a scenario with a seed. The seed decides the order of calls to DynamoDB, the transactions that
-//! conflict, and the calls that are throttled. A request with the answer 503 or 429 may have taken effect at that time,
+//! A history is the run of a scenario with a seed. The seed decides the order of calls to DynamoDB, the transactions
+//! that conflict, and the calls that are throttled. A request with the answer 503 or 429 takes effect at that time,
 //! later, or never.
 //!
 //! On another DynamoDB than the embedded one, no seed decides: several threads send the requests.
@@ -29,11 +29,11 @@ use super::{assert_consistent, create_all, members};
 
 /// The number of histories of a scenario.
 const HISTORIES: u64 = 50;
-/// The number for a scenario that starts with hundreds of users.
+/// The number of histories of a scenario with many users or requests.
 const HEAVY_HISTORIES: u64 = 15;
-/// The number for the scenario of hundreds of requests.
+/// The number of histories of the scenario with 200 requests.
 const HEAVIEST_HISTORIES: u64 = 6;
-/// The number where no seed decides the history.
+/// The number of histories if no seed decides them.
 const UNDECIDED_HISTORIES: u64 = 2;
 /// The seed of a history to run alone after it has failed.
 const ONLY: Option<u64> = None;
@@ -136,7 +136,7 @@ fn histories(scenario: &impl AsyncFn(&mut Race)) {
     run(HISTORIES, scenario);
 }
 
-/// Runs a scenario of a hundred requests once for each seed.
+/// Runs a scenario with many users or requests once for each seed.
 fn heavy_histories(scenario: &impl AsyncFn(&mut Race)) {
     run(HEAVY_HISTORIES, scenario);
 }
@@ -286,8 +286,8 @@ impl State {
         if seen.is_none_or(|seen| *seen == expected) {
             return Some(next);
         }
-        // A change that exceeds a transaction is pending after the look-up of its members. It omits a member that is
-        // deleted after the look-up.
+        // A change that exceeds a transaction is pending after the look-up of its members. The change omits a member
+        // that is deleted after the look-up.
         match act {
             Edit(changes) if *seen? == Seen::Done => match changes.as_slice() {
                 [Add(users)] if users.len() > FITS => {
@@ -509,7 +509,7 @@ const TITLES: [&str; 3] = ["", "x", "y"];
 
 /// A number of members that fits into one transaction.
 const FITS: usize = 32;
-/// A number of members that does not.
+/// A number of members that exceeds one transaction.
 const MANY: usize = 36;
 
 #[test]

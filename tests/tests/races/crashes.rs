@@ -26,7 +26,7 @@ use super::{assert_consistent, create_all, members};
 const USERS: usize = 44;
 /// A number of members that exceeds one transaction.
 const MANY: usize = 40;
-/// A user that no write is about.
+/// A user that no write changes.
 const UNRELATED_USER: usize = USERS - 1;
 
 /// The data before a write.

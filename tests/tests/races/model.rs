@@ -415,8 +415,8 @@ impl Comparison {
         })
     }
 
-    /// Reads the resource. It equals that of the model, and its version differs from the last one if it has changed and only
-    /// then.
+    /// Reads the resource. Fails unless the resource equals that of the model, and its version differs from the last
+    /// one if and only if the resource has changed.
     async fn compare(&mut self, org: usize, kind: Kind, id: &str) -> Result<(), TestCaseError> {
         let answer = self.send(org, Request::get(format!("{}/{id}", kind.path()))).await;
         let Some(resource) = self.there(org, kind, id) else { return expect(&answer, "404") };

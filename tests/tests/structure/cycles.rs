@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The edges of a graph: what each node depends on.
+/// The edges of a graph: the nodes that each node depends on.
 pub(crate) type Graph = BTreeMap<String, BTreeSet<String>>;
 
 /// Returns each cycle as the sorted list of its nodes. Two nodes are in one cycle if each reaches the other.

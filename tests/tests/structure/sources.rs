@@ -50,7 +50,7 @@ impl Crate {
             let path = relative.to_string_lossy().into_owned();
             files.insert(module, File { path, text, syntax, reexports });
         }
-        // A file that only tests declare is one of tests.
+        // A file that a module `tests` declares has only tests.
         let tests: Vec<Module> =
             files.keys().filter(|module| module.iter().any(|name| name == "tests")).cloned().collect();
         for module in tests {
@@ -60,7 +60,7 @@ impl Crate {
         Self { files }
     }
 
-    /// The files by their path below `src`.
+    /// Returns the files with their paths below `src`.
     pub(crate) fn files(&self) -> impl Iterator<Item = (&str, &syn::File)> {
         self.files.values().map(|file| (file.path.as_str(), &file.syntax))
     }

@@ -114,7 +114,7 @@ fn below<'a, 'text>(node: &'a Yaml<'text>) -> impl Iterator<Item = &'a Yaml<'tex
     members(node).into_iter().map(|(_, below)| below).chain(elements(node))
 }
 
-/// Returns the elements of a sequence, or the node itself. Of an `!If`, both branches are returned.
+/// Returns the elements of a sequence or of both branches of an `!If`, or else the node itself.
 fn each<'a, 'text>(node: &'a Yaml<'text>) -> Vec<&'a Yaml<'text>> {
     match untagged(node) {
         (_, Some("If")) => elements(node).into_iter().skip(1).flat_map(each).collect(),
@@ -132,7 +132,7 @@ fn name_of(node: &Yaml) -> Option<String> {
     Some(name.to_owned())
 }
 
-/// Returns the action if the code performs it. Lambda itself writes logs and traces.
+/// Returns the action if it is one of DynamoDB or Secrets Manager. Lambda itself writes logs and traces.
 fn name_of_action(node: &Yaml) -> Option<String> {
     name_of(node).filter(|action| action.starts_with("dynamodb:") || action.starts_with("secretsmanager:"))
 }

@@ -46,12 +46,12 @@ const KILLED_AFTER: Range<usize> = 2..12;
 
 /// The grants that a function needed.
 #[derive(Clone, Default)]
-struct Asked(Arc<Mutex<BTreeSet<Grant>>>);
+struct Needed(Arc<Mutex<BTreeSet<Grant>>>);
 
-impl Asked {
+impl Needed {
     fn client(&self, database: Database) -> Client {
-        let asked = self.clone();
-        observed::client(database, Duration::ZERO, move |call| asked.record(call))
+        let needed = self.clone();
+        observed::client(database, Duration::ZERO, move |call| needed.record(call))
     }
 
     fn record(&self, Call { operation, request, .. }: &Call) {
@@ -84,20 +84,20 @@ impl Asked {
     /// A function that looks up an API key needs the pepper for the key's digest. The pepper is a file in this test and
     /// the secret on AWS, so the grant is added here.
     fn all(&self) -> BTreeSet<Grant> {
-        let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut needed = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let looks_up_keys =
             Grant { action: "dynamodb:BatchGetItem".to_owned(), resource: "KeysTable".to_owned() };
-        if asked.contains(&looks_up_keys) {
+        if needed.contains(&looks_up_keys) {
             let action = "secretsmanager:GetSecretValue".to_owned();
-            asked.insert(Grant { action, resource: "Pepper".to_owned() });
+            needed.insert(Grant { action, resource: "Pepper".to_owned() });
         }
-        asked
+        needed
     }
 }
 
 /// The functions of the template, each with the grants that it needed.
 #[derive(Clone)]
-struct Deployment(Arc<Vec<(Function, Asked)>>);
+struct Deployment(Arc<Vec<(Function, Needed)>>);
 
 /// The deployment with a database of its own.
 struct World {
@@ -109,7 +109,7 @@ struct World {
 
 impl Deployment {
     fn of_the_template() -> Self {
-        Self(Arc::new(functions().into_iter().map(|function| (function, Asked::default())).collect()))
+        Self(Arc::new(functions().into_iter().map(|function| (function, Needed::default())).collect()))
     }
 
     /// Returns the function that the gateway selects for a path: an exact match, or the longest matching prefix.
@@ -136,8 +136,8 @@ impl Deployment {
         let service = Service::on_with_clock(embedded::client(database.clone()), clock.clone()).await;
         let routers: Vec<Router> = (2..)
             .zip(self.0.iter())
-            .map(|(seed, (function, asked))| {
-                let client = asked.client(database.clone());
+            .map(|(seed, (function, needed))| {
+                let client = needed.client(database.clone());
                 let store = Store::new(&client, Tables::default(), clock.clone(), Entropy::seeded(seed));
                 http::router(App { store, ..service.app.clone() }, routes(&function.name))
             })
@@ -150,13 +150,13 @@ impl Deployment {
         World { database, service: service.with_router(Router::new().fallback(gateway)), now, clock }
     }
 
-    fn asked(&self, name: &str) -> &Asked {
+    fn needed(&self, name: &str) -> &Needed {
         &self.0.iter().find(|(function, _)| function.name == name).expect("a function of this name").1
     }
 
     /// Runs a sweep as the janitor function.
     async fn sweep(&self, world: &World) {
-        let client = self.asked("Janitor").client(world.database.clone());
+        let client = self.needed("Janitor").client(world.database.clone());
         let store = Store::new(&client, Tables::default(), world.clock.clone(), Entropy::seeded(99));
         janitor::sweep(&store).await.expect("a sweep");
     }
@@ -414,11 +414,11 @@ async fn roles_allow_exactly_the_calls_of_their_functions() {
     meet_unfinished_changes(&deployment).await;
 
     let mut differences = Vec::new();
-    for (Function { name, allowed, .. }, asked) in deployment.0.iter() {
-        let asked = asked.all();
-        assert!(!asked.is_empty(), "{name} made no call");
-        let missing = asked.difference(allowed).map(|grant| format!("{name} needs {grant:?}"));
-        let unused = allowed.difference(&asked).map(|grant| format!("{name} never uses {grant:?}"));
+    for (Function { name, allowed, .. }, needed) in deployment.0.iter() {
+        let needed = needed.all();
+        assert!(!needed.is_empty(), "{name} made no call");
+        let missing = needed.difference(allowed).map(|grant| format!("{name} needs {grant:?}"));
+        let unused = allowed.difference(&needed).map(|grant| format!("{name} never uses {grant:?}"));
         differences.extend(missing.chain(unused));
     }
     assert!(differences.is_empty(), "\n{}\n", differences.join("\n"));

@@ -14,7 +14,7 @@ use crate::syntax::{Filter, Literal, Operator, Path};
 use crate::validate::read_single;
 use crate::value::{Label, type_mismatch};
 
-/// Returns whether a PATCH clears a manager. An empty id (`{"value": ""}`) clears it, whatever else is set.
+/// Returns whether a PATCH clears a manager. An empty id (`{"value": ""}`) clears the manager, whatever else is set.
 ///
 /// `tests/fixtures/entra/manager-cleared-with-empty-text.json`
 pub(crate) fn clears_reference(attribute: &Attribute, sub_attributes: &Map<String, Value>) -> bool {
@@ -33,7 +33,7 @@ pub(crate) fn clear_old_reference(attribute: &Attribute, sub_attributes: &mut Ma
     }
 }
 
-/// Reads an operation in any case. Without the flag, Microsoft Entra sends `Add`, `Replace` and `Remove`.
+/// Reads an operation in any case. Without `aadOptscim062020`, Microsoft Entra sends `Add`, `Replace` and `Remove`.
 ///
 /// `tests/fixtures/entra/operations-and-names-in-any-case.json`
 pub(crate) fn parse_op(text: &str) -> Option<Op> {
@@ -57,7 +57,7 @@ pub(crate) fn object_from_text(value: &Value) -> Result<Cow<'_, Map<String, Valu
 /// Reads a key of an object as a path: `name.givenName`, `urn:…:enterprise:2.0:User:department`, or `emails[type eq
 /// "work"].value`.
 ///
-/// A key that names no attribute is ignored like an unknown attribute in a POST, because Okta sends whatever its
+/// A key that names no attribute is ignored like an unknown attribute in a POST, because Okta sends all that its
 /// administrator maps. A key with brackets must be a valid path.
 ///
 /// `tests/fixtures/entra/replace-several-in-one-pathless-operation.json`,
@@ -112,14 +112,14 @@ fn fill(attribute: &'static Attribute, filter: &Filter, element: &mut Map<String
 /// Returns the values that a `remove` without a filter is limited to.
 ///
 /// Microsoft Entra removes members of a group by `value`. §3.5.2.2 has no `value` here, and would remove all members.
-/// Null is no value.
+/// Null counts as no value.
 ///
 /// `tests/fixtures/entra/remove-members-by-value-array.json`
 pub(crate) fn values_to_remove(value: Option<&Value>) -> Option<&Value> {
     value.filter(|value| !value.is_null())
 }
 
-/// Returns whether an element has a type or `primary` only, and no value. Such an element is removed.
+/// Returns whether an element has nothing but `type` and `primary`. Such an element is removed.
 ///
 /// Microsoft Entra removes `emails[type eq "work"].value` to remove the whole e-mail address.
 ///

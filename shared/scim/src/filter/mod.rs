@@ -1,9 +1,9 @@
 //! Filters (RFC 7644 §3.4.2.2): resolving a [`Filter`] against the schema, and evaluating the resulting
 //! [`Predicate`].
 //!
-//! A filter that has no meaning, such as an unknown attribute or `gt` on a boolean, is `invalidFilter`. No filter is
-//! ever ignored. `ne` is exactly `not (… eq …)`: it matches absent values, and lists without an equal element. A
-//! predicate refers to attributes in the schema, so evaluation meets no unknown names.
+//! A filter without a meaning, such as one with an unknown attribute or `gt` on a boolean, is `invalidFilter`. No
+//! filter is ever ignored. `ne` is exactly `not (… eq …)`: it matches absent values, and lists without an equal
+//! element. A predicate refers to attributes in the schema, so evaluation meets no unknown names.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -58,7 +58,7 @@ pub enum Predicate {
 /// The value that a comparison compares with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operand {
-    /// A text, folded unless the attribute is caseExact. [`Filter::Compare`] has it as written.
+    /// A text, folded unless the attribute is caseExact. [`Filter::Compare`] has the text as written.
     Text(String),
     /// A boolean, for `eq` and `ne`.
     Boolean(bool),

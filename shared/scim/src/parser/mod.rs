@@ -2,7 +2,7 @@
 //!
 //! The tokenizer reads each character once. A recursive-descent parser then builds a [`Filter`] or a [`Path`] without
 //! going back. [`MAX_LENGTH`] bounds the text, [`MAX_DEPTH`] the recursion, and [`MAX_NODES`] the tree. Errors give a
-//! position and what was expected there. Errors quote nothing, because the text may hold personal data.
+//! position and what was expected there. Errors quote no values, because values may be personal data.
 
 use crate::dialect::values::parse_boolean;
 use crate::error::{Invalid, ScimType};
@@ -273,8 +273,8 @@ impl Parser {
 /// Moves a comparison after brackets into the brackets.
 ///
 /// Microsoft Entra sends `emails[type eq "work"].value eq "x"` if the matching attribute has a filter. Figure 1 does
-/// not allow it. It means `emails[type eq "work" and value eq "x"]`. Because `ne` matches absent values, it becomes
-/// `not (… eq …)`.
+/// not allow this form. It means `emails[type eq "work" and value eq "x"]`. `ne` becomes `not (… eq …)`, because `ne`
+/// matches absent values.
 fn condition_of_element(name: Name, filter: Filter, condition: Filter) -> Filter {
     let (condition, negated) = match condition {
         Filter::Compare { name, operator: Operator::Eq, literal: Literal::Null, .. } => {

@@ -30,9 +30,9 @@ pub(super) struct Change {
 pub(super) enum Edit {
     /// Sets the value. Null unassigns it.
     Assign(Value),
-    /// Appends the elements that are not present yet.
+    /// Appends the elements that are not present yet, and merges the others.
     Append(Vec<Value>),
-    /// Removes the elements equal to these.
+    /// Removes the elements that match one of these, by `value` and `type`.
     RemoveValues(Vec<Value>),
     /// Removes the selected elements.
     RemoveSelected,

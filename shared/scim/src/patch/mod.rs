@@ -26,8 +26,6 @@ use crate::validate::{extension_object, read_value, sub_attributes};
 use crate::value::{check_distinct_names, get_ignore_case, is_unassigned, type_mismatch};
 
 mod change;
-#[cfg(test)]
-mod tests;
 
 /// The maximum number of operations in a request, of attributes that they change (without members), and of
 /// comparisons in the filters of their paths. Each comparison reads every element of an attribute.
@@ -168,7 +166,7 @@ fn in_operation(index: usize, invalid: Invalid) -> Invalid {
 fn operations_of(body: &Value) -> Result<&[Value], Invalid> {
     let Value::Object(message) = body else {
         return Err(Invalid::syntax(
-            "The body must be a JSON object with \"Operations\", a PatchOp message.",
+            "The body must be a PatchOp message, a JSON object with \"Operations\".",
         ));
     };
     check_distinct_names(message)?;
@@ -423,3 +421,6 @@ fn merge(attribute: &Attribute, sub_attributes: Map<String, Value>) -> Edit {
         Edit::Merge(sub_attributes)
     }
 }
+
+#[cfg(test)]
+mod tests;

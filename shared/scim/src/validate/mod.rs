@@ -3,8 +3,8 @@
 //! `canonical_document` reads a whole body. `read_value` and `sub_attributes` read one value for PATCH.
 //! `check_document` checks the rules of a whole document.
 //!
-//! In canonical form, names and order are those of the table, and types are strict. No unassigned value is kept:
-//! null, `""`, `[]` and `{}` all mean unassigned (§2.5). There is nothing that the client may not write, and no
+//! In canonical form, names and order are those of the table, and types are strict. No unassigned value is kept: null,
+//! `""`, `[]` and `{}` all mean unassigned (§2.5). Only attributes that the client may write are present, and no
 //! element occurs twice. Reading a canonical value again changes nothing.
 //!
 //! Unknown attributes are dropped, which RFC 7644 §3.3 leaves to the service. The forms of references, languages,
@@ -34,13 +34,13 @@ pub const MAX_EMAILS: usize = 40;
 pub const MAX_USER_NAME: usize = 256;
 /// The maximum size of a document as JSON, in bytes. An item in DynamoDB has at most 400 KB.
 pub const MAX_DOCUMENT: usize = 300 * 1024;
-/// The size of the longest indexed value that only one resource can have, in bytes: the longest key of the store.
+/// The maximum size of an indexed value that only one resource can have, in bytes: the maximum size of a key.
 pub const MAX_UNIQUE_BYTES: usize = 1024;
-/// The size of the longest indexed value that several resources can have, in bytes: their keys have 44 bytes for the id.
+/// The maximum size of an indexed value that several resources can have, in bytes. Its key has 44 bytes for the id.
 pub const MAX_INDEXED_BYTES: usize = MAX_UNIQUE_BYTES - 44;
 
-/// Returns whether documents hold an attribute. The client must be able to write it. `password` is dropped, and
-/// `members` are stored beside the document.
+/// Returns whether documents hold an attribute. The client must be able to write the attribute. `password` is dropped,
+/// and `members` are stored beside the document.
 pub(crate) fn is_stored(attribute: &Attribute) -> bool {
     matches!(attribute.mutability, Mutability::ReadWrite | Mutability::Immutable) && attribute.name != MEMBERS
 }
@@ -183,8 +183,7 @@ pub(crate) fn read_single(
     Err(type_mismatch(&label, expected, value))
 }
 
-/// Returns the sub-attributes in a complex value that the client may write, in the order of the table. Null unassigns
-/// a sub-attribute.
+/// Returns the writable sub-attributes of a complex value, in the order of the table. Null unassigns a sub-attribute.
 pub(crate) fn sub_attributes(
     attribute: &'static Attribute,
     label: Label<'_>,

@@ -153,9 +153,7 @@ async fn value_of_wrong_type_is_rejected() {
         table.push((attributes.to_string(), "400 invalidValue", Request::post("/Users", &body)));
         table.push((attributes.to_string(), "400 invalidValue", Request::put(&orgs.user, &body)));
         // PATCH accepts one object where the RFC requires a list.
-        let lenient =
-            ["{\"emails\":{\"value\":\"eve@example.com\"}}"].contains(&attributes.to_string().as_str());
-        if !lenient {
+        if attributes != json!({ "emails": { "value": "eve@example.com" } }) {
             let operations = json!([{ "op": "replace", "value": attributes }]);
             table.push((attributes.to_string(), "400 invalidValue", Request::patch(&orgs.user, &operations)));
         }
