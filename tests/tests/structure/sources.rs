@@ -65,9 +65,10 @@ impl Crate {
         self.files.values().map(|file| (file.path.as_str(), &file.syntax))
     }
 
-    /// Counts the lines of each file before its tests.
+    /// Counts the lines of each file before its inline tests.
     pub(crate) fn product_lines(&self) -> Vec<(&str, usize)> {
-        let lines = |text: &str| text.lines().take_while(|line| *line != "#[cfg(test)]").count();
+        let before_tests = |text: &str| text.find("\n#[cfg(test)]\nmod tests {").unwrap_or(text.len());
+        let lines = |text: &str| text[..before_tests(text)].lines().count();
         self.files.values().map(|file| (file.path.as_str(), lines(&file.text))).collect()
     }
 
