@@ -102,10 +102,16 @@ pub(super) async fn read_bookmark(
 ) -> Result<Option<(Bookmark, bool)>, Error> {
     let key = directory.keys.bookmark(directory.caller.key_id(), query, index);
     let Some(item) = directory.table.get(&key).await? else { return Ok(None) };
+    let read = from_item(&item).and_then(|bookmark| Ok((bookmark, number(&item, EXPIRES)?)));
+    let Ok((bookmark, expires)) = read else {
+        // The page is found without the bookmark, and saves it again.
+        tracing::error!(org = directory.org().as_str(), "a bookmark cannot be read");
+        return Ok(None);
+    };
     // DynamoDB deletes expired items with a delay, so they may still be here.
-    let left = number(&item, EXPIRES)? - unix_seconds(directory);
+    let left = expires - unix_seconds(directory);
     let is_young = left > 0 && left.unsigned_abs() > CURSOR_SECONDS / 2;
-    Ok(if left > 0 { Some((from_item(&item)?, is_young)) } else { None })
+    Ok((left > 0).then_some((bookmark, is_young)))
 }
 
 fn unix_seconds(directory: &Directory) -> i64 {
