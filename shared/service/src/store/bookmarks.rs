@@ -66,7 +66,7 @@ pub(super) async fn resolve_cursor(
     cursor: &str,
 ) -> Result<ListPosition, Error> {
     let invalid = || {
-        let detail = "This cursor belongs to another query. Start again without a cursor value.";
+        let detail = "This cursor is not valid for this query. Start again without a cursor value.";
         Invalid::new(ScimType::InvalidCursor, detail)
     };
     let id = Id::parse(cursor).ok_or_else(invalid)?;
@@ -94,7 +94,7 @@ pub(super) async fn save_bookmarks(
     directory.table.write_all(puts.collect::<Result<_, _>>()?).await
 }
 
-/// Reads the bookmark of an index. Returns with it whether more than half of its lifetime is left.
+/// Reads the bookmark of an index, and whether more than half of its lifetime is left.
 pub(super) async fn read_bookmark(
     directory: &Directory,
     query: &str,
@@ -120,7 +120,7 @@ fn unix_seconds(directory: &Directory) -> i64 {
 
 fn to_item(directory: &Directory, query: &str, bookmark: Bookmark) -> Item {
     let count = |count: u64| AttributeValue::N(count.to_string());
-    // The current second has begun, so that it does not count.
+    // One second more, because the current second is partly over.
     let expires = unix_seconds(directory).unsigned_abs() + CURSOR_SECONDS + 1;
     let mut item = Item::from([
         (QUERY.to_owned(), string(query)),
