@@ -59,8 +59,16 @@ pub enum StartError {
     )]
     Database(PathBuf),
     /// The store fails.
-    #[error("cannot prepare the store: {0}")]
+    #[error("cannot prepare the store: {}", cause(.0))]
     Store(#[from] Error),
+}
+
+/// Returns the text of an error with its inner cause, which is hidden from SCIM clients.
+fn cause(error: &Error) -> String {
+    match error {
+        Error::Internal(cause) => cause.clone(),
+        other => other.to_string(),
+    }
 }
 
 /// A gateway without its sockets.

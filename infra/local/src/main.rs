@@ -49,8 +49,8 @@ struct Arguments {
     /// Keep resources and keys in memory only; they are lost when the gateway stops
     #[arg(long)]
     memory: bool,
-    /// Second file for `SCIM_BASE_URL` and `SCIM_TOKEN`, beside connection.env in the data directory; written with mode
-    /// 0600 once the gateway answers
+    /// Second file for `SCIM_BASE_URL` and `SCIM_TOKEN`, in addition to connection.env; written with mode 0600 once the
+    /// gateway answers
     #[arg(long, value_name = "FILE")]
     env_file: Option<PathBuf>,
 }
@@ -109,7 +109,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     }
     let env_file = arguments.env_file.as_ref().unwrap_or(&own_file);
     introduce(&connection, env_file, known.as_deref() == Some(&connection.token))?;
-    // The first sweep logs a line, which must not follow the error of a failed start.
+    // The first sweep logs a line, so it comes last: a failed start prints its error only.
     tokio::spawn(sweep(gateway.database(), gateway.store()));
 
     stopped()?.await;
@@ -158,7 +158,7 @@ fn stopped() -> io::Result<impl Future<Output = ()> + Send + 'static> {
 /// Prints the settings for identity providers.
 fn introduce(connection: &Connection, env_file: &std::path::Path, known: bool) -> io::Result<()> {
     let Connection { base_url, token, dynamodb } = connection;
-    let origin = if known { "unchanged since the last start" } else { "new, stored only in the file below" };
+    let origin = if known { "unchanged since the last start" } else { "new, stored in the file below" };
     write!(
         io::stdout(),
         "\

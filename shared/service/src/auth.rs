@@ -228,7 +228,7 @@ impl ApiKey {
     }
 }
 
-/// Length of a key id, which is the beginning of the digest. At 64 bits no two keys of an organisation share an id.
+/// The length of a key id, which is the start of the digest. With 64 bits, no two keys of an organisation share an id.
 pub(crate) const KEY_ID_DIGITS: usize = 16;
 
 fn checksum(text: &str) -> String {

@@ -24,8 +24,8 @@
 //! Each wait for AWS within a stage has its own timeout: [`SECRET_TIMEOUT`], [`ATTEMPT_TIMEOUT`] and
 //! [`OPERATION_TIMEOUT`].
 //!
-//! The janitor is not a request. It runs every 300 s, works on each organisation for [`OPERATOR_BUDGET`], and Lambda stops
-//! it after 290 s.
+//! The janitor is not a request. It runs every 300 s, has [`OPERATOR_BUDGET`] for each organisation, and Lambda stops it
+//! after 290 s.
 
 use tokio::time::Duration;
 
@@ -62,7 +62,7 @@ pub const REQUEST_BUDGET: Duration = Duration::from_secs(25);
 /// Afterwards it answers with the memberships as they are, for example while another request adds hundreds of thousands
 /// of members to a group.
 pub const OWN_WORK_RESERVE: Duration = Duration::from_secs(10);
-/// The reserve of a bulk request from which it starts no operation.
+/// The reserve of a bulk request for the operations that still run. It starts no operation afterwards.
 pub const BULK_START_RESERVE: Duration = Duration::from_secs(10);
 /// The reserve of a query for its answer. The query reads no items afterwards.
 pub const ANSWER_RESERVE: Duration = Duration::from_secs(5);
@@ -72,7 +72,7 @@ pub const COMMIT_RESERVE: Duration = Duration::from_secs(2);
 pub const BULK_RUN_RESERVE: Duration = Duration::from_secs(2);
 /// The reserve of a write to answer without the group that it wrote.
 pub const READ_BACK_RESERVE: Duration = Duration::from_secs(1);
-/// The reserve of a bulk request from which it no longer deletes a group that lacks members.
+/// The reserve of a bulk request for its answer if it still deletes a group that lacks members.
 pub const BULK_UNDO_RESERVE: Duration = Duration::from_secs(1);
 
 /// The longest wait for Secrets Manager.

@@ -83,7 +83,7 @@ impl Pepper {
         }
     }
 
-    /// Returns the peppers of now for a key that is unknown under `tried`, or `None` if the peppers are the same.
+    /// Returns the latest peppers for a key that is unknown under `tried`, or `None` if the peppers are the same.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if Secrets Manager does not answer.

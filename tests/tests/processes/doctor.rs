@@ -414,6 +414,34 @@ async fn count_of_unused_shard_is_reported() {
 }
 
 #[tokio::test]
+async fn wrong_count_leaves_lists_intact() {
+    let org = TestOrg::new().await;
+    for count in [json!(-100), json!("not a number")] {
+        for shard in 0..16 {
+            org.put(&format!("COUNT USER#{shard:02}"), json!({ "n": count })).await;
+        }
+        let list = org.service.get("/Users").await;
+        assert_eq!((list.status, list.body["totalResults"].as_u64()), (200, Some(2)), "{count}");
+    }
+}
+
+#[tokio::test]
+async fn damaged_bookmark_leaves_lists_intact() {
+    let org = TestOrg::new().await;
+    org.service.get("/Users?count=1").await;
+    let query = org.db.query().table_name(Tables::default().resources).key_condition_expression("pk = :pk");
+    let query = query.expression_attribute_values(":pk", AttributeValue::S("ORG#acme#PAGE".to_owned()));
+    let bookmarks = query.send().await.expect("an answer").items.expect("items");
+    assert!(!bookmarks.is_empty());
+    for bookmark in bookmarks {
+        let sort_key = bookmark["sk"].as_s().expect("text");
+        org.put(&format!("PAGE {sort_key}"), json!({ "expires": "soon" })).await;
+    }
+    let page = org.service.get("/Users?startIndex=2&count=1").await;
+    assert_eq!((page.status, page.body["Resources"].as_array().map(Vec::len)), (200, Some(1)));
+}
+
+#[tokio::test]
 async fn unfinished_change_is_reported() {
     let pending = || json!({ "step": "members", "subject": "{team}", "since": NOW });
     let part = || json!({ "users": ["{ann}"], "groups": [], "removed": [] });

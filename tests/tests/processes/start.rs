@@ -294,7 +294,7 @@ fn default_start_prints_the_connection_details() {
           Organisation  acme
           Base URL      <base>
           Key           <key>
-                        (new, stored only in the file below)
+                        (new, stored in the file below)
 
           Okta          SCIM connector base URL: <base>
                         Unique identifier field for users: userName

@@ -1,8 +1,8 @@
 //! The HTTP endpoints, and the layers around each request.
 //!
 //! Each Lambda function serves one of [`users()`], [`groups()`], [`bulk()`] and [`discovery()`]. The local gateway
-//! serves [`all()`] routes in one router. A path may have the public prefix `/scim/v2` and a slash at its end. Every failure (an
-//! unknown path or method, a panic, a timeout) is answered with a SCIM error.
+//! serves the routes of [`all()`] in one router. A path may have the public prefix `/scim/v2` and a slash at its end.
+//! Every failure (an unknown path or method, a panic, a timeout) is answered with a SCIM error.
 
 mod base_path;
 mod bulk;

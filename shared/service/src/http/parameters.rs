@@ -36,8 +36,8 @@ const SEARCH_PARAMETERS: [(&str, ParameterType); 8] = [
     ("cursor", ParameterType::Text),
 ];
 
-/// The parameters of a request as names and decoded values. Unknown parameters (`aadOptscim062020`) are ignored, also
-/// where their position in the query string is unusual.
+/// The parameters of a request as names and decoded values. Unknown parameters (`aadOptscim062020`) are ignored at any
+/// position of the query string.
 pub(super) struct Parameters(Vec<(String, String)>);
 
 impl FromRequestParts<App> for Parameters {

@@ -53,8 +53,8 @@ async fn no_such_method(method: Method) -> Error {
     ))
 }
 
-/// Answers a request whose handler panicked. The panic hook has logged where. The panic's message is dropped, because
-/// it may contain data.
+/// Answers a request whose handler panicked. The panic hook has logged the location. The panic's message is dropped,
+/// because it may contain data.
 pub(super) fn panicked(_: Box<dyn Any + Send>) -> Response {
     Error::Internal("a handler panicked".to_owned()).into_response()
 }

@@ -66,7 +66,7 @@ pub(super) async fn resolve_cursor(
     cursor: &str,
 ) -> Result<ListPosition, Error> {
     let invalid = || {
-        let detail = "This cursor belongs to another query. Start again without a cursor value.";
+        let detail = "This cursor is not valid for this query. Start again without a cursor value.";
         Invalid::new(ScimType::InvalidCursor, detail)
     };
     let id = Id::parse(cursor).ok_or_else(invalid)?;
@@ -94,7 +94,7 @@ pub(super) async fn save_bookmarks(
     directory.table.write_all(puts.collect::<Result<_, _>>()?).await
 }
 
-/// Reads the bookmark of an index. Returns with it whether more than half of its lifetime is left.
+/// Reads the bookmark of an index, and whether more than half of its lifetime is left.
 pub(super) async fn read_bookmark(
     directory: &Directory,
     query: &str,
@@ -102,10 +102,16 @@ pub(super) async fn read_bookmark(
 ) -> Result<Option<(Bookmark, bool)>, Error> {
     let key = directory.keys.bookmark(directory.caller.key_id(), query, index);
     let Some(item) = directory.table.get(&key).await? else { return Ok(None) };
+    let read = from_item(&item).and_then(|bookmark| Ok((bookmark, number(&item, EXPIRES)?)));
+    let Ok((bookmark, expires)) = read else {
+        // The page is found without the bookmark, and saves it again.
+        tracing::error!(org = directory.org().as_str(), "a bookmark cannot be read");
+        return Ok(None);
+    };
     // DynamoDB deletes expired items with a delay, so they may still be here.
-    let left = number(&item, EXPIRES)? - unix_seconds(directory);
+    let left = expires - unix_seconds(directory);
     let is_young = left > 0 && left.unsigned_abs() > CURSOR_SECONDS / 2;
-    Ok(if left > 0 { Some((from_item(&item)?, is_young)) } else { None })
+    Ok((left > 0).then_some((bookmark, is_young)))
 }
 
 fn unix_seconds(directory: &Directory) -> i64 {
@@ -114,7 +120,7 @@ fn unix_seconds(directory: &Directory) -> i64 {
 
 fn to_item(directory: &Directory, query: &str, bookmark: Bookmark) -> Item {
     let count = |count: u64| AttributeValue::N(count.to_string());
-    // The current second has begun, so that it does not count.
+    // One second more, because the current second is partly over.
     let expires = unix_seconds(directory).unsigned_abs() + CURSOR_SECONDS + 1;
     let mut item = Item::from([
         (QUERY.to_owned(), string(query)),

@@ -56,19 +56,24 @@ fn count(
 /// Reads the number of resources of these kinds, with one query.
 pub(super) async fn counts(directory: &Directory, kinds: &[ResourceKind]) -> Result<Counts, Error> {
     let items = directory.table.query_all(KeyRange::all(&directory.keys.counts())).await?;
-    let mut counts = Counts::default();
+    let (mut total, mut deleted) = (0, 0);
     for item in &items {
         let sort_key = sort_key(item)?;
         if kinds.iter().any(|kind| sort_key.starts_with(stored_kind(*kind))) {
-            counts.total += counter(item, name::COUNT)?;
-            counts.deleted += counter(item, name::DELETED)?;
+            total += counter(directory, item, name::COUNT);
+            deleted += counter(directory, item, name::DELETED);
         }
     }
-    Ok(counts)
+    // A restored backup may have wrong counts, also negative ones. Lists must work all the same.
+    let not_negative = |sum: i64| u64::try_from(sum).unwrap_or(0);
+    Ok(Counts { total: not_negative(total), deleted: not_negative(deleted) })
 }
 
-/// Returns a counter. As in DynamoDB's `ADD`, an absent counter is 0.
-fn counter(item: &Item, name: &str) -> Result<u64, Error> {
-    let negative = |_| Error::Internal("a count of resources is negative".to_owned());
-    u64::try_from(optional_number(item, name)?.unwrap_or(0)).map_err(negative)
+/// Returns a counter. As in DynamoDB's `ADD`, an absent counter is 0. A damaged counter is logged and counts as 0.
+fn counter(directory: &Directory, item: &Item, name: &str) -> i64 {
+    let number = optional_number(item, name).unwrap_or_else(|_| {
+        tracing::error!(org = directory.org().as_str(), "a count of resources cannot be read");
+        None
+    });
+    number.unwrap_or(0)
 }

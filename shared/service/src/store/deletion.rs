@@ -17,8 +17,8 @@ use super::{
 use crate::Error;
 
 impl Directory {
-    /// Deletes a resource. Every reader sees it and its index entries disappear at once. Its memberships are removed
-    /// afterwards.
+    /// Deletes a resource. The resource and its index entries disappear at once, for every reader. Its memberships are
+    /// removed afterwards.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::PreconditionFailed`].

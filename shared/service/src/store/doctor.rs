@@ -187,7 +187,7 @@ impl Examination<'_> {
         }
     }
 
-    /// Removes drafts, which have no effect and belong to requests that may still commit them.
+    /// Leaves out drafts, which have no effect and belong to requests that may still commit them.
     fn live_drafts(&mut self) {
         let pending = self.directory.keys.pending();
         let Some(changes) = self.left.get_mut(pending.as_str()) else { return };

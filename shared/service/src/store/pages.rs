@@ -12,9 +12,8 @@
 //! that page through the same query with the same API key at the same time, nor an index that is requested on its own
 //! within an hour after a client paged past it.
 
-use serde_json::{Map, Value};
-
 use scim::ResourceKind;
+use serde_json::{Map, Value};
 
 use super::{
     bookmarks::{Bookmark, ListPosition, read_bookmark, resolve_cursor, save_bookmarks, save_cursor},
@@ -224,7 +223,7 @@ async fn read_by_index(
     Ok(result)
 }
 
-/// Reads a page from a position on. Returns with it the position of the next page.
+/// Reads a page from a position on, and returns it with the position of the next page.
 async fn read_by_cursor(
     directory: &Directory,
     query: &Query<'_>,

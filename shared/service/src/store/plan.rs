@@ -69,8 +69,8 @@ impl<'a> Access<'a> {
         }
     }
 
-    /// Combines two accesses that both have to find a resource. The cheaper one suffices. Two ranges of one order become
-    /// their intersection.
+    /// Returns the access for two conditions that must both hold: the cheaper of their accesses. Two ranges of one order
+    /// become their intersection.
     fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Created(from, to), Self::Created(begin, end)) => {
@@ -94,8 +94,8 @@ impl<'a> Access<'a> {
         }
     }
 
-    /// Combines two accesses of which one has to find a resource. Only lookups can be combined for less than the cost of
-    /// reading all resources.
+    /// Returns the access for two conditions of which one must hold. Only lookups can be combined for less than the cost
+    /// of reading all resources.
     fn or(self, other: Self) -> Self {
         match (self, other) {
             (Self::Lookups(mut lookups), Self::Lookups(others)) => {

@@ -18,8 +18,8 @@ use crate::{
     store::measured,
 };
 
-/// The value for everything without a name in this service. A request may contain any text, but a dimension has few
-/// values.
+/// The value for a route or a method that this service does not know. A request may contain any text, but a dimension
+/// has few values.
 const NONE: &str = "none";
 
 /// The id of the Lambda invocation, which the lines of Lambda have too. A Lambda function adds it to each request.

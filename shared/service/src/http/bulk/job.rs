@@ -93,7 +93,7 @@ impl Job {
                 break;
             }
         }
-        // Too many operations failed, so members that do not exist by now never will. Their groups fail.
+        // Too many operations failed, so members that do not exist yet are never created. Their groups fail.
         for (index, join) in std::mem::take(&mut self.joins) {
             self.join(index, join).await;
         }
@@ -102,7 +102,7 @@ impl Job {
     }
 
     async fn run_wave(&mut self) {
-        // No more than may still fail, so that none runs after the last accepted error.
+        // At most as many as may still fail, so that no operation runs after the last accepted error.
         let at_once = CONCURRENCY.min(self.fail_on_errors - self.errors);
         let mut wave = self.next_wave(at_once);
         if wave.is_empty() {

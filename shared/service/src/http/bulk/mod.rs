@@ -1,10 +1,10 @@
 //! `POST /Bulk` (RFC 7644 §3.7): many operations in one request, each through the handler of the single request.
 //!
-//! Operations run in the given order. Several run at once if no client can tell the difference. An operation waits for the
-//! operations whose `bulkId` it refers to, in any order. Groups that are members of one another are created without
-//! these members, which are added afterwards. Any other circle of references fails with 409. Each operation succeeds or
-//! fails as a whole, but the request does not: its answer has the outcome of each operation. An operation that cannot be
-//! parsed fails alone.
+//! Operations run in the given order. Several run at once if no client can tell the difference. An operation waits for
+//! the operations whose `bulkId` it refers to, also for later ones. Groups that are members of one another are created
+//! without these members, which are added afterwards. Any other circle of references fails with 409. Each operation
+//! succeeds or fails as a whole, but the request does not: its answer has the outcome of each operation. An operation
+//! that cannot be parsed fails alone.
 
 mod job;
 mod operation;

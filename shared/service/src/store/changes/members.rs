@@ -98,8 +98,8 @@ pub(super) async fn abandon(directory: &Directory, change: &Change) -> Result<()
         // It has been committed.
         return Ok(());
     }
-    // A draft that another request has removed may have chunks all the same: a writer whose clock is behind, or whose
-    // machine was suspended, wrote them since.
+    // A draft that another request has removed may still have chunks, if its writer has a slow clock or was suspended:
+    // the writer wrote them since.
     let chunks = directory.table.query_all(KeyRange::all(&directory.keys.chunks(change.id.as_str()))).await?;
     let deletions = chunks
         .iter()

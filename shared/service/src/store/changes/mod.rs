@@ -2,11 +2,11 @@
 //! between any two calls.
 //!
 //! A change of members is written first as a *draft*, with its *chunks* in a partition of their own. Each chunk fits into
-//! one transaction. The draft has no effect. Then one transaction *commits* it: it writes the group's item, with the
-//! change as its `intent`, and makes the draft a pending change. From then on the change is certain. Each chunk is
-//! applied by one transaction that also deletes the chunk, so it is applied exactly once, by whichever requests and
-//! however often they try. At the end the intent and the pending change are removed together. Writers of a group never
-//! write past an intent: they finish the change first.
+//! one transaction. The draft has no effect. Then one transaction *commits* the draft: it writes the group's item, with
+//! the change as the `intent` of the group, and marks the change as committed. From then on the change is certain. One
+//! transaction applies a chunk and deletes it, so each chunk is applied exactly once, even if several requests try. At
+//! the end the intent and the pending change are removed together. Writers of a group never write past an intent: they
+//! finish the change first.
 //!
 //! A deletion needs no draft: the transaction that deletes the resource puts a *tombstone* among the pending changes,
 //! and the edges of the resource are left to remove.

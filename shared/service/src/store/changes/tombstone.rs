@@ -93,7 +93,7 @@ async fn leave_group(directory: &Directory, member: &Id, reverse: &Item) -> Resu
         return Ok(true);
     }
     // Either the group has been deleted too and only its edges are left, or another request has removed the member since
-    // and has given the group its version.
+    // and has given the group another version.
     let removed = edge_actions(keys, &group, &leave, IfSatisfied::Rewrite).send(table).await?;
     Ok(removed.is_ok())
 }

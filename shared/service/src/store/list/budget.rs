@@ -14,7 +14,7 @@ pub(super) fn is_late(directory: &Directory) -> bool {
     directory.table.deadline.saturating_duration_since(Instant::now()) < ANSWER_RESERVE
 }
 
-/// The error for a page over budget.
+/// Returns the error for a page over budget.
 pub(super) fn too_many(kind: ResourceKind) -> Error {
     let indexed: Vec<&str> =
         INDEXED.iter().filter(|indexed| indexed.kind == kind).map(|indexed| indexed.name).collect();

@@ -169,8 +169,8 @@ async fn skip(
     }
 }
 
-/// Reads up to `count` resources that match the filter. With a `limit` the page ends early when so many items were read
-/// or the time is over. Without a limit it fails when the time is over.
+/// Reads up to `count` resources that match the filter. With a `limit`, the page ends early after that many items, or
+/// when the time is over. Without a `limit`, the page fails when the time is over.
 pub(super) async fn page(
     directory: &Directory,
     request: &ListRequest<'_>,
