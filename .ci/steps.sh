@@ -52,7 +52,7 @@ lambda_binaries() {
 # step NAME: runs the function of that name, writes its output to its log, and prints its result as one line.
 step() {
     local name=$1 log=$logs/$1.log begin=$SECONDS status
-    # Neither `if step` nor `step ||`: both would turn `set -e` off inside the step.
+    # `if step` and `step ||` would turn `set -e` off inside the step.
     set +e
     (
         set -e

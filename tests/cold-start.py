@@ -177,7 +177,7 @@ def main():
             measured[name].append(run(bootstrap, path))
     p50 = {name: [statistics.median(column) for column in zip(*rows)] for name, rows in measured.items()}
     print(f"Medians of {RUNS} runs. Sizes are in 10^6 bytes, memory in 2^20 bytes.\n")
-    print("| function | exec to /next | times the empty one | first event | later events | peak memory | binary | zip |")
+    print("| function | exec to `/next` | ratio | first event | later event | memory | binary | zip |")
     print("|---|---|---|---|---|---|---|---|")
     for name, (bootstrap, _) in functions.items():
         binary, zipped = megabytes(bootstrap)
@@ -188,7 +188,7 @@ def main():
 
     if not limited(WHOLE_CPU):
         return
-    print("\n| memory | exec to /next | first event | later events |")
+    print("\n| memory | exec to `/next` | first event | later event |")
     print("|---|---|---|---|")
     for memory in [128, 256, 512, 1024, WHOLE_CPU]:
         rows = [run(*functions["Users"], limited(memory)) for _ in range(RUNS)]

@@ -13,7 +13,7 @@
 # The script installs its tools into the cache of .ci/run. sam_local installs a Docker engine from the system's packages
 # and starts its own instance. It needs root for both. All servers listen on 127.0.0.1 and stop with the script.
 #
-# A test that does not apply to a target fails with `not a test of this target` and the reason (tests/src/target.rs).
+# A test that does not apply to a target fails with `not a test of this target` and the reason (tests/src/lib.rs).
 # The script counts these tests and lists them in target/ci/<part>.log. Any other failure fails the part.
 # shellcheck source=.ci/steps.sh
 source "$(dirname "$0")/../.ci/steps.sh"

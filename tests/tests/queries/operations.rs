@@ -42,9 +42,9 @@ struct Row {
 }
 
 /// The largest number of round trips that the design allows.
-const TARGETS: [(&str, u128); 5] = [(NOBODY, 2), (READ, 2), (DISABLE, 3), (ADD, 2), (REMOVE, 2)];
+const TARGETS: [(&str, u128); 5] = [(NOT_FOUND, 2), (READ, 2), (DISABLE, 3), (ADD, 2), (REMOVE, 2)];
 
-const NOBODY: &str = "match by `userName`, nobody";
+const NOT_FOUND: &str = "match by `userName`, not found";
 const READ: &str = "GET a user";
 const DISABLE: &str = "PATCH `active` of a user";
 const ADD: &str = "add one member";
@@ -70,17 +70,17 @@ const BELOW: &str = "
 
 **Every operation: the look-up of the key takes 1 round trip and 2 read units.** One BatchGetItem reads the key and its organisation before any other read. The service could cache the key for a minute, but then a revoked key would continue to work. The key's text names the organisation, so the service could also read the key at the same time as the first data. The service would then read data for unauthenticated callers. Either change would save one round trip of some milliseconds.
 
-**Match by `userName`: 4 round trips, floor 3.** The index entry gives the id of the user, so the user and the user's groups could be read at the same time. The service reads the groups after the user, because it evaluates the filter on the user first, as every list does. With `excludedAttributes=groups` the match takes 3.
+**Match by `userName`: 4 round trips, floor 3.** The index entry gives the id of the user, so the user and the user's groups could be read at the same time. The service reads the groups after the user, because it evaluates the filter on the user first, as every list does. With `excludedAttributes=groups` the match takes 3 round trips.
 
 **Groups of a user: 2 read units instead of 1.** The service reads the pending changes at the same time, from a partition that is nearly always empty. This read costs one unit and no round trip. The read prevents a reader from seeing half of a change.
 
 **List of users: 4 and 5 round trips, floor 3 and 4.** The first page reads the users and the count at the same time. The request then reads the groups of all users on the page with one query, and writes the bookmark of the next page. The bookmark could be written at the same time as the groups are read. The service writes it after it knows that the page can be answered. The next page first reads the bookmark, which keeps the cost of every page the same.
 
-**List of groups: 6 round trips, floor 3.** The members of 50 groups take 50 queries, of which 16 run at one time. This limits the memory of the function. Requests that exclude `members`, as Entra's do, avoid these queries.
+**List of groups: 6 round trips, floor 3.** The members of 50 groups take 50 queries, of which at most 16 run at one time, to limit the memory of the function. Requests that exclude `members`, as Entra's do, avoid these queries.
 
-**Deletion: 6 round trips, floor 3.** The third round trip is a transaction. After it, no reader sees the user, and the name is free. The service then removes the memberships, with one transaction for each group at the same time, because each group gets a new version. Finally it removes the tombstone. The service does this before it answers, because Lambda stops a function that has answered. If the time runs out, the next reader or the janitor finishes the deletion.
+**Deletion: 6 round trips, floor 3.** The third round trip is a transaction. After this transaction no reader sees the user, and the name is free. The service then removes the memberships, with one transaction for each group at the same time, because each group gets a new version. Finally, the service removes the tombstone. The service answers only afterwards, because Lambda stops a function that has answered. If the time runs out, the next reader or the janitor finishes the deletion.
 
-**Writes cost double and write several items.** All writes are transactions. A resource, its index entries and its counter change together or not at all. A new member takes four actions: the version of the group, a check that the user exists, the edge and the reverse edge. A single write of 1 unit would be wrong if the user is deleted at the same time, and could not answer which groups a user is in.
+**Writes cost double and write several items.** All writes are transactions. A resource, its index entries and its counter change together or not at all. A new member takes four actions: the version of the group, a check that the user exists, the edge and the reverse edge. A single write of 1 unit would be wrong if the user were deleted at the same time, and would not record the groups of a user.
 
 **A change of members reads nothing.** A PUT or PATCH that changes nothing costs a read and no write.
 ";
@@ -160,8 +160,8 @@ impl Measurements {
         let path = format!("/Users/{id}");
         let new = user(USERS);
         self.row("create a user", 2, 201, async |service| service.post("/Users", new).await).await;
-        let nobody = self.get(NOBODY, 2, "/Users?filter=userName%20eq%20%22nobody%22").await;
-        assert_eq!(nobody.body["totalResults"], 0);
+        let not_found = self.get(NOT_FOUND, 2, "/Users?filter=userName%20eq%20%22nobody%22").await;
+        assert_eq!(not_found.body["totalResults"], 0);
         let by_name = "/Users?filter=userName%20eq%20%22user-077@example.com%22";
         let found = self.get("match by `userName`, found", 3, by_name).await;
         assert_eq!(found.body["Resources"][0]["id"], id);
@@ -227,6 +227,6 @@ async fn operation_costs_match_costs_md() {
         );
     }
     // One read, and the two units of the key.
-    assert!(measured.of(NOBODY).cost.read <= 3.0);
+    assert!(measured.of(NOT_FOUND).cost.read <= 3.0);
     expect_file!["../../../COSTS.md"].assert_eq(&format!("{ABOVE}{}{BELOW}", measured.table()));
 }

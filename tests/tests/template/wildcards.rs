@@ -29,5 +29,5 @@ fn only_tracing_has_a_wildcard_resource() {
         wide(id, resource, &mut found);
     }
     // API Gateway requires the policy of AWS to write the logs of the account. X-Ray actions allow no other resource.
-    assert_eq!(found, ["policies of AWS in GatewayLogRole", "SendTraces of TracingUse"]);
+    assert_eq!(found, ["policies of AWS in GatewayLogRole", "SendTraces of TracingPolicy"]);
 }
