@@ -71,7 +71,7 @@ impl FromStr for Org {
     }
 }
 
-/// A permission of a key. Each scope is granted separately.
+/// A permission of a key. A key has at least one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
