@@ -6,7 +6,7 @@ use axum::{
     response::Response,
     routing,
 };
-use scim::{ResourceKind, patch::Patch, resource::Document, schema::USER_TYPE};
+use scim::{ResourceKind, patch::Patch, projection::Projection, resource::Document, schema::USER_TYPE};
 
 use super::{
     parameters::Parameters,
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     App, Error,
     limits::USER_BODY,
-    store::{Memberships, representation},
+    store::{Memberships, Stored, representation},
 };
 
 const COLLECTION: &str = "/Users";
@@ -91,14 +91,7 @@ async fn replace(
     let (stored, groups) = directory
         .update_user(&id, conditions.if_match.as_ref(), change, projection.includes("groups"))
         .await?;
-    Ok(resource(
-        StatusCode::OK,
-        ResourceKind::User,
-        &stored,
-        &Memberships::Groups(groups),
-        &base,
-        &projection,
-    ))
+    Ok(updated(&stored, groups, &base, &projection))
 }
 
 async fn patch(
@@ -117,14 +110,12 @@ async fn patch(
     let (stored, groups) = directory
         .update_user(&id, conditions.if_match.as_ref(), change, projection.includes("groups"))
         .await?;
-    Ok(resource(
-        StatusCode::OK,
-        ResourceKind::User,
-        &stored,
-        &Memberships::Groups(groups),
-        &base,
-        &projection,
-    ))
+    Ok(updated(&stored, groups, &base, &projection))
+}
+
+/// Makes the response to `PUT` and `PATCH`: the user as it is now.
+fn updated(stored: &Stored, groups: Vec<String>, base: &str, projection: &Projection) -> Response {
+    resource(StatusCode::OK, ResourceKind::User, stored, &Memberships::Groups(groups), base, projection)
 }
 
 async fn delete(
