@@ -43,6 +43,22 @@ impl Id {
         digits.fold(0, |millis, digit| millis << 4 | u64::from(digit))
     }
 
+    /// Makes an id from its 16 bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes).hyphenated().to_string())
+    }
+
+    /// Returns the 16 bytes of the id.
+    ///
+    /// # Panics
+    /// Never: the text of an id is a UUID.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "the text of an id is a UUID")]
+    pub fn to_bytes(&self) -> [u8; 16] {
+        Uuid::try_parse(&self.0).expect("the text of an id is a UUID").into_bytes()
+    }
+
     /// Returns the id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -69,7 +85,9 @@ mod tests {
     #[test]
     fn ids_have_one_spelling() {
         let text = "0190a5b2-8a3c-7def-8123-456789abcdef";
-        assert_eq!(Id::parse(text).unwrap().as_str(), text);
+        let id = Id::parse(text).unwrap();
+        assert_eq!(id.as_str(), text);
+        assert_eq!(Id::from_bytes(id.to_bytes()), id);
         for other in [
             "",
             "1",

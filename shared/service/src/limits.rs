@@ -84,8 +84,9 @@ pub const OPERATION_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// The time for an operator's work on one organisation.
 pub const OPERATOR_BUDGET: Duration = Duration::from_secs(280);
-/// The age from which a draft counts as abandoned. No request lives so long.
-pub const ABANDONED_AFTER: Duration = Duration::from_mins(2);
+/// The time for which a change belongs to the request that began it, or to the one that continues it. No request lives so
+/// long: Lambda stops it after 28 seconds. Afterwards another request may finish the change.
+pub const ABANDONED_AFTER: Duration = Duration::from_secs(35);
 
 #[cfg(test)]
 mod tests {

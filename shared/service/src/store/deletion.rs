@@ -1,24 +1,30 @@
 //! Deletion of one resource.
+//!
+//! A resource with few memberships is deleted together with them, in one transaction. Any other leaves a tombstone, and
+//! its memberships are removed afterwards.
 
 use std::collections::BTreeSet;
 
 use scim::{ResourceKind, id::Id};
 
 use super::{
-    changes::{finish_deletion_in_time, read_without_intent, tombstone},
+    changes::{finish_deletion_in_time, leave_actions, read_in_turn, tombstone},
     counts::count_deleted,
     directory::Directory,
+    edges::{Difference, IfSatisfied, edge_actions, edge_member, reverse_edge},
     index::entries,
+    items::{Stored, name},
+    keys,
     resources::{Expected, check_expected, index_changes, is_unchanged},
-    table::Backoff,
-    transaction::Transaction,
+    table::{Backoff, KeyRange},
+    transaction::{MAX_ACTIONS, Transaction},
     write::{Guard, not_found},
 };
 use crate::Error;
 
 impl Directory {
-    /// Deletes a resource. The resource and its index entries disappear at once, for every reader. Its memberships are
-    /// removed afterwards.
+    /// Deletes a resource. The resource and its index entries disappear at once, for every reader. Its memberships
+    /// disappear with it.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::PreconditionFailed`].
@@ -30,23 +36,88 @@ impl Directory {
     ) -> Result<(), Error> {
         let id = Id::parse(id).ok_or_else(|| not_found(kind))?;
         let mut backoff = Backoff::new(&self.table);
+        let mut leaves_tombstone = false;
         loop {
-            let stored = read_without_intent(self, kind, &id).await?;
+            let stored = read_in_turn(self, kind, &id, None).await?;
             check_expected(expected, &stored)?;
-            let mut transaction = Transaction::new();
-            let key = self.keys.resource(kind, id.as_str());
-            transaction.delete(key, is_unchanged(&stored), Guard::Resource);
-            let old = entries(kind, &id, &stored.document);
-            index_changes(&self.keys, &mut transaction, kind, &id, &old, &BTreeSet::new());
-            count_deleted(&self.keys, &mut transaction, kind, &id);
-            let tombstone = tombstone(self, &mut transaction, kind, &id)?;
+            let mut transaction = removal(self, kind, &stored);
+            let memberships = match leaves_tombstone {
+                true => None,
+                false => memberships(self, kind, &id, MAX_ACTIONS - transaction.len()).await?,
+            };
+            let tombstone = match memberships {
+                Some(memberships) => {
+                    transaction.append(memberships);
+                    None
+                }
+                None => Some(tombstone(self, &mut transaction, kind, &id)?),
+            };
             match transaction.send(&self.table).await? {
                 Ok(()) => {
-                    finish_deletion_in_time(self, &tombstone, kind).await;
+                    if let Some(tombstone) = tombstone {
+                        finish_deletion_in_time(self, &tombstone, kind).await;
+                    }
                     return Ok(());
                 }
-                Err(_) => backoff.wait().await?,
+                // Another writer has changed the resource. If only a group of it has changed, a tombstone does not depend
+                // on that group.
+                Err(failed) => {
+                    leaves_tombstone = failed.iter().all(|condition| condition.guard != Guard::Resource);
+                    backoff.wait().await?;
+                }
             }
         }
     }
+}
+
+/// Makes the transaction that deletes a resource and its index entries, and counts the deletion.
+fn removal(directory: &Directory, kind: ResourceKind, stored: &Stored) -> Transaction<Guard> {
+    let keys = &directory.keys;
+    let mut transaction = Transaction::new();
+    let unchanged = match stored.joins {
+        0 => is_unchanged(stored).and(&format!("attribute_not_exists({})", name::JOINS)),
+        joins => is_unchanged(stored).and(&format!("{} = :joins", name::JOINS)).with_number(":joins", joins),
+    };
+    transaction.delete(keys.resource(kind, stored.id.as_str()), unchanged, Guard::Resource);
+    let old = entries(kind, &stored.id, &stored.document);
+    index_changes(keys, &mut transaction, kind, &stored.id, &old, &BTreeSet::new());
+    count_deleted(keys, &mut transaction, kind, &stored.id);
+    transaction
+}
+
+/// Makes the transaction that removes every membership of a resource. Returns `None` if it has more than `limit` actions.
+///
+/// The resource was read before. The conditions on its `joins`, and for the members of a group on its version, fail if a
+/// membership is added after that.
+async fn memberships(
+    directory: &Directory,
+    kind: ResourceKind,
+    id: &Id,
+    limit: usize,
+) -> Result<Option<Transaction<Guard>>, Error> {
+    let Directory { table, keys, .. } = directory;
+    let (reverse, members) = (keys.reverse_edges(), keys.members(id.as_str()));
+    let between = keys::reverse_range(id.as_str(), id.as_str());
+    let groups = table.query(KeyRange::between(&reverse, between).limit(limit / 3 + 1));
+    let members = async {
+        match kind {
+            ResourceKind::User => Ok(None),
+            ResourceKind::Group => table.query(KeyRange::all(&members).limit(limit / 2 + 1)).await.map(Some),
+        }
+    };
+    let (groups, members) = tokio::try_join!(groups, members)?;
+    let members = members.map(|page| page.items).unwrap_or_default();
+    let mut transaction = Transaction::new();
+    for item in &groups.items {
+        let (_, group) = reverse_edge(item)?;
+        match Id::parse(group) {
+            // A transaction may name an item once only.
+            Some(group) if group != *id => transaction.append(leave_actions(directory, id, &group)?),
+            _ => return Ok(None),
+        }
+    }
+    let remove = members.iter().map(edge_member).collect::<Result<_, _>>()?;
+    let removed = Difference { add: Vec::new(), remove };
+    transaction.append(edge_actions(keys, id, &removed, IfSatisfied::Rewrite));
+    Ok((transaction.len() <= limit).then_some(transaction))
 }

@@ -11,7 +11,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use scim::{ResourceKind, id::Id};
 
 use super::{
-    changes::live_draft,
     directory::Directory,
     index::entries,
     items::{Item, Stored, name, number, partition_key, sort_key, text},
@@ -187,27 +186,9 @@ impl Examination<'_> {
         }
     }
 
-    /// Leaves out drafts, which have no effect and belong to requests that may still commit them.
-    fn live_drafts(&mut self) {
-        let pending = self.directory.keys.pending();
-        let Some(changes) = self.left.get_mut(pending.as_str()) else { return };
-        let mut live = Vec::new();
-        changes.retain(|_, item| match live_draft(&self.directory.table.clock, item) {
-            Ok(Some(draft)) => {
-                live.push(draft);
-                false
-            }
-            _ => true,
-        });
-        for draft in live {
-            self.left.remove(self.directory.keys.chunks(draft.as_str()).as_str());
-        }
-    }
-
     fn leftovers(&mut self) {
         // Bookmarks expire by themselves.
         self.left.remove(self.directory.keys.bookmarks().as_str());
-        self.live_drafts();
         let left = std::mem::take(&mut self.left);
         for (pk, items) in left {
             let partition = pk.strip_prefix(&self.directory.keys.prefix()).unwrap_or(&pk);

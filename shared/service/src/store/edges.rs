@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use scim::{Invalid, ResourceKind, ScimType, id::Id, members::Member};
 
 use super::{
@@ -100,11 +101,16 @@ pub(super) fn edge_actions(
     let mut transaction = Transaction::new();
     for (index, Edge { member, kind }) in difference.add.iter().enumerate() {
         let member = member.as_str();
-        // A group that is its own member needs no check: the caller's transaction names the group already, and may name
+        // A group that is its own member needs no count: the caller's transaction names the group already, and may name
         // an item once only.
         if (*kind, member) != (ResourceKind::Group, group) {
-            let resource = keys.resource(*kind, member);
-            transaction.check(resource, Condition::exists(), Guard::MemberExists(index));
+            transaction.update(
+                keys.resource(*kind, member),
+                format!("ADD {} :one", name::JOINS),
+                vec![(":one", AttributeValue::N("1".to_owned()))],
+                Condition::exists(),
+                Guard::MemberExists(index),
+            );
         }
         let edge = keys.edge(group, member);
         let item = Item::from([(name::KIND.to_owned(), string(stored_kind(*kind)))]);

@@ -9,18 +9,18 @@ use std::collections::BTreeSet;
 use scim::{
     Invalid, ResourceKind, ScimType,
     id::Id,
-    members::{self, Member, MemberOperation},
+    members::{self, Member, MemberEdit, MemberOperation},
     patch::Patch,
     resource::Document,
 };
 
 use super::{
-    changes::{read_after_pending, read_without_intent, write_members},
+    changes::{Attempts, read_after_pending, read_in_turn, write_members},
     directory::Directory,
     edges::{Difference, Edge, Memberships, edges, resolve, too_many_members, unknown_member},
     items::Stored,
     keys::Key,
-    member_edit::{edit_members, named_members},
+    member_edit::edit_members,
     resources::{Expected, check_expected, creation, fresh, read, replacement, successor},
     table::{Backoff, KeyRange},
     transaction::FailedCondition,
@@ -48,7 +48,7 @@ impl Directory {
             // that writes under the version undoes nothing that it has not seen. The group is read again to find out
             // whether a deletion, or a change in several transactions, was under way in between.
             let before =
-                read_after_pending(self, || read_without_intent(self, ResourceKind::Group, &id)).await?;
+                read_after_pending(self, || read_in_turn(self, ResourceKind::Group, &id, None)).await?;
             let members = read_members(self, &id).await?;
             let after = read(self, ResourceKind::Group, &id).await?;
             if after.intent.is_none() && after.finished == before.finished {
@@ -84,11 +84,11 @@ impl Directory {
     ) -> Result<(Stored, Vec<Member>), Error> {
         let stored = fresh(&self.table, document)?;
         let difference = Difference { add: resolve(self, members).await?, remove: Vec::new() };
-        let group_write = |intent: Option<&str>| {
-            let intent = intent.map(str::to_owned);
+        let group_write = |intent: Option<&Id>| {
+            let intent = intent.cloned();
             creation(&self.keys, ResourceKind::Group, &Stored { intent, ..stored.clone() })
         };
-        match write_members(self, &stored.id, &difference, group_write).await? {
+        match write_members(self, &stored.id, &difference, None, group_write).await? {
             Ok(()) => Ok((stored, difference.add.iter().map(Edge::to_member).collect())),
             Err(failed) => Err(write_error(&difference, &failed)),
         }
@@ -108,24 +108,19 @@ impl Directory {
         operations: &[MemberOperation],
     ) -> Result<Stored, Error> {
         let id = Id::parse(id).ok_or_else(|| not_found(ResourceKind::Group))?;
-        let mut backoff = Backoff::new(&self.table);
+        let mut attempts = Attempts::new(self, &id);
         loop {
-            let stored = read_without_intent(self, ResourceKind::Group, &id).await?;
-            check_expected(expected, &stored)?;
-            let document = change(&stored.document)?;
-            let difference = difference(self, &id, operations).await?;
-            if document == stored.document && difference.is_empty() {
-                return Ok(stored);
-            }
-            let next = successor(&self.table, &stored, document)?;
-            let group_write = |intent: Option<&str>| {
-                let intent = intent.map(str::to_owned);
-                replacement(&self.keys, ResourceKind::Group, &stored, &Stored { intent, ..next.clone() })
-            };
-            match write_members(self, &id, &difference, group_write).await? {
-                Ok(()) => return Ok(next),
-                Err(failed) if lost_race(&id, &failed) => backoff.wait().await?,
-                Err(failed) => return Err(write_error(&difference, &failed)),
+            match write_group(self, &attempts, expected, &change, operations).await {
+                Ok(Written::Changed(stored)) => return Ok(stored),
+                Ok(Written::Unchanged(stored)) => {
+                    attempts.release().await?;
+                    return Ok(stored);
+                }
+                Ok(Written::Lost) => attempts.lost().await?,
+                Err(error) => {
+                    attempts.release().await?;
+                    return Err(error);
+                }
             }
         }
     }
@@ -143,13 +138,51 @@ impl Directory {
     ) -> Result<Option<String>, Error> {
         if expected.is_none() && !patch.changes_document() {
             let id = Id::parse(id).ok_or_else(|| not_found(ResourceKind::Group))?;
-            if let Some(requested) = named_members(patch.members())? {
-                return edit_members(self, &id, requested).await;
+            if let Some(edit @ MemberEdit { clear: false, .. }) = members::combine(patch.members()) {
+                return edit_members(self, &id, &edit).await;
             }
         }
         let change = |document: &Document| patch.apply(document);
         let stored = self.update_group(id, expected, change, patch.members()).await?;
         Ok(Some(stored.version))
+    }
+}
+
+/// The outcome of an attempt to write a group.
+enum Written {
+    /// The group has changed.
+    Changed(Stored),
+    /// The group was as requested already.
+    Unchanged(Stored),
+    /// Another writer was faster.
+    Lost,
+}
+
+/// Reads the group, and writes it under the version that it read or under the reservation.
+async fn write_group(
+    directory: &Directory,
+    attempts: &Attempts<'_>,
+    expected: Option<&Expected>,
+    change: impl Fn(&Document) -> Result<Document, Invalid>,
+    operations: &[MemberOperation],
+) -> Result<Written, Error> {
+    let stored = attempts.read().await?;
+    check_expected(expected, &stored)?;
+    let document = change(&stored.document)?;
+    let difference = difference(directory, &stored.id, operations).await?;
+    if document == stored.document && difference.is_empty() {
+        return Ok(Written::Unchanged(stored));
+    }
+    let next = successor(&directory.table, &stored, document)?;
+    let group_write = |intent: Option<&Id>| {
+        let next = Stored { intent: intent.cloned(), ..next.clone() };
+        replacement(&directory.keys, ResourceKind::Group, &stored, &next)
+    };
+    let written = write_members(directory, &stored.id, &difference, attempts.reservation(), group_write);
+    match written.await? {
+        Ok(()) => Ok(Written::Changed(next)),
+        Err(failed) if lost_race(&stored.id, &failed) => Ok(Written::Lost),
+        Err(failed) => Err(write_error(&difference, &failed)),
     }
 }
 

@@ -26,8 +26,12 @@ pub(super) mod name {
     pub(crate) const CREATED: &str = "created";
     /// When it was last changed.
     pub(crate) const MODIFIED: &str = "modified";
-    /// The id of a group's unfinished change of members.
+    /// The id of a group's committed change of members that is not finished.
     pub(crate) const INTENT: &str = "intent";
+    /// The id of the change for which a request reserves a group.
+    pub(crate) const RESERVATION: &str = "reservation";
+    /// How many times the resource was added to a group.
+    pub(crate) const JOINS: &str = "joins";
     /// The id of the last change of members that was finished.
     pub(crate) const FINISHED: &str = "finished";
     /// The id of the resource an index entry belongs to.
@@ -56,11 +60,16 @@ pub struct Stored {
     pub created: String,
     /// When it was last changed, likewise.
     pub modified: String,
-    /// The id of a group's unfinished change of members.
-    pub(super) intent: Option<String>,
+    /// The id of a group's committed change of members that is not finished.
+    pub(super) intent: Option<Id>,
+    /// The id of the change for which a request reserves the group.
+    pub(super) reservation: Option<Id>,
+    /// How many times the resource was added to a group. The deletion of the resource requires the same number as it
+    /// read, so that no addition is overlooked.
+    pub(super) joins: i64,
     /// The id of a group's last change of members that was finished. If it is the same before and after a read of the
     /// members, no such change was under way in between.
-    pub(super) finished: Option<String>,
+    pub(super) finished: Option<Id>,
 }
 
 impl Stored {
@@ -73,12 +82,24 @@ impl Stored {
             (name::CREATED.to_owned(), string(&self.created)),
             (name::MODIFIED.to_owned(), string(&self.modified)),
         ]);
-        for (name, change) in [(name::INTENT, &self.intent), (name::FINISHED, &self.finished)] {
+        for (name, change) in [
+            (name::INTENT, &self.intent),
+            (name::RESERVATION, &self.reservation),
+            (name::FINISHED, &self.finished),
+        ] {
             if let Some(change) = change {
-                item.insert(name.to_owned(), string(change));
+                item.insert(name.to_owned(), string(change.as_str()));
             }
         }
+        if self.joins != 0 {
+            item.insert(name::JOINS.to_owned(), AttributeValue::N(self.joins.to_string()));
+        }
         item
+    }
+
+    /// Returns the change that other writers of the group wait for.
+    pub(super) fn holder(&self) -> Option<&Id> {
+        self.intent.as_ref().or(self.reservation.as_ref())
     }
 
     pub(super) fn from_item(item: &Item) -> Result<Self, Error> {
@@ -92,8 +113,10 @@ impl Stored {
             version: text(item, name::VERSION)?.to_owned(),
             created: text(item, name::CREATED)?.to_owned(),
             modified: text(item, name::MODIFIED)?.to_owned(),
-            intent: optional_text(item, name::INTENT)?.map(str::to_owned),
-            finished: optional_text(item, name::FINISHED)?.map(str::to_owned),
+            intent: optional_id(item, name::INTENT)?,
+            reservation: optional_id(item, name::RESERVATION)?,
+            joins: optional_number(item, name::JOINS)?.unwrap_or_default(),
+            finished: optional_id(item, name::FINISHED)?,
         })
     }
 }
@@ -107,6 +130,11 @@ pub(super) fn text<'a>(item: &'a Item, name: &str) -> Result<&'a str, Error> {
 pub(super) fn optional_text<'a>(item: &'a Item, name: &str) -> Result<Option<&'a str>, Error> {
     let text = |value: &'a AttributeValue| value.as_s().map(String::as_str).map_err(|_| damaged(name));
     item.get(name).map(text).transpose()
+}
+
+/// Returns an id that an item may lack.
+pub(super) fn optional_id(item: &Item, name: &str) -> Result<Option<Id>, Error> {
+    optional_text(item, name)?.map(|id| Id::parse(id).ok_or_else(|| damaged(name))).transpose()
 }
 
 /// Returns a whole number.

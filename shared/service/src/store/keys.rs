@@ -1,8 +1,9 @@
 //! Keys of items. No other file spells a key prefix.
 //!
-//! Every partition key begins with `ORG#<org>`: no item can be read or written without naming the organisation, and an
-//! IAM condition on `dynamodb:LeadingKeys` can restrict access to one organisation. Organisation names contain no `#`,
-//! so no organisation's prefix is a prefix of another's.
+//! Every partition key of an organisation's data begins with `ORG#<org>`: no such item can be read or written without
+//! naming the organisation, and an IAM condition on `dynamodb:LeadingKeys` can restrict access to one organisation.
+//! Organisation names contain no `#`, so no organisation's prefix is a prefix of another's. The list of unfinished changes
+//! is the only partition of all organisations. It holds names of organisations and ids of changes.
 //!
 //! | item | partition key | sort key |
 //! |---|---|---|
@@ -11,7 +12,8 @@
 //! | member edge | `ORG#o#GROUP#<group>` | member id |
 //! | reverse edge | `ORG#o#MEMBER` | member id `#` group id |
 //! | pending change | `ORG#o#PENDING` | change id |
-//! | chunk of a pending change | `ORG#o#PENDING#<change>` | number |
+//! | part of a pending change | `ORG#o#PENDING#<change>` | lowest id of its members |
+//! | entry of a pending change in the list of unfinished changes | `UNFINISHED#<shard>` | organisation `#` change id |
 //! | count | `ORG#o#COUNT` | kind and shard |
 //! | bookmark | `ORG#o#PAGE` | cursor, or key id, query and `startIndex` |
 //! | organisation (keys table) | `ORG#o` | `SETTINGS` |
@@ -37,6 +39,13 @@ const PAST_SEPARATOR: char = '\u{2}';
 
 /// The number of items that each count is divided into, so that concurrent creations do not conflict.
 pub(super) const COUNT_SHARDS: u8 = 16;
+
+/// The number of partitions that the list of unfinished changes is divided into, so that its writes do not exceed the
+/// throughput of one partition.
+const UNFINISHED_SHARDS: u8 = 16;
+
+/// A sort key before every id.
+pub(super) const BEFORE_IDS: &str = "0";
 
 /// Returns the word that stands for a kind in keys and items.
 pub(super) const fn stored_kind(kind: ResourceKind) -> &'static str {
@@ -131,8 +140,14 @@ impl Keys {
         self.partition("PENDING")
     }
 
-    pub(super) fn chunks(&self, change: &str) -> Partition {
+    pub(super) fn parts(&self, change: &Id) -> Partition {
         self.partition(&format!("PENDING#{change}"))
+    }
+
+    /// Returns the key of a pending change in the list of unfinished changes.
+    pub(super) fn unfinished(&self, change: &Id) -> Key {
+        let org = self.prefix.trim_start_matches(ORG_PREFIX);
+        unfinished_shard(hash(change) % UNFINISHED_SHARDS).key(format!("{org}#{change}"))
     }
 
     pub(super) fn counts(&self) -> Partition {
@@ -150,8 +165,7 @@ impl Keys {
 
     /// Returns the key of the count item that includes the resource of this id.
     pub(super) fn count(&self, kind: ResourceKind, id: &Id) -> Key {
-        let shard = id.as_str().bytes().fold(0_u8, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte));
-        self.counts().key(format!("{}#{:02}", stored_kind(kind), shard % COUNT_SHARDS))
+        self.counts().key(format!("{}#{:02}", stored_kind(kind), hash(id) % COUNT_SHARDS))
     }
 
     /// Returns the prefix of every partition key of the organisation.
@@ -173,7 +187,25 @@ impl Keys {
     }
 }
 
-/// The prefix of every partition key.
+/// Returns every partition of the list of unfinished changes.
+pub(super) fn unfinished_shards() -> impl Iterator<Item = Partition> {
+    (0..UNFINISHED_SHARDS).map(unfinished_shard)
+}
+
+fn unfinished_shard(shard: u8) -> Partition {
+    Partition(format!("UNFINISHED#{shard:02}"))
+}
+
+/// Returns the organisation and the change that the sort key of an entry in the list of unfinished changes names.
+pub(super) fn org_and_change(entry: &str) -> Option<(&str, &str)> {
+    entry.split_once('#')
+}
+
+fn hash(id: &Id) -> u8 {
+    id.as_str().bytes().fold(0, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte))
+}
+
+/// The prefix of every partition key of an organisation.
 pub(super) const ORG_PREFIX: &str = "ORG#";
 /// The sort key of an organisation's settings.
 pub(super) const SETTINGS: &str = "SETTINGS";

@@ -5,48 +5,45 @@
 
 use std::collections::BTreeSet;
 
-use scim::{
-    ResourceKind,
-    id::Id,
-    members::{self, MemberEdit, MemberOperation},
-};
+use scim::{ResourceKind, id::Id, members::MemberEdit};
 
 use super::{
-    changes::finish_intent,
+    changes::{Draft, read_in_turn},
     directory::Directory,
-    edges::{Difference, Edge, IfSatisfied, edge_actions, parse_members, unknown_member},
-    items::{name, optional_text},
-    keys::Keys,
-    resources::{bump_version_expression, bump_version_values, read},
+    edges::{Difference, Edge, IfSatisfied, edge_actions, parse_members, resolve, unknown_member},
+    items::{name, string},
+    keys::{Key, Keys},
+    resources::{bump_version_expression, bump_version_values, is_free, read},
     table::Backoff,
     transaction::{Condition, FailedCondition, MAX_ACTIONS, Transaction},
-    write::{Guard, not_found},
+    write::Guard,
 };
 use crate::Error;
 
-/// Returns the members that the operations name. Returns `None` if the operations depend on the current members, or do
-/// not fit into one transaction.
-pub(super) fn named_members(operations: &[MemberOperation]) -> Result<Option<Difference>, Error> {
-    let Some(MemberEdit { clear: false, add, remove }) = members::combine(operations) else {
-        return Ok(None);
-    };
-    // A member without a type is taken for a user, until that proves wrong: identity providers send users, without
-    // their type.
-    let add = parse_members(&add)?
-        .into_iter()
-        .map(|(id, kind)| Edge { member: id, kind: kind.unwrap_or(ResourceKind::User) });
-    let requested =
-        Difference { add: add.collect(), remove: remove.iter().filter_map(|id| Id::parse(id)).collect() };
-    Ok((requested.actions() < MAX_ACTIONS).then_some(requested))
-}
-
-/// Adds and removes members in one transaction, without reading. Returns the group's new version, or `None` if the
+/// Applies operations that only name members to add and to remove. Returns the group's new version, or `None` if the
 /// members were as requested already.
 pub(super) async fn edit_members(
     directory: &Directory,
-    id: &Id,
-    requested: Difference,
+    group: &Id,
+    edit: &MemberEdit,
 ) -> Result<Option<String>, Error> {
+    // A member without a type is taken for a user, until that proves wrong: identity providers send users, without
+    // their type.
+    let add = parse_members(&edit.add)?
+        .into_iter()
+        .map(|(id, kind)| Edge { member: id, kind: kind.unwrap_or(ResourceKind::User) })
+        .collect();
+    let remove = edit.remove.iter().filter_map(|id| Id::parse(id)).collect();
+    let requested = Difference { add, remove };
+    if requested.actions() < MAX_ACTIONS {
+        return edit_few(directory, group, requested).await;
+    }
+    let add = resolve(directory, &edit.add).await?;
+    edit_many(directory, group, Difference { add, ..requested }).await
+}
+
+/// Adds and removes members in one transaction, without reading.
+async fn edit_few(directory: &Directory, id: &Id, requested: Difference) -> Result<Option<String>, Error> {
     let Directory { table, keys, .. } = directory;
     let mut difference = requested.clone();
     let mut backoff = Backoff::new(table);
@@ -61,11 +58,7 @@ pub(super) async fn edit_members(
             keys.resource(ResourceKind::Group, id.as_str()),
             bump_version_expression(),
             bump_version_values(table, &version)?,
-            Condition::expression(format!(
-                "attribute_exists({}) AND attribute_not_exists({})",
-                name::VERSION,
-                name::INTENT
-            )),
+            is_free(),
             Guard::Resource,
         );
         transaction.append(edge_actions(keys, id, &difference, IfSatisfied::Fail));
@@ -73,11 +66,8 @@ pub(super) async fn edit_members(
         let Err(failed) = transaction.send(table).await? else {
             return Ok(Some(version));
         };
-        if let Some(group) = failed.iter().find(|condition| condition.guard == Guard::Resource) {
-            let group = group.item.as_ref().ok_or_else(|| not_found(ResourceKind::Group))?;
-            let intent = optional_text(group, name::INTENT)?.ok_or_else(|| not_found(ResourceKind::Group))?;
-            finish_intent(directory, id, intent).await?;
-            backoff.wait().await?;
+        if failed.iter().any(|condition| condition.guard == Guard::Resource) {
+            read_in_turn(directory, ResourceKind::Group, id, None).await?;
         } else if failed.iter().any(|condition| condition.guard == Guard::StillAsRequested) {
             difference.clone_from(&requested);
             backoff.wait().await?;
@@ -85,6 +75,62 @@ pub(super) async fn edit_members(
             drop_satisfied(directory, &mut difference, &failed).await?;
         }
     }
+}
+
+/// Adds and removes members in several transactions. All operations are written as requested, whatever the members are, so
+/// the change is committed whatever the version of the group is.
+async fn edit_many(directory: &Directory, id: &Id, requested: Difference) -> Result<Option<String>, Error> {
+    let before = read(directory, ResourceKind::Group, id).await?;
+    if before.holder().is_none() && is_satisfied(directory, id, &requested).await? {
+        let after = read(directory, ResourceKind::Group, id).await?;
+        if after.holder().is_none() && after.version == before.version {
+            return Ok(None);
+        }
+    }
+    let draft = Draft::write(directory, id, &requested).await?;
+    match commit(directory, id, &draft).await {
+        Ok(version) => {
+            draft.finish(directory).await;
+            Ok(Some(version))
+        }
+        Err(error) => {
+            draft.discard(directory).await;
+            Err(error)
+        }
+    }
+}
+
+/// Commits the draft when no other change holds the group. Returns the group's new version.
+async fn commit(directory: &Directory, id: &Id, draft: &Draft) -> Result<String, Error> {
+    let Directory { table, keys, .. } = directory;
+    loop {
+        let version = table.entropy.version()?;
+        let mut values = bump_version_values(table, &version)?;
+        values.push((":intent", string(draft.id().as_str())));
+        let mut transaction = Transaction::new();
+        transaction.update(
+            keys.resource(ResourceKind::Group, id.as_str()),
+            format!("{}, {} = :intent", bump_version_expression(), name::INTENT),
+            values,
+            is_free(),
+            Guard::Resource,
+        );
+        let Err(failed) = draft.commit(directory, transaction).await? else { return Ok(version) };
+        if failed.iter().all(|condition| condition.guard != Guard::Resource) {
+            // Another request has taken the draft back, because this one was suspended for too long.
+            return Err(Error::Unavailable);
+        }
+        read_in_turn(directory, ResourceKind::Group, id, None).await?;
+    }
+}
+
+/// Returns whether every member is as requested already.
+async fn is_satisfied(directory: &Directory, group: &Id, requested: &Difference) -> Result<bool, Error> {
+    let edge = |member: &Id| directory.keys.edge(group.as_str(), member.as_str());
+    let added: Vec<Key> = requested.add.iter().map(|added| edge(&added.member)).collect();
+    let removed: Vec<Key> = requested.remove.iter().map(edge).collect();
+    Ok(directory.table.existing(&removed).await?.is_empty()
+        && directory.table.existing(&added).await?.len() == added.len())
 }
 
 /// Checks that the memberships that already matched the request still do. The request thus takes effect at one time, and

@@ -59,16 +59,19 @@ pub(super) fn fresh(table: &Table, document: Document) -> Result<Stored, Error> 
         modified: created.clone(),
         created,
         intent: None,
+        reservation: None,
+        joins: 0,
         finished: None,
     })
 }
 
-/// Makes the next state of a resource: another document, another version, modified now.
+/// Makes the next state of a resource: another document, another version, modified now, without a reservation.
 pub(super) fn successor(table: &Table, stored: &Stored, document: Document) -> Result<Stored, Error> {
     Ok(Stored {
         document,
         version: table.entropy.version()?,
         modified: table.clock.timestamp()?,
+        reservation: None,
         ..stored.clone()
     })
 }
@@ -121,10 +124,30 @@ pub(super) fn index_changes(
     }
 }
 
-/// Returns the condition that the resource has not been written since it was read. Changes of members and pending changes
-/// give a group another version, so the condition covers them too.
+/// Returns the condition that the resource has not been written since it was read. Changes of members give a group another
+/// version, so the condition covers them too. If the request has reserved the group, the reservation alone is the
+/// condition.
 pub(super) fn is_unchanged(stored: &Stored) -> Condition {
-    Condition::expression(format!("{} = :version", name::VERSION)).with(":version", &stored.version)
+    match &stored.reservation {
+        Some(reservation) => Condition::expression(format!("{} = :reservation", name::RESERVATION))
+            .with(":reservation", reservation.as_str()),
+        None => Condition::expression(format!(
+            "{} = :version AND attribute_not_exists({})",
+            name::VERSION,
+            name::RESERVATION
+        ))
+        .with(":version", &stored.version),
+    }
+}
+
+/// Returns the condition that the group exists and no change holds it.
+pub(super) fn is_free() -> Condition {
+    Condition::expression(format!(
+        "attribute_exists({}) AND attribute_not_exists({}) AND attribute_not_exists({})",
+        name::VERSION,
+        name::INTENT,
+        name::RESERVATION
+    ))
 }
 
 /// Returns the update expression that gives a resource another version and sets `meta.lastModified`.

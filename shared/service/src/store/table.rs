@@ -29,6 +29,8 @@ const BATCH_WRITE: usize = 25;
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 /// The longest pause of a [`Backoff`], before jitter.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause between reads of an item that another request is about to change, before jitter.
+const LONGEST_POLL: Duration = Duration::from_millis(200);
 
 /// A table, for the length of one request.
 #[derive(Clone)]
@@ -45,6 +47,7 @@ pub(super) struct Table {
 pub(super) struct Backoff<'a> {
     table: &'a Table,
     next: Duration,
+    longest: Duration,
 }
 
 /// A page of a query.
@@ -106,7 +109,12 @@ impl<'a> KeyRange<'a> {
 
 impl<'a> Backoff<'a> {
     pub(super) fn new(table: &'a Table) -> Self {
-        Self { table, next: FIRST_PAUSE }
+        Self { table, next: FIRST_PAUSE, longest: LONGEST_PAUSE }
+    }
+
+    /// Makes the pauses between reads of an item that another request is about to change.
+    pub(super) fn polling(table: &'a Table) -> Self {
+        Self { longest: LONGEST_POLL, ..Self::new(table) }
     }
 
     /// Waits before the next repeat.
@@ -120,7 +128,7 @@ impl<'a> Backoff<'a> {
             return Err(Error::Unavailable);
         }
         tokio::time::sleep(pause).await;
-        self.next = (self.next * 2).min(LONGEST_PAUSE);
+        self.next = (self.next * 2).min(self.longest);
         Ok(())
     }
 }

@@ -73,9 +73,20 @@ impl Condition {
         Self { expression: expression.into(), values: Vec::new() }
     }
 
+    /// Adds another expression that must hold too.
+    pub(super) fn and(self, expression: &str) -> Self {
+        Self { expression: format!("({}) AND {expression}", self.expression), ..self }
+    }
+
     /// Adds a value that the expression names as `:name`.
     pub(super) fn with(mut self, name: &'static str, value: &str) -> Self {
         self.values.push((name, AttributeValue::S(value.to_owned())));
+        self
+    }
+
+    /// Adds a number that the expression names as `:name`.
+    pub(super) fn with_number(mut self, name: &'static str, number: i64) -> Self {
+        self.values.push((name, AttributeValue::N(number.to_string())));
         self
     }
 }

@@ -21,9 +21,11 @@ pub(super) enum Guard {
     NotYetMember(usize),
     /// The member that this index of the difference removes is still a member.
     StillMember(usize),
+    /// A group that the resource leaves exists.
+    OfGroup,
     /// A membership that already matched the request still does.
     StillAsRequested,
-    /// The pending change, or the chunk of it, has not been completed by another request.
+    /// The pending change, or the part of it, has not been completed by another request.
     StillPending,
     /// The action has no condition.
     Unconditional,

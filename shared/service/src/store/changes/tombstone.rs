@@ -3,7 +3,7 @@
 use futures_util::{StreamExt, TryStreamExt, stream};
 use scim::{ResourceKind, id::Id};
 
-use super::change::{Change, Step, finish_in_time, remove};
+use super::change::{Change, ChangeKind, finish_in_time};
 use crate::{
     Error,
     store::{
@@ -25,12 +25,8 @@ pub(in crate::store) fn tombstone(
     kind: ResourceKind,
     id: &Id,
 ) -> Result<Change, Error> {
-    let step = match kind {
-        ResourceKind::User => Step::UserDeleted,
-        ResourceKind::Group => Step::GroupDeleted,
-    };
-    let change = Change::new(&directory.table, step, id)?;
-    transaction.put(change.key(&directory.keys), change.to_item(), None, Guard::Unconditional);
+    let change = Change::new(&directory.table, ChangeKind::Deleted(kind), id)?;
+    change.begin(&directory.keys, transaction);
     Ok(change)
 }
 
@@ -53,7 +49,9 @@ pub(super) async fn finish_deletion(
     if kind == ResourceKind::Group {
         remove_members(directory, &tombstone.subject).await?;
     }
-    remove(directory, tombstone).await
+    let mut transaction = Transaction::new();
+    tombstone.end(&directory.keys, &mut transaction);
+    transaction.send(&directory.table).await.map(|_| ())
 }
 
 /// Removes a deleted resource from its groups. Each of them gets another version.
@@ -84,18 +82,29 @@ async fn leave_group(directory: &Directory, member: &Id, reverse: &Item) -> Resu
     let (_, group) = reverse_edge(reverse)?;
     let group =
         Id::parse(group).ok_or_else(|| Error::Internal("a reverse edge cannot be read".to_owned()))?;
-    let leave = Difference { add: Vec::new(), remove: vec![member.clone()] };
-    let mut transaction = edge_actions(keys, &group, &leave, IfSatisfied::Fail);
-    let key = keys.resource(ResourceKind::Group, group.as_str());
-    let values = bump_version_values(table, &table.entropy.version()?)?;
-    transaction.update(key, bump_version_expression(), values, Condition::exists(), Guard::Resource);
-    if transaction.send(table).await?.is_ok() {
+    if leave_actions(directory, member, &group)?.send(table).await?.is_ok() {
         return Ok(true);
     }
     // Either the group has been deleted too and only its edges are left, or another request has removed the member since
     // and has given the group another version.
+    let leave = Difference { add: Vec::new(), remove: vec![member.clone()] };
     let removed = edge_actions(keys, &group, &leave, IfSatisfied::Rewrite).send(table).await?;
     Ok(removed.is_ok())
+}
+
+/// Makes the transaction that removes a member from a group, and gives the group another version.
+pub(in crate::store) fn leave_actions(
+    directory: &Directory,
+    member: &Id,
+    group: &Id,
+) -> Result<Transaction<Guard>, Error> {
+    let Directory { table, keys, .. } = directory;
+    let leave = Difference { add: Vec::new(), remove: vec![member.clone()] };
+    let mut transaction = edge_actions(keys, group, &leave, IfSatisfied::Fail);
+    let key = keys.resource(ResourceKind::Group, group.as_str());
+    let values = bump_version_values(table, &table.entropy.version()?)?;
+    transaction.update(key, bump_version_expression(), values, Condition::exists(), Guard::OfGroup);
+    Ok(transaction)
 }
 
 /// Removes the edges of a deleted group.

@@ -1,0 +1,212 @@
+//! The end of a change of members: its parts are applied, or it is taken back.
+//!
+//! Only the group says whether a change is committed. The parts are applied after a read of the group has returned the
+//! change as its intent. The check is not part of each transaction, because transactions that check the same item
+//! conflict, and parts are applied in parallel. It is as strong: a part exists until its change is discarded, and a
+//! committed change is discarded by the transaction that removes the intent.
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use scim::{ResourceKind, id::Id};
+
+use super::{
+    change::{Change, lease},
+    part::Part,
+};
+use crate::{
+    Error,
+    store::{
+        directory::Directory,
+        edges::{IfSatisfied, edge_actions},
+        items::{Item, name, optional_id, sort_key},
+        keys::Key,
+        resources::{bump_version_expression, bump_version_values},
+        table::{Backoff, CONCURRENCY, KeyRange, delete_request},
+        transaction::{Condition, Transaction},
+        write::{Guard, lost_race},
+    },
+};
+
+/// Applies the parts of a change that this request has committed, and removes the change.
+pub(super) async fn finish_members(
+    directory: &Directory,
+    change: &Change,
+    parts: &[Part],
+) -> Result<(), Error> {
+    apply_parts(directory, change, parts).await?;
+    clear_intent(directory, change).await?;
+    clean(directory, change, part_keys(directory, change, parts)).await
+}
+
+/// Continues a change that its request has left: completes it if the group names it as its intent, and takes it back
+/// otherwise.
+pub(super) async fn resume_members(directory: &Directory, change: &mut Change) -> Result<(), Error> {
+    let group = directory.keys.resource(ResourceKind::Group, change.subject.as_str());
+    let mut backoff = Backoff::new(&directory.table);
+    loop {
+        let item = directory.table.get(&group).await?.unwrap_or_default();
+        let names_change = |name| optional_id(&item, name).map(|holder| holder.as_ref() == Some(&change.id));
+        if names_change(name::INTENT)? {
+            apply_stored_parts(directory, change).await?;
+            clear_intent(directory, change).await?;
+            break;
+        }
+        let reserved = names_change(name::RESERVATION)?;
+        if take_back(directory, change, reserved).await? {
+            break;
+        }
+        backoff.wait().await?;
+    }
+    remove_parts(directory, change).await
+}
+
+/// Takes back a draft, or a reservation, unless it has been committed. Returns `false` if the group is not as expected any
+/// more, or the header is gone.
+pub(super) async fn take_back(directory: &Directory, change: &Change, reserved: bool) -> Result<bool, Error> {
+    let mut transaction = Transaction::new();
+    let group = directory.keys.resource(ResourceKind::Group, change.subject.as_str());
+    if reserved {
+        remove_reservation(directory, &mut transaction, change);
+    } else {
+        let not_committed = Condition::expression(format!(
+            "(attribute_not_exists({intent}) OR {intent} <> :change) AND \
+             (attribute_not_exists({reservation}) OR {reservation} <> :change)",
+            intent = name::INTENT,
+            reservation = name::RESERVATION,
+        ));
+        transaction.check(group, not_committed.with(":change", change.id.as_str()), Guard::Resource);
+    }
+    change.discard(&directory.keys, &mut transaction);
+    match transaction.send(&directory.table).await? {
+        Ok(()) => Ok(true),
+        // The header is gone: another request has taken the change back and removed it.
+        Err(failed) => Ok(failed.iter().all(|condition| condition.guard == Guard::StillPending)),
+    }
+}
+
+/// Adds the action that removes the reservation of the change from its group.
+pub(super) fn remove_reservation(
+    directory: &Directory,
+    transaction: &mut Transaction<Guard>,
+    change: &Change,
+) {
+    transaction.update(
+        directory.keys.resource(ResourceKind::Group, change.subject.as_str()),
+        format!("REMOVE {}", name::RESERVATION),
+        vec![],
+        Condition::expression(format!("{} = :change", name::RESERVATION)).with(":change", change.id.as_str()),
+        Guard::Resource,
+    );
+}
+
+/// Deletes the parts of a discarded change, then its header.
+pub(super) async fn clean(directory: &Directory, change: &Change, parts: Vec<Key>) -> Result<(), Error> {
+    let deletions = parts.iter().map(delete_request).collect::<Result<_, _>>()?;
+    directory.table.write_all(deletions).await?;
+    let mut transaction = Transaction::new();
+    change.end(&directory.keys, &mut transaction);
+    transaction.send(&directory.table).await.map(|_| ())
+}
+
+/// Returns the keys of these parts of a change.
+pub(super) fn part_keys(directory: &Directory, change: &Change, parts: &[Part]) -> Vec<Key> {
+    let partition = directory.keys.parts(&change.id);
+    parts.iter().map(|part| part.key(&partition)).collect()
+}
+
+/// Deletes all stored parts of a discarded change, then its header.
+pub(super) async fn remove_parts(directory: &Directory, change: &Change) -> Result<(), Error> {
+    let partition = directory.keys.parts(&change.id);
+    let parts = directory.table.query_all(KeyRange::all(&partition)).await?;
+    let keys = parts.iter().map(|part| Ok(partition.key(sort_key(part)?)));
+    clean(directory, change, keys.collect::<Result<_, Error>>()?).await
+}
+
+/// Applies every stored part that is not applied yet.
+async fn apply_stored_parts(directory: &Directory, change: &mut Change) -> Result<(), Error> {
+    let partition = directory.keys.parts(&change.id);
+    let mut after: Option<Item> = None;
+    loop {
+        let page = directory.table.query(KeyRange::all(&partition).after(after)).await?;
+        let parts = page.items.iter().map(Part::from_item).collect::<Result<Vec<_>, _>>()?;
+        apply_parts(directory, change, &parts).await?;
+        if page.next.is_none() {
+            return Ok(());
+        }
+        after = page.next;
+        lease(directory, change).await?;
+    }
+}
+
+async fn apply_parts(directory: &Directory, change: &Change, parts: &[Part]) -> Result<(), Error> {
+    let unapplied = parts.iter().filter(|part| !part.applied);
+    let work: Vec<_> = unapplied.map(|part| apply_part(directory, change, part)).collect();
+    stream::iter(work).buffer_unordered(CONCURRENCY).try_collect::<Vec<()>>().await?;
+    Ok(())
+}
+
+/// Applies one part, unless another request has applied it.
+async fn apply_part(directory: &Directory, change: &Change, part: &Part) -> Result<(), Error> {
+    let Directory { table, keys, .. } = directory;
+    let partition = keys.parts(&change.id);
+    let mut difference = part.difference.clone();
+    let mut bumps_version = false;
+    loop {
+        let mut transaction = Transaction::new();
+        part.mark(&partition, &mut transaction);
+        transaction.append(edge_actions(keys, &change.subject, &difference, IfSatisfied::Rewrite));
+        if bumps_version {
+            let group = keys.resource(ResourceKind::Group, change.subject.as_str());
+            let values = bump_version_values(table, &table.entropy.version()?)?;
+            let expression = bump_version_expression();
+            transaction.update(group, expression, values, Condition::exists(), Guard::Resource);
+        }
+        let Err(failed) = transaction.send(table).await? else { return Ok(()) };
+        if failed.iter().any(|condition| condition.guard == Guard::StillPending) {
+            return Ok(());
+        }
+        // A member was deleted after the change was committed. The result is that of a deletion after the whole change,
+        // which gives the group another version. If a restore lost the group, only the edges are written.
+        bumps_version = !lost_race(&change.subject, &failed);
+        let mut index = 0;
+        difference.add.retain(|_| {
+            index += 1;
+            !failed.iter().any(|condition| condition.guard == Guard::MemberExists(index - 1))
+        });
+    }
+}
+
+/// Removes the intent of a change whose parts are all applied, and discards the change.
+async fn clear_intent(directory: &Directory, change: &Change) -> Result<(), Error> {
+    let clear = |with_header| {
+        let mut transaction = Transaction::new();
+        transaction.update(
+            directory.keys.resource(ResourceKind::Group, change.subject.as_str()),
+            format!("SET {} = :change REMOVE {}", name::FINISHED, name::INTENT),
+            vec![],
+            Condition::expression(format!("{} = :change", name::INTENT)).with(":change", change.id.as_str()),
+            Guard::Resource,
+        );
+        if with_header {
+            change.discard(&directory.keys, &mut transaction);
+        }
+        transaction.send(&directory.table)
+    };
+    match clear(true).await? {
+        // A restore lost the header.
+        Err(failed) if failed.iter().all(|condition| condition.guard == Guard::StillPending) => {
+            clear(false).await.map(|_| ())
+        }
+        // If the condition of the group fails, another request has finished the change.
+        _ => Ok(()),
+    }
+}
+
+/// Completes the change that a group names as its intent although a restore lost the header.
+pub(super) async fn resume_without_header(
+    directory: &Directory,
+    group: &Id,
+    change: &Id,
+) -> Result<(), Error> {
+    let mut change = Change::lost(group, change);
+    resume_members(directory, &mut change).await
+}
