@@ -116,7 +116,7 @@ impl Directory {
                     attempts.release().await?;
                     return Ok(stored);
                 }
-                Ok(Written::Lost) => attempts.lost().await?,
+                Ok(Written::Lost) => attempts.lost(matches!(expected, Some(Expected::OneOf(_)))).await?,
                 Err(error) => {
                     attempts.release().await?;
                     return Err(error);

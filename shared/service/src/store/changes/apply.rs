@@ -60,13 +60,17 @@ pub(super) async fn resume_members(directory: &Directory, change: &mut Change) -
 }
 
 /// Takes back a draft, or a reservation, unless it has been committed. Returns `false` if the group is not as expected any
-/// more, or the header is gone.
-pub(super) async fn take_back(directory: &Directory, change: &Change, reserved: bool) -> Result<bool, Error> {
+/// more.
+pub(super) async fn take_back(
+    directory: &Directory,
+    change: &Change,
+    reserved: bool,
+) -> Result<bool, Error> {
     let mut transaction = Transaction::new();
-    let group = directory.keys.resource(ResourceKind::Group, change.subject.as_str());
     if reserved {
         remove_reservation(directory, &mut transaction, change);
     } else {
+        let group = directory.keys.resource(ResourceKind::Group, change.subject.as_str());
         let not_committed = Condition::expression(format!(
             "(attribute_not_exists({intent}) OR {intent} <> :change) AND \
              (attribute_not_exists({reservation}) OR {reservation} <> :change)",
@@ -76,11 +80,18 @@ pub(super) async fn take_back(directory: &Directory, change: &Change, reserved: 
         transaction.check(group, not_committed.with(":change", change.id.as_str()), Guard::Resource);
     }
     change.discard(&directory.keys, &mut transaction);
-    match transaction.send(&directory.table).await? {
-        Ok(()) => Ok(true),
-        // The header is gone: another request has taken the change back and removed it.
-        Err(failed) => Ok(failed.iter().all(|condition| condition.guard == Guard::StillPending)),
+    let Err(failed) = transaction.send(&directory.table).await? else { return Ok(true) };
+    if failed.iter().any(|condition| condition.guard == Guard::Resource) {
+        return Ok(false);
     }
+    // The header is gone: another request has removed the change, or a restore lost the header of a reservation.
+    if reserved {
+        let mut transaction = Transaction::new();
+        remove_reservation(directory, &mut transaction, change);
+        transaction.check(change.key(&directory.keys), Condition::absent(), Guard::StillPending);
+        return Ok(transaction.send(&directory.table).await?.is_ok());
+    }
+    Ok(true)
 }
 
 /// Adds the action that removes the reservation of the change from its group.
@@ -201,7 +212,7 @@ async fn clear_intent(directory: &Directory, change: &Change) -> Result<(), Erro
     }
 }
 
-/// Completes the change that a group names as its intent although a restore lost the header.
+/// Completes or takes back the change that a group names although a restore lost the header.
 pub(super) async fn resume_without_header(
     directory: &Directory,
     group: &Id,

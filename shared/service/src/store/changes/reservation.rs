@@ -51,12 +51,13 @@ impl<'a> Attempts<'a> {
         self.reservation.as_ref()
     }
 
-    /// Prepares the next attempt after another writer was faster.
-    pub(in crate::store) async fn lost(&mut self) -> Result<(), Error> {
+    /// Prepares the next attempt after another writer was faster. A request that names versions with `If-Match` does not
+    /// reserve the group: it fails as soon as none of them is the group's.
+    pub(in crate::store) async fn lost(&mut self, names_versions: bool) -> Result<(), Error> {
         // The attempt has removed its reservation.
         self.reservation = None;
         self.lost += 1;
-        if self.lost < LOST_RACES {
+        if names_versions || self.lost < LOST_RACES {
             return self.backoff.wait().await;
         }
         while !self.reserve().await? {

@@ -43,7 +43,7 @@ async fn help(directory: &Directory, group: &Id, holder: &Id) -> Result<bool, Er
     }
     // The change has been finished in the meantime, or a restore lost its header.
     let stored = read(directory, ResourceKind::Group, group).await?;
-    if stored.intent.as_ref() == Some(holder) {
+    if stored.holder() == Some(holder) {
         resume_without_header(directory, group, holder).await?;
     }
     Ok(true)
