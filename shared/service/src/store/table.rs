@@ -27,6 +27,8 @@ const BATCH_GET: usize = 100;
 const BATCH_WRITE: usize = 25;
 /// The first pause of a [`Backoff`], before jitter.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
+/// The first pause after a lost answer, before jitter. A node that fails is replaced in about a second.
+const LOST_ANSWER_PAUSE: Duration = Duration::from_millis(250);
 /// The longest pause of a [`Backoff`], before jitter.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -107,6 +109,11 @@ impl<'a> KeyRange<'a> {
 impl<'a> Backoff<'a> {
     pub(super) fn new(table: &'a Table) -> Self {
         Self { table, next: FIRST_PAUSE }
+    }
+
+    /// Begins with a longer pause, for a call whose answer is lost.
+    pub(super) fn after_lost_answer(table: &'a Table) -> Self {
+        Self { table, next: LOST_ANSWER_PAUSE }
     }
 
     /// Waits before the next repeat.
