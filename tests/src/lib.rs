@@ -176,7 +176,7 @@ impl Service {
                 let database = Database::memory().expect("a database in memory");
                 let client = embedded::client(database);
                 let clock = clock.unwrap_or_else(|| Clock::fixed(NOW));
-                Self::in_process(client, Tables::default(), clock, Entropy::seeded(1)).await
+                Self::in_process(client, Tables::default(), clock, Entropy::seeded(2)).await
             }
             Target::DynamoDb(endpoint) => {
                 // Each test has its own random bytes, because the tokens of transactions belong to the account and not

@@ -8,8 +8,9 @@ use std::time::Duration;
 use dynoxide::{AttributeValue, Database};
 use local::embedded::{Connector, client};
 use serde_json::json;
+use service::{clock::Clock, entropy::Entropy};
 use tests::{
-    ORG, Request, Service, intercept,
+    NOW, ORG, Request, Service, intercept,
     load::{Item, fill, import, item, member_id},
 };
 
@@ -150,7 +151,7 @@ async fn slow_page_is_rejected_with_advice() {
         }
         call.forward().await
     });
-    let service = Service::on(slow).await;
+    let service = Service::restarted(slow, Clock::fixed(NOW), Entropy::seeded(2), &quick.key);
     let member = format!("groups.value eq \"{group}\"");
     let of = |filter: &str| Request::get(USERS).filter(filter).query("attributes", "id");
     for query in [

@@ -9,7 +9,7 @@
 //! functions and types that it imports, from files that stand before it in this order:
 //!
 //! 1. `keys`, `items`, `index`: the items.
-//! 2. `sdk_error`, `table`, `transaction`, `write`: calls to DynamoDB, and the meaning of failed conditions.
+//! 2. `sdk_error`, `table`, `attempts`, `transaction`, `write`: calls to DynamoDB, and the meaning of failed conditions.
 //! 3. `capacity`, `directory`: [`Store`] and [`Directory`].
 //! 4. `counts`, `resources`, `edges`: the items of one resource.
 //! 5. `changes`: writes that do not fit into one transaction.
@@ -17,6 +17,7 @@
 //! 7. `representation`, `plan`, `list`, `bookmarks`, `pages`: requests on many resources.
 //! 8. `orgs`, `tables`, `doctor`: operations.
 
+mod attempts;
 mod bookmarks;
 mod capacity;
 mod changes;

@@ -27,6 +27,8 @@ const BATCH_GET: usize = 100;
 const BATCH_WRITE: usize = 25;
 /// The first pause of a [`Backoff`], before jitter.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
+/// The first pause after a lost answer, before jitter. A node that fails is replaced in about a second.
+const LOST_ANSWER_PAUSE: Duration = Duration::from_millis(250);
 /// The longest pause of a [`Backoff`], before jitter.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause between reads of an item that another request is about to change, before jitter.
@@ -115,6 +117,11 @@ impl<'a> Backoff<'a> {
     /// Makes the pauses between reads of an item that another request is about to change.
     pub(super) fn polling(table: &'a Table) -> Self {
         Self { longest: LONGEST_POLL, ..Self::new(table) }
+    }
+
+    /// Begins with a longer pause, for a call whose answer is lost.
+    pub(super) fn after_lost_answer(table: &'a Table) -> Self {
+        Self { table, next: LOST_ANSWER_PAUSE }
     }
 
     /// Waits before the next repeat.
