@@ -9,7 +9,7 @@ use std::{
 };
 
 use aws_sdk_dynamodb::Client;
-use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::{http::HttpConnector, result::ConnectorError};
 use dynoxide::Database;
 use local::embedded::Connector;
 use serde_json::json;
@@ -96,8 +96,13 @@ impl Faults {
     /// Returns a client of the database whose calls fail as planned. Without a plan, no call fails.
     #[must_use]
     pub fn client(&self, database: Database) -> Client {
+        self.client_over(Connector::new(database).honouring_tokens())
+    }
+
+    /// Returns a client like [`Self::client`] whose calls the connector makes.
+    #[must_use]
+    pub fn client_over(&self, connector: impl HttpConnector + 'static) -> Client {
         let faults = self.clone();
-        let connector = Connector::new(database).honouring_tokens();
         intercept::client(connector, move |call| faults.clone().handle(call))
     }
 
