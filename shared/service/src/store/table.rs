@@ -121,7 +121,7 @@ impl<'a> Backoff<'a> {
 
     /// Begins with a longer pause, for a call whose answer is lost.
     pub(super) fn after_lost_answer(table: &'a Table) -> Self {
-        Self { table, next: LOST_ANSWER_PAUSE }
+        Self { next: LOST_ANSWER_PAUSE, ..Self::new(table) }
     }
 
     /// Waits before the next repeat.
