@@ -143,7 +143,8 @@ async fn slow_page_is_rejected_with_advice() {
     let quick = Service::on(client(database.clone())).await;
     let group = quick.group("group", &[]).await;
     let all = users(&database, 0..5_500);
-    fill(&database, &group, 0..5_500);
+    // A query reads about 10,000 edges, but 1,000 resources at most.
+    fill(&database, &group, 0..45_000);
     // Each query takes 5.5 seconds, and a request may take 25.
     let slow = intercept::client(Connector::new(database), async |call| {
         if call.operation == "Query" {

@@ -9,6 +9,7 @@ mod concurrency;
 mod crashes;
 mod large;
 mod model;
+mod readers;
 mod realistic;
 
 use serde_json::{Value, json};

@@ -14,8 +14,7 @@ mod part;
 mod reservation;
 mod tombstone;
 mod turn;
-
-use std::future::Future;
+mod view;
 
 use tokio::time::Duration;
 
@@ -27,6 +26,7 @@ pub(super) use reservation::Attempts;
 pub(super) use tombstone::{finish_deletion_in_time, leave_actions, tombstone};
 use turn::finish;
 pub(super) use turn::read_in_turn;
+pub(super) use view::{Scope, SeenMembers, View};
 
 /// The changes that [`Directory::finish_pending`] finished.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -67,14 +67,6 @@ impl Directory {
         }
         Ok(finished)
     }
-}
-
-/// Reads memberships.
-pub(super) async fn read_after_pending<T, F>(_: &Directory, read: impl Fn() -> F) -> Result<T, Error>
-where
-    F: Future<Output = Result<T, Error>>,
-{
-    read().await
 }
 
 fn log_stuck(directory: &Directory, cause: &str) {
