@@ -26,7 +26,8 @@ use crate::{
 const KIND: &str = "kind";
 const SUBJECT: &str = "subject";
 const SINCE: &str = "since";
-const UNTIL: &str = "until";
+/// Not `until`: that is a word of DynamoDB's expressions.
+const UNTIL: &str = "lease";
 const DISCARDED: &str = "discarded";
 
 /// The kind of a pending change.
