@@ -1,5 +1,4 @@
-//! The doctor on stores that were damaged on purpose: it reports each damage without personal data. The janitor
-//! finishes interrupted changes.
+//! The doctor on stores that were damaged on purpose: it reports each damage without personal data.
 
 use std::collections::HashMap;
 
@@ -11,11 +10,7 @@ use dynoxide::Database;
 use expect_test::{Expect, expect};
 use local::embedded;
 use serde_json::{Value, json};
-use service::{
-    auth::{Caller, Scope},
-    config::Tables,
-    janitor::{self, Swept},
-};
+use service::{auth::Caller, config::Tables};
 use tests::{ORG, Service};
 use tokio::time::Duration;
 
@@ -567,38 +562,6 @@ async fn finish_completes_an_interrupted_deletion() {
     assert_eq!(org.findings_after_finish().await, "");
     let team = org.named("{team}");
     assert_eq!(org.service.members(&team).await, [org.named("{ann}")]);
-}
-
-#[tokio::test]
-async fn janitor_finishes_changes_of_an_idle_organisation() {
-    let org = org_with_deletion(120_000).await;
-    let swept = janitor::sweep(&org.service.app.store).await.expect("a sweep");
-    let expected = Swept { organisations: 1, finished: 1, failed: 0, oldest_millis: 120_000 };
-    assert_eq!(swept, expected);
-    assert_eq!(org.findings().await, "");
-    let again = janitor::sweep(&org.service.app.store).await.expect("a sweep");
-    assert_eq!(again, Swept { organisations: 1, ..Swept::default() });
-}
-
-#[tokio::test]
-async fn janitor_leaves_a_change_while_its_request_may_run() {
-    let org = org_with_deletion(119_999).await;
-    let swept = janitor::sweep(&org.service.app.store).await.expect("a sweep");
-    assert_eq!(swept, Swept { organisations: 1, ..Swept::default() });
-    assert_eq!(org.findings().await, DELETION_FINDINGS);
-}
-
-#[tokio::test]
-async fn janitor_continues_after_a_damaged_organisation() {
-    let org = org_with_deletion(200_000).await;
-    org.service.organisation("aardvark", &[Scope::Read]).await;
-    let mut damaged = org.key("PENDING 01938000-0000-7000-8000-00000000000c");
-    damaged.insert("pk".to_owned(), AttributeValue::S("ORG#aardvark#PENDING".to_owned()));
-    let put = org.db.put_item().table_name(Tables::default().resources).set_item(Some(damaged));
-    put.send().await.expect("an answer");
-    let swept = janitor::sweep(&org.service.app.store).await.expect("a sweep");
-    assert_eq!(swept, Swept { organisations: 2, finished: 1, failed: 1, oldest_millis: 200_000 });
-    assert_eq!(org.findings().await, "");
 }
 
 /// Returns an organisation with a draft of this age. A draft has no effect: its request was killed before it committed

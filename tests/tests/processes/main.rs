@@ -6,6 +6,7 @@
 #![allow(clippy::needless_raw_string_hashes, reason = "expect_test writes them so")]
 
 mod doctor;
+mod janitor;
 mod kill;
 mod lifecycle;
 mod program;

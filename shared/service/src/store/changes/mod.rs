@@ -14,6 +14,7 @@ mod part;
 mod reservation;
 mod tombstone;
 mod turn;
+mod unfinished;
 
 use std::future::Future;
 
@@ -27,6 +28,7 @@ pub(super) use reservation::Attempts;
 pub(super) use tombstone::{finish_deletion_in_time, leave_actions, tombstone};
 use turn::finish;
 pub(super) use turn::read_in_turn;
+pub use unfinished::{AbandonedChange, ListedChange};
 
 /// The changes that [`Directory::finish_pending`] finished.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
