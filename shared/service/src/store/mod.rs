@@ -44,7 +44,7 @@ mod users;
 mod write;
 
 pub(crate) use capacity::measured;
-pub use changes::{AbandonedChange, Finished, ListedChange};
+pub use changes::{AbandonedChange, ListedChange};
 pub use directory::{Directory, Store};
 pub use edges::Memberships;
 pub use items::Stored;
