@@ -137,7 +137,7 @@ async fn sweep(database: dynoxide::Database, store: Store) {
         interval.tick().await;
         // The next sweep deletes what this one did not. Reads ignore expired items.
         let _ = database.sweep_ttl();
-        let _ = janitor::sweep(&store).await;
+        janitor::sweep(&store).await;
     }
 }
 

@@ -65,17 +65,16 @@ pub fn function(
 /// Sweeps at each invocation, which comes from a schedule. The content of the event is ignored.
 ///
 /// # Errors
-/// If the Lambda runtime is not reachable. If an organisation could not be swept, the invocation fails, which raises an
-/// alarm.
+/// If the Lambda runtime is not reachable. If a change could not be finished, the invocation fails, which raises an alarm.
 pub async fn run_janitor() -> Result<(), Error> {
     telemetry::init(io::stdout);
     let store = store(&cloud::function_config());
     lambda_runtime::run(service_fn(async |event: LambdaEvent<IgnoredAny>| {
         let span = tracing::error_span!("sweep", requestId = event.context.request_id);
-        match janitor::sweep(&store).instrument(span).await {
-            Ok(swept) if swept.failed == 0 => Ok(()),
-            Ok(_) => Err(Error::from("an organisation has changes that could not be completed, see the log")),
-            Err(error) => Err(Error::from(error)),
+        // Without the box, the type of the future exceeds the depth that the compiler allows.
+        match Box::pin(janitor::sweep(&store)).instrument(span).await.failed {
+            0 => Ok(()),
+            _ => Err(Error::from("some changes could not be finished, see the log")),
         }
     }))
     .await

@@ -23,8 +23,7 @@
 //! Each wait for AWS within a stage has its own timeout: [`SECRET_TIMEOUT`], [`ATTEMPT_TIMEOUT`] and
 //! [`OPERATION_TIMEOUT`].
 //!
-//! The janitor is not a request. It runs every 300 s, has [`OPERATOR_BUDGET`] for each organisation, and Lambda stops it
-//! after 290 s.
+//! The janitor is not a request. It runs every 300 s and ends after [`OPERATOR_BUDGET`]. Lambda would stop it after 290 s.
 
 use tokio::time::Duration;
 
@@ -77,7 +76,7 @@ pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 /// The timeout of an AWS call with its repeats.
 pub const OPERATION_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// The time for an operator's work on one organisation.
+/// The time of a run of the janitor, and of a command of the operator.
 pub const OPERATOR_BUDGET: Duration = Duration::from_secs(280);
 /// The time for which a change belongs to the request that began it, or to the one that continues it. No request lives so
 /// long: Lambda stops it after 28 seconds. Afterwards another request may finish the change.

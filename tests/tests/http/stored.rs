@@ -20,7 +20,6 @@ use tests::{
     NOW, ORG, Request, Service,
     faults::{Fault, Faults, Plan},
 };
-use tokio::time::Duration;
 
 use super::full_user;
 
@@ -298,7 +297,7 @@ async fn earlier_release_data_can_be_changed_and_deleted() {
         }
         let caller = Caller::operator(ORG.parse().expect("a name"));
         let directory = release.service.app.store.directory(&caller);
-        directory.finish_pending(Duration::ZERO).await.expect("every change can be finished");
+        directory.finish_pending().await.expect("every change can be finished");
         let report = release.service.examine(ORG).await;
         assert!(report.is_healthy(), "{:#?}", report.findings);
         assert_eq!(
@@ -313,7 +312,7 @@ async fn earlier_release_data_can_be_changed_and_deleted() {
         {
             assert_eq!(release.send(Request::delete(&path)).await.status, 204);
         }
-        directory.finish_pending(Duration::ZERO).await.expect("every change can be finished");
+        directory.finish_pending().await.expect("every change can be finished");
         let report = release.service.examine(ORG).await;
         assert!(report.is_healthy(), "{:#?}", report.findings);
         // Only counts and bookmarks of pages remain.

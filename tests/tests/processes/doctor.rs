@@ -1,145 +1,18 @@
-//! The doctor on stores that were damaged on purpose: it reports each damage without personal data. The janitor
-//! finishes interrupted changes.
+//! The doctor on stores whose resources, memberships and counts were damaged on purpose: it reports each damage without
+//! personal data.
 
-use std::collections::HashMap;
-
-use aws_sdk_dynamodb::{
-    Client,
-    types::{AttributeValue, DeleteRequest, WriteRequest},
-};
-use dynoxide::Database;
-use expect_test::{Expect, expect};
-use local::embedded;
+use aws_sdk_dynamodb::types::AttributeValue;
+use expect_test::expect;
 use serde_json::{Value, json};
-use service::{
-    auth::{Caller, Scope},
-    config::Tables,
-    janitor::{self, Swept},
+use service::config::Tables;
+
+use crate::{
+    damage::{
+        Damage::{Delete, Put},
+        TestOrg, UNKNOWN_ID, assert_findings,
+    },
+    program::{Gateway, TempDir},
 };
-use tests::{ORG, Service};
-use tokio::time::Duration;
-
-use crate::program::{Gateway, TempDir};
-
-/// An id that no resource has.
-const UNKNOWN_ID: &str = "01938000-0000-7000-8000-000000000000";
-/// The id of a pending change.
-const CHANGE_ID: &str = "01938000-0000-7000-8000-00000000000c";
-/// The fixed time of [`Service`], in milliseconds since 1970.
-const NOW: i64 = 1_795_424_400_123;
-
-/// An organisation of two users, a group of both users and a group that contains this group. Tests damage its items.
-struct TestOrg {
-    service: Service,
-    db: Client,
-    ids: Vec<(&'static str, String)>,
-}
-
-impl TestOrg {
-    async fn new() -> Self {
-        let database = Database::memory().expect("a database in memory");
-        let service = Service::on(embedded::client(database.clone())).await;
-        let user = json!({
-            "userName": "Zelda.Quux", "externalId": "X-Zelda", "displayName": "Zelda Quux",
-            "emails": [{ "value": "zelda@quux.example" }]
-        });
-        let ann = service.post("/Users", user).await.id();
-        let bob = service.user("Yorick.Quux").await;
-        let team = service.group("Quux Team", &[&ann, &bob]).await;
-        let company = service.group("Quux Company", &[&team]).await;
-        let ids = vec![("ann", ann), ("bob", bob), ("team", team), ("company", company)];
-        let org = Self { service, db: embedded::client(database), ids };
-        org.service.assert_healthy().await;
-        org
-    }
-
-    /// Replaces `{name}` by the id of that name.
-    fn named(&self, text: &str) -> String {
-        self.ids.iter().fold(text.to_owned(), |text, (name, id)| text.replace(&format!("{{{name}}}"), id))
-    }
-
-    /// Returns a key of the organisation from partition and sort key, such as `USER {ann}`.
-    fn key(&self, key: &str) -> HashMap<String, AttributeValue> {
-        let (partition, sort) = key.split_once(' ').expect("two parts");
-        HashMap::from([
-            ("pk".to_owned(), AttributeValue::S(self.named(&format!("ORG#acme#{partition}")))),
-            ("sk".to_owned(), AttributeValue::S(self.named(sort))),
-        ])
-    }
-
-    async fn get(&self, key: &str) -> Option<HashMap<String, AttributeValue>> {
-        let table = Tables::default().resources;
-        let got = self.db.get_item().table_name(table).set_key(Some(self.key(key))).send();
-        got.await.expect("an answer").item
-    }
-
-    /// Deletes an item. Fails unless the item exists, so that a wrong key in a test is noticed.
-    async fn delete(&self, key: &str) {
-        assert!(self.get(key).await.is_some(), "{key} does not exist");
-        // The embedded connector supports only the operations of the service, which deletes in batches.
-        let request = DeleteRequest::builder().set_key(Some(self.key(key))).build().expect("a request");
-        let write = WriteRequest::builder().delete_request(request).build();
-        let batch = self.db.batch_write_item().request_items(Tables::default().resources, vec![write]);
-        batch.send().await.expect("an answer");
-    }
-
-    /// Puts an item with these attributes: strings, numbers and lists of strings. Other attributes of the item stay.
-    async fn put(&self, key: &str, attributes: Value) {
-        let mut item = self.get(key).await.unwrap_or_default();
-        item.extend(self.key(key));
-        for (name, value) in attributes.as_object().expect("an object") {
-            item.insert(name.clone(), self.attribute(value));
-        }
-        let put = self.db.put_item().table_name(Tables::default().resources).set_item(Some(item));
-        put.send().await.expect("an answer");
-    }
-
-    fn attribute(&self, value: &Value) -> AttributeValue {
-        match value {
-            Value::Number(number) => AttributeValue::N(number.to_string()),
-            Value::Array(list) => AttributeValue::L(list.iter().map(|value| self.attribute(value)).collect()),
-            other => AttributeValue::S(self.named(other.as_str().expect("text"))),
-        }
-    }
-
-    /// Returns the findings of the doctor, one per line, with names in place of ids.
-    async fn findings(&self) -> String {
-        let findings = self.service.examine(ORG).await.findings;
-        let text: String = findings.iter().flat_map(|finding| [finding, "\n"]).collect();
-        for personal in ["zelda", "yorick", "willem", "quux"] {
-            assert!(!text.to_lowercase().contains(personal), "{personal} in {text}");
-        }
-        self.ids.iter().fold(text, |text, (name, id)| text.replace(id, &format!("{{{name}}}")))
-    }
-
-    /// Finishes pending changes as `scimctl doctor --finish` does, and returns the remaining findings.
-    async fn findings_after_finish(&self) -> String {
-        let caller = Caller::operator(ORG.parse().expect("a name"));
-        self.service.app.store.directory(&caller).finish_pending(Duration::ZERO).await.expect("an end");
-        self.findings().await
-    }
-}
-
-/// A change that damages the store.
-enum Damage {
-    /// Deletes this item.
-    Delete(&'static str),
-    /// Puts this item, or these attributes of an existing item.
-    Put(&'static str, Value),
-}
-use Damage::{Delete, Put};
-
-/// Compares the findings of the doctor on a store with this damage.
-async fn assert_findings(damage: impl IntoIterator<Item = Damage>, expected: Expect) {
-    let org = TestOrg::new().await;
-    for damage in damage {
-        match damage {
-            Delete(key) => org.delete(key).await,
-            Put(key, attributes) => org.put(key, attributes).await,
-        }
-    }
-    expected.assert_eq(&org.findings().await);
-}
 
 #[tokio::test]
 async fn missing_index_entry_is_reported() {
@@ -429,9 +302,7 @@ async fn wrong_count_leaves_lists_intact() {
 async fn damaged_bookmark_leaves_lists_intact() {
     let org = TestOrg::new().await;
     org.service.get("/Users?count=1").await;
-    let query = org.db.query().table_name(Tables::default().resources).key_condition_expression("pk = :pk");
-    let query = query.expression_attribute_values(":pk", AttributeValue::S("ORG#acme#PAGE".to_owned()));
-    let bookmarks = query.send().await.expect("an answer").items.expect("items");
+    let bookmarks = org.partition("PAGE").await;
     assert!(!bookmarks.is_empty());
     for bookmark in bookmarks {
         let sort_key = bookmark["sk"].as_s().expect("text");
@@ -439,33 +310,6 @@ async fn damaged_bookmark_leaves_lists_intact() {
     }
     let page = org.service.get("/Users?startIndex=2&count=1").await;
     assert_eq!((page.status, page.body["Resources"].as_array().map(Vec::len)), (200, Some(1)));
-}
-
-#[tokio::test]
-async fn unfinished_change_is_reported() {
-    let pending = || json!({ "step": "members", "subject": "{team}", "since": NOW });
-    let part = || json!({ "users": ["{ann}"], "groups": [], "removed": [] });
-    assert_findings(
-        [Put("PENDING 01938000-0000-7000-8000-00000000000c", pending())],
-        expect![[r#"
-        1 items of an unfinished change in PENDING
-    "#]],
-    )
-    .await;
-    assert_findings(
-        [Put("PENDING#01938000-0000-7000-8000-00000000000c 000000", part())],
-        expect![[r#"
-        1 items of an unfinished change in PENDING#01938000-0000-7000-8000-00000000000c
-    "#]],
-    )
-    .await;
-    assert_findings(
-        [Put("GROUP {team}", json!({ "intent": CHANGE_ID }))],
-        expect![[r#"
-        GROUP {team} has the unfinished change 01938000-0000-7000-8000-00000000000c
-    "#]],
-    )
-    .await;
 }
 
 #[tokio::test]
@@ -507,131 +351,13 @@ async fn damage_in_another_organisation_is_not_reported() {
     for other in ["acme-2", "acm", "beta"] {
         let mut item = org.key("USER#userName willem.quux");
         item.insert("pk".to_owned(), AttributeValue::S(format!("ORG#{other}#USER#userName")));
-        let put = org.db.put_item().table_name(Tables::default().resources).set_item(Some(item));
-        put.send().await.expect("an answer");
+        org.put_item(item).await;
     }
     org.service.assert_healthy().await;
     assert_eq!(
         org.service.examine("acme-2").await.findings,
         ["1 items in USER#userName that belong to no resource"]
     );
-}
-
-#[tokio::test]
-async fn finish_completes_an_interrupted_member_change() {
-    let org = TestOrg::new().await;
-    org.put(
-        "PENDING 01938000-0000-7000-8000-00000000000c",
-        json!({ "step": "members", "subject": "{company}", "since": NOW }),
-    )
-    .await;
-    let part = json!({ "users": ["{ann}", "{bob}"], "groups": [], "removed": ["{team}"] });
-    org.put("PENDING#01938000-0000-7000-8000-00000000000c 000000", part).await;
-    org.put("GROUP {company}", json!({ "intent": CHANGE_ID })).await;
-    expect![[r#"
-        GROUP {company} has the unfinished change 01938000-0000-7000-8000-00000000000c
-        1 items of an unfinished change in PENDING
-        1 items of an unfinished change in PENDING#01938000-0000-7000-8000-00000000000c
-    "#]]
-    .assert_eq(&org.findings().await);
-    assert_eq!(org.findings_after_finish().await, "");
-    let members = org.service.members(&org.named("{company}")).await;
-    let mut expected = [org.named("{ann}"), org.named("{bob}")];
-    expected.sort_unstable();
-    assert_eq!(members, expected);
-}
-
-/// Returns an organisation in which the process died after the transaction that deletes a user: the user's edges are
-/// left.
-async fn org_with_deletion(age_millis: i64) -> TestOrg {
-    let org = TestOrg::new().await;
-    let path = org.named("/Users/{bob}");
-    assert_eq!(org.service.delete(&path).await.status, 204);
-    org.put("GROUP#{team} {bob}", json!({ "kind": "USER" })).await;
-    org.put("MEMBER {bob}#{team}", json!({})).await;
-    let tombstone = json!({ "step": "user-deleted", "subject": "{bob}", "since": NOW - age_millis });
-    org.put("PENDING 01938000-0000-7000-8000-00000000000c", tombstone).await;
-    org
-}
-
-/// The findings on such an organisation.
-const DELETION_FINDINGS: &str = "\
-the member {bob} of group {team} does not exist
-1 items of an unfinished change in PENDING
-";
-
-#[tokio::test]
-async fn finish_completes_an_interrupted_deletion() {
-    let org = org_with_deletion(0).await;
-    assert_eq!(org.findings().await, DELETION_FINDINGS);
-    assert_eq!(org.findings_after_finish().await, "");
-    let team = org.named("{team}");
-    assert_eq!(org.service.members(&team).await, [org.named("{ann}")]);
-}
-
-#[tokio::test]
-async fn janitor_finishes_changes_of_an_idle_organisation() {
-    let org = org_with_deletion(120_000).await;
-    let swept = janitor::sweep(&org.service.app.store).await.expect("a sweep");
-    let expected = Swept { organisations: 1, finished: 1, failed: 0, oldest_millis: 120_000 };
-    assert_eq!(swept, expected);
-    assert_eq!(org.findings().await, "");
-    let again = janitor::sweep(&org.service.app.store).await.expect("a sweep");
-    assert_eq!(again, Swept { organisations: 1, ..Swept::default() });
-}
-
-#[tokio::test]
-async fn janitor_leaves_a_change_while_its_request_may_run() {
-    let org = org_with_deletion(119_999).await;
-    let swept = janitor::sweep(&org.service.app.store).await.expect("a sweep");
-    assert_eq!(swept, Swept { organisations: 1, ..Swept::default() });
-    assert_eq!(org.findings().await, DELETION_FINDINGS);
-}
-
-#[tokio::test]
-async fn janitor_continues_after_a_damaged_organisation() {
-    let org = org_with_deletion(200_000).await;
-    org.service.organisation("aardvark", &[Scope::Read]).await;
-    let mut damaged = org.key("PENDING 01938000-0000-7000-8000-00000000000c");
-    damaged.insert("pk".to_owned(), AttributeValue::S("ORG#aardvark#PENDING".to_owned()));
-    let put = org.db.put_item().table_name(Tables::default().resources).set_item(Some(damaged));
-    put.send().await.expect("an answer");
-    let swept = janitor::sweep(&org.service.app.store).await.expect("a sweep");
-    assert_eq!(swept, Swept { organisations: 2, finished: 1, failed: 1, oldest_millis: 200_000 });
-    assert_eq!(org.findings().await, "");
-}
-
-/// Returns an organisation with a draft of this age. A draft has no effect: its request was killed before it committed
-/// the change, or is about to commit it.
-async fn org_with_draft(age_millis: i64) -> TestOrg {
-    let org = TestOrg::new().await;
-    let draft = json!({ "step": "draft", "subject": "{company}", "since": NOW - age_millis });
-    org.put("PENDING 01938000-0000-7000-8000-00000000000c", draft).await;
-    let part = json!({ "users": ["{ann}"], "groups": [], "removed": [] });
-    org.put("PENDING#01938000-0000-7000-8000-00000000000c 000000", part).await;
-    org
-}
-
-#[tokio::test]
-async fn abandoned_draft_is_reported_and_removed_by_finish() {
-    let org = org_with_draft(121_000).await;
-    expect![[r#"
-        1 items of an unfinished change in PENDING
-        1 items of an unfinished change in PENDING#01938000-0000-7000-8000-00000000000c
-    "#]]
-    .assert_eq(&org.findings().await);
-    assert_eq!(org.findings_after_finish().await, "");
-    assert_eq!(org.service.members(&org.named("{company}")).await, [org.named("{team}")]);
-}
-
-/// A recent draft is no finding: a gateway that was killed a minute ago leaves drafts that `--finish` must not remove
-/// yet.
-#[tokio::test]
-async fn recent_draft_is_kept_and_not_reported() {
-    let org = org_with_draft(1_000).await;
-    assert_eq!(org.findings().await, "");
-    assert_eq!(org.findings_after_finish().await, "");
-    assert!(org.get("PENDING 01938000-0000-7000-8000-00000000000c").await.is_some());
 }
 
 /// Calls an operation of the gateway's embedded DynamoDB over HTTP.
@@ -709,20 +435,29 @@ fn partly_restored_change_does_not_block_writers() {
     let client = gateway.client();
     let user = client.send("POST", "/Users", &json!({ "userName": "zelda" })).id();
     let group = |name: &str| client.send("POST", "/Groups", &json!({ "displayName": name })).id();
-    let (pending, intent) =
-        (group("a pending change that the group does not name"), group("an intent without a pending change"));
+    let (pending, intent, reservation) = (
+        group("a change that the group does not name"),
+        group("an intent without its change"),
+        group("a reservation without its change"),
+    );
     let item = json!({
-        "pk": { "S": "ORG#acme#PENDING" }, "sk": { "S": CHANGE_ID },
-        "step": { "S": "members" }, "subject": { "S": pending }, "since": { "N": "1" }
+        "pk": { "S": "ORG#acme#PENDING" }, "sk": { "S": "01938000-0000-7000-8000-00000000000c" },
+        "kind": { "S": "members" }, "subject": { "S": pending }, "since": { "N": "1" }, "lease": { "N": "2" }
     });
     let table = Tables::default().resources;
     dynamodb(&gateway, "PutItem", &json!({ "TableName": table, "Item": item }));
-    let key = json!({ "pk": { "S": "ORG#acme#GROUP" }, "sk": { "S": intent } });
-    let values = json!({ ":intent": { "S": UNKNOWN_ID } });
-    let set = "SET intent = :intent";
-    let update = json!({ "TableName": table, "Key": key, "UpdateExpression": set, "ExpressionAttributeValues": values });
-    dynamodb(&gateway, "UpdateItem", &update);
-    for group in [pending, intent] {
+    for (group, attribute, change) in [
+        (&intent, "intent", UNKNOWN_ID),
+        (&reservation, "reservation", "01938000-0000-7000-8000-00000000000d"),
+    ] {
+        let key = json!({ "pk": { "S": "ORG#acme#GROUP" }, "sk": { "S": group } });
+        let update = json!({
+            "TableName": table, "Key": key, "UpdateExpression": format!("SET {attribute} = :change"),
+            "ExpressionAttributeValues": { ":change": { "S": change } }
+        });
+        dynamodb(&gateway, "UpdateItem", &update);
+    }
+    for group in [pending, intent, reservation] {
         let body = json!({ "displayName": group, "members": [{ "value": user }] });
         let answer = client.send("PUT", &format!("/Groups/{group}"), &body);
         assert_eq!((answer.status, &answer.body["members"][0]["value"]), (200, &json!(user)), "{answer:?}");

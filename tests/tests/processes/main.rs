@@ -5,9 +5,12 @@
 #![allow(clippy::too_many_lines, reason = "most lines are data: tables and whole responses")]
 #![allow(clippy::needless_raw_string_hashes, reason = "expect_test writes them so")]
 
+mod damage;
 mod doctor;
+mod janitor;
 mod kill;
 mod lifecycle;
 mod program;
 mod scimctl;
 mod start;
+mod unfinished;

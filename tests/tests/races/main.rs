@@ -46,10 +46,7 @@ fn directory(service: &Service, org: &str) -> Directory {
 
 /// Completes pending changes. Fails if the doctor finds an error then or a total is wrong.
 async fn assert_consistent(service: &Service, org: &str, key: &str) {
-    directory(service, org)
-        .finish_pending(tokio::time::Duration::ZERO)
-        .await
-        .expect("every pending change is completed");
+    directory(service, org).finish_pending().await.expect("every pending change is completed");
     let report = service.examine(org).await;
     assert!(report.is_healthy(), "{:#?}", report.findings);
     for (path, expected) in [("/Users", report.users), ("/Groups", report.groups)] {

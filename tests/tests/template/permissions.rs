@@ -158,7 +158,7 @@ impl Deployment {
     async fn sweep(&self, world: &World) {
         let client = self.needed("Janitor").client(world.database.clone());
         let store = Store::new(&client, Tables::default(), world.clock.clone(), Entropy::seeded(99));
-        janitor::sweep(&store).await.expect("a sweep");
+        janitor::sweep(&store).await;
     }
 }
 

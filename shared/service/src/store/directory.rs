@@ -31,7 +31,7 @@ impl Store {
     #[must_use]
     pub fn directory(&self, caller: &Caller) -> Directory {
         Directory {
-            table: self.table(&self.tables.resources, caller.deadline()),
+            table: self.resource_table(caller.deadline()),
             keys: Keys::of(caller.org()),
             caller: caller.clone(),
         }
@@ -41,6 +41,11 @@ impl Store {
     #[must_use]
     pub fn entropy(&self) -> &Entropy {
         &self.entropy
+    }
+
+    /// Returns the table of resources.
+    pub(super) fn resource_table(&self, deadline: Instant) -> Table {
+        self.table(&self.tables.resources, deadline)
     }
 
     /// Returns the table of organisations and keys.

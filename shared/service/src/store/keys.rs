@@ -67,7 +67,7 @@ pub(super) fn kind_from_stored(word: &str) -> Option<ResourceKind> {
 pub(super) struct Partition(String);
 
 /// The key of an item.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Key {
     pub(super) pk: String,
     pub(super) sk: String,
@@ -146,10 +146,29 @@ impl Keys {
         self.partition(&format!("PENDING#{change}"))
     }
 
+    /// Returns the prefix of the partition keys of all parts.
+    pub(super) fn parts_prefix(&self) -> String {
+        format!("{}#", self.pending().as_str())
+    }
+
+    /// Returns the change whose parts have that partition key.
+    pub(super) fn change_of_parts(&self, partition: &str) -> Option<Id> {
+        Id::parse(partition.strip_prefix(&self.parts_prefix())?)
+    }
+
     /// Returns the key of a pending change in the list of unfinished changes.
     pub(super) fn unfinished(&self, change: &Id) -> Key {
-        let org = self.prefix.trim_start_matches(ORG_PREFIX);
-        unfinished_shard(hash(change) % UNFINISHED_SHARDS).key(format!("{org}#{change}"))
+        unfinished_shard(hash(change) % UNFINISHED_SHARDS).key(format!("{}#{change}", self.org()))
+    }
+
+    /// Returns the range of sort keys of the organisation's entries in each partition of that list.
+    pub(super) fn unfinished_range(&self) -> (String, String) {
+        // `$` follows `#`.
+        (format!("{}#", self.org()), format!("{}$", self.org()))
+    }
+
+    fn org(&self) -> &str {
+        self.prefix.trim_start_matches(ORG_PREFIX)
     }
 
     pub(super) fn counts(&self) -> Partition {

@@ -47,7 +47,7 @@ mod users;
 mod write;
 
 pub(crate) use capacity::measured;
-pub use changes::Finished;
+pub use changes::{AbandonedChange, ListedChange};
 pub use directory::{Directory, Store};
 pub use edges::Memberships;
 pub use groups::WrittenGroup;

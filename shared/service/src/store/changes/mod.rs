@@ -9,66 +9,20 @@
 
 mod apply;
 mod change;
+mod heal;
 mod members;
 mod part;
 mod reservation;
 mod tombstone;
 mod turn;
+mod unfinished;
 mod view;
 
-use tokio::time::Duration;
-
-use super::{directory::Directory, table::KeyRange};
-use crate::Error;
-use change::Change;
+pub(super) use change::{Change, ChangeKind};
 pub(super) use members::{Draft, write_members};
+pub(super) use part::{Part, are_complete};
 pub(super) use reservation::Attempts;
 pub(super) use tombstone::{finish_deletion_in_time, leave_actions, tombstone};
-use turn::finish;
 pub(super) use turn::read_in_turn;
+pub use unfinished::{AbandonedChange, ListedChange};
 pub(super) use view::{Scope, SeenMembers, View};
-
-/// The changes that [`Directory::finish_pending`] finished.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Finished {
-    /// The number of changes.
-    pub changes: usize,
-    /// The number of changes that are left because they cannot be read or applied. Each is a defect, and logged.
-    pub stuck: usize,
-    /// The age of the oldest change, in milliseconds.
-    pub oldest_millis: u64,
-}
-
-impl Directory {
-    /// Finishes every change that has been pending for at least `min_age`.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`], [`Error::Throttled`] if DynamoDB does not answer. Changes that were finished until then
-    /// stay finished.
-    pub async fn finish_pending(&self, min_age: Duration) -> Result<Finished, Error> {
-        let mut finished = Finished::default();
-        for item in self.table.query_all(KeyRange::all(&self.keys.pending())).await? {
-            let outcome = match Change::from_item(&item) {
-                Ok(change) if u128::from(change.age(&self.table.clock)) < min_age.as_millis() => continue,
-                Ok(change) => {
-                    finished.oldest_millis = finished.oldest_millis.max(change.age(&self.table.clock));
-                    finish(self, change).await
-                }
-                Err(error) => Err(error),
-            };
-            match outcome {
-                Ok(own) => finished.changes += usize::from(own),
-                Err(Error::Internal(cause)) => {
-                    log_stuck(self, &cause);
-                    finished.stuck += 1;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(finished)
-    }
-}
-
-fn log_stuck(directory: &Directory, cause: &str) {
-    tracing::error!(org = directory.org().as_str(), cause, "a change cannot be finished");
-}

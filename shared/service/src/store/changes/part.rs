@@ -130,6 +130,18 @@ pub(super) fn parts(difference: &Difference) -> Vec<Part> {
     parts
 }
 
+/// Returns whether these parts, sorted by lower bound, are all parts of a change.
+pub(in crate::store) fn are_complete(parts: &[Part]) -> bool {
+    let mut next = Some(BEFORE_IDS);
+    for part in parts {
+        if next != Some(&part.lower) {
+            return false;
+        }
+        next = part.up_to.as_deref();
+    }
+    next.is_none()
+}
+
 fn part_from(lower: &str) -> Part {
     Part { lower: lower.to_owned(), up_to: None, difference: Difference::default(), applied: false }
 }
@@ -190,6 +202,11 @@ mod tests {
                 }
             }
             assert_eq!(covered, operations);
+            assert!(are_complete(&parts));
+            for missing in 0..parts.len() {
+                let rest = [&parts[..missing], &parts[missing + 1..]].concat();
+                assert!(!are_complete(&rest));
+            }
         }
     }
 

@@ -1,10 +1,13 @@
 //! The doctor: a consistency check of everything that an organisation stores.
 //!
 //! It checks these invariants: every resource has exactly the index entries of its document, every edge has its reverse
-//! edge, both ends of an edge exist, the counts are the numbers of resources, and no change is pending.
+//! edge, both ends of an edge exist, the counts are the numbers of resources, and no change is left unfinished.
 //!
 //! The check reads the whole table and writes nothing. It is for operators and tests, not for requests. Writes during
 //! the check may appear as findings.
+
+mod items;
+mod unfinished;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,10 +16,13 @@ use scim::{ResourceKind, id::Id};
 use super::{
     directory::Directory,
     index::entries,
-    items::{Item, Stored, name, number, partition_key, sort_key, text},
-    keys::{self, Key, kind_from_stored, stored_kind},
+    items::{Stored, name, number, sort_key, text},
+    keys::{self, Key, kind_from_stored, stored_kind, unfinished_shards},
+    table::KeyRange,
 };
 use crate::Error;
+use items::Unexplained;
+use unfinished::Unfinished;
 
 /// The result of a check.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
@@ -45,25 +51,36 @@ impl Directory {
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Throttled`].
     pub async fn examine(&self) -> Result<Report, Error> {
-        let items = self.table.scan_prefix(&self.keys.prefix()).await?;
-        let mut by_partition: BTreeMap<String, BTreeMap<String, Item>> = BTreeMap::new();
-        for item in items {
-            let (pk, sk) = (partition_key(&item)?.to_owned(), sort_key(&item)?.to_owned());
-            by_partition.entry(pk).or_default().insert(sk, item);
-        }
-        let mut examination = Examination { directory: self, left: by_partition, report: Report::default() };
+        let mut left = Unexplained::new(self.table.scan_prefix(&self.keys.prefix()).await?)?;
+        let unfinished = Unfinished::take(self, &mut left, listed_changes(self).await?);
+        let mut examination = Examination { directory: self, left, report: Report::default() };
         let resources = examination.resources();
-        examination.edges(&resources);
+        if let Some(groups) = resources.get(&ResourceKind::Group) {
+            examination.report.findings.extend(unfinished.findings(groups));
+        }
+        examination.edges(&resources, unfinished.deleted());
         examination.counts(&resources);
         examination.leftovers();
         Ok(examination.report)
     }
 }
 
+/// Returns the keys of the organisation's entries in the list of unfinished changes.
+async fn listed_changes(directory: &Directory) -> Result<BTreeSet<Key>, Error> {
+    let mut listed = BTreeSet::new();
+    for shard in unfinished_shards() {
+        let range = KeyRange::between(&shard, directory.keys.unfinished_range());
+        for item in directory.table.query_all(range).await? {
+            listed.insert(shard.key(sort_key(&item)?));
+        }
+    }
+    Ok(listed)
+}
+
 /// The items that the check has not explained yet, by partition and sort key.
 struct Examination<'a> {
     directory: &'a Directory,
-    left: BTreeMap<String, BTreeMap<String, Item>>,
+    left: Unexplained,
     report: Report,
 }
 
@@ -72,16 +89,12 @@ impl Examination<'_> {
         self.report.findings.push(finding);
     }
 
-    fn take(&mut self, key: &Key) -> Option<Item> {
-        self.left.get_mut(&key.pk)?.remove(&key.sk)
-    }
-
     fn resources(&mut self) -> BTreeMap<ResourceKind, BTreeMap<String, Stored>> {
         let mut all = BTreeMap::new();
         for kind in ResourceKind::ALL {
             let partition = self.directory.keys.resources(kind);
             let mut of_kind = BTreeMap::new();
-            for (id, item) in self.left.remove(partition.as_str()).unwrap_or_default() {
+            for (id, item) in self.left.take_partition(partition.as_str()) {
                 match Stored::from_item(&item) {
                     Ok(stored) => {
                         of_kind.insert(id, stored);
@@ -102,7 +115,7 @@ impl Examination<'_> {
     fn resource(&mut self, kind: ResourceKind, stored: &Stored) {
         for entry in entries(kind, &stored.id, &stored.document) {
             let key = self.directory.keys.index(kind, entry.attribute).key(entry.sk);
-            let owner = self.take(&key).and_then(|item| text(&item, name::ID).ok().map(str::to_owned));
+            let owner = self.left.take(&key).and_then(|item| text(&item, name::ID).ok().map(str::to_owned));
             match owner {
                 None => {
                     self.finding(format!(
@@ -123,35 +136,39 @@ impl Examination<'_> {
                 Some(_) => {}
             }
         }
-        if let Some(intent) = &stored.intent {
-            self.finding(format!("{} {} has the unfinished change {intent}", stored_kind(kind), stored.id));
-        }
     }
 
-    fn edges(&mut self, resources: &BTreeMap<ResourceKind, BTreeMap<String, Stored>>) {
+    fn edges(
+        &mut self,
+        resources: &BTreeMap<ResourceKind, BTreeMap<String, Stored>>,
+        deleted: &BTreeSet<Id>,
+    ) {
         let exists = |kind: ResourceKind, id: &str| {
             resources.get(&kind).is_some_and(|of_kind| of_kind.contains_key(id))
         };
+        let is_deleted = |id: &str| Id::parse(id).is_some_and(|id| deleted.contains(&id));
         let groups: BTreeSet<String> =
             self.partitions("GROUP#").into_iter().filter(|rest| Id::parse(rest).is_some()).collect();
         for group in groups {
             let partition = self.directory.keys.members(&group);
-            for (member, item) in self.left.remove(partition.as_str()).unwrap_or_default() {
-                self.report.memberships += 1;
-                if !exists(ResourceKind::Group, &group) {
+            for (member, item) in self.left.take_partition(partition.as_str()) {
+                let kind = text(&item, name::KIND).ok().and_then(kind_from_stored);
+                let has_group = exists(ResourceKind::Group, &group);
+                let has_member = kind.is_some_and(|kind| exists(kind, &member));
+                if !has_group && !is_deleted(&group) {
                     self.finding(format!("the group {group} of member {member} does not exist"));
                 }
-                let kind = text(&item, name::KIND).ok().and_then(kind_from_stored);
-                if !kind.is_some_and(|kind| exists(kind, &member)) {
+                if !has_member && !is_deleted(&member) {
                     self.finding(format!("the member {member} of group {group} does not exist"));
                 }
-                if self.take(&self.directory.keys.reverse_edge(&member, &group)).is_none() {
+                self.report.memberships += usize::from(has_group && has_member);
+                if self.left.take(&self.directory.keys.reverse_edge(&member, &group)).is_none() {
                     self.finding(format!("the member {member} of group {group} has no reverse edge"));
                 }
             }
         }
         let reverse = self.directory.keys.reverse_edges();
-        for sk in self.left.remove(reverse.as_str()).unwrap_or_default().into_keys() {
+        for sk in self.left.take_partition(reverse.as_str()).into_keys() {
             match keys::member_and_group(&sk) {
                 Some((member, group)) => {
                     self.finding(format!(
@@ -172,14 +189,14 @@ impl Examination<'_> {
             }
             for (key, expected) in expected.into_values() {
                 let counted =
-                    self.take(&key).and_then(|item| number(&item, name::COUNT).ok()).unwrap_or_default();
+                    self.left.take(&key).and_then(|item| number(&item, name::COUNT).ok()).unwrap_or_default();
                 if counted != expected {
                     self.finding(format!("count {} is {counted}, but {expected} are there", key.sk));
                 }
             }
         }
         let counts = self.directory.keys.counts();
-        for (shard, item) in self.left.remove(counts.as_str()).unwrap_or_default() {
+        for (shard, item) in self.left.take_partition(counts.as_str()) {
             if number(&item, name::COUNT).ok() != Some(0) {
                 self.finding(format!("count {shard} is not 0, but nothing is there"));
             }
@@ -188,24 +205,17 @@ impl Examination<'_> {
 
     fn leftovers(&mut self) {
         // Bookmarks expire by themselves.
-        self.left.remove(self.directory.keys.bookmarks().as_str());
-        let left = std::mem::take(&mut self.left);
-        for (pk, items) in left {
-            let partition = pk.strip_prefix(&self.directory.keys.prefix()).unwrap_or(&pk);
+        self.left.take_partition(self.directory.keys.bookmarks().as_str());
+        for (pk, items) in self.left.counts().filter(|(_, items)| *items > 0) {
+            let partition = pk.strip_prefix(&self.directory.keys.prefix()).unwrap_or(pk);
             // Sort keys of index entries are names of people: the finding states only their number.
-            match items.len() {
-                0 => {}
-                count if partition.starts_with("PENDING") => {
-                    self.finding(format!("{count} items of an unfinished change in {partition}"));
-                }
-                count => self.finding(format!("{count} items in {partition} that belong to no resource")),
-            }
+            self.report.findings.push(format!("{items} items in {partition} that belong to no resource"));
         }
     }
 
     /// Returns the rest of each partition key that begins with the prefix.
     fn partitions(&self, prefix: &str) -> Vec<String> {
         let prefix = format!("{}{prefix}", self.directory.keys.prefix());
-        self.left.keys().filter_map(|pk| pk.strip_prefix(&prefix)).map(str::to_owned).collect()
+        self.left.partitions().filter_map(|pk| pk.strip_prefix(&prefix)).map(str::to_owned).collect()
     }
 }
