@@ -87,6 +87,11 @@ impl Part {
         );
     }
 
+    /// Returns whether both are states of one part of one change.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.lower == other.lower
+    }
+
     /// Returns whether the part contains the operations on that member, if there are any.
     pub(in crate::store) fn covers(&self, member: &str) -> bool {
         self.begins_by(member) && self.up_to.as_deref().is_none_or(|up_to| member < up_to)

@@ -306,8 +306,8 @@ async fn read_parts(directory: &Directory, change: &Id, first: &str, last: &str)
             Err(_) => log_unreadable(directory),
         }
     }
-    // A part that begins at the first member is read twice.
-    parts.dedup();
+    // A part that begins at the first member is read twice, and may be applied in between.
+    parts.dedup_by(|second, first| second.is_same(first));
     Ok(parts)
 }
 
