@@ -39,6 +39,16 @@ impl Call {
         serde_json::from_slice(self.body()).unwrap_or_default()
     }
 
+    /// Returns a copy, which can be made at another time.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        Self {
+            operation: self.operation.clone(),
+            http: self.http.try_clone().expect("the SDK sends no streams to DynamoDB"),
+            connector: self.connector.clone(),
+        }
+    }
+
     /// Makes the call.
     ///
     /// # Errors
