@@ -41,9 +41,10 @@ impl Directory {
             let stored = read_in_turn(self, kind, &id, None).await?;
             check_expected(expected, &stored)?;
             let mut transaction = removal(self, kind, &stored);
-            let memberships = match leaves_tombstone {
-                true => None,
-                false => memberships(self, kind, &id, MAX_ACTIONS - transaction.len()).await?,
+            let memberships = if leaves_tombstone {
+                None
+            } else {
+                memberships(self, kind, &id, MAX_ACTIONS - transaction.len()).await?
             };
             let tombstone = match memberships {
                 Some(memberships) => {
