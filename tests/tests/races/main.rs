@@ -9,6 +9,7 @@ mod concurrency;
 mod crashes;
 mod large;
 mod model;
+mod restores;
 
 use serde_json::{Value, json};
 use service::{auth::Caller, store::Directory};
