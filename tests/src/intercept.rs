@@ -12,7 +12,7 @@ use aws_smithy_runtime_api::{
     http::StatusCode,
 };
 use aws_smithy_types::body::SdkBody;
-use local::embedded::{Connector, client_over};
+use local::embedded::client_over;
 use serde_json::{Value, json};
 
 /// The result of a call, as the SDK receives it.
@@ -23,7 +23,7 @@ pub struct Call {
     /// The operation, such as `GetItem`.
     pub operation: String,
     http: HttpRequest,
-    connector: Connector,
+    connector: SharedHttpConnector,
 }
 
 impl Call {
@@ -39,6 +39,16 @@ impl Call {
         serde_json::from_slice(self.body()).unwrap_or_default()
     }
 
+    /// Returns a copy, which can be made at another time.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        Self {
+            operation: self.operation.clone(),
+            http: self.http.try_clone().expect("the SDK sends no streams to DynamoDB"),
+            connector: self.connector.clone(),
+        }
+    }
+
     /// Makes the call.
     ///
     /// # Errors
@@ -48,17 +58,19 @@ impl Call {
     }
 }
 
-/// Returns a client whose calls get the results that `handle` returns.
-pub fn client<F, R>(connector: Connector, handle: F) -> Client
+/// Returns a client whose calls get the results that `handle` returns. The connector makes the calls that `handle`
+/// forwards.
+pub fn client<F, R>(connector: impl HttpConnector + 'static, handle: F) -> Client
 where
     F: Fn(Call) -> R + Send + Sync + 'static,
     R: Future<Output = CallResult> + Send + 'static,
 {
+    let connector = SharedHttpConnector::new(connector);
     client_over(SharedHttpConnector::new(Interceptor { connector, handle }))
 }
 
 struct Interceptor<F> {
-    connector: Connector,
+    connector: SharedHttpConnector,
     handle: F,
 }
 

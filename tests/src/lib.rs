@@ -41,7 +41,7 @@ use axum::{
 use dynoxide::Database;
 use http_body_util::BodyExt;
 use lambda_http::{Context, LambdaEvent};
-use local::embedded;
+use local::{embedded, realistic::Realistic};
 use serde_json::{Value, json};
 use service::{
     App,
@@ -54,6 +54,7 @@ use service::{
     store::{Store, doctor::Report},
 };
 use time::{OffsetDateTime, macros::datetime};
+use tokio::time::Instant;
 use tower::ServiceExt;
 
 use functions::Functions;
@@ -176,7 +177,7 @@ impl Service {
                 let database = Database::memory().expect("a database in memory");
                 let client = embedded::client(database);
                 let clock = clock.unwrap_or_else(|| Clock::fixed(NOW));
-                Self::in_process(client, Tables::default(), clock, Entropy::seeded(1)).await
+                Self::in_process(client, Tables::default(), clock, Entropy::seeded(2)).await
             }
             Target::DynamoDb(endpoint) => {
                 // Each test has its own random bytes, because the tokens of transactions belong to the account and not
@@ -234,6 +235,13 @@ impl Service {
     pub async fn with(client: Client, clock: Clock, entropy: Entropy) -> Self {
         require(is_embedded(), EMBEDDED);
         Self::in_process(client, Tables::default(), clock, entropy).await
+    }
+
+    /// Returns a service on a realistic DynamoDB that draws its times from the seed, and this DynamoDB. The clock of the
+    /// service advances with that of the runtime. The test applies to the embedded DynamoDB alone.
+    pub async fn realistic(seed: u64) -> (Self, Realistic) {
+        let db = Realistic::new(Database::memory().expect("a database in memory"), seed);
+        (Self::on_with_clock(db.client(), runtime_clock()).await, db)
     }
 
     /// Returns a service like a new process on the database of another service. It makes no calls, because the tables,
@@ -457,6 +465,13 @@ impl Service {
 #[must_use]
 pub fn start_time() -> OffsetDateTime {
     if is_embedded() { NOW } else { Clock::system().now() }
+}
+
+/// Returns a clock that starts at [`NOW`] and advances with the clock of the runtime, also while that is paused.
+#[must_use]
+pub fn runtime_clock() -> Clock {
+    let start = Instant::now();
+    Clock::new(move || NOW + start.elapsed())
 }
 
 /// Ends a test that advances the clock, unless the service uses the clock of the test.

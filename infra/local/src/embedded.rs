@@ -124,11 +124,15 @@ impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let body = request.body().bytes().unwrap_or_default();
         let (status, body) = self.respond(request.headers().get(TARGET), body);
-        let response = StatusCode::try_from(status)
-            .map(|status| HttpResponse::new(status, SdkBody::from(body)))
-            .map_err(|error| ConnectorError::other(error.into(), None));
-        HttpConnectorFuture::ready(response)
+        HttpConnectorFuture::ready(response(status, body))
     }
+}
+
+/// Returns the response of a connector.
+pub(crate) fn response(status: u16, body: String) -> Result<HttpResponse, ConnectorError> {
+    StatusCode::try_from(status)
+        .map(|status| HttpResponse::new(status, SdkBody::from(body)))
+        .map_err(|error| ConnectorError::other(error.into(), None))
 }
 
 /// Maps the name of each operation to the engine's method. Requests and responses use DynamoDB's JSON protocol.

@@ -28,7 +28,7 @@ use service::{
 
 use tokio::time::Instant;
 
-use crate::embedded;
+use crate::{embedded, realistic::Realistic};
 
 /// The organisation that the first start creates.
 pub const ORGANISATION: &str = "acme";
@@ -84,11 +84,11 @@ pub struct Gateway {
 
 impl Gateway {
     /// Opens the data directory and the database in it, and creates both if they do not exist. With `memory`, the
-    /// database is in memory.
+    /// database is in memory. With a seed in `realistic`, the store uses a realistic DynamoDB.
     ///
     /// # Errors
     /// If the directory or the database cannot be used.
-    pub async fn open(data: &Path, memory: bool) -> Result<Self, StartError> {
+    pub async fn open(data: &Path, memory: bool, realistic: Option<u64>) -> Result<Self, StartError> {
         let unusable = |path: &Path| {
             let path = path.to_owned();
             move |cause| StartError::Data { path, cause }
@@ -109,12 +109,11 @@ impl Gateway {
         let database = embedded::open((!memory).then_some(file.as_path()))
             .map_err(|_| StartError::Database(data.to_owned()))?;
         let entropy = Entropy::system();
-        let store = Store::new(
-            &embedded::client(database.clone()),
-            Tables::default(),
-            Clock::system(),
-            entropy.clone(),
-        );
+        let client = match realistic {
+            Some(seed) => Realistic::new(database.clone(), seed).client(),
+            None => embedded::client(database.clone()),
+        };
+        let store = Store::new(&client, Tables::default(), Clock::system(), entropy.clone());
         store.create_tables().await?;
         let pepper_path = data.join("pepper");
         let pepper = pepper(&pepper_path, &entropy).map_err(unusable(&pepper_path))?;

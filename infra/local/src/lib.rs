@@ -3,3 +3,5 @@
 pub mod embedded;
 pub mod endpoint;
 pub mod gateway;
+pub mod realistic;
+mod transactions;

@@ -53,6 +53,9 @@ struct Arguments {
     /// gateway answers
     #[arg(long, value_name = "FILE")]
     env_file: Option<PathBuf>,
+    /// Seed of the times of DynamoDB's calls, which then take 4 to 12 ms and conflict as on AWS
+    #[arg(long, value_name = "SEED", num_args = 0..=1, require_equals = true, default_missing_value = "1", hide = true)]
+    realistic_dynamodb: Option<u64>,
 }
 
 /// Why the gateway stopped.
@@ -87,7 +90,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     // The ports come first: a second gateway on the same port fails before it opens any file.
     let gateway_listener = listen(arguments.port, "--port").await?;
     let dynamodb_listener = listen(arguments.dynamodb_port, "--dynamodb-port").await?;
-    let gateway = Gateway::open(&arguments.data, arguments.memory).await?;
+    let gateway = Gateway::open(&arguments.data, arguments.memory, arguments.realistic_dynamodb).await?;
     // scimctl and the next start read this file, so it is always written.
     let own_file = gateway.data().join("connection.env");
     let known = Connection::token_in(&own_file);

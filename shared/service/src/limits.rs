@@ -9,12 +9,11 @@
 //! ```text
 //! 0 s                            15 s      20 s  23 s 24 s 25 s  28 s 29 s
 //! ├──────────────────────────────┼─────────┼─────┼────┼────┼─────┼────┤
-//! ├──────────────────────────────┤         │     │    │    │     │    │  OWN_WORK_RESERVE    completes changes of others
 //! ├──────────────────────────────┤         │     │    │    │     │    │  BULK_START_RESERVE  starts bulk operations
 //! ├────────────────────────────────────────┤     │    │    │     │    │  ANSWER_RESERVE      reads the items of a query
 //! ├──────────────────────────────────────────────┤    │    │     │    │  COMMIT_RESERVE      completes its own change
 //! ├──────────────────────────────────────────────┤    │    │     │    │  BULK_RUN_RESERVE    runs bulk operations
-//! ├───────────────────────────────────────────────────┤    │     │    │  READ_BACK_RESERVE   reads the group it wrote
+//! ├───────────────────────────────────────────────────┤    │     │    │  READ_BACK_RESERVE   reads the group it patched
 //! ├───────────────────────────────────────────────────┤    │     │    │  BULK_UNDO_RESERVE   deletes incomplete groups
 //! ├────────────────────────────────────────────────────────┤     │    │  REQUEST_BUDGET      answers, else 503
 //! ├──────────────────────────────────────────────────────────────┤    │  Lambda stops the function (template.yaml)
@@ -57,10 +56,6 @@ pub const MAX_BULK_OPERATIONS: usize = 1_000;
 
 /// The time after which a request is answered with 503.
 pub const REQUEST_BUDGET: Duration = Duration::from_secs(25);
-/// The reserve for a request's own work. A read that meets pending changes of other requests completes them until then.
-/// Afterwards it answers with the memberships as they are, for example while another request adds hundreds of thousands
-/// of members to a group.
-pub const OWN_WORK_RESERVE: Duration = Duration::from_secs(10);
 /// The reserve of a bulk request for the operations that still run. It starts no operation afterwards.
 pub const BULK_START_RESERVE: Duration = Duration::from_secs(10);
 /// The reserve of a query for its answer. The query reads no items afterwards.
@@ -69,7 +64,7 @@ pub const ANSWER_RESERVE: Duration = Duration::from_secs(5);
 pub const COMMIT_RESERVE: Duration = Duration::from_secs(2);
 /// The reserve of a bulk request for its answer. It abandons each operation that still runs.
 pub const BULK_RUN_RESERVE: Duration = Duration::from_secs(2);
-/// The reserve of a write to answer without the group that it wrote.
+/// The reserve of a PATCH to answer without the group that it changed.
 pub const READ_BACK_RESERVE: Duration = Duration::from_secs(1);
 /// The reserve of a bulk request for its answer if it still deletes a group that lacks members.
 pub const BULK_UNDO_RESERVE: Duration = Duration::from_secs(1);
@@ -199,7 +194,6 @@ mod tests {
     #[test]
     fn stages_of_a_request_end_in_the_drawn_order() {
         let ends = [
-            (OWN_WORK_RESERVE, 15),
             (BULK_START_RESERVE, 15),
             (ANSWER_RESERVE, 20),
             (COMMIT_RESERVE, 23),

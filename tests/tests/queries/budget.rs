@@ -8,8 +8,9 @@ use std::time::Duration;
 use dynoxide::{AttributeValue, Database};
 use local::embedded::{Connector, client};
 use serde_json::json;
+use service::{clock::Clock, entropy::Entropy};
 use tests::{
-    ORG, Request, Service, intercept,
+    NOW, ORG, Request, Service, intercept,
     load::{Item, fill, import, item, member_id},
 };
 
@@ -142,7 +143,8 @@ async fn slow_page_is_rejected_with_advice() {
     let quick = Service::on(client(database.clone())).await;
     let group = quick.group("group", &[]).await;
     let all = users(&database, 0..5_500);
-    fill(&database, &group, 0..5_500);
+    // A query reads about 10,000 edges, but 1,000 resources at most.
+    fill(&database, &group, 0..45_000);
     // Each query takes 5.5 seconds, and a request may take 25.
     let slow = intercept::client(Connector::new(database), async |call| {
         if call.operation == "Query" {
@@ -150,7 +152,7 @@ async fn slow_page_is_rejected_with_advice() {
         }
         call.forward().await
     });
-    let service = Service::on(slow).await;
+    let service = Service::restarted(slow, Clock::fixed(NOW), Entropy::seeded(2), &quick.key);
     let member = format!("groups.value eq \"{group}\"");
     let of = |filter: &str| Request::get(USERS).filter(filter).query("attributes", "id");
     for query in [

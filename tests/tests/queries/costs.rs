@@ -414,7 +414,7 @@ async fn costs_are_independent_of_directory_size() {
         a page of ten users by userName, the first by cursor          24     1  BatchGetItem 1, PutItem 1, Query 13
         a page of ten users by userName, in the middle by cursor      25     1  BatchGetItem 1, GetItem 1, PutItem 1, Query 13
         members of a fifth of all, ten by cursor                      24     1  BatchGetItem 1, PutItem 1, Query 13
-        members of ten or of a team                                   25     0  BatchGetItem 1, Query 15
+        members of ten or of a team                                   24     0  BatchGetItem 1, Query 14
         members of ten or userName eq                                 38     0  BatchGetItem 1, GetItem 12, Query 15
         GET /Groups/{id} of ten, without members                       1     0  GetItem 1
           of a fifth of all, without members                           1     0  GetItem 1
@@ -425,10 +425,10 @@ async fn costs_are_independent_of_directory_size() {
         GET /Groups/{id} of a fifth of all                             4     0  GetItem 2, Query 2
         members of a fifth of all, five by index                      16     1  BatchGetItem 1, BatchWriteItem 1, Query 10
         members of a fifth of all, the next five                      16     1  BatchGetItem 1, BatchWriteItem 1, GetItem 2, Query 8
-        title eq, five of a tenth of all                              22     1  BatchGetItem 1, BatchWriteItem 1, Query 8
+        title eq, five of a tenth of all                              23     1  BatchGetItem 1, BatchWriteItem 1, Query 8
         title eq, the next five                                       14     1  BatchWriteItem 1, GetItem 2, Query 7
-        title eq, five by cursor                                      16     1  PutItem 1, Query 7
-        groups pr, five                                               18     1  BatchGetItem 1, BatchWriteItem 1, Query 4
+        title eq, five by cursor                                      17     1  PutItem 1, Query 7
+        groups pr, five                                               19     1  BatchGetItem 1, BatchWriteItem 1, Query 4
         a page of seven in the middle, without a walk                 12     2  BatchWriteItem 1, GetItem 2, Query 5
         PATCH active                                                   3     2  GetItem 1, Query 2, TransactWriteItems 1
           again, which changes nothing                                 3     0  GetItem 1, Query 2
@@ -437,22 +437,22 @@ async fn costs_are_independent_of_directory_size() {
         add a member to a group of a fifth of all                      0     8  TransactWriteItems 1
         remove a member of a group of a fifth of all                   0     6  TransactWriteItems 1
         POST /Users with a userName                                    0     6  TransactWriteItems 1
-        DELETE /Users/{id}                                             2     9  BatchWriteItem 1, GetItem 1, Query 1, TransactWriteItems 1
+        DELETE /Users/{id}                                             2     6  GetItem 1, Query 1, TransactWriteItems 1
         POST /Users with externalId and an e-mail                      0    10  TransactWriteItems 1
         PUT /Users/{id} without them                                   3    10  GetItem 1, Query 2, TransactWriteItems 1
-        DELETE /Users/{id}                                             2     9  BatchWriteItem 1, GetItem 1, Query 1, TransactWriteItems 1
+        DELETE /Users/{id}                                             2     6  GetItem 1, Query 1, TransactWriteItems 1
     "#]]
     .assert_eq(&small.rows.iter().map(Row::line).collect::<String>());
     // Every other line is the same with ten thousand users.
     let pairs = || small.rows.iter().zip(&large.rows);
     let growing = pairs().filter(|(small, large)| small.line() != large.line());
     expect![[r#"
-        GET /Groups/{id} of a fifth of all                            54     0  GetItem 2, Query 4
-        members of a fifth of all, five by index                      66     1  BatchGetItem 1, BatchWriteItem 1, Query 12
+        GET /Groups/{id} of a fifth of all                            52     0  GetItem 2, Query 2
+        members of a fifth of all, five by index                      64     1  BatchGetItem 1, BatchWriteItem 1, Query 10
         title eq, five of a tenth of all                            1000     1  BatchGetItem 1, BatchWriteItem 1, Query 25
         title eq, the next five                                      100     1  BatchWriteItem 1, GetItem 2, Query 7
         title eq, five by cursor                                     100     1  PutItem 1, Query 7
-        groups pr, five                                             1100     1  BatchGetItem 1, BatchWriteItem 1, Query 52
+        groups pr, five                                             1100     1  BatchGetItem 1, BatchWriteItem 1, Query 51
         a page of seven in the middle, without a walk                500     2  BatchWriteItem 1, GetItem 2, Query 10
     "#]]
     .assert_eq(&growing.map(|(_, large)| large.line()).collect::<String>());
@@ -517,8 +517,9 @@ async fn pages_cost_the_same(paging: Paging) {
     }
     assert_eq!(seen, measured.directory.users);
     assert_eq!(costs.len(), 10);
-    assert!(costs[1..9].windows(2).all(|pair| pair[0] == pair[1]), "{costs:#?}");
-    assert!(costs[1].read - costs[0].read <= 1.0, "{costs:#?}");
+    assert!(costs[1..9].windows(2).all(|pair| pair[0].calls == pair[1].calls), "{costs:#?}");
+    // The items of users that were added to a group are larger by a number.
+    assert!(costs[..9].windows(2).all(|pair| (pair[1].read - pair[0].read).abs() <= 2.0), "{costs:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -75,8 +75,6 @@ const BELOW: &str = "
 
 **Every operation: the look-up of the key takes 1 round trip and 2 read units.** One BatchGetItem reads the key and its organisation before any other read. The service could cache the key for a minute, but then a revoked key would continue to work. The key's text names the organisation, so the service could also read the key at the same time as the first data. The service would then read data for unauthenticated callers. Either change would save one round trip of some milliseconds.
 
-**Match by `userName`: 4 round trips, floor 3.** The index entry gives the id of the user, so the user and the user's groups could be read at the same time. The service reads the groups after the user, because it evaluates the filter on the user first, as every list does. With `excludedAttributes=groups` the match takes 3 round trips.
-
 **Groups of a user: 2 read units instead of 1.** The service reads the pending changes at the same time, from a partition that is nearly always empty. This read costs one unit and no round trip. The read prevents a reader from seeing half of a change.
 
 **List of users: 4 and 5 round trips, floor 3 and 4.** The first page reads the users and the count at the same time. The request then reads the groups of all users on the page with one query, and writes the bookmark of the next page. The bookmark could be written at the same time as the groups are read. The service writes it after it knows that the page can be answered. The next page first reads the bookmark, which keeps the cost of every page the same.

@@ -161,7 +161,7 @@ fn run(histories: u64, scenario: &impl AsyncFn(&mut Race)) {
 }
 
 /// Returns a runtime of one thread. Its clock advances when every task waits for it.
-fn runtime() -> tokio::runtime::Runtime {
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
     if tests::is_embedded() {
         Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime")
     } else {

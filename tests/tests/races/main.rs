@@ -5,11 +5,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::print_stdout, reason = "a test reports the number of its histories")]
 
+mod attempts;
 mod concurrency;
 mod crashes;
 mod large;
+mod late;
 mod model;
+mod readers;
+mod realistic;
 mod restores;
+mod world;
 
 use serde_json::{Value, json};
 use service::{auth::Caller, store::Directory};

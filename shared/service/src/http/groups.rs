@@ -86,9 +86,8 @@ async fn replace(
     let members = [MemberOperation::Replace(members::from_body(&body)?)];
     let directory = app.store.directory(&caller);
     let change = |_: &Document| Ok(document.clone());
-    let stored = directory.update_group(&id, conditions.if_match.as_ref(), change, &members).await?;
-    let shown = directory.written_group(&id, projection.includes("members")).await;
-    let (stored, members) = shown.unwrap_or((stored, Memberships::None));
+    let written = directory.update_group(&id, conditions.if_match.as_ref(), change, &members).await?;
+    let (stored, members) = written.shown(projection.includes("members"));
     Ok(resource(StatusCode::OK, ResourceKind::Group, &stored, &members, &base, &projection))
 }
 
@@ -106,9 +105,10 @@ async fn patch(
     let projection = parameters.projection(&GROUP_TYPE)?;
     let patch = Patch::parse(&GROUP_TYPE, &body)?;
     let directory = app.store.directory(&caller);
-    let version = directory.patch_group(&id, conditions.if_match.as_ref(), &patch).await?;
+    let (version, written) = directory.patch_group(&id, conditions.if_match.as_ref(), &patch).await?;
     if !projection.is_default()
-        && let Some((stored, members)) = directory.written_group(&id, projection.includes("members")).await
+        && let Some((stored, members)) =
+            directory.patched_group(&id, written, projection.includes("members")).await
     {
         return Ok(resource(StatusCode::OK, ResourceKind::Group, &stored, &members, &base, &projection));
     }

@@ -25,7 +25,6 @@ use aws_sdk_dynamodb::{
         query::{QueryInput, QueryOutput},
         scan::{ScanInput, ScanOutput},
         transact_write_items::{TransactWriteItemsInput, TransactWriteItemsOutput},
-        update_item::{UpdateItemInput, UpdateItemOutput},
     },
     types::{ConsumedCapacity, ReturnConsumedCapacity},
 };
@@ -112,7 +111,7 @@ impl Intercept for Meter {
     ) -> Result<(), BoxError> {
         let input = context.input_mut();
         request_capacity!(input, BatchGetItemInput, GetItemInput, QueryInput, ScanInput);
-        request_capacity!(input, BatchWriteItemInput, PutItemInput, TransactWriteItemsInput, UpdateItemInput);
+        request_capacity!(input, BatchWriteItemInput, PutItemInput, TransactWriteItemsInput);
         Ok(())
     }
 
@@ -134,14 +133,7 @@ impl Intercept for Meter {
     ) -> Result<(), BoxError> {
         if let Ok(output) = context.output_or_error() {
             add_capacity!(output, add_read, BatchGetItemOutput, GetItemOutput, QueryOutput, ScanOutput);
-            add_capacity!(
-                output,
-                add_write,
-                BatchWriteItemOutput,
-                PutItemOutput,
-                TransactWriteItemsOutput,
-                UpdateItemOutput,
-            );
+            add_capacity!(output, add_write, BatchWriteItemOutput, PutItemOutput, TransactWriteItemsOutput,);
         }
         Ok(())
     }

@@ -129,13 +129,14 @@ pub(super) fn edge_actions(
 /// Reads the members of a group.
 pub(super) async fn edges(directory: &Directory, group: &Id) -> Result<Vec<Edge>, Error> {
     let partition = directory.keys.members(group.as_str());
-    directory.table.query_all(KeyRange::all(&partition)).await?.iter().map(Edge::from_item).collect()
+    let items = directory.table.query_all(KeyRange::all(&partition).whole_pages()).await?;
+    items.iter().map(Edge::from_item).collect()
 }
 
 /// Reads the ids of the groups of a member.
 pub(super) async fn reverse_edges(directory: &Directory, member: &str) -> Result<Vec<String>, Error> {
     let partition = directory.keys.reverse_edges();
-    let range = KeyRange::between(&partition, keys::reverse_range(member, member));
+    let range = KeyRange::between(&partition, keys::reverse_range(member, member)).whole_pages();
     let items = directory.table.query_all(range).await?;
     items.iter().map(|item| reverse_edge(item).map(|(_, group)| group.to_owned())).collect()
 }

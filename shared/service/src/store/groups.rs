@@ -4,7 +4,7 @@
 //! depends on the document or on the current members: it reads first, and writes under the version that it read. A write
 //! that does not fit into one transaction becomes a pending change ([`super::changes`]).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use scim::{
     Invalid, ResourceKind, ScimType,
@@ -15,14 +15,15 @@ use scim::{
 };
 
 use super::{
-    changes::{Attempts, read_after_pending, read_in_turn, write_members},
+    changes::{Attempts, View, write_members},
     directory::Directory,
     edges::{Difference, Edge, Memberships, edges, resolve, too_many_members, unknown_member},
     items::Stored,
     keys::Key,
     member_edit::edit_members,
+    memberships::{existing, members_of},
     resources::{Expected, check_expected, creation, fresh, read, replacement, successor},
-    table::{Backoff, KeyRange},
+    table::Backoff,
     transaction::FailedCondition,
     write::{Guard, lost_race, not_found, taken},
 };
@@ -30,6 +31,23 @@ use crate::{
     Error,
     limits::{MEMBERS_SHOWN, READ_BACK_RESERVE},
 };
+
+/// A group as a request has read and written it.
+#[derive(Debug, Clone)]
+pub struct WrittenGroup {
+    stored: Stored,
+    /// The members. `None` if the request has not read all of them.
+    members: Option<Vec<Edge>>,
+}
+
+impl WrittenGroup {
+    /// Returns the group and, if they are wanted, known and not too many to show, its members.
+    #[must_use]
+    pub fn shown(self, with_members: bool) -> (Stored, Memberships) {
+        let members = self.members.filter(|members| with_members && members.len() <= MEMBERS_SHOWN);
+        (self.stored, members.as_deref().map_or(Memberships::None, shown))
+    }
+}
 
 impl Directory {
     /// Returns the group of that id and, if they are wanted, its members.
@@ -46,22 +64,31 @@ impl Directory {
         loop {
             // The group is read first, so its version is never newer than the members that are shown with it: a client
             // that writes under the version undoes nothing that it has not seen. The group is read again to find out
-            // whether a deletion, or a change in several transactions, was under way in between.
-            let before =
-                read_after_pending(self, || read_in_turn(self, ResourceKind::Group, &id, None)).await?;
-            let members = read_members(self, &id).await?;
-            let after = read(self, ResourceKind::Group, &id).await?;
-            if after.intent.is_none() && after.finished == before.finished {
-                return Ok((before, Memberships::Members(members)));
+            // whether a deletion, or a change in several transactions, began or ended in between.
+            let view = View::new(self);
+            let (before, _) = tokio::try_join!(read(self, ResourceKind::Group, &id), view.deleted())?;
+            let members = members_of(&view, &before, MEMBERS_SHOWN).await?.ok_or_else(too_many_members)?;
+            let again = read(self, ResourceKind::Group, &id);
+            let (members, after) = tokio::try_join!(existing(self, members), again)?;
+            if (&after.intent, &after.finished) == (&before.intent, &before.finished) {
+                return Ok((before, shown(&members)));
             }
             backoff.wait().await?;
         }
     }
 
-    /// Returns a group that this request has written, as it is now. Members are left out if there are too many to show.
-    /// Returns `None` if the group has been deleted since, or cannot be read in the remaining time: the write has
-    /// succeeded, so neither is an error.
-    pub async fn written_group(&self, id: &str, with_members: bool) -> Option<(Stored, Memberships)> {
+    /// Returns a group that this request has patched. Reads the group again if the request does not know what is wanted.
+    /// Members are left out if there are too many to show. Returns `None` if the group has been deleted since, or cannot be
+    /// read in the remaining time: the write has succeeded, so neither is an error.
+    pub async fn patched_group(
+        &self,
+        id: &str,
+        written: Option<WrittenGroup>,
+        with_members: bool,
+    ) -> Option<(Stored, Memberships)> {
+        if let Some(written) = written.filter(|written| !with_members || written.members.is_some()) {
+            return Some(written.shown(with_members));
+        }
         let read = async {
             match self.group(id, with_members).await {
                 Err(Error::Invalid(Invalid { scim_type: ScimType::TooMany, .. })) => {
@@ -106,17 +133,17 @@ impl Directory {
         expected: Option<&Expected>,
         change: impl Fn(&Document) -> Result<Document, Invalid>,
         operations: &[MemberOperation],
-    ) -> Result<Stored, Error> {
+    ) -> Result<WrittenGroup, Error> {
         let id = Id::parse(id).ok_or_else(|| not_found(ResourceKind::Group))?;
         let mut attempts = Attempts::new(self, &id);
         loop {
             match write_group(self, &attempts, expected, &change, operations).await {
-                Ok(Written::Changed(stored)) => return Ok(stored),
-                Ok(Written::Unchanged(stored)) => {
+                Ok(Attempt::Changed(group)) => return Ok(group),
+                Ok(Attempt::Unchanged(group)) => {
                     attempts.release().await?;
-                    return Ok(stored);
+                    return Ok(group);
                 }
-                Ok(Written::Lost) => attempts.lost(matches!(expected, Some(Expected::OneOf(_)))).await?,
+                Ok(Attempt::Lost) => attempts.lost(matches!(expected, Some(Expected::OneOf(_)))).await?,
                 Err(error) => {
                     attempts.release().await?;
                     return Err(error);
@@ -126,7 +153,7 @@ impl Directory {
     }
 
     /// Changes a group by a PATCH. Returns its new version, or `None` if the members were as requested already and the
-    /// group did not have to be read.
+    /// group did not have to be read. Returns also the group if it was read.
     ///
     /// # Errors
     /// As [`Self::update_group`].
@@ -135,25 +162,25 @@ impl Directory {
         id: &str,
         expected: Option<&Expected>,
         patch: &Patch,
-    ) -> Result<Option<String>, Error> {
+    ) -> Result<(Option<String>, Option<WrittenGroup>), Error> {
         if expected.is_none() && !patch.changes_document() {
             let id = Id::parse(id).ok_or_else(|| not_found(ResourceKind::Group))?;
             if let Some(edit @ MemberEdit { clear: false, .. }) = members::combine(patch.members()) {
-                return edit_members(self, &id, &edit).await;
+                return Ok((edit_members(self, &id, &edit).await?, None));
             }
         }
         let change = |document: &Document| patch.apply(document);
-        let stored = self.update_group(id, expected, change, patch.members()).await?;
-        Ok(Some(stored.version))
+        let written = self.update_group(id, expected, change, patch.members()).await?;
+        Ok((Some(written.stored.version.clone()), Some(written)))
     }
 }
 
 /// The outcome of an attempt to write a group.
-enum Written {
+enum Attempt {
     /// The group has changed.
-    Changed(Stored),
+    Changed(WrittenGroup),
     /// The group was as requested already.
-    Unchanged(Stored),
+    Unchanged(WrittenGroup),
     /// Another writer was faster.
     Lost,
 }
@@ -165,13 +192,13 @@ async fn write_group(
     expected: Option<&Expected>,
     change: impl Fn(&Document) -> Result<Document, Invalid>,
     operations: &[MemberOperation],
-) -> Result<Written, Error> {
+) -> Result<Attempt, Error> {
     let stored = attempts.read().await?;
     check_expected(expected, &stored)?;
     let document = change(&stored.document)?;
-    let difference = difference(directory, &stored.id, operations).await?;
+    let MemberChange { difference, members } = member_change(directory, &stored.id, operations).await?;
     if document == stored.document && difference.is_empty() {
-        return Ok(Written::Unchanged(stored));
+        return Ok(Attempt::Unchanged(WrittenGroup { stored, members }));
     }
     let next = successor(&directory.table, &stored, document)?;
     let group_write = |intent: Option<&Id>| {
@@ -180,68 +207,70 @@ async fn write_group(
     };
     let written = write_members(directory, &stored.id, &difference, attempts.reservation(), group_write);
     match written.await? {
-        Ok(()) => Ok(Written::Changed(next)),
-        Err(failed) if lost_race(&stored.id, &failed) => Ok(Written::Lost),
+        Ok(()) => Ok(Attempt::Changed(WrittenGroup { stored: next, members })),
+        Err(failed) if lost_race(&stored.id, &failed) => Ok(Attempt::Lost),
         Err(failed) => Err(write_error(&difference, &failed)),
     }
 }
 
-/// Reads the members of a group, up to the number that an answer shows.
-async fn read_members(directory: &Directory, group: &Id) -> Result<Vec<Member>, Error> {
-    let partition = directory.keys.members(group.as_str());
-    let mut members = Vec::new();
-    let mut after = None;
-    loop {
-        let page = directory.table.query(KeyRange::all(&partition).after(after)).await?;
-        for item in &page.items {
-            members.push(Edge::from_item(item)?.to_member());
-        }
-        if members.len() > MEMBERS_SHOWN {
-            return Err(too_many_members());
-        }
-        match page.next {
-            Some(next) => after = Some(next),
-            None => return Ok(members),
-        }
-    }
+fn shown(members: &[Edge]) -> Memberships {
+    Memberships::Members(members.iter().map(Edge::to_member).collect())
 }
 
-/// Returns the difference between the current members and those after the operations. A deleted resource is not a
-/// member, even while its edges still exist.
-async fn difference(
+/// The effect of operations on the members of a group.
+#[derive(Default)]
+struct MemberChange {
+    difference: Difference,
+    /// The members after the operations. `None` if not all members were read.
+    members: Option<Vec<Edge>>,
+}
+
+/// Returns the effect of the operations on the current members. A deleted resource is not a member, even while its edges
+/// still exist.
+async fn member_change(
     directory: &Directory,
     group: &Id,
     operations: &[MemberOperation],
-) -> Result<Difference, Error> {
+) -> Result<MemberChange, Error> {
     if operations.is_empty() {
-        return Ok(Difference::default());
+        return Ok(MemberChange::default());
     }
     let named = members::combine(operations).filter(|edit| !edit.clear);
-    let current: BTreeSet<Edge> = match &named {
-        Some(edit) => {
-            let ids = edit.add.iter().map(|member| &member.value).chain(&edit.remove);
-            let keys: Vec<Key> = ids
-                .filter(|id| Id::parse(id).is_some())
-                .map(|id| directory.keys.edge(group.as_str(), id))
-                .collect();
-            let items = read_after_pending(directory, || directory.table.get_all(&keys)).await?;
-            items.iter().map(Edge::from_item).collect::<Result<_, _>>()?
+    let view = View::new(directory);
+    let read = async {
+        match &named {
+            Some(edit) => {
+                let ids = edit.add.iter().map(|member| &member.value).chain(&edit.remove);
+                let ids = ids.filter(|id| Id::parse(id).is_some());
+                let keys: Vec<Key> = ids.map(|id| directory.keys.edge(group.as_str(), id)).collect();
+                directory.table.get_all(&keys).await?.iter().map(Edge::from_item).collect()
+            }
+            None => edges(directory, group).await,
         }
-        None => read_after_pending(directory, || edges(directory, group)).await?.into_iter().collect(),
     };
+    // The write requires that no change of members is unfinished, so only deletions are.
+    let (edges, deleted) = tokio::try_join!(read, view.deleted())?;
+    let exists = |edge: &Edge| !deleted.contains(edge.member.as_str());
+    let mut current: BTreeMap<Id, Edge> =
+        edges.into_iter().filter(exists).map(|edge| (edge.member.clone(), edge)).collect();
+    let is_complete = named.is_none();
     let edit = named.unwrap_or_else(|| {
-        let members: Vec<Member> = current.iter().map(Edge::to_member).collect();
+        let members: Vec<Member> = current.values().map(Edge::to_member).collect();
         members::combine_on(operations, &members)
     });
-    let members: BTreeSet<&str> = current.iter().map(|edge| edge.member.as_str()).collect();
-    let new: Vec<Member> =
-        edit.add.iter().filter(|member| !members.contains(member.value.as_str())).cloned().collect();
+    let is_member = |id: &str| Id::parse(id).is_some_and(|id| current.contains_key(&id));
+    let new: Vec<Member> = edit.add.iter().filter(|member| !is_member(&member.value)).cloned().collect();
     let added: BTreeSet<&str> = edit.add.iter().map(|member| member.value.as_str()).collect();
     let removed: BTreeSet<&str> = edit.remove.iter().map(String::as_str).collect();
     let is_removed = |id: &str| if edit.clear { !added.contains(id) } else { removed.contains(id) };
-    let remove =
-        current.iter().map(|edge| &edge.member).filter(|id| is_removed(id.as_str())).cloned().collect();
-    Ok(Difference { add: resolve(directory, &new).await?, remove })
+    let remove: Vec<Id> = current.keys().filter(|id| is_removed(id.as_str())).cloned().collect();
+    let difference = Difference { add: resolve(directory, &new).await?, remove };
+    let members = is_complete.then(|| {
+        current.retain(|id, _| !is_removed(id.as_str()));
+        current.extend(difference.add.iter().map(|edge| (edge.member.clone(), edge.clone())));
+        current.into_values().collect()
+    });
+    Ok(MemberChange { difference, members })
 }
 
 /// Returns the error for a write of a group whose conditions failed.

@@ -46,6 +46,8 @@ const UNFINISHED_SHARDS: u8 = 16;
 
 /// A sort key before every id.
 pub(super) const BEFORE_IDS: &str = "0";
+/// A sort key after every id.
+pub(super) const AFTER_IDS: &str = "g";
 
 /// Returns the word that stands for a kind in keys and items.
 pub(super) const fn stored_kind(kind: ResourceKind) -> &'static str {

@@ -9,14 +9,16 @@
 //! functions and types that it imports, from files that stand before it in this order:
 //!
 //! 1. `keys`, `items`, `index`: the items.
-//! 2. `sdk_error`, `table`, `transaction`, `write`: calls to DynamoDB, and the meaning of failed conditions.
+//! 2. `sdk_error`, `table`, `attempts`, `transaction`, `write`: calls to DynamoDB, and the meaning of failed conditions.
 //! 3. `capacity`, `directory`: [`Store`] and [`Directory`].
 //! 4. `counts`, `resources`, `edges`: the items of one resource.
-//! 5. `changes`: writes that do not fit into one transaction.
+//! 5. `changes`, `memberships`: writes that do not fit into one transaction, and memberships as readers see them beside
+//!    these writes.
 //! 6. `users`, `member_edit`, `groups`, `deletion`: requests on one resource.
 //! 7. `representation`, `plan`, `list`, `bookmarks`, `pages`: requests on many resources.
 //! 8. `orgs`, `tables`, `doctor`: operations.
 
+mod attempts;
 mod bookmarks;
 mod capacity;
 mod changes;
@@ -31,6 +33,7 @@ mod items;
 mod keys;
 mod list;
 mod member_edit;
+mod memberships;
 mod orgs;
 mod pages;
 mod plan;
@@ -47,6 +50,7 @@ pub(crate) use capacity::measured;
 pub use changes::{AbandonedChange, ListedChange};
 pub use directory::{Directory, Store};
 pub use edges::Memberships;
+pub use groups::WrittenGroup;
 pub use items::Stored;
 pub use list::ListRequest;
 pub use orgs::{KeyRecord, Organisation};

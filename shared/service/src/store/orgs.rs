@@ -5,19 +5,15 @@
 
 use std::{collections::BTreeSet, str::FromStr};
 
-use aws_sdk_dynamodb::{
-    config::http::HttpResponse,
-    error::{ProvideErrorMetadata, SdkError},
-    types::AttributeValue,
-};
+use aws_sdk_dynamodb::types::AttributeValue;
 use tokio::time::Instant;
 
 use super::{
     directory::Store,
     items::{Item, optional_text, sort_key, string, text},
     keys::{KEY_PREFIX, Key, Keys, ORG_PREFIX, PK, SETTINGS},
-    sdk_error::failed,
     table::{KeyRange, Table},
+    transaction::{Condition, Transaction},
 };
 use crate::{
     Error,
@@ -61,16 +57,13 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Throttled`].
     pub async fn create_org(&self, org: &Org) -> Result<bool, Error> {
-        let mut item = Keys::settings(org).attributes();
-        item.insert(ENABLED.to_owned(), AttributeValue::Bool(true));
-        item.insert(CREATED.to_owned(), string(&self.clock.timestamp()?));
-        let put = self
-            .db
-            .put_item()
-            .table_name(&self.tables.keys)
-            .set_item(Some(item))
-            .condition_expression(format!("attribute_not_exists({PK})"));
-        applied(put.send().await.map(|_| ()))
+        let item = Item::from([
+            (ENABLED.to_owned(), AttributeValue::Bool(true)),
+            (CREATED.to_owned(), string(&self.clock.timestamp()?)),
+        ]);
+        let mut transaction = Transaction::new();
+        transaction.put(Keys::settings(org), item, Condition::absent(), ());
+        Ok(transaction.send(&operator_table(self)).await?.is_ok())
     }
 
     /// Returns every organisation, sorted by name.
@@ -106,15 +99,11 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Throttled`].
     pub async fn enable_org(&self, org: &Org, enabled: bool) -> Result<bool, Error> {
-        let update = self
-            .db
-            .update_item()
-            .table_name(&self.tables.keys)
-            .set_key(Some(Keys::settings(org).attributes()))
-            .update_expression(format!("SET {ENABLED} = :enabled"))
-            .condition_expression(format!("attribute_exists({PK})"))
-            .expression_attribute_values(":enabled", AttributeValue::Bool(enabled));
-        applied(update.send().await.map(|_| ()))
+        let expression = format!("SET {ENABLED} = :enabled");
+        let values = vec![(":enabled", AttributeValue::Bool(enabled))];
+        let mut transaction = Transaction::new();
+        transaction.update(Keys::settings(org), expression, values, Condition::exists(), ());
+        Ok(transaction.send(&operator_table(self)).await?.is_ok())
     }
 
     /// Creates an API key. The key can be read from the returned value only: the table stores its digest.
@@ -133,11 +122,15 @@ impl Store {
         let key = ApiKey::generate(org, &self.entropy)?;
         let digest = key.digest(&peppers.current);
         let created = self.clock.timestamp()?;
-        let mut item = Keys::api_key(org, &digest).attributes();
-        item.insert(SCOPES.to_owned(), AttributeValue::Ss(scopes.iter().map(ToString::to_string).collect()));
-        item.insert(CREATED.to_owned(), string(&created));
-        let put = self.db.put_item().table_name(&self.tables.keys).set_item(Some(item));
-        put.send().await.map_err(|error| failed(&error))?;
+        let item = Item::from([
+            (SCOPES.to_owned(), AttributeValue::Ss(scopes.iter().map(ToString::to_string).collect())),
+            (CREATED.to_owned(), string(&created)),
+        ]);
+        let mut transaction = Transaction::new();
+        transaction.put(Keys::api_key(org, &digest), item, Condition::absent(), ());
+        if transaction.send(&operator_table(self)).await?.is_err() {
+            return Err(Error::Internal("two API keys have the same digest".to_owned()));
+        }
         Ok((key, KeyRecord { id: key_id(&digest), scopes: scopes.clone(), created, revoked: None }))
     }
 
@@ -162,7 +155,8 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Throttled`].
     pub async fn revoke_key(&self, org: &Org, id: &str) -> Result<bool, Error> {
-        let items = operator_table(self).query_all(KeyRange::all(&Keys::organisation(org))).await?;
+        let table = operator_table(self);
+        let items = table.query_all(KeyRange::all(&Keys::organisation(org))).await?;
         let of_id = |item: &&Item| {
             sort_key(item)
                 .ok()
@@ -170,15 +164,12 @@ impl Store {
                 .is_some_and(|digest| key_id(digest) == id)
         };
         let Some(item) = items.iter().find(of_id) else { return Ok(false) };
-        let update = self
-            .db
-            .update_item()
-            .table_name(&self.tables.keys)
-            .set_key(Some(Keys::organisation(org).key(sort_key(item)?).attributes()))
-            .update_expression(format!("SET {REVOKED} = if_not_exists({REVOKED}, :now)"))
-            .condition_expression(format!("attribute_exists({PK})"))
-            .expression_attribute_values(":now", string(&self.clock.timestamp()?));
-        applied(update.send().await.map(|_| ()))
+        let key = Keys::organisation(org).key(sort_key(item)?);
+        let expression = format!("SET {REVOKED} = if_not_exists({REVOKED}, :now)");
+        let values = vec![(":now", string(&self.clock.timestamp()?))];
+        let mut transaction = Transaction::new();
+        transaction.update(key, expression, values, Condition::exists(), ());
+        Ok(transaction.send(&table).await?.is_ok())
     }
 
     /// Authenticates a key. `deadline` is when the client stops waiting.
@@ -259,13 +250,4 @@ fn operator_table(store: &Store) -> Table {
 
 fn key_id(digest: &str) -> String {
     digest.chars().take(KEY_ID_DIGITS).collect()
-}
-
-/// Returns whether the condition of a write was met.
-fn applied<E: ProvideErrorMetadata>(sent: Result<(), SdkError<E, HttpResponse>>) -> Result<bool, Error> {
-    match sent {
-        Ok(()) => Ok(true),
-        Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(false),
-        Err(error) => Err(failed(&error)),
-    }
 }

@@ -12,7 +12,17 @@ pub(super) fn malformed() -> Error {
     Error::Internal("a DynamoDB request lacks a required field".to_owned())
 }
 
-/// Translates a failed call. The SDK has made its own repeats by then.
+/// Returns whether a failed call may have been carried out, or may still be: its answer is lost, or DynamoDB does not know
+/// the outcome itself.
+pub(super) fn is_undecided<E>(error: &SdkError<E, HttpResponse>) -> bool {
+    match error {
+        SdkError::ConstructionFailure(_) => false,
+        SdkError::ServiceError(service) => service.raw().status().is_server_error(),
+        _ => true,
+    }
+}
+
+/// Translates a failed call, after the last repeat.
 pub(super) fn failed<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Error {
     let code = match error {
         SdkError::ServiceError(service) if service.raw().status().is_server_error() => None,

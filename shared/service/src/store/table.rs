@@ -2,6 +2,9 @@
 //!
 //! Reads are strongly consistent. Queries carry a `Limit`, because the embedded engine reads the whole partition
 //! without one. Unprocessed keys and items of a batch are sent again.
+//!
+//! The futures of the SDK are large, and those of a list contain many reads. Reads are on the heap, because they would not fit
+//! on the stack of a thread.
 
 use aws_sdk_dynamodb::{
     Client,
@@ -19,14 +22,18 @@ use crate::{Error, clock::Clock, entropy::Entropy};
 
 /// The number of requests to DynamoDB that one request of a client has in flight at a time.
 pub(super) const CONCURRENCY: usize = 16;
-/// The largest number of items that one page of a query reads.
+/// The largest number of resources that one page of a query reads.
 pub(super) const PAGE: usize = 1_000;
+/// A number of items that exceeds a page of DynamoDB, which is 1 MB. The smallest items, reverse edges, have 89 bytes.
+const WHOLE_PAGE: usize = 12_000;
 /// The largest number of keys in a BatchGetItem.
 const BATCH_GET: usize = 100;
 /// The largest number of items in a BatchWriteItem.
 const BATCH_WRITE: usize = 25;
 /// The first pause of a [`Backoff`], before jitter.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
+/// The first pause after a lost answer, before jitter. A node that fails is replaced in about a second.
+const LOST_ANSWER_PAUSE: Duration = Duration::from_millis(250);
 /// The longest pause of a [`Backoff`], before jitter.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause between reads of an item that another request is about to change, before jitter.
@@ -96,6 +103,11 @@ impl<'a> KeyRange<'a> {
         Self { limit: limit.clamp(1, PAGE), ..self }
     }
 
+    /// Reads pages as large as those of DynamoDB. Suits items that are small.
+    pub(super) fn whole_pages(self) -> Self {
+        Self { limit: WHOLE_PAGE, ..self }
+    }
+
     /// Reads in descending order of the sort key.
     pub(super) fn backward(self, backward: bool) -> Self {
         Self { backward, ..self }
@@ -117,6 +129,11 @@ impl<'a> Backoff<'a> {
         Self { longest: LONGEST_POLL, ..Self::new(table) }
     }
 
+    /// Begins with a longer pause, for a call whose answer is lost.
+    pub(super) fn after_lost_answer(table: &'a Table) -> Self {
+        Self { next: LOST_ANSWER_PAUSE, ..Self::new(table) }
+    }
+
     /// Waits before the next repeat.
     ///
     /// # Errors
@@ -136,15 +153,9 @@ impl<'a> Backoff<'a> {
 impl Table {
     /// Returns the item of that key.
     pub(super) async fn get(&self, key: &Key) -> Result<Option<Item>, Error> {
-        let answer = self
-            .db
-            .get_item()
-            .table_name(&self.name)
-            .set_key(Some(key.attributes()))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|error| failed(&error))?;
+        let get =
+            self.db.get_item().table_name(&self.name).set_key(Some(key.attributes())).consistent_read(true);
+        let answer = Box::pin(get.send()).await.map_err(|error| failed(&error))?;
         Ok(answer.item)
     }
 
@@ -183,13 +194,8 @@ impl Table {
                 .set_projection_expression(attributes.map(str::to_owned))
                 .build()
                 .map_err(|_| malformed())?;
-            let answer = self
-                .db
-                .batch_get_item()
-                .request_items(&self.name, request)
-                .send()
-                .await
-                .map_err(|error| failed(&error))?;
+            let get = self.db.batch_get_item().request_items(&self.name, request);
+            let answer = Box::pin(get.send()).await.map_err(|error| failed(&error))?;
             found.extend(answer.responses.unwrap_or_default().into_values().flatten());
             unread = answer
                 .unprocessed_keys
@@ -264,7 +270,7 @@ impl Table {
         if range.count_only {
             query = query.select(Select::Count);
         }
-        let answer = query.send().await.map_err(|error| failed(&error))?;
+        let answer = Box::pin(query.send()).await.map_err(|error| failed(&error))?;
         let negative = |_| Error::Internal("DynamoDB answered a negative count".to_owned());
         Ok(QueryPage {
             count: usize::try_from(answer.count).map_err(negative)?,

@@ -1,24 +1,16 @@
 //! Transactions: actions, each with a guard that says what it means when its condition fails.
-//!
-//! `CancellationReasons` are always read: only `ConditionalCheckFailed` says something about the data. The SDK does not
-//! repeat after conflicts and throttling, so this file repeats with back-off until the deadline. Every repeat carries the
-//! `ClientRequestToken` of the first: a repeat after a lost answer does nothing twice.
 
-use aws_sdk_dynamodb::{
-    config::http::HttpResponse,
-    error::{ProvideErrorMetadata, SdkError},
-    operation::transact_write_items::TransactWriteItemsError,
-    types::{
-        AttributeValue, ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
-        Update,
-    },
+use aws_sdk_dynamodb::types::{
+    AttributeValue, ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+    Update,
 };
 
 use super::{
+    attempts::{is_failed_condition, transact},
     items::Item,
     keys::{Key, PK},
-    sdk_error::{failed, malformed},
-    table::{Backoff, Table},
+    sdk_error::malformed,
+    table::Table,
 };
 use crate::Error;
 
@@ -135,89 +127,38 @@ impl<G> Transaction<G> {
     pub(super) fn append(&mut self, mut other: Self) {
         self.actions.append(&mut other.actions);
     }
-}
 
-impl<G: Clone> Transaction<G> {
-    /// Sends the transaction. Returns the conditions that failed, if any: then nothing was written.
+    /// Sends the transaction. Returns the conditions that failed, if any: then nothing was written, and nothing will be.
     ///
     /// # Errors
-    /// [`Error::Unavailable`], [`Error::Throttled`] if DynamoDB does not answer, or other writers keep winning.
+    /// [`Error::Unavailable`], [`Error::Throttled`] if DynamoDB does not answer, or other writers keep winning. The
+    /// transaction may still be carried out.
     pub(super) async fn send(self, table: &Table) -> Result<Result<(), Vec<FailedCondition<G>>>, Error> {
+        let Some(partition) = self.actions.first().map(|(action, _)| action.key().pk.clone()) else {
+            return Ok(Ok(()));
+        };
         let mut guards = Vec::with_capacity(self.actions.len());
         let mut actions = Vec::with_capacity(self.actions.len());
         for (action, guard) in self.actions {
             actions.push(action.build(&table.name)?);
             guards.push(guard);
         }
-        // One token for every repeat, by this service and by the SDK: DynamoDB carries the transaction out once,
-        // whichever answer was lost.
-        let token = table.entropy.id(table.clock.now())?;
-        let mut backoff = Backoff::new(table);
-        loop {
-            let write = table.db.transact_write_items().client_request_token(token.as_str());
-            let sent = write.set_transact_items(Some(actions.clone())).send().await;
-            let Err(error) = sent else { return Ok(Ok(())) };
-            match Cancelled::from_error(&error, &guards) {
-                Cancelled::Conditions(failed) => return Ok(Err(failed)),
-                Cancelled::Repeat => backoff.wait().await?,
-                Cancelled::Failed(error) => return Err(error),
-            }
-        }
-    }
-}
-
-/// The reaction to a transaction that was not carried out.
-enum Cancelled<G> {
-    /// Conditions failed.
-    Conditions(Vec<FailedCondition<G>>),
-    /// It met another writer or a limit of throughput.
-    Repeat,
-    Failed(Error),
-}
-
-impl<G: Clone> Cancelled<G> {
-    fn from_error(error: &SdkError<TransactWriteItemsError, HttpResponse>, guards: &[G]) -> Self {
-        let reasons = match error {
-            SdkError::ServiceError(service) => match service.err() {
-                TransactWriteItemsError::TransactionCanceledException(cancelled) => {
-                    cancelled.cancellation_reasons()
-                }
-                other => {
-                    return match other.code() {
-                        Some("TransactionConflictException" | "TransactionInProgressException") => {
-                            Self::Repeat
-                        }
-                        _ => Self::Failed(failed(error)),
-                    };
-                }
-            },
-            _ => return Self::Failed(failed(error)),
-        };
-        let conditions: Vec<_> = reasons
-            .iter()
-            .zip(guards)
-            .filter(|(reason, _)| reason.code() == Some("ConditionalCheckFailed"))
-            .map(|(reason, guard)| FailedCondition { guard: guard.clone(), item: reason.item.clone() })
-            .collect();
-        if !conditions.is_empty() {
-            return Self::Conditions(conditions);
-        }
-        let is_repeatable = |code: &str| {
-            matches!(
-                code,
-                "TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded" | "None"
-            )
-        };
-        match reasons.iter().filter_map(|reason| reason.code()).find(|code| !is_repeatable(code)) {
-            Some(code) => {
-                Self::Failed(Error::Internal(format!("DynamoDB cancelled a transaction with {code}")))
-            }
-            None => Self::Repeat,
-        }
+        let Err(reasons) = transact(table, &partition, &actions).await? else { return Ok(Ok(())) };
+        let failed = reasons.into_iter().zip(guards).filter(|(reason, _)| is_failed_condition(reason));
+        Ok(Err(failed.map(|(reason, guard)| FailedCondition { guard, item: reason.item }).collect()))
     }
 }
 
 impl Action {
+    fn key(&self) -> &Key {
+        match self {
+            Self::Put { key, .. }
+            | Self::Update { key, .. }
+            | Self::Delete { key, .. }
+            | Self::Check { key, .. } => key,
+        }
+    }
+
     fn build(self, table: &str) -> Result<TransactWriteItem, Error> {
         let old = ReturnValuesOnConditionCheckFailure::AllOld;
         let item = TransactWriteItem::builder();

@@ -3,10 +3,10 @@
 use scim::{Invalid, ResourceKind, id::Id, resource::Document};
 
 use super::{
-    changes::read_after_pending,
+    changes::View,
     directory::Directory,
-    edges::reverse_edges,
     items::Stored,
+    memberships::groups_of,
     resources::{Expected, check_expected, creation, fresh, read, replacement, successor},
     table::Backoff,
     write::{lost_race, not_found, taken},
@@ -23,8 +23,8 @@ impl Directory {
         if !with_groups {
             return Ok((read(self, ResourceKind::User, &id).await?, Vec::new()));
         }
-        let groups = read_after_pending(self, || reverse_edges(self, id.as_str()));
-        tokio::try_join!(read(self, ResourceKind::User, &id), groups)
+        let view = View::new(self);
+        tokio::try_join!(read(self, ResourceKind::User, &id), groups_of(&view, &id))
     }
 
     /// Creates a user.

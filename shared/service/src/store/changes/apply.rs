@@ -61,11 +61,7 @@ pub(super) async fn resume_members(directory: &Directory, change: &mut Change) -
 
 /// Takes back a draft, or a reservation, unless it has been committed. Returns `false` if the group is not as expected any
 /// more.
-pub(super) async fn take_back(
-    directory: &Directory,
-    change: &Change,
-    reserved: bool,
-) -> Result<bool, Error> {
+pub(super) async fn take_back(directory: &Directory, change: &Change, reserved: bool) -> Result<bool, Error> {
     let mut transaction = Transaction::new();
     if reserved {
         remove_reservation(directory, &mut transaction, change);

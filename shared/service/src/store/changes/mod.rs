@@ -16,11 +16,8 @@ mod reservation;
 mod tombstone;
 mod turn;
 mod unfinished;
+mod view;
 
-use std::future::Future;
-
-use super::directory::Directory;
-use crate::Error;
 pub(super) use change::{Change, ChangeKind};
 pub(super) use members::{Draft, write_members};
 pub(super) use part::{Part, are_complete};
@@ -28,11 +25,4 @@ pub(super) use reservation::Attempts;
 pub(super) use tombstone::{finish_deletion_in_time, leave_actions, tombstone};
 pub(super) use turn::read_in_turn;
 pub use unfinished::{AbandonedChange, ListedChange};
-
-/// Reads memberships.
-pub(super) async fn read_after_pending<T, F>(_: &Directory, read: impl Fn() -> F) -> Result<T, Error>
-where
-    F: Future<Output = Result<T, Error>>,
-{
-    read().await
-}
+pub(super) use view::{Scope, SeenMembers, View};

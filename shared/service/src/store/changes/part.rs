@@ -87,10 +87,28 @@ impl Part {
         );
     }
 
+    /// Returns whether both are states of one part of one change.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.lower == other.lower
+    }
+
     /// Returns whether the part contains the operations on that member, if there are any.
     pub(in crate::store) fn covers(&self, member: &str) -> bool {
-        self.lower.as_str() <= member && self.up_to.as_deref().is_none_or(|up_to| member < up_to)
+        self.begins_by(member) && self.up_to.as_deref().is_none_or(|up_to| member < up_to)
     }
+
+    /// Returns whether the part covers this member or smaller ids only.
+    pub(super) fn begins_by(&self, member: &str) -> bool {
+        self.lower.as_str() <= member
+    }
+}
+
+/// Returns whether these parts, in ascending order, cover all members between the two.
+pub(super) fn cover(parts: &[Part], first: &str, last: &str) -> bool {
+    let is_next = |pair: &[Part]| matches!(pair, [part, next] if part.up_to.as_deref() == Some(&next.lower));
+    parts.first().is_some_and(|part| part.begins_by(first))
+        && parts.windows(2).all(is_next)
+        && parts.last().is_some_and(|part| part.up_to.as_deref().is_none_or(|up_to| last < up_to))
 }
 
 /// Divides the difference into parts, sorted by member.

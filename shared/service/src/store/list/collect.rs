@@ -6,19 +6,20 @@ use scim::{ResourceKind, filter::Predicate, id::Id};
 use super::{
     budget::is_late,
     memberships::{keep_matching, render_all},
-    read::{entry_id, gather, load},
+    read::{entry_id, gather, gather_members, load},
     request::{ListPart, ListRequest, ResourceRef, Start},
 };
 use crate::{
     Error,
     store::{
-        changes::read_after_pending,
+        changes::View,
         counts::counts,
         directory::Directory,
-        edges::{Edge, reverse_edges},
+        edges::{Edge, Memberships},
         index::Indexed,
         items::{Item, Stored, sort_key},
         keys::{self, Partition},
+        memberships::groups_of,
         plan::{Access, Lookup, Plan},
         table::{CONCURRENCY, KeyRange, PAGE},
     },
@@ -46,12 +47,13 @@ pub(super) async fn slice(
     let skip = usize::try_from(start.skip).unwrap_or(usize::MAX).min(matches.len() - before);
     let total = Some(matches.len() as u64);
     let mut left = matches.into_iter().skip(before + skip);
-    let page: Vec<ResourceRef> = left.by_ref().take(count).collect();
+    let mut page: Vec<ResourceRef> = left.by_ref().take(count).collect();
     let last = page.last().map(|last| last.position.clone());
+    let known = page.first_mut().and_then(|first| first.memberships.take());
     let loaded = load(directory, request.kind, page).await?;
     let stored = loaded.into_iter().map(|(_, stored)| stored).collect();
     Ok(ListPart {
-        resources: render_all(directory, request, stored).await?,
+        resources: render_all(directory, request, stored, known).await?,
         last,
         more: left.next().is_some(),
         skipped: skip as u64,
@@ -61,12 +63,13 @@ pub(super) async fn slice(
 }
 
 /// Collects every resource that matches, in the requested order. Returns `None` if more than `limit` items would be read,
-/// or no time is left.
+/// or no time is left. `shows` says whether the page shows any of them.
 pub(super) async fn collect(
     directory: &Directory,
     request: &ListRequest<'_>,
     plan: Plan<'_>,
     limit: usize,
+    shows: bool,
 ) -> Result<Option<Vec<ResourceRef>>, Error> {
     let filter = request.filter.as_ref().filter(|_| !plan.exact);
     let matches = match plan.access {
@@ -75,7 +78,10 @@ pub(super) async fn collect(
             scan(directory, request, filter, Some(Id::range_created_between(from, to)), limit).await?
         }
         Access::Lookups(lookups) => match look_up_all(directory, request.kind, lookups, limit).await? {
-            Some(ids) => read_matching(directory, request, filter, ids).await?,
+            Some(ids) => match ids.as_slice() {
+                [id] if shows && shows_groups(request) => read_user(directory, request, filter, id).await?,
+                _ => read_matching(directory, request, filter, ids).await?,
+            },
             None => None,
         },
         Access::Entries { indexed, between } => {
@@ -93,6 +99,33 @@ pub(super) async fn collect(
     Ok(Some(matches))
 }
 
+fn shows_groups(request: &ListRequest<'_>) -> bool {
+    request.kind == ResourceKind::User && request.projection.includes(request.kind.membership_attribute())
+}
+
+/// Reads the only user that keys lead to, together with its groups: identity providers look for users in this way.
+///
+/// The members of a group are not read together with it, because its version must not be newer than the members.
+async fn read_user(
+    directory: &Directory,
+    request: &ListRequest<'_>,
+    filter: Option<&Predicate>,
+    id: &Id,
+) -> Result<Option<Vec<ResourceRef>>, Error> {
+    let view = View::new(directory);
+    let user = load(directory, request.kind, vec![ResourceRef::unread(id.to_string(), id.clone())]);
+    let (user, groups) = tokio::try_join!(user, groups_of(&view, id))?;
+    let memberships = Memberships::Groups(groups);
+    let matches =
+        |stored: &Stored| filter.is_none_or(|filter| filter.matches(&request.render(stored, &memberships)));
+    let mut matching = Vec::new();
+    for (_, stored) in user.into_iter().filter(|(_, stored)| matches(stored)) {
+        let memberships = Some(memberships.clone());
+        matching.push(ResourceRef { memberships, ..request.positioned(stored) });
+    }
+    Ok(Some(matching))
+}
+
 /// Reads the resources of these ids, a page at a time, and keeps those that match.
 async fn read_matching(
     directory: &Directory,
@@ -102,7 +135,7 @@ async fn read_matching(
 ) -> Result<Option<Vec<ResourceRef>>, Error> {
     ids.sort_unstable();
     ids.dedup();
-    let unread = |id: &Id| ResourceRef { position: id.to_string(), id: id.clone(), stored: None };
+    let unread = |id: &Id| ResourceRef::unread(id.to_string(), id.clone());
     if filter.is_none() && request.is_in_order_of_creation() {
         return Ok(Some(ids.iter().map(unread).collect()));
     }
@@ -207,7 +240,8 @@ async fn look_up_all(
     lookups: Vec<Lookup<'_>>,
     limit: usize,
 ) -> Result<Option<Vec<Id>>, Error> {
-    let reads: Vec<_> = lookups.into_iter().map(|lookup| look_up(directory, kind, lookup, limit)).collect();
+    let view = View::new(directory);
+    let reads: Vec<_> = lookups.into_iter().map(|lookup| look_up(&view, kind, lookup, limit)).collect();
     let mut reads = stream::iter(reads).buffered(CONCURRENCY);
     let mut ids = Vec::new();
     while let Some(found) = reads.try_next().await? {
@@ -220,11 +254,12 @@ async fn look_up_all(
 }
 
 async fn look_up(
-    directory: &Directory,
+    view: &View<'_>,
     kind: ResourceKind,
     lookup: Lookup<'_>,
     limit: usize,
 ) -> Result<Option<Vec<Id>>, Error> {
+    let directory = view.directory;
     match lookup {
         Lookup::Id(id) => Ok(Some(Id::parse(id).into_iter().collect())),
         // DynamoDB rejects keys of this length, so no entry has such a value.
@@ -240,18 +275,16 @@ async fn look_up(
         }
         Lookup::GroupsOf(id) => {
             let Some(id) = Id::parse(id) else { return Ok(Some(Vec::new())) };
-            let groups = read_after_pending(directory, || reverse_edges(directory, id.as_str())).await?;
+            let groups = groups_of(view, &id).await?;
             Ok(Some(groups.iter().filter_map(|id| Id::parse(id)).collect()))
         }
         Lookup::MembersOf(id) => {
             let Some(id) = Id::parse(id) else { return Ok(Some(Vec::new())) };
-            let partition = directory.keys.members(id.as_str());
-            let edges = || gather(directory, KeyRange::all(&partition), limit, Edge::from_item);
-            let edges = read_after_pending(directory, edges).await?;
-            let of_kind = |edges: Vec<Edge>| {
-                edges.into_iter().filter(|edge| edge.kind == kind).map(|edge| edge.member).collect()
+            let members = gather_members(view, &id, limit).await?;
+            let of_kind = |members: Vec<Edge>| {
+                members.into_iter().filter(|edge| edge.kind == kind).map(|edge| edge.member).collect()
             };
-            Ok(edges.map(of_kind))
+            Ok(members.map(of_kind))
         }
     }
 }

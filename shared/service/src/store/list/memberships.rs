@@ -1,23 +1,23 @@
 //! Memberships of the resources on a page: read for filters that mention them, and for answers that show them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use scim::{ResourceKind, filter::Predicate, id::Id, members::Member};
+use scim::{ResourceKind, filter::Predicate, id::Id};
 use serde_json::{Map, Value};
 
-use super::{budget::too_many, read::gather, request::ListRequest};
+use super::{budget::too_many, read::gather_members, request::ListRequest};
 use crate::{
     Error,
     limits::{MEMBERS_SHOWN, SCAN_LIMIT},
     store::{
-        changes::read_after_pending,
+        changes::View,
         directory::Directory,
-        edges::{Edge, Memberships, reverse_edge, reverse_edges, too_many_members},
-        items::{Item, Stored},
-        keys,
+        edges::{Edge, Memberships, too_many_members},
+        items::Stored,
+        memberships::{any_group_of, any_member_of, groups_among, groups_of, groups_of_range, members_among},
         plan::MembershipNeeds,
-        table::{CONCURRENCY, KeyRange},
+        table::CONCURRENCY,
     },
 };
 
@@ -32,8 +32,7 @@ pub(super) async fn keep_matching(
 ) -> Result<Vec<(String, Stored)>, Error> {
     let Some(filter) = filter else { return Ok(stored) };
     let matches = if filter.mentions(request.kind.membership_attribute()) {
-        read_after_pending(directory, || match_memberships(directory, request, filter, &stored, contiguous))
-            .await?
+        match_memberships(directory, request, filter, &stored, contiguous).await?
     } else {
         let matches = |stored| filter.matches(&request.render(stored, &Memberships::None));
         stored.iter().map(|(_, stored)| matches(stored)).collect()
@@ -52,20 +51,23 @@ async fn match_memberships(
     contiguous: bool,
 ) -> Result<Vec<bool>, Error> {
     let kind = request.kind;
+    let view = View::new(directory);
     let matches =
         |stored: &Stored, memberships: &Memberships| filter.matches(&request.render(stored, memberships));
     if kind == ResourceKind::User && contiguous {
-        let groups = groups_of_range(directory, stored.iter().map(|(_, stored)| &stored.id)).await?;
-        let with_groups = stored.iter().zip(&groups);
-        return Ok(with_groups.map(|((_, stored), groups)| matches(stored, groups)).collect());
+        let groups = groups_of_range(&view, stored.iter().map(|(_, stored)| &stored.id)).await?;
+        let with_groups = stored.iter().zip(groups);
+        let matches =
+            |((_, stored), groups): (&(_, Stored), _)| matches(stored, &Memberships::Groups(groups));
+        return Ok(with_groups.map(matches).collect());
     }
     let needs = MembershipNeeds::of(kind.membership_attribute(), filter);
     let reads: Vec<_> = stored
         .iter()
         .map(async |(_, stored)| {
             let memberships = match &needs {
-                Some(needs) => Some(needed_memberships(directory, kind, &stored.id, needs).await?),
-                None => all_memberships(directory, kind, &stored.id, SCAN_LIMIT).await?,
+                Some(needs) => Some(needed_memberships(&view, kind, &stored.id, needs).await?),
+                None => all_memberships(&view, kind, &stored.id, SCAN_LIMIT).await?,
             };
             Ok(matches(stored, &memberships.ok_or_else(|| too_many(kind))?))
         })
@@ -73,11 +75,13 @@ async fn match_memberships(
     stream::iter(reads).buffered(CONCURRENCY).try_collect().await
 }
 
-/// Renders the resources of a page, with their memberships if the projection contains them.
+/// Renders the resources of a page, with their memberships if the projection contains them. The memberships of a resource
+/// that are `known` are not read again.
 pub(super) async fn render_all(
     directory: &Directory,
     request: &ListRequest<'_>,
     stored: Vec<Stored>,
+    known: Option<Memberships>,
 ) -> Result<Vec<Map<String, Value>>, Error> {
     let render = |(stored, memberships): (&Stored, &Memberships)| {
         request.projection.apply(request.render(stored, memberships))
@@ -85,45 +89,29 @@ pub(super) async fn render_all(
     if stored.is_empty() || !request.projection.includes(request.kind.membership_attribute()) {
         return Ok(stored.iter().map(|stored| render((stored, &Memberships::None))).collect());
     }
+    if let (Some(known), [stored]) = (&known, stored.as_slice()) {
+        return Ok(vec![render((stored, known))]);
+    }
+    let view = View::new(directory);
     let contiguous =
         request.kind == ResourceKind::User && request.filter.is_none() && request.is_in_order_of_creation();
     let memberships = if contiguous {
-        let users = || stored.iter().map(|user| &user.id);
-        read_after_pending(directory, || groups_of_range(directory, users())).await?
+        let groups = groups_of_range(&view, stored.iter().map(|user| &user.id)).await?;
+        groups.into_iter().map(Memberships::Groups).collect()
     } else {
-        read_after_pending(directory, || memberships_of_each(directory, request.kind, &stored)).await?
+        memberships_of_each(&view, request.kind, &stored).await?
     };
     Ok(stored.iter().zip(&memberships).map(render).collect())
 }
 
-/// Returns the groups of each of these users with one query. The users are all users between the first and the last of
-/// them, so their reverse edges are one range.
-async fn groups_of_range<'a>(
-    directory: &Directory,
-    users: impl Iterator<Item = &'a Id> + Clone,
-) -> Result<Vec<Memberships>, Error> {
-    let (Some(first), Some(last)) = (users.clone().min(), users.clone().max()) else {
-        return Ok(Vec::new());
-    };
-    let partition = directory.keys.reverse_edges();
-    let between = keys::reverse_range(first.as_str(), last.as_str());
-    let items = directory.table.query_all(KeyRange::between(&partition, between)).await?;
-    let mut groups: HashMap<&str, Vec<String>> = HashMap::new();
-    for item in &items {
-        let (member, group) = reverse_edge(item)?;
-        groups.entry(member).or_default().push(group.to_owned());
-    }
-    Ok(users.map(|id| Memberships::Groups(groups.remove(id.as_str()).unwrap_or_default())).collect())
-}
-
 /// Returns the memberships of each resource, in the order of the resources.
 async fn memberships_of_each(
-    directory: &Directory,
+    view: &View<'_>,
     kind: ResourceKind,
     stored: &[Stored],
 ) -> Result<Vec<Memberships>, Error> {
     let reads: Vec<_> =
-        stored.iter().map(|stored| all_memberships(directory, kind, &stored.id, MEMBERS_SHOWN)).collect();
+        stored.iter().map(|stored| all_memberships(view, kind, &stored.id, MEMBERS_SHOWN)).collect();
     let mut reads = stream::iter(reads).buffered(CONCURRENCY);
     let mut all = Vec::new();
     let mut members = 0;
@@ -142,52 +130,44 @@ async fn memberships_of_each(
 
 /// Returns the groups of a user or the members of a group. `None` if a group has more than `limit` members.
 async fn all_memberships(
-    directory: &Directory,
+    view: &View<'_>,
     kind: ResourceKind,
     id: &Id,
     limit: usize,
 ) -> Result<Option<Memberships>, Error> {
     match kind {
-        ResourceKind::User => Ok(Some(Memberships::Groups(reverse_edges(directory, id.as_str()).await?))),
-        ResourceKind::Group => {
-            let partition = directory.keys.members(id.as_str());
-            let members = gather(directory, KeyRange::all(&partition), limit, member).await?;
-            Ok(members.map(Memberships::Members))
-        }
+        ResourceKind::User => Ok(Some(Memberships::Groups(groups_of(view, id).await?))),
+        ResourceKind::Group => Ok(gather_members(view, id, limit).await?.as_deref().map(members)),
     }
 }
 
 /// Returns those groups or members of a resource that a filter needs.
 async fn needed_memberships(
-    directory: &Directory,
+    view: &View<'_>,
     kind: ResourceKind,
     id: &Id,
     needs: &MembershipNeeds<'_>,
 ) -> Result<Memberships, Error> {
-    let own = id.as_str();
-    let (partition, between) = match kind {
-        ResourceKind::User => (directory.keys.reverse_edges(), Some(keys::reverse_range(own, own))),
-        ResourceKind::Group => (directory.keys.members(own), None),
-    };
     // A set, because BatchGetItem rejects duplicate keys.
     let ids: BTreeSet<Id> = needs.ids.iter().filter_map(|id| Id::parse(id)).collect();
-    let key = |id: &Id| match kind {
-        ResourceKind::User => directory.keys.reverse_edge(own, id.as_str()),
-        ResourceKind::Group => directory.keys.edge(own, id.as_str()),
-    };
-    let mut items = directory.table.get_all(&ids.iter().map(key).collect::<Vec<_>>()).await?;
-    if needs.any && items.is_empty() {
-        items = directory.table.query(KeyRange::within(&partition, between).limit(1)).await?.items;
-    }
     match kind {
         ResourceKind::User => {
-            let groups = items.iter().map(|item| Ok(reverse_edge(item)?.1.to_owned()));
-            groups.collect::<Result<_, Error>>().map(Memberships::Groups)
+            let mut groups = groups_among(view, id, &ids).await?;
+            if needs.any && groups.is_empty() {
+                groups.extend(any_group_of(view, id).await?);
+            }
+            Ok(Memberships::Groups(groups))
         }
-        ResourceKind::Group => items.iter().map(member).collect::<Result<_, _>>().map(Memberships::Members),
+        ResourceKind::Group => {
+            let mut edges = members_among(view, id, &ids).await?;
+            if needs.any && edges.is_empty() {
+                edges.extend(any_member_of(view, id).await?);
+            }
+            Ok(members(&edges))
+        }
     }
 }
 
-fn member(edge: &Item) -> Result<Member, Error> {
-    Ok(Edge::from_item(edge)?.to_member())
+fn members(edges: &[Edge]) -> Memberships {
+    Memberships::Members(edges.iter().map(Edge::to_member).collect())
 }

@@ -59,7 +59,7 @@ pub(super) async fn list_by_index(
         let (total, part) = tokio::try_join!(total, part)?;
         return Ok(ListPart { total, ..part });
     }
-    let matches = collect(directory, request, plan, SCAN_LIMIT).await?;
+    let matches = collect(directory, request, plan, SCAN_LIMIT, count > 0).await?;
     slice(directory, request, matches.ok_or_else(|| too_many(request.kind))?, start, count).await
 }
 
@@ -81,7 +81,7 @@ pub(super) async fn list_by_cursor(
     }
     let full_walk = Walk::of(&directory.keys, request, &Access::Partition);
     let limit = if full_walk.is_some() { MAX_ITEMS_PER_PAGE } else { SCAN_LIMIT };
-    match (collect(directory, request, plan, limit).await?, full_walk) {
+    match (collect(directory, request, plan, limit, count > 0).await?, full_walk) {
         (Some(matches), _) => slice(directory, request, matches, Start { after, skip: 0 }, count).await,
         (None, Some(walk)) => {
             let filter = request.filter.as_ref();

@@ -8,9 +8,12 @@ use super::{budget::is_late, request::ResourceRef};
 use crate::{
     Error,
     store::{
+        changes::View,
         directory::Directory,
+        edges::Edge,
         items::{Item, Stored, name, text},
         keys::Key,
+        memberships::members_page,
         table::KeyRange,
     },
 };
@@ -33,6 +36,26 @@ pub(super) async fn gather<T>(
             _ if all.len() > limit => return Ok(None),
             None => return Ok(Some(all)),
             Some(_) if is_late(directory) => return Ok(None),
+            next => after = next,
+        }
+    }
+}
+
+/// Reads the members of a group. Returns `None` if there are more than `limit`, or no time is left.
+pub(super) async fn gather_members(
+    view: &View<'_>,
+    group: &Id,
+    limit: usize,
+) -> Result<Option<Vec<Edge>>, Error> {
+    let mut all = Vec::new();
+    let mut after = None;
+    loop {
+        let page = members_page(view, group, after, false, None).await?;
+        all.extend(page.members);
+        match page.next {
+            _ if all.len() > limit => return Ok(None),
+            None => return Ok(Some(all)),
+            Some(_) if is_late(view.directory) => return Ok(None),
             next => after = next,
         }
     }

@@ -56,6 +56,8 @@ pub(super) struct ResourceRef {
     pub(super) id: Id,
     /// The resource itself. `None` if it is yet to be read.
     pub(super) stored: Option<Stored>,
+    /// Its memberships, if they were read together with it.
+    pub(super) memberships: Option<Memberships>,
 }
 
 impl ListRequest<'_> {
@@ -81,7 +83,7 @@ impl ListRequest<'_> {
             _ => None,
         };
         let position = position.unwrap_or_else(|| stored.id.to_string());
-        ResourceRef { position, id: stored.id.clone(), stored: Some(stored) }
+        ResourceRef { position, id: stored.id.clone(), stored: Some(stored), memberships: None }
     }
 
     /// Returns whether the order is descending.
@@ -105,6 +107,11 @@ impl ListRequest<'_> {
 }
 
 impl ResourceRef {
+    /// Refers to a resource that is yet to be read.
+    pub(super) fn unread(position: String, id: Id) -> Self {
+        Self { position, id, stored: None, memberships: None }
+    }
+
     /// Drops the resource and keeps its position. The documents of a large collection would not fit into memory.
     pub(super) fn forget(&mut self) {
         self.stored = None;

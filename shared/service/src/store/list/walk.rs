@@ -12,11 +12,11 @@ use crate::{
     Error,
     limits::SCAN_LIMIT,
     store::{
-        changes::read_after_pending,
+        changes::View,
         directory::Directory,
-        edges::Edge,
         items::{Item, Stored, sort_key},
         keys::{Keys, Partition},
+        memberships::members_page,
         plan::Access,
         table::{KeyRange, PAGE},
     },
@@ -31,11 +31,20 @@ pub(super) struct Walk {
 }
 
 /// The type of the items of a walk.
-#[derive(Clone, Copy, PartialEq, Eq)]
 enum ItemType {
     Resources,
     IndexEntries,
-    Edges,
+    /// The edges of this group.
+    Edges(Id),
+}
+
+/// A part of a walk.
+struct WalkPage {
+    references: Vec<ResourceRef>,
+    /// The number of items that were read.
+    read: usize,
+    /// The key after which the walk continues.
+    next: Option<Item>,
 }
 
 impl Walk {
@@ -49,7 +58,8 @@ impl Walk {
                     (keys.resources(kind), Some(Id::range_created_between(*from, *to)), ItemType::Resources)
                 }
                 Access::Lookups(_) => {
-                    (keys.members(Id::parse(access.members_of()?)?.as_str()), None, ItemType::Edges)
+                    let group = Id::parse(access.members_of()?)?;
+                    (keys.members(group.as_str()), None, ItemType::Edges(group))
                 }
                 Access::Entries { .. } => return None,
             }
@@ -73,30 +83,40 @@ impl Walk {
         after.map(|sk| self.partition.key(sk).attributes())
     }
 
-    /// Returns the resource that an item stands for. `None` for a member of another kind.
-    fn resource(&self, kind: ResourceKind, item: &Item) -> Result<Option<ResourceRef>, Error> {
+    /// Reads the resources after a key. Members of another kind are left out.
+    async fn read(
+        &self,
+        view: &View<'_>,
+        kind: ResourceKind,
+        after: Option<Item>,
+        limit: Option<usize>,
+    ) -> Result<WalkPage, Error> {
+        if let ItemType::Edges(group) = &self.items {
+            let page = members_page(view, group, after, self.backward, limit).await?;
+            let of_kind = page.members.into_iter().filter(|edge| edge.kind == kind);
+            let reference = |member: Id| ResourceRef::unread(member.to_string(), member);
+            let references = of_kind.map(|edge| reference(edge.member)).collect();
+            return Ok(WalkPage { references, read: page.read, next: page.next });
+        }
+        let page = view.directory.table.query(self.range(after).limit(limit.unwrap_or(PAGE))).await?;
+        let references = page.items.iter().map(|item| self.resource(item)).collect::<Result<_, _>>()?;
+        Ok(WalkPage { references, read: page.items.len(), next: page.next })
+    }
+
+    /// Returns the resource that an item stands for.
+    fn resource(&self, item: &Item) -> Result<ResourceRef, Error> {
         let position = sort_key(item)?.to_owned();
-        Ok(match self.items {
-            ItemType::Resources => {
-                let stored = Stored::from_item(item)?;
-                Some(ResourceRef { position, id: stored.id.clone(), stored: Some(stored) })
-            }
-            ItemType::IndexEntries => Some(ResourceRef { position, id: entry_id(item)?, stored: None }),
-            ItemType::Edges => {
-                let edge = Edge::from_item(item)?;
-                (edge.kind == kind).then_some(ResourceRef { position, id: edge.member, stored: None })
-            }
-        })
+        if let ItemType::IndexEntries = self.items {
+            return Ok(ResourceRef::unread(position, entry_id(item)?));
+        }
+        let stored = Stored::from_item(item)?;
+        Ok(ResourceRef { position, id: stored.id.clone(), stored: Some(stored), memberships: None })
     }
 }
 
 /// Counts the resources of a walk.
 pub(super) async fn count(directory: &Directory, kind: ResourceKind, walk: &Walk) -> Result<u64, Error> {
-    let skip_all = || skip(directory, kind, walk, None, u64::MAX);
-    let (total, _) = match walk.items {
-        ItemType::Edges => read_after_pending(directory, skip_all).await?,
-        ItemType::Resources | ItemType::IndexEntries => skip_all().await?,
-    };
+    let (total, _) = skip(directory, kind, walk, None, u64::MAX).await?;
     Ok(total)
 }
 
@@ -136,19 +156,18 @@ async fn skip(
     after: Option<String>,
     number: u64,
 ) -> Result<(u64, Option<String>), Error> {
+    let view = View::new(directory);
     let mut left = usize::try_from(number).unwrap_or(usize::MAX);
     let mut after = walk.start(after);
     loop {
-        let page = if walk.items == ItemType::Edges {
+        if let ItemType::Edges(_) = walk.items {
             // Members of another kind do not count, so the items themselves are read.
-            let page = directory.table.query(walk.range(after).limit(PAGE)).await?;
-            for item in &page.items {
-                left -= usize::from(walk.resource(kind, item)?.is_some());
-                if left == 0 {
-                    return Ok((number, Some(sort_key(item)?.to_owned())));
-                }
+            let page = walk.read(&view, kind, after, None).await?;
+            if let Some(last) = page.references.get(left - 1) {
+                return Ok((number, Some(last.position.clone())));
             }
-            page
+            left -= page.references.len();
+            after = page.next;
         } else {
             let page = directory.table.query(walk.range(after).limit(left).count_only()).await?;
             left -= page.count;
@@ -157,9 +176,8 @@ async fn skip(
             {
                 return Ok((number, Some(sort_key(last)?.to_owned())));
             }
-            page
-        };
-        after = page.next;
+            after = page.next;
+        }
         if after.is_none() {
             return Ok((number - left as u64, None));
         }
@@ -180,10 +198,7 @@ pub(super) async fn page(
     count: usize,
     limit: Option<usize>,
 ) -> Result<ListPart, Error> {
-    if walk.items == ItemType::Edges {
-        // Pending changes are completed first, because they may have written some of their edges only.
-        read_after_pending(directory, || async { Ok(()) }).await?;
-    }
+    let view = View::new(directory);
     let mut resources = Vec::new();
     let mut after = walk.start(after);
     let mut last = None;
@@ -192,14 +207,11 @@ pub(super) async fn page(
         let wanted = if filter.is_some() { PAGE } else { count - resources.len() };
         // One more item than wanted shows whether anything follows. If items lead to no resource, each query reads twice
         // as many as the one before.
-        let query_page = directory.table.query(walk.range(after.take()).limit(read.max(wanted + 1))).await?;
-        let mut references = Vec::new();
-        for item in &query_page.items {
-            references.extend(walk.resource(request.kind, item)?);
-        }
-        read += query_page.items.len();
-        let stored = load(directory, request.kind, references).await?;
-        let contiguous = walk.items == ItemType::Resources;
+        let limit_of_query = Some(read.max(wanted + 1));
+        let walked = walk.read(&view, request.kind, after.take(), limit_of_query).await?;
+        read += walked.read;
+        let stored = load(directory, request.kind, walked.references).await?;
+        let contiguous = matches!(walk.items, ItemType::Resources);
         for (position, stored) in keep_matching(directory, request, filter, stored, contiguous).await? {
             if resources.len() == count {
                 break 'page true;
@@ -207,7 +219,7 @@ pub(super) async fn page(
             resources.push(stored);
             last = Some(position);
         }
-        match query_page.next {
+        match walked.next {
             None => break false,
             Some(next) if limit.is_some_and(|limit| read >= limit || is_late(directory)) => {
                 last = Some(sort_key(&next)?.to_owned());
@@ -217,6 +229,6 @@ pub(super) async fn page(
             next => after = next,
         }
     };
-    let resources = render_all(directory, request, resources).await?;
+    let resources = render_all(directory, request, resources, None).await?;
     Ok(ListPart { resources, last, more, ..ListPart::default() })
 }

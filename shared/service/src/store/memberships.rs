@@ -1,0 +1,199 @@
+//! Memberships as readers see them: the edges, with the effects of pending changes.
+
+use std::collections::{BTreeSet, HashMap};
+
+use scim::{ResourceKind, id::Id};
+
+use super::{
+    changes::{Scope, SeenMembers, View},
+    directory::Directory,
+    edges::{Edge, reverse_edge, reverse_edges},
+    items::{Item, Stored, sort_key},
+    keys::{self, AFTER_IDS, BEFORE_IDS, Key},
+    table::KeyRange,
+};
+use crate::Error;
+
+/// A page of the members of a group.
+pub(super) struct MembersPage {
+    /// The members, in the order of the page.
+    pub(super) members: Vec<Edge>,
+    /// The number of edges that were read.
+    pub(super) read: usize,
+    /// The key after which the next page begins.
+    pub(super) next: Option<Item>,
+}
+
+/// Returns the ids of the groups of a member that exists.
+pub(super) async fn groups_of(view: &View<'_>, member: &Id) -> Result<Vec<String>, Error> {
+    let read = || reverse_edges(view.directory, member.as_str());
+    let (groups, effects) = view.read(|_| Scope::of_member(member), read).await?;
+    Ok(effects.groups(member, groups))
+}
+
+/// Returns the ids of the groups of each of these members with one query. The members are all resources of their kind
+/// between the first and the last of them, so their reverse edges are one range.
+pub(super) async fn groups_of_range<'a>(
+    view: &View<'_>,
+    members: impl Iterator<Item = &'a Id> + Clone,
+) -> Result<Vec<Vec<String>>, Error> {
+    let (Some(first), Some(last)) = (members.clone().min(), members.clone().max()) else {
+        return Ok(Vec::new());
+    };
+    let partition = view.directory.keys.reverse_edges();
+    let between = keys::reverse_range(first.as_str(), last.as_str());
+    let range = KeyRange::between(&partition, between).whole_pages();
+    let scope = || Scope { groups: Vec::new(), first: first.to_string(), last: last.to_string() };
+    let (items, effects) = view.read(|_| scope(), || view.directory.table.query_all(range.clone())).await?;
+    let mut groups: HashMap<&str, Vec<String>> = HashMap::new();
+    for item in &items {
+        let (member, group) = reverse_edge(item)?;
+        groups.entry(member).or_default().push(group.to_owned());
+    }
+    Ok(members.map(|id| effects.groups(id, groups.remove(id.as_str()).unwrap_or_default())).collect())
+}
+
+/// Returns those of the groups that have this member, which exists.
+pub(super) async fn groups_among(
+    view: &View<'_>,
+    member: &Id,
+    groups: &BTreeSet<Id>,
+) -> Result<Vec<String>, Error> {
+    let directory = view.directory;
+    let key = |group: &Id| directory.keys.reverse_edge(member.as_str(), group.as_str());
+    let keys: Vec<Key> = groups.iter().map(key).collect();
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let scope =
+        |_: &Vec<Item>| Scope { groups: groups.iter().cloned().collect(), ..Scope::of_member(member) };
+    let (items, effects) = view.read(scope, || directory.table.get_all(&keys)).await?;
+    let groups = items.iter().map(|item| reverse_edge(item).map(|(_, group)| group.to_owned()));
+    Ok(effects.groups(member, groups.collect::<Result<_, _>>()?))
+}
+
+/// Returns any group of a member that exists.
+pub(super) async fn any_group_of(view: &View<'_>, member: &Id) -> Result<Option<String>, Error> {
+    let directory = view.directory;
+    let partition = directory.keys.reverse_edges();
+    let between = keys::reverse_range(member.as_str(), member.as_str());
+    let range = KeyRange::between(&partition, between).limit(1);
+    let read = || directory.table.query(range.clone());
+    let (page, effects) = view.read(|_| Scope::of_member(member), read).await?;
+    if !effects.is_empty() {
+        return Ok(groups_of(view, member).await?.into_iter().next());
+    }
+    page.items.first().map(|item| reverse_edge(item).map(|(_, group)| group.to_owned())).transpose()
+}
+
+/// Returns those of the resources that are members of the group.
+pub(super) async fn members_among(
+    view: &View<'_>,
+    group: &Id,
+    members: &BTreeSet<Id>,
+) -> Result<Vec<Edge>, Error> {
+    let directory = view.directory;
+    let (Some(first), Some(last)) = (members.first(), members.last()) else { return Ok(Vec::new()) };
+    let key = |member: &Id| directory.keys.edge(group.as_str(), member.as_str());
+    let keys: Vec<Key> = members.iter().map(key).collect();
+    let scope = || Scope { groups: vec![group.clone()], first: first.to_string(), last: last.to_string() };
+    let (items, effects) = view.read(|_| scope(), || directory.table.get_all(&keys)).await?;
+    let edges = items.iter().map(Edge::from_item).collect::<Result<_, _>>()?;
+    existing(directory, effects.members(group, edges, |member| members.contains(member))).await
+}
+
+/// Returns any member of the group.
+pub(super) async fn any_member_of(view: &View<'_>, group: &Id) -> Result<Option<Edge>, Error> {
+    let mut page = members_page(view, group, None, false, Some(1)).await?;
+    while page.members.is_empty() && page.next.is_some() {
+        page = members_page(view, group, page.next, false, None).await?;
+    }
+    Ok(page.members.into_iter().next())
+}
+
+/// Reads a page of the members of a group, after a key. Without a limit, the page is as large as a page of DynamoDB.
+pub(super) async fn members_page(
+    view: &View<'_>,
+    group: &Id,
+    after: Option<Item>,
+    backward: bool,
+    limit: Option<usize>,
+) -> Result<MembersPage, Error> {
+    let directory = view.directory;
+    let partition = directory.keys.members(group.as_str());
+    let range = KeyRange::all(&partition).backward(backward).after(after.clone());
+    let range = limit.map_or_else(|| range.clone().whole_pages(), |limit| range.clone().limit(limit));
+    let after = after.as_ref().map(|after| sort_key(after)).transpose()?;
+    // The members of the page are those after the key, up to the last edge that was read.
+    let ends = |until: Option<&String>| {
+        let (until, after) = (until.map(String::as_str), after);
+        if backward {
+            (until.unwrap_or(BEFORE_IDS).to_owned(), after.unwrap_or(AFTER_IDS).to_owned())
+        } else {
+            (after.unwrap_or(BEFORE_IDS).to_owned(), until.unwrap_or(AFTER_IDS).to_owned())
+        }
+    };
+    let read = async || {
+        let page = directory.table.query(range.clone()).await?;
+        let until = page.next.as_ref().map(|next| sort_key(next).map(str::to_owned)).transpose()?;
+        Ok((page, until))
+    };
+    let scope = |(_, until): &(_, Option<String>)| {
+        let (first, last) = ends(until.as_ref());
+        Scope { groups: vec![group.clone()], first, last }
+    };
+    let ((page, until), effects) = view.read(scope, read).await?;
+    let (first, last) = ends(until.as_ref());
+    let is_read = |member: &Id| {
+        (first.as_str()..=last.as_str()).contains(&member.as_str()) && Some(member.as_str()) != after
+    };
+    let edges = page.items.iter().map(Edge::from_item).collect::<Result<_, _>>()?;
+    let mut members = existing(directory, effects.members(group, edges, is_read)).await?;
+    if backward {
+        members.reverse();
+    }
+    Ok(MembersPage { members, read: page.items.len(), next: page.next })
+}
+
+/// Reads the members of a group that was read before. Returns `None` if there are more than `limit`. The members are
+/// right if a later read of the group returns the same intent and the same last change.
+pub(super) async fn members_of(
+    view: &View<'_>,
+    group: &Stored,
+    limit: usize,
+) -> Result<Option<SeenMembers>, Error> {
+    let Directory { table, keys, .. } = view.directory;
+    let partition = keys.members(group.id.as_str());
+    let range = KeyRange::all(&partition).whole_pages();
+    let (effects, mut page) = tokio::try_join!(view.effects_on(group), table.query(range.clone()))?;
+    let mut edges = Vec::new();
+    loop {
+        for item in &page.items {
+            edges.push(Edge::from_item(item)?);
+        }
+        if edges.len() > limit + effects.removals() {
+            return Ok(None);
+        }
+        match page.next {
+            Some(next) => page = table.query(range.clone().after(Some(next))).await?,
+            None => break,
+        }
+    }
+    let seen = effects.members(&group.id, edges, |_| true);
+    Ok((seen.edges.len() + seen.added.len() <= limit).then_some(seen))
+}
+
+/// Returns the members without those that have been deleted since a change added them.
+pub(super) async fn existing(directory: &Directory, seen: SeenMembers) -> Result<Vec<Edge>, Error> {
+    let SeenMembers { mut edges, added } = seen;
+    for kind in ResourceKind::ALL {
+        let of_kind: Vec<&Edge> = added.iter().filter(|edge| edge.kind == kind).collect();
+        let key = |edge: &&Edge| directory.keys.resource(kind, edge.member.as_str());
+        let keys: Vec<Key> = of_kind.iter().map(key).collect();
+        let found: BTreeSet<String> = directory.table.existing(&keys).await?.into_iter().collect();
+        for edge in of_kind.into_iter().filter(|edge| found.contains(edge.member.as_str())) {
+            edges.insert(edge.member.clone(), edge.clone());
+        }
+    }
+    Ok(edges.into_values().collect())
+}
