@@ -191,6 +191,23 @@ async fn janitor_continues_after_an_unreadable_part_of_its_list() {
     world.assert_finished(ORG);
 }
 
+/// The janitor reads that an entry has no header. Then a header appears, which no request writes.
+#[tokio::test(start_paused = true)]
+async fn janitor_keeps_the_entry_of_a_change_that_exists() {
+    let world = World::new().await;
+    import(&world.database, [entry(2, "acme#change")]);
+    let database = world.database.clone();
+    let client = intercept::client(Connector::new(world.database.clone()), move |call| {
+        if call.operation == "TransactWriteItems" {
+            import(&database, [item([("pk", "ORG#acme#PENDING".to_owned()), ("sk", "change".to_owned())])]);
+        }
+        call.forward()
+    });
+    let swept = janitor::sweep(&store(&client, LIFETIME)).await;
+    assert_eq!(swept, Swept { listed: 1, ..Swept::default() });
+    assert_eq!(world.count("UNFINISHED#"), 1);
+}
+
 /// At this speed the deletion takes seven minutes, and Lambda stops the janitor after 290 seconds.
 #[tokio::test(start_paused = true)]
 async fn janitor_continues_a_long_change_in_its_next_run() {

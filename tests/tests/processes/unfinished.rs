@@ -256,6 +256,23 @@ async fn unreadable_change_is_reported_and_kept() {
     )
     .await;
     let [first, second] = parts();
+    let damaged = Put(PARTS[1], json!({ "removed": "no ids" }));
+    assert_kept(
+        vec![intent(), first, second, damaged],
+        expect![[r#"
+            the intent {change} of GROUP {company} has no header
+            parts of the intent {change} of GROUP {company} are missing
+            a part of the change {change} cannot be read
+        "#]],
+        expect![[r#"
+            the intent {change} of GROUP {company} has no header
+            parts of the intent {change} of GROUP {company} are missing
+            a part of the change {change} cannot be read
+            the change {change} cannot be finished: a part of a pending change cannot be read
+        "#]],
+    )
+    .await;
+    let [first, second] = parts();
     let damaged = Put("GROUP {company}", json!({ "intent": "no id" }));
     assert_kept(
         vec![first, second, damaged],

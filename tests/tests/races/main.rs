@@ -13,6 +13,7 @@ mod late;
 mod model;
 mod readers;
 mod realistic;
+mod restores;
 mod world;
 
 use serde_json::{Value, json};

@@ -20,6 +20,8 @@ use crate::{
     },
 };
 
+const OUT_OF_TIME: &str = "the time ended before all changes were finished; run the command again";
+
 impl Directory {
     /// Finishes every change, whatever its age, and removes the parts, intents, reservations and list entries of changes
     /// that do not exist. Stops before the deadline of the caller. Returns why changes are left, one sentence each.
@@ -31,11 +33,7 @@ impl Directory {
         let mut left = Vec::new();
         match timeout_at(self.table.deadline - COMMIT_RESERVE, heal(self, &mut left)).await {
             Ok(outcome) => outcome?,
-            Err(_) => {
-                left.push(
-                    "the time ended before all changes were finished; run the command again".to_owned(),
-                );
-            }
+            Err(_) => left.push(OUT_OF_TIME.to_owned()),
         }
         Ok(left)
     }
@@ -79,7 +77,7 @@ async fn finish_headers(directory: &Directory, left: &mut Vec<String>) -> Result
     }
 }
 
-/// The changes that groups still name as their intents.
+/// The changes that groups name as their intents.
 #[derive(Default)]
 struct Intents {
     named: BTreeSet<Id>,
@@ -124,17 +122,12 @@ async fn heal_group(
                 continue;
             }
         };
-        if exists(directory, &change).await? {
-            if is_intent {
-                intents.named.insert(change);
-            }
-            continue;
-        }
-        let outcome = resume_without_header(directory, &group, &change).await;
-        if is_intent && outcome.is_err() {
+        if is_intent {
             intents.named.insert(change.clone());
         }
-        note_defect(left, &change, outcome)?;
+        if !exists(directory, &change).await? {
+            note_defect(left, &change, resume_without_header(directory, &group, &change).await)?;
+        }
     }
     Ok(())
 }
