@@ -605,7 +605,7 @@ async fn log_contains_no_personal_data_or_secrets() {
     for request in requests() {
         request.header("authorization", "Basic UExBTlRFRA==").send_as_is(&service).await;
     }
-    for fault in Fault::ALL.into_iter().filter(|fault| !fault.is_crash()) {
+    for fault in Fault::IMMEDIATE.into_iter().filter(|fault| !fault.is_crash()) {
         for call in 0..4 {
             for request in requests() {
                 faults.plan(Some(Plan { call, fault, lasting: true }));
