@@ -7,6 +7,7 @@
 
 mod attempts;
 mod concurrency;
+mod contention;
 mod crashes;
 mod large;
 mod late;
