@@ -22,7 +22,7 @@ async fn beside<O: Future<Output = Answer> + Send + 'static>(
     service: &Arc<Service>,
     others: usize,
     every: Duration,
-    other: impl Fn(Arc<Service>, usize) -> O + Clone + Send + 'static,
+    other: impl Fn(Arc<Service>, usize, usize) -> O + Clone + Send + 'static,
     request: impl Future<Output = Answer>,
 ) -> Answer {
     let tasks: Vec<_> = (0..others)
@@ -30,9 +30,9 @@ async fn beside<O: Future<Output = Answer> + Send + 'static>(
             let (service, other) = (Arc::clone(service), other.clone());
             tokio::spawn(async move {
                 let mut timer = interval(every);
-                for round in number.. {
+                for round in 0.. {
                     timer.tick().await;
-                    let answer = other(Arc::clone(&service), round).await;
+                    let answer = other(Arc::clone(&service), number, round).await;
                     assert!(answer.status < 300, "{:#}", answer.body);
                 }
             })
@@ -68,14 +68,21 @@ impl Busy {
         Self { service: Arc::new(service), realistic, group: format!("/Groups/{group}"), users }
     }
 
-    /// Sends the request while another member joins and leaves the group.
-    async fn send(&self, request: impl Future<Output = Answer>) -> (Answer, Counts) {
-        let (path, ids) = (self.group.clone(), self.users[..1].to_vec());
-        let other = move |service: Arc<Service>, round: usize| {
-            let (path, ids) = (path.clone(), ids.clone());
-            async move { service.patch(&path, edit(if round % 2 == 0 { "remove" } else { "add" }, &ids)).await }
+    /// Sends the request while that number of other members join and leave the group.
+    async fn send(
+        &self,
+        others: usize,
+        every: Duration,
+        request: impl Future<Output = Answer>,
+    ) -> (Answer, Counts) {
+        let (path, users) = (self.group.clone(), self.users.clone());
+        let other = move |service: Arc<Service>, number: usize, round: usize| {
+            let operation =
+                edit(if round.is_multiple_of(2) { "remove" } else { "add" }, &users[number..=number]);
+            let path = path.clone();
+            async move { service.patch(&path, operation).await }
         };
-        let answer = beside(&self.service, 1, EDIT_EVERY, other, request).await;
+        let answer = beside(&self.service, others, every, other, request).await;
         (answer, self.realistic.take_counts())
     }
 }
@@ -84,10 +91,11 @@ impl Busy {
 fn large_addition_succeeds_beside_small_edits() {
     runtime().block_on(async {
         let busy = Busy::new(700).await;
-        let (answer, counts) =
-            busy.send(busy.service.patch(&busy.group, edit("add", &busy.users[2..]))).await;
+        let addition = busy.service.patch(&busy.group, edit("add", &busy.users[2..]));
+        let (answer, counts) = busy.send(1, EDIT_EVERY, addition).await;
         assert_eq!(answer.status, 204, "{:#}", answer.body);
-        assert_eq!(busy.service.members(busy.group.trim_start_matches("/Groups/")).await.len(), 700);
+        let members = busy.service.members(busy.group.trim_start_matches("/Groups/")).await;
+        assert!(members.len() >= 699, "{}", members.len());
         // 698 additions are 22 parts. The draft is written once, and the other transactions are small edits.
         assert!(counts.transactions() < 60, "{counts:?}");
         busy.service.assert_healthy().await;
@@ -100,10 +108,11 @@ fn replacement_of_members_succeeds_beside_small_edits() {
         let busy = Busy::new(700).await;
         for last in [5, 700, 5] {
             let body = json!({ "displayName": "busy", "members": members(&busy.users[1..last]) });
-            let (answer, counts) = busy.send(busy.service.put(&busy.group, body)).await;
+            // Without a pause between small edits, an attempt without a reservation loses.
+            let put = busy.service.put(&busy.group, body);
+            let (answer, counts) = busy.send(4, Duration::from_millis(1), put).await;
             assert_eq!(answer.status, 200, "{:#}", answer.body);
-            // Two attempts at most are lost before the group is reserved.
-            assert!(counts.transactions() < 120, "{counts:?}");
+            assert!(counts.transactions() < 200, "{counts:?}");
         }
         busy.service.assert_healthy().await;
     });
@@ -123,7 +132,7 @@ fn readers_add_no_transaction_to_a_large_deletion() {
             let service = Arc::new(service);
             let _ = realistic.take_counts();
             let path = format!("/Users/{ann}");
-            let other = move |service: Arc<Service>, _| {
+            let other = move |service: Arc<Service>, _, _| {
                 let path = path.clone();
                 async move { service.get(&path).await }
             };
