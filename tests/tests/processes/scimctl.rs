@@ -443,7 +443,7 @@ fn invalid_command_line_exits_with_2() {
         "--version",
         &expect![[r#"
         exit 0
-        out: scimctl 0.1.0
+        out: scimctl 0.2.0
     "#]],
     );
 }

@@ -234,7 +234,7 @@ fn help_and_usage_errors_explain_the_options() {
     let output = |arguments: &[&str]| dir.run("scim-local", arguments, &[]).snapshot();
     expect![[r#"
         exit 0
-        out: scim-local 0.1.0
+        out: scim-local 0.2.0
     "#]]
     .assert_eq(&output(&["--version"]));
     expect![[r#"
