@@ -285,14 +285,12 @@ async fn meet_unfinished_changes(deployment: &Deployment) {
     let bulk = |operations: Value| json!({ "Operations": operations });
 
     let world = deployment.world().await;
-    let (user, _) = world.leave_unfinished().await;
+    let (user, group) = world.leave_unfinished().await;
     world.ok(Method::GET, &user, Value::Null).await;
-    world.service.assert_healthy().await;
-
-    let world = deployment.world().await;
-    let (_, group) = world.leave_unfinished().await;
+    world.ok(Method::GET, &group, Value::Null).await;
     world.ok(Method::PATCH, &group, name()).await;
     world.ok(Method::GET, &group, Value::Null).await;
+    deployment.sweep(&world).await;
     world.service.assert_healthy().await;
 
     let world = deployment.world().await;
@@ -302,6 +300,7 @@ async fn meet_unfinished_changes(deployment: &Deployment) {
         { "method": "PATCH", "path": user, "data": title() },
     ]);
     world.ok(Method::POST, "/Bulk", bulk(operations)).await;
+    deployment.sweep(&world).await;
     world.service.assert_healthy().await;
 
     let world = deployment.world().await;
