@@ -3,13 +3,15 @@
 //! Each test runs its write once to count the calls, so that a new call needs no new test. Then each call fails in each way,
 //! once or permanently, and the process dies or answers the client. After one request of another process about an unrelated
 //! user, the doctor finds no error, and the data is as before the write or as after it. An acknowledged write has taken
-//! effect, no write fails for a wrong reason, and a repeated request succeeds.
+//! effect, no write fails for a wrong reason, and a repeated request succeeds. At last the process dies at many moments of
+//! the write (`deaths.rs`).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
 };
 
+use aws_sdk_dynamodb::Client;
 use dynoxide::Database;
 use local::embedded;
 use serde_json::{Value, json};
@@ -20,7 +22,7 @@ use tests::{
 };
 use time::Duration;
 
-use super::{assert_consistent, create_all, members};
+use super::{assert_consistent, create_all, deaths::check_deaths, members};
 
 /// The number of users.
 const USERS: usize = 44;
@@ -30,7 +32,7 @@ const MANY: usize = 40;
 const UNRELATED_USER: usize = USERS - 1;
 
 /// The data before a write.
-struct World {
+pub(super) struct World {
     key: String,
     snapshot: PathBuf,
     _directory: TempDir,
@@ -57,7 +59,7 @@ impl Drop for TempDir {
 }
 
 /// The visible data: users and groups by name, with the relevant attributes.
-type Visible = BTreeMap<String, Value>;
+pub(super) type Visible = BTreeMap<String, Value>;
 
 impl World {
     async fn new(name: &str) -> Self {
@@ -87,7 +89,7 @@ impl World {
         Self { key: service.key, snapshot, _directory: directory, users, groups }
     }
 
-    fn database(&self) -> Database {
+    pub(super) fn database(&self) -> Database {
         let database = Database::memory().expect("a database");
         database.restore_from(&self.snapshot.to_string_lossy()).expect("a copy of the snapshot");
         database
@@ -95,14 +97,20 @@ impl World {
 
     /// Returns another process on a copy of the database, after that time.
     fn process(&self, database: &Database, seed: u64, after: Duration) -> Service {
-        let clock = Clock::fixed(NOW + after);
-        Service::restarted(embedded::client(database.clone()), clock, Entropy::seeded(seed), &self.key)
+        self.process_on(embedded::client(database.clone()), seed, after)
+    }
+
+    pub(super) fn process_on(&self, client: Client, seed: u64, after: Duration) -> Service {
+        Service::restarted(client, Clock::fixed(NOW + after), Entropy::seeded(seed), &self.key)
     }
 
     /// Returns a process whose calls fail.
     fn failing(&self, database: &Database, faults: &Faults) -> Service {
-        let client = faults.client(database.clone());
-        Service::restarted(client, Clock::fixed(NOW), Entropy::seeded(3), &self.key)
+        self.process_on(faults.client(database.clone()), 3, Duration::ZERO)
+    }
+
+    pub(super) fn unrelated_user(&self) -> String {
+        self.user(UNRELATED_USER)
     }
 
     fn user(&self, index: usize) -> String {
@@ -118,7 +126,7 @@ impl World {
     }
 }
 
-async fn visible(service: &Service) -> Visible {
+pub(super) async fn visible(service: &Service) -> Visible {
     let mut seen = Visible::new();
     let mut names: BTreeMap<String, String> = BTreeMap::new();
     let mut resources = Vec::new();
@@ -152,15 +160,21 @@ async fn visible(service: &Service) -> Visible {
 
 /// The answers to a repeated write that has already taken effect.
 #[derive(Clone, Copy, PartialEq)]
-enum Repeat {
+pub(super) enum Repeat {
     Success,
     Or(u16),
+}
+
+impl Repeat {
+    pub(super) fn allows(self, status: u16) -> bool {
+        (200..300).contains(&status) || self == Self::Or(status)
+    }
 }
 
 /// Makes each call of a write fail in each way. Prints the number of faults.
 fn assert_atomic(name: &str, repeat: Repeat, write: impl Fn(&World) -> Request) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-    let count = runtime.expect("a runtime").block_on(async {
+    let (count, deaths) = runtime.expect("a runtime").block_on(async {
         let world = World::new(name).await;
         let request = write(&world);
         let before = visible(&world.process(&world.database(), 5, Duration::ZERO)).await;
@@ -188,9 +202,10 @@ fn assert_atomic(name: &str, repeat: Repeat, write: impl Fn(&World) -> Request) 
                 }
             }
         }
-        count
+        let deaths = check_deaths(&world, &request, repeat, [&before, &after]).await;
+        (count, deaths)
     });
-    println!("{name}: {count} faults");
+    println!("{name}: {count} faults, {deaths} deaths");
 }
 
 struct Case<'a> {
@@ -212,7 +227,7 @@ impl Case<'_> {
         };
         drop(service);
         let other = self.world.process(&database, 7, Duration::ZERO);
-        let unrelated = other.get(&self.world.user(UNRELATED_USER)).await;
+        let unrelated = other.get(&self.world.unrelated_user()).await;
         assert_eq!(unrelated.status, 200, "{plan:?}: {:#}", unrelated.body);
         let report = other.examine(ORG).await;
         assert!(report.is_healthy(), "{plan:?}: {:#?}", report.findings);
@@ -234,11 +249,8 @@ impl Case<'_> {
         }
         // The client repeats the request.
         let again = self.request.send(&other).await;
-        match (again.status, self.repeat) {
-            (200..300, _) => {}
-            (status, Repeat::Or(allowed)) if status == allowed && happened => {}
-            _ => panic!("{plan:?}: repeated, {again:?}"),
-        }
+        let is_allowed = (200..300).contains(&again.status) || happened && self.repeat.allows(again.status);
+        assert!(is_allowed, "{plan:?}: repeated, {again:?}");
         let seen = visible(&other).await;
         assert!(seen == *self.after, "{plan:?}: {}", difference(self.after, &seen));
         // The janitor leaves no draft either.
@@ -256,7 +268,7 @@ impl Case<'_> {
     }
 }
 
-fn difference(expected: &Visible, seen: &Visible) -> String {
+pub(super) fn difference(expected: &Visible, seen: &Visible) -> String {
     let names: BTreeSet<&String> = expected.keys().chain(seen.keys()).collect();
     let differing = names.into_iter().filter(|name| expected.get(*name) != seen.get(*name));
     let line = |name: &String| format!("{name}: {:?} -> {:?}", expected.get(name), seen.get(name));

@@ -7,6 +7,7 @@
 
 mod concurrency;
 mod crashes;
+mod deaths;
 mod large;
 mod model;
 mod realistic;
