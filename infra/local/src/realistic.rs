@@ -225,5 +225,6 @@ fn operation(target: &str) -> &str {
 }
 
 fn parse(body: &[u8]) -> Value {
-    serde_json::from_slice(body).unwrap_or_default()
+    // `str::parse` is compiled with `serde_json`, which test builds optimise.
+    str::from_utf8(body).ok().and_then(|body| body.parse().ok()).unwrap_or_default()
 }

@@ -81,7 +81,7 @@ const BELOW: &str = "
 
 **List of groups: 6 round trips, floor 3.** The members of 50 groups take 50 queries, of which at most 16 run at one time, to limit the memory of the function. Requests that exclude `members`, as Entra's do, avoid these queries.
 
-**Deletion: 6 round trips, floor 3.** The third round trip is a transaction. After this transaction no reader sees the user, and the name is free. The service then removes the memberships, with one transaction for each group at the same time, because each group gets a new version. Finally, the service removes the tombstone. The service answers only afterwards, because Lambda stops a function that has answered. If the time runs out, the next reader or the janitor finishes the deletion.
+**Deletion: 4 round trips, floor 3.** The service reads the user first and the user's groups afterwards. If both were read at the same time, a group that adds the user in between could be overlooked. One transaction then deletes the user with all memberships, and gives each group a new version.
 
 **Writes cost double and write several items.** All writes are transactions. A resource, its index entries and its counter change together or not at all. A new member takes four actions: the version of the group, a check that the user exists, the edge and the reverse edge. A single write of 1 unit would be wrong if the user were deleted at the same time, and would not record the groups of a user.
 

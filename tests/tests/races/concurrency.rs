@@ -1,8 +1,9 @@
 //! Linearizability of concurrent requests: some order of the requests explains all answers and the final data.
 //!
-//! A history is the run of a scenario with a seed. The seed decides the order of calls to DynamoDB, the transactions
-//! that conflict, and the calls that are throttled. A request with the answer 503 or 429 takes effect at that time,
-//! later, or never.
+//! A history is the run of a scenario with a seed. There are histories of two kinds. In the first, the seed decides the
+//! order of calls to DynamoDB, the transactions that conflict, and the calls that are throttled. In the second, the seed
+//! decides how long each call takes on the realistic DynamoDB, where transactions that overlap conflict. A request with
+//! the answer 503 or 429 takes effect at that time, later, or never.
 //!
 //! On another DynamoDB than the embedded one, no seed decides: several threads send the requests.
 
@@ -35,8 +36,21 @@ const HEAVY_HISTORIES: u64 = 15;
 const HEAVIEST_HISTORIES: u64 = 6;
 /// The number of histories if no seed decides them.
 const UNDECIDED_HISTORIES: u64 = 2;
-/// The seed of a history to run alone after it has failed.
-const ONLY: Option<u64> = None;
+/// The number of histories on the embedded engine for each one on the realistic DynamoDB.
+const FEWER_REALISTIC: u64 = 5;
+/// A history to run alone after it has failed.
+const ONLY: Option<(Engine, u64)> = None;
+
+/// What decides a history.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Engine {
+    /// A schedule of the calls to the embedded engine.
+    Scheduled,
+    /// The times of the calls to the realistic DynamoDB.
+    Realistic,
+    /// Nothing: the DynamoDB is another one.
+    Undecided,
+}
 
 /// A running history: a service and the order of its calls.
 struct Race {
@@ -63,26 +77,30 @@ impl Event {
 }
 
 impl Race {
-    async fn new(seed: u64) -> Self {
-        if tests::is_embedded() {
-            return Self::decided(seed).await;
-        }
-        let faults = Faults::default();
-        let (random, schedule) = (Rng::with_seed(!seed), Schedule::new(seed, faults));
-        Self { random, faults, schedule, service: Arc::new(Service::new().await) }
+    async fn new(engine: Engine, seed: u64) -> Self {
+        let faults = match engine {
+            Engine::Scheduled => Self::faults(seed),
+            Engine::Realistic | Engine::Undecided => Faults::default(),
+        };
+        let schedule = Schedule::new(seed, faults);
+        let service = match engine {
+            Engine::Scheduled => {
+                Service::on(schedule.client(Database::memory().expect("a database in memory"))).await
+            }
+            Engine::Realistic => Service::realistic(seed).await.0,
+            Engine::Undecided => Service::new().await,
+        };
+        Self { random: Rng::with_seed(!seed), faults, schedule, service: Arc::new(service) }
     }
 
-    /// Returns a history that the seed decides. A third of the histories have no faults, a third have conflicts, and a third
-    /// have conflicts and throttled calls.
-    async fn decided(seed: u64) -> Self {
-        let faults = match seed % 3 {
+    /// Returns the faults of a seed. A third of the histories have no faults, a third have conflicts, and a third have
+    /// conflicts and throttled calls.
+    fn faults(seed: u64) -> Faults {
+        match seed % 3 {
             0 => Faults::default(),
             1 => Faults { conflicts: 5, throttled: 0 },
             _ => Faults { conflicts: 8, throttled: 6 },
-        };
-        let schedule = Schedule::new(seed, faults);
-        let service = Service::on(schedule.client(Database::memory().expect("a database in memory"))).await;
-        Self { random: Rng::with_seed(!seed), faults, schedule, service: Arc::new(service) }
+        }
     }
 
     /// Creates that number of users with one request and returns their ids.
@@ -142,22 +160,34 @@ fn heavy_histories(scenario: &impl AsyncFn(&mut Race)) {
 }
 
 fn run(histories: u64, scenario: &impl AsyncFn(&mut Race)) {
+    if !tests::is_embedded() {
+        return run_on(Engine::Undecided, UNDECIDED_HISTORIES, scenario);
+    }
+    run_on(Engine::Scheduled, histories, scenario);
+    run_on(Engine::Realistic, histories / FEWER_REALISTIC, scenario);
+}
+
+fn run_on(engine: Engine, histories: u64, scenario: &impl AsyncFn(&mut Race)) {
     let name = std::thread::current().name().unwrap_or_default().to_owned();
-    let histories = if tests::is_embedded() { histories } else { UNDECIDED_HISTORIES };
-    for seed in ONLY.map_or(0..histories, |seed| seed..seed + 1) {
+    let seeds = match ONLY {
+        Some((only, seed)) if only == engine => seed..seed + 1,
+        Some(_) => 0..0,
+        None => 0..histories,
+    };
+    for seed in seeds {
         let run = || {
             runtime().block_on(async {
-                let mut race = Race::new(seed).await;
+                let mut race = Race::new(engine, seed).await;
                 scenario(&mut race).await;
                 assert_consistent(&race.service, &race.service.org, &race.service.key).await;
             });
         };
         if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
-            println!("{name}: seed {seed}");
+            println!("{name}: {engine:?}, seed {seed}");
             resume_unwind(panic);
         }
     }
-    println!("{name}: {histories} histories");
+    println!("{name}: {histories} histories, {engine:?}");
 }
 
 /// Returns a runtime of one thread. Its clock advances when every task waits for it.
@@ -186,7 +216,7 @@ fn verdicts(events: &[Event]) -> BTreeMap<String, usize> {
 fn seed_decides_the_history() {
     let trace = |seed| {
         runtime().block_on(async {
-            let race = Race::decided(seed).await;
+            let race = Race::new(Engine::Scheduled, seed).await;
             let create =
                 |_| vec![Request::post("/Users", json!({ "userName": "ada" })), Request::get("/Users")];
             race.run((0..5).map(create)).await;

@@ -3,8 +3,8 @@
 //! Each test runs its write once to count the calls, so that a new call needs no new test. Then each call fails in each way,
 //! once or permanently, and the process dies or answers the client. After one request of another process about an unrelated
 //! user, the doctor finds no error, and the data is as before the write or as after it. An acknowledged write has taken
-//! effect, no write fails for a wrong reason, and a repeated request succeeds. At last each call that writes is made late
-//! (`late.rs`).
+//! effect, no write fails for a wrong reason, and a repeated request succeeds. Then each call that writes is made late
+//! (`late.rs`), and the process dies at many moments of the write (`deaths.rs`).
 
 use std::slice;
 
@@ -16,6 +16,7 @@ use tests::{
 use time::Duration;
 
 use super::{
+    deaths::check_deaths,
     late::{check_calls_of_dead, check_late_calls, later},
     world::{Command, MANY, Seen, World, Write, assert_healthy, difference, sweep},
 };
@@ -48,6 +49,9 @@ fn assert_atomic<W: Into<Write>>(name: &str, repeat: Repeat, write: impl Fn(&Wor
         let write = write(&world).into();
         let mut count = check_faults(&world, &write, repeat).await;
         count += check_late_calls(&world, slice::from_ref(&write), repeat).await;
+        if let Write::Request(request) = &write {
+            count += check_deaths(&world, request, repeat).await;
+        }
         if repeat != Repeat::Never {
             count += check_calls_of_dead(&world, &write, repeat).await;
         }

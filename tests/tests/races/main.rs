@@ -9,6 +9,7 @@ mod attempts;
 mod concurrency;
 mod contention;
 mod crashes;
+mod deaths;
 mod large;
 mod late;
 mod model;

@@ -18,10 +18,11 @@ use serde_json::{Map, Value, json};
 use tests::{Answer, ORG, Request, Service};
 use tokio::runtime::Runtime;
 
-use super::{assert_consistent, members};
+use super::{assert_consistent, concurrency, members};
 
-/// The number of sequences and their length.
+/// The number of sequences, on the realistic DynamoDB too, and their length.
 const SEQUENCES: u32 = 60;
+const REALISTIC_SEQUENCES: u32 = 20;
 const STEPS: usize = 50;
 /// The organisations.
 const ORGS: [&str; 2] = [ORG, "other"];
@@ -220,8 +221,7 @@ fn is_same(one: &str, other: &str) -> bool {
 }
 
 impl Comparison {
-    async fn new() -> Self {
-        let service = Service::new().await;
+    async fn new(service: Service) -> Self {
         let other = service.organisation(ORGS[1], &[service::auth::Scope::Scim]).await;
         let keys = vec![service.key.clone(), other];
         Self {
@@ -664,16 +664,14 @@ fn expect(answer: &Answer, verdict: &str) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-#[test]
-fn random_sequences_match_the_model() {
-    let runtime = Runtime::new().expect("a runtime");
-    let config = Config { failure_persistence: None, max_shrink_iters: 200, ..Config::with_cases(SEQUENCES) };
-    let random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+/// Compares services with the model.
+fn compare(sequences: u32, random: TestRng, runtime: &Runtime, service: impl AsyncFn() -> Service) {
+    let config = Config { failure_persistence: None, max_shrink_iters: 200, ..Config::with_cases(sequences) };
     let sequence = vec((0..ORGS.len(), step()), 1..=STEPS);
     TestRunner::new_with_rng(config, random)
         .run(&sequence, |steps| {
             runtime.block_on(async {
-                let mut pair = Comparison::new().await;
+                let mut pair = Comparison::new(service().await).await;
                 for (org, step) in &steps {
                     pair.take(*org, step).await?;
                 }
@@ -681,5 +679,18 @@ fn random_sequences_match_the_model() {
             })
         })
         .unwrap_or_else(|failure| panic!("{failure}"));
-    println!("{SEQUENCES} sequences");
+    println!("{sequences} sequences");
+}
+
+#[test]
+fn random_sequences_match_the_model() {
+    let random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    compare(SEQUENCES, random, &Runtime::new().expect("a runtime"), async || Service::new().await);
+}
+
+#[test]
+fn random_sequences_match_the_model_in_realistic_time() {
+    let service = async || Service::realistic(1).await.0;
+    let random = TestRng::from_seed(RngAlgorithm::ChaCha, &[1; 32]);
+    compare(REALISTIC_SEQUENCES, random, &concurrency::runtime(), service);
 }

@@ -386,12 +386,12 @@ impl<'a> Readers<'a> {
                 if order == "descending" {
                     expected.reverse();
                 }
-                let query = query.clone().query("sortBy", "id").query("sortOrder", order).query("count", 7);
+                let query = query.clone().query("sortBy", "id").query("sortOrder", order).query("count", 23);
                 let mut by_index: Vec<String> = Vec::new();
                 loop {
                     let page = self.list(query.clone().query("startIndex", by_index.len() + 1)).await;
                     by_index.extend(resources(&page).map(id));
-                    if resources(&page).count() < 7 {
+                    if resources(&page).count() < 23 {
                         break;
                     }
                 }

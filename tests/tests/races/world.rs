@@ -312,7 +312,7 @@ fn scan(database: &Database, table: &str) -> Value {
     answer["Items"].take()
 }
 
-async fn visible(service: &Service) -> Seen {
+pub(super) async fn visible(service: &Service) -> Seen {
     let mut seen = Seen::new();
     let mut names: BTreeMap<String, String> = BTreeMap::new();
     let mut resources = Vec::new();
