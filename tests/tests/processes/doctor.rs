@@ -81,7 +81,7 @@ async fn index_entry_without_resource_is_reported() {
         expect![[r#"
             the member {bob} of group {team} does not exist
             the reverse edge of member {bob} and group {company} has no edge
-            count USER#13 is not 0, but nothing is there
+            count USER#14 is not 0, but nothing is there
             1 items in USER#userName that belong to no resource
         "#]],
     )
@@ -111,7 +111,8 @@ async fn duplicate_user_name_is_reported() {
     assert_findings(
         [Put("USER {bob}", json!({ "document": "{\"userName\":\"ZELDA.quux\"}" }))],
         expect![[r#"
-            USER {bob} has no userName entry
+            the userName entry of USER {bob} is {ann}'s
+            USER {ann} has no userName entry
             1 items in USER#userName that belong to no resource
         "#]],
     )
@@ -119,8 +120,7 @@ async fn duplicate_user_name_is_reported() {
     assert_findings(
         [Put("USER {ann}", json!({ "document": "{\"userName\":\"YORICK.quux\"}" }))],
         expect![[r#"
-            the userName entry of USER {ann} is {bob}'s
-            USER {bob} has no userName entry
+            USER {ann} has no userName entry
             1 items in USER#emails.value that belong to no resource
             1 items in USER#externalId that belong to no resource
             1 items in USER#userName that belong to no resource
@@ -136,7 +136,7 @@ async fn unreadable_resource_is_reported() {
         expect![[r#"
             USER {bob} cannot be read
             the member {bob} of group {team} does not exist
-            count USER#13 is not 0, but nothing is there
+            count USER#14 is not 0, but nothing is there
             1 items in USER#userName that belong to no resource
         "#]],
     )
@@ -146,7 +146,7 @@ async fn unreadable_resource_is_reported() {
         expect![[r#"
             GROUP {company} cannot be read
             the group {company} of member {team} does not exist
-            count GROUP#04 is not 0, but nothing is there
+            count GROUP#13 is not 0, but nothing is there
             1 items in GROUP#displayName that belong to no resource
         "#]],
     )
@@ -247,21 +247,21 @@ async fn wrong_count_is_reported() {
     };
     let users = |by: i64| move |key: &str| key.starts_with("COUNT USER").then_some(by);
     expect![[r#"
-        count USER#02 is 7, but 1 are there
-        count USER#13 is 7, but 1 are there
+        count USER#05 is 7, but 1 are there
+        count USER#14 is 7, but 1 are there
     "#]]
     .assert_eq(&findings(&users(7)).await);
     expect![[r#"
-        count USER#02 is 0, but 1 are there
-        count USER#13 is 0, but 1 are there
+        count USER#05 is 0, but 1 are there
+        count USER#14 is 0, but 1 are there
     "#]]
     .assert_eq(&findings(&users(0)).await);
     for key in shards.iter().filter(|key| key.starts_with("COUNT GROUP")) {
         org.delete(key).await;
     }
     expect![[r#"
-        count GROUP#02 is 0, but 1 are there
-        count GROUP#04 is 0, but 1 are there
+        count GROUP#00 is 0, but 1 are there
+        count GROUP#13 is 0, but 1 are there
     "#]]
     .assert_eq(&org.findings().await);
 }
