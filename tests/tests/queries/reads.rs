@@ -88,6 +88,7 @@ async fn every_read_is_strongly_consistent() {
     ];
     assert!(answers.iter().all(|answer| answer.status < 300), "{answers:#?}");
     janitor::sweep(&service.app.store).await;
+    assert_eq!(service.app.store.orgs().await.expect("organisations").len(), 1);
     service.app.store.keys(&ORG.parse().expect("an organisation")).await.expect("its keys");
     service.assert_healthy().await;
     assert_eq!(service.get(USERS).await.body["totalResults"], Value::from(49));
