@@ -46,8 +46,7 @@ fn status(call: &Recorded) -> u16 {
     call.answer.as_ref().map_or(0, |(status, _)| *status)
 }
 
-/// Returns a service whose transactions are handled by a function, which gets the number of the transaction. The
-/// organisation and the user `ada` exist.
+/// Returns a service with the user `ada`, whose later transactions are handled by a function with their number.
 async fn service_with<F, R>(database: &Database, handle: F) -> Service
 where
     F: Fn(usize, Call) -> R + Send + Sync + 'static,
@@ -55,15 +54,23 @@ where
 {
     let first = Service::on(embedded::client(database.clone())).await;
     first.user("ada").await;
+    another(handled(database, handle), &first)
+}
+
+/// Returns a client whose transactions are handled by a function with their number.
+fn handled<F, R>(database: &Database, handle: F) -> Client
+where
+    F: Fn(usize, Call) -> R + Send + Sync + 'static,
+    R: Future<Output = CallResult> + Send + 'static,
+{
     let (handle, count) = (Arc::new(handle), Arc::new(AtomicUsize::new(0)));
     let connector = Connector::new(database.clone()).honouring_tokens();
-    let client = intercept::client(connector, move |call| {
+    intercept::client(connector, move |call| {
         let is_transaction = call.operation == "TransactWriteItems";
         let number = if is_transaction { count.fetch_add(1, Ordering::Relaxed) } else { 0 };
         let handle = Arc::clone(&handle);
         async move { if is_transaction { handle(number, call).await } else { call.forward().await } }
-    });
-    another(client, &first)
+    })
 }
 
 /// Returns another process on the database of a service.
@@ -140,10 +147,11 @@ async fn refusal_without_lost_answer_is_one_transaction() {
 #[tokio::test(start_paused = true)]
 async fn attempt_carried_out_after_its_refused_repeat_succeeds() {
     let database = database();
-    let other = Service::on(embedded::client(database.clone())).await;
-    let other = Arc::new(another(embedded::client(database.clone()), &other));
+    let first = Service::on(embedded::client(database.clone())).await;
+    first.user("ada").await;
+    let other = Arc::new(another(embedded::client(database.clone()), &first));
     let delayed = Arc::new(Mutex::new(None));
-    let service = service_with(&database, move |number, call| {
+    let client = handled(&database, move |number, call| {
         let (delayed, other) = (Arc::clone(&delayed), Arc::clone(&other));
         async move {
             if number == 0 {
@@ -159,8 +167,8 @@ async fn attempt_carried_out_after_its_refused_repeat_succeeds() {
             }
             call.forward().await
         }
-    })
-    .await;
+    });
+    let service = another(client, &first);
     let created = ada().send(&service).await;
     assert_eq!(created.status, 201, "{:#}", created.body);
     let users = users_named_ada(&service).await;
