@@ -1,0 +1,295 @@
+//! Reads before a PUT, and requests that only read.
+
+use protocol::item::Id;
+
+use super::Turn;
+use crate::{
+    faults::Fault,
+    scenario::{Request, Scenario},
+    state::{Answer, Pc, Process, Seen, Violation, subject_of},
+    table::{GROUP, GROUPS, Mask, Members, at, bit, ids},
+};
+
+/// A resource, or the users of a page.
+pub(crate) const ITEM: u8 = 1;
+const HEADERS: u8 = 2;
+/// Edges of the first user, and of all others: a query may show a transaction in part. Together if it does not.
+const EDGES: u8 = 4;
+const OTHER_EDGES: u8 = 8;
+const PARTS: u8 = 16;
+const AGAIN: u8 = 32;
+const ADDED: u8 = 64;
+const FIRST: Mask = 1;
+
+impl Turn<'_> {
+    fn edges(&self) -> u8 {
+        if self.scenario.reading.torn { EDGES | OTHER_EDGES } else { EDGES }
+    }
+
+    pub(crate) fn reads_before_put(&self) -> u8 {
+        HEADERS | self.edges()
+    }
+
+    pub(crate) fn read_before_put(&mut self, read: u8) {
+        self.read_edges_or_headers(read);
+        if self.process().todo == 0 {
+            self.plan_put();
+        }
+    }
+
+    fn read_edges_or_headers(&mut self, read: u8) {
+        let items = self.state.items;
+        let torn = self.scenario.reading.torn;
+        let process = self.process();
+        process.todo &= !read;
+        let rows = match read {
+            EDGES if !torn => Mask::MAX,
+            EDGES => FIRST,
+            OTHER_EDGES => !FIRST,
+            _ => 0,
+        };
+        for group in 0..GROUPS as usize {
+            process.seen.edges[group] |= items.edges[group] & rows;
+        }
+        if read == HEADERS {
+            let ignored = self.scenario.has(Fault::TombstonesIgnored);
+            let process = &mut self.state.processes[self.number];
+            process.seen.deleted = ids(if ignored { 0 } else { items.headers & items.tombstones })
+                .fold(0, |mask, change| mask | bit(items.subject[usize::from(change)].into()));
+            let changes = items.headers & !items.tombstones & !process.seen.ended;
+            process.seen.headers = changes & !items.discarded;
+            process.seen.discarded = changes & items.discarded;
+        }
+    }
+
+    /// Begins, or begins again.
+    pub(crate) fn begin_reading(&mut self) {
+        let ghost = &self.state.ghost;
+        let Process { started, seen, .. } = self.state.processes[self.number];
+        let Seen { possible, gone, ended, .. } = seen;
+        let mut seen = Seen { possible, gone, ended, ..Seen::default() };
+        if !started {
+            seen.gone = ghost.alive & bit(self.request().subject()) == 0;
+            seen.possible = ghost.members.map(|members| 1 << members);
+            if let (Request::GetUsers { .. }, false) = (self.request(), self.scenario.reading.exact) {
+                // A change that was committed and not finished before may be seen as before it.
+                for group in 0..GROUPS as usize {
+                    seen.possible[group] |= 1 << self.state.items.reverse[group];
+                }
+            }
+        }
+        let todo = match self.request() {
+            Request::GetGroup { .. } => ITEM | HEADERS,
+            _ => ITEM | HEADERS | self.edges(),
+        };
+        let process = self.process();
+        process.seen = seen;
+        process.todo = todo;
+        process.pc = Pc::Gather;
+    }
+
+    /// Begins again after other processes have changed what was read. Without a change, and without a change that is now
+    /// known to have ended, the reader would find the same for ever.
+    fn begin_again(&mut self, ended: u8) {
+        let seen = &mut self.process().seen;
+        let is_stuck = !seen.changed && ended & !seen.ended == 0;
+        seen.ended |= ended;
+        if is_stuck {
+            self.violate(Violation::Stuck);
+        }
+        if self.tries_again() {
+            self.begin_reading();
+        }
+    }
+
+    pub(crate) fn gather(&mut self, read: u8) {
+        if read == ITEM {
+            let subject = self.request().subject();
+            self.process().todo &= !ITEM;
+            if self.state.items.alive & bit(subject) == 0 {
+                return self.respond_gone();
+            }
+            if let Request::GetGroup { group } = self.request() {
+                self.read_group(group);
+            }
+        } else {
+            self.read_edges_or_headers(read);
+        }
+        if self.process().todo != 0 {
+            return;
+        }
+        if let Request::GetGroup { .. } = self.request() {
+            let parts = if self.process().seen.intent == 0 { 0 } else { PARTS };
+            self.process().todo = self.edges() | parts;
+            self.process().seen.edges = [0; 2];
+            self.go(Pc::Resolve);
+        } else {
+            self.after_headers();
+        }
+    }
+
+    /// Reads the group first. The version of the response is never newer than its members.
+    fn read_group(&mut self, group: Id) {
+        let items = &mut self.state.items;
+        items.version[usize::from(group)] = 2;
+        let (intent, finished) = (items.intent[at(group)], items.finished[at(group)]);
+        let seen = &mut self.process().seen;
+        seen.intent = intent;
+        seen.finished = finished;
+        seen.version = 2;
+    }
+
+    pub(crate) fn resolve(&mut self, read: u8) {
+        match self.request() {
+            Request::GetGroup { group } => self.resolve_group(group, read),
+            _ => self.resolve_change(read),
+        }
+    }
+
+    fn resolve_group(&mut self, group: Id, read: u8) {
+        if read == PARTS {
+            let intent = self.process().seen.intent - 1;
+            let parts = self.state.items.parts[usize::from(intent)];
+            let ignored = self.scenario.has(Fault::PartsIgnored);
+            self.process().seen.parts[0] = if ignored { Members::default() } else { parts.stored() };
+            self.process().todo &= !PARTS;
+        } else {
+            self.read_edges_or_headers(read);
+        }
+        if self.process().todo == 0 {
+            let checks = self.scenario.reading.checks_added;
+            let process = self.process();
+            let added = process.seen.parts[0].add & !process.seen.edges[at(group)];
+            process.todo = AGAIN | if checks && added != 0 { ADDED } else { 0 };
+            process.pc = Pc::Confirm;
+        }
+    }
+
+    pub(crate) fn confirm(&mut self, read: u8) {
+        let Request::GetGroup { group } = self.request() else { return };
+        let items = self.state.items;
+        let compares_version = self.scenario.reading.compares_version;
+        let reads_again = !self.scenario.has(Fault::ReadOnce);
+        let process = self.process();
+        process.todo &= !read;
+        if read == ADDED {
+            process.seen.absent = process.seen.parts[0].add & !items.alive;
+        } else if items.alive & bit(group) == 0 {
+            return self.respond_gone();
+        } else {
+            let seen = process.seen;
+            let same = seen.intent == items.intent[at(group)]
+                && seen.finished == items.finished[at(group)]
+                && (!compares_version || seen.version == items.version[usize::from(group)]);
+            if !same && reads_again {
+                return self.begin_again(0);
+            }
+        }
+        let process = self.process();
+        if process.todo == 0 {
+            let Seen { edges, parts, deleted, absent, possible, .. } = process.seen;
+            let members = parts[0].of(edges[at(group)]) & !deleted & !absent;
+            if possible[at(group)] & (1 << members) == 0 {
+                self.violate(Violation::Response);
+            }
+            self.answer(Answer::Done);
+        }
+    }
+
+    fn after_headers(&mut self) {
+        let subject = self.request().subject();
+        let Seen { deleted, headers, discarded, .. } = self.process().seen;
+        if deleted & bit(subject) != 0 {
+            return self.respond_gone();
+        }
+        if discarded != 0 {
+            return self.begin_again(discarded);
+        }
+        if headers == 0 {
+            return self.respond_users();
+        }
+        self.process().todo = self.reads_of_change();
+        self.go(Pc::Resolve);
+    }
+
+    fn reads_of_change(&self) -> u8 {
+        if self.scenario.reading.resolves_header { ITEM | HEADERS | PARTS } else { ITEM | PARTS }
+    }
+
+    /// Reads group, header and parts of the next pending change, at the same time.
+    fn resolve_change(&mut self, read: u8) {
+        let change = u16::from(self.process().seen.headers.trailing_zeros() as u8);
+        let group = subject_of(self.scenario, change);
+        let is_change = |holder: u8| u16::from(holder) == change + 1;
+        let items = self.state.items;
+        let fault = self.scenario.fault;
+        let Request::GetUsers { users } = self.request() else { return };
+        let seen = &mut self.process().seen;
+        match read {
+            ITEM => {
+                seen.intent = u8::from(is_change(items.intent[at(group)]) && fault != Some(Fault::PartsIgnored));
+                seen.intent |= u8::from(fault == Some(Fault::DraftsShown));
+                seen.finished = u8::from(is_change(items.finished[at(group)]));
+            }
+            HEADERS => seen.is_open = items.headers & !items.discarded & (1 << change) != 0,
+            _ => {
+                let parts = items.parts[usize::from(change)];
+                seen.covers = ids(users).all(|user| parts.covering(user).is_some());
+                seen.part = parts.stored();
+            }
+        }
+        self.process().todo &= !read;
+        if self.process().todo == 0 {
+            self.change_resolved(change, group);
+        }
+    }
+
+    fn change_resolved(&mut self, change: u16, group: Id) {
+        let resolves_header = self.scenario.reading.resolves_header;
+        let todo = self.reads_of_change();
+        let process = self.process();
+        let Seen { intent, finished, is_open, covers, part, .. } = process.seen;
+        process.seen =
+            Seen { intent: 0, finished: 0, is_open: false, covers: false, part: Members::default(), ..process.seen };
+        let has_ended = finished != 0 || if resolves_header { !is_open } else { !covers };
+        if has_ended || (intent != 0 && !covers) {
+            return self.begin_again(if resolves_header { 1 << change } else { 0 });
+        }
+        if intent != 0 {
+            process.seen.parts[at(group)] = part;
+        }
+        process.todo = todo;
+        process.seen.headers &= process.seen.headers - 1;
+        if process.seen.headers == 0 {
+            self.respond_users();
+        }
+    }
+
+    fn respond_users(&mut self) {
+        let Request::GetUsers { users } = self.request() else { return };
+        let Seen { edges, parts, deleted, possible, .. } = self.process().seen;
+        for group in GROUP..GROUP + GROUPS {
+            let deleted = if deleted & bit(group) == 0 { deleted } else { Mask::MAX };
+            let shown = parts[at(group)].of(edges[at(group)]) & users & !deleted;
+            let was = |members: &u32| possible[at(group)] & (1 << members) != 0;
+            let is_shown = |members: u32| members as Mask & users == shown;
+            if !(0..32).filter(was).any(is_shown) {
+                self.violate(Violation::Response);
+            }
+        }
+        self.answer(Answer::Done);
+    }
+
+    fn respond_gone(&mut self) {
+        if !self.process().seen.gone {
+            self.violate(Violation::Response);
+        }
+        self.answer(Answer::Done);
+    }
+}
+
+/// Returns the reads of a process that may come next.
+pub(crate) fn next_reads(scenario: &Scenario, process: &Process) -> u8 {
+    let waits = scenario.reading.headers_first && process.pc == Pc::Gather && process.todo & HEADERS != 0;
+    if waits { process.todo & !(EDGES | OTHER_EDGES) } else { process.todo }
+}
