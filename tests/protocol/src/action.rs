@@ -130,6 +130,7 @@ pub fn transact<D: Clone>(table: &mut impl Table<D>, actions: &[Action<D>]) -> R
 
 impl Condition {
     /// Returns whether the condition holds for an item, or for its absence.
+    #[must_use]
     pub fn holds<D>(self, item: Option<&Item<D>>, key: Key) -> bool {
         let resource = match item {
             Some(Item::Resource(resource)) => Some(resource),
@@ -183,9 +184,8 @@ impl Update {
                 Item::Part(part)
             }
             Some(Item::Count(count)) => Item::Count(count + self.count),
-            Some(Item::Plain) => Item::Plain,
             None if self.count != 0 => Item::Count(self.count),
-            None => Item::Plain,
+            Some(Item::Plain) | None => Item::Plain,
         }
     }
 }
@@ -207,6 +207,7 @@ impl<D> Action<D> {
     }
 
     /// Makes an update.
+    #[must_use]
     pub fn update(key: Key, condition: Condition, update: Update) -> Self {
         Self::new(key, condition, Effect::Update(update))
     }
@@ -225,6 +226,7 @@ impl<D> Action<D> {
     }
 
     /// Makes the two actions that delete an edge and its reverse.
+    #[must_use]
     pub fn part(group: Id, member: Id, condition: Condition) -> [Self; 2] {
         [
             Self::delete(Key::Edge { group, member }, condition),

@@ -3,7 +3,8 @@
 use crate::{
     action::{Action, Condition, Effect, Slot, Update},
     item::{
-        Change, ChangeKind, Difference, Entry, Header, Id, Item, Key, Kind, Member, Part, Resource, Time, Version,
+        Change, ChangeKind, Difference, Entry, Header, Id, Item, Key, Kind, Member, Part, Resource, Time,
+        Version,
     },
 };
 
@@ -132,11 +133,14 @@ impl<D: Difference> Call<D> {
             Self::Apply(apply) => apply.actions(),
             Self::Finish { change, group, header } => {
                 let update = Update { intent: Slot::Remove, finished: Some(*change), ..Update::default() };
-                let mut actions = vec![Action::update(group_key(*group), Condition::Intends(*change), update)];
+                let mut actions =
+                    vec![Action::update(group_key(*group), Condition::Intends(*change), update)];
                 actions.extend(header.then(|| discard(*change)));
                 actions
             }
-            Self::TakeBack { change, group, reserved: true } => vec![unreserve(*change, *group), discard(*change)],
+            Self::TakeBack { change, group, reserved: true } => {
+                vec![unreserve(*change, *group), discard(*change)]
+            }
             Self::TakeBack { change, group, reserved: false } => {
                 vec![
                     Action::new(group_key(*group), Condition::NotHeldBy(*change), Effect::Check),
@@ -169,7 +173,9 @@ impl<D: Difference> Call<D> {
             }
             Self::Delete(delete) => delete.actions(),
             Self::Leave { member, group, version: Some(version) } => leave(*member, *group, *version),
-            Self::Leave { member, group, version: None } => Action::part(*group, *member, Condition::Always).into(),
+            Self::Leave { member, group, version: None } => {
+                Action::part(*group, *member, Condition::Always).into()
+            }
             Self::Empty { group, members } => {
                 let part = |member| Action::part(*group, member, Condition::Always);
                 members.removes().flat_map(part).collect()
@@ -216,7 +222,9 @@ impl<D: Difference> Write<D> {
         actions.extend(self.removed_entries.iter().map(remove));
         actions.extend((self.base == Base::New).then(|| count(self.subject.kind, 1)));
         match (self.resource.intent, self.base) {
-            (Some(change), _) => actions.push(Action::new(Key::Header(change), Condition::Open, Effect::Check)),
+            (Some(change), _) => {
+                actions.push(Action::new(Key::Header(change), Condition::Open, Effect::Check));
+            }
             (None, Base::Reserved(change) | Base::ReservedAt(change, _)) => actions.extend(end(change)),
             (None, _) => {}
         }
@@ -258,8 +266,10 @@ impl<D: Difference> Delete<D> {
     fn actions(&self) -> Vec<Action<D>> {
         let Member { kind, id } = self.subject;
         let (version, joins) = self.read;
-        let mut actions =
-            vec![Action::delete(Key::Resource(kind, id), Condition::Untouched(version, joins)), count(kind, -1)];
+        let mut actions = vec![
+            Action::delete(Key::Resource(kind, id), Condition::Untouched(version, joins)),
+            count(kind, -1),
+        ];
         let remove = |entry: &Entry| Action::delete(Key::Index(*entry), Condition::Always);
         actions.extend(self.entries.iter().map(remove));
         for (group, version) in &self.leaves {

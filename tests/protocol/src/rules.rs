@@ -48,7 +48,9 @@ pub fn check<D: Difference>(table: &impl Listing<D>, call: &Call<D>) -> Result<(
                 "a resource leaves its groups in transactions of their own after it is deleted",
             )?;
             require(
-                version.is_some() || group_of(table, *group).is_none() || !table.members(*group).contains(member),
+                version.is_some()
+                    || group_of(table, *group).is_none()
+                    || !table.members(*group).contains(member),
                 "a group that a deleted member leaves gets another version",
             )
         }

@@ -33,12 +33,11 @@ pub(super) enum Assignment {
 pub(super) fn condition(expression: &str, values: &Value) -> Result<Vec<Term>, String> {
     let mut parser = Parser { tokens: tokens(expression), values };
     let mut terms = parser.conjunction()?;
-    match parser.tokens.first() {
-        Some(token) => Err(format!("'{token}' in the condition '{expression}'")),
-        None => {
-            terms.sort();
-            Ok(terms)
-        }
+    if let Some(token) = parser.tokens.first() {
+        Err(format!("'{token}' in the condition '{expression}'"))
+    } else {
+        terms.sort();
+        Ok(terms)
     }
 }
 
@@ -103,7 +102,11 @@ impl Parser<'_> {
     }
 
     fn expect(&mut self, token: &str) -> Result<(), String> {
-        if self.next_is(token) { Ok(()) } else { Err(format!("no '{token}' before {:?}", self.tokens.last())) }
+        if self.next_is(token) {
+            Ok(())
+        } else {
+            Err(format!("no '{token}' before {:?}", self.tokens.last()))
+        }
     }
 
     /// Returns the text of the value that the next token names.

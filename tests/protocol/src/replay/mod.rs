@@ -129,7 +129,8 @@ impl Replay {
             "TransactWriteItems" => self.transaction(call.request, call.outcome),
             "BatchWriteItem" => self.batch(call.request, call.outcome),
             "PutItem" | "UpdateItem" | "DeleteItem" => {
-                let key = if call.operation == "PutItem" { &call.request["Item"] } else { &call.request["Key"] };
+                let key =
+                    if call.operation == "PutItem" { &call.request["Item"] } else { &call.request["Key"] };
                 if is_foreign(key) { Ok(()) } else { Err("a write outside of a transaction".to_owned()) }
             }
             _ => Err("an unknown operation".to_owned()),
@@ -141,7 +142,8 @@ impl Replay {
         if requests.iter().all(|action| is_foreign(key_of(action))) {
             return Ok(());
         }
-        let actions = requests.iter().map(|action| self.texts.action(action)).collect::<Result<Vec<_>, _>>()?;
+        let actions =
+            requests.iter().map(|action| self.texts.action(action)).collect::<Result<Vec<_>, _>>()?;
         let token = request["ClientRequestToken"].as_str().ok_or("a transaction without a token")?;
         if let Some(known) = self.tokens.get(token)
             && known.carried_out
@@ -164,7 +166,12 @@ impl Replay {
         Ok(())
     }
 
-    fn carry_out(&mut self, call: &Call<Members>, actions: &[Action<Members>], outcome: Outcome) -> Result<(), String> {
+    fn carry_out(
+        &mut self,
+        call: &Call<Members>,
+        actions: &[Action<Members>],
+        outcome: Outcome,
+    ) -> Result<(), String> {
         match outcome {
             Outcome::Failed => Ok(()),
             Outcome::ConditionFailed => match transact(&mut self.items.clone(), actions) {
@@ -212,4 +219,3 @@ fn is_foreign(key: &Value) -> bool {
     let pk = key["pk"]["S"].as_str().unwrap_or_default();
     pk.ends_with("#PAGE") || (pk.starts_with("ORG#") && pk.matches('#').count() == 1)
 }
-

@@ -18,9 +18,4 @@ impl Names {
         self.texts.insert(text.to_owned(), number);
         number
     }
-
-    /// Returns the text of a number.
-    pub(super) fn text(&self, number: u16) -> &str {
-        self.texts.iter().find(|(_, known)| **known == number).map_or("?", |(text, _)| text)
-    }
 }

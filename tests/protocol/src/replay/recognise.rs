@@ -93,7 +93,9 @@ fn of_header(actions: Actions<'_>, change: Change, action: &Action<Members>) -> 
 /// Returns the update of a group, unless it only counts that the group was added to another one.
 fn group_update(actions: Actions<'_>) -> Option<(Id, Update)> {
     actions.iter().find_map(|action| match (action.key, &action.effect) {
-        (Key::Resource(Kind::Group, group), Effect::Update(update)) if !update.joins => Some((group, *update)),
+        (Key::Resource(Kind::Group, group), Effect::Update(update)) if !update.joins => {
+            Some((group, *update))
+        }
         _ => None,
     })
 }
@@ -198,20 +200,21 @@ fn entries(actions: Actions<'_>, of: impl Fn(&Effect<Members>) -> bool) -> Vec<E
 }
 
 fn write(actions: Actions<'_>) -> Option<Write<Members>> {
-    let (subject, condition, resource) = actions.iter().find_map(|action| match (action.key, &action.effect) {
-        (Key::Resource(kind, id), Effect::Put(Item::Resource(resource))) => {
-            Some((Member { kind, id }, action.condition, *resource))
-        }
-        (Key::Resource(kind, id), Effect::Update(update)) if !update.joins => {
-            let intent = match update.intent {
-                Slot::Set(change) => Some(change),
-                _ => None,
-            };
-            let resource = Resource { version: update.version?, intent, ..Resource::default() };
-            Some((Member { kind, id }, action.condition, resource))
-        }
-        _ => None,
-    })?;
+    let (subject, condition, resource) =
+        actions.iter().find_map(|action| match (action.key, &action.effect) {
+            (Key::Resource(kind, id), Effect::Put(Item::Resource(resource))) => {
+                Some((Member { kind, id }, action.condition, *resource))
+            }
+            (Key::Resource(kind, id), Effect::Update(update)) if !update.joins => {
+                let intent = match update.intent {
+                    Slot::Set(change) => Some(change),
+                    _ => None,
+                };
+                let resource = Resource { version: update.version?, intent, ..Resource::default() };
+                Some((Member { kind, id }, action.condition, resource))
+            }
+            _ => None,
+        })?;
     let base = match condition {
         Condition::Absent => Base::New,
         Condition::Free => Base::Free,

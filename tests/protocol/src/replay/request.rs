@@ -117,15 +117,19 @@ impl Texts {
                 difference: self.difference(item)?,
                 applied: !item["applied"].is_null(),
             }),
-            Key::Count(_) => Item::Count(scalar(&item["n"]).map_or(Ok(0), |text| {
-                text.parse().map_err(|_| format!("the count {text}"))
-            })?),
-            Key::Edge { .. } | Key::Reverse { .. } | Key::Index(_) | Key::Listed(_) | Key::Nothing => Item::Plain,
+            Key::Count(_) => Item::Count(
+                scalar(&item["n"])
+                    .map_or(Ok(0), |text| text.parse().map_err(|_| format!("the count {text}")))?,
+            ),
+            Key::Edge { .. } | Key::Reverse { .. } | Key::Index(_) | Key::Listed(_) | Key::Nothing => {
+                Item::Plain
+            }
         })
     }
 
     fn resource(&mut self, item: &Value) -> Result<Resource, String> {
-        let mut resource = Resource { version: self.versions.number(&text(item, "version")?), ..Resource::default() };
+        let mut resource =
+            Resource { version: self.versions.number(&text(item, "version")?), ..Resource::default() };
         for (name, value) in item.as_object().into_iter().flatten() {
             let value = scalar(value).unwrap_or_default();
             match name.as_str() {
@@ -182,7 +186,9 @@ impl Texts {
             [("exists", "version" | "pk", _), ("missing", "intent", _), ("missing", "reservation", _)] => {
                 Condition::Free
             }
-            [("missing", "reservation", _), ("=", "version", read)] => Condition::Unchanged(version(self, read)),
+            [("missing", "reservation", _), ("=", "version", read)] => {
+                Condition::Unchanged(version(self, read))
+            }
             [("missing", "joins", _), ("missing", "reservation", _), ("=", "version", read)] => {
                 Condition::Untouched(version(self, read), 0)
             }
@@ -253,6 +259,11 @@ fn number(item: &Value, name: &str) -> Result<u64, String> {
     text(item, name)?.parse().map_err(|_| format!("an item with a {name} that is no number"))
 }
 
+/// Returns the lower-case hexadecimal digit of a number below 16.
+fn hex_digit(number: u8) -> char {
+    char::from_digit(u32::from(number), 16).unwrap_or('?')
+}
+
 /// Returns an id as text, as sort keys have it.
 fn id_text(bytes: &[u8; ID_BYTES]) -> String {
     let mut text = String::with_capacity(ID_TEXT);
@@ -260,7 +271,8 @@ fn id_text(bytes: &[u8; ID_BYTES]) -> String {
         if [4, 6, 8, 10].contains(&index) {
             text.push('-');
         }
-        text.push_str(&format!("{byte:02x}"));
+        text.push(hex_digit(byte >> 4));
+        text.push(hex_digit(byte & 0xF));
     }
     text
 }

@@ -1,5 +1,7 @@
 //! Hand-written requests in the form in which the service makes them.
 
+#![allow(clippy::needless_pass_by_value, reason = "requests are written in place")]
+
 use serde_json::{Value, json};
 
 use super::{Outcome, Recorded, Replay};
@@ -215,7 +217,8 @@ fn clean() -> Vec<Value> {
 }
 
 fn part_deletions() -> Value {
-    let requests = parts().map(|part| json!({ "DeleteRequest": { "Key": delete(&part, None)["Delete"]["Key"] } }));
+    let requests =
+        parts().map(|part| json!({ "DeleteRequest": { "Key": delete(&part, None)["Delete"]["Key"] } }));
     json!({ "RequestItems": { "t": requests } })
 }
 
@@ -242,7 +245,8 @@ fn steps_in_another_order_break_rules() {
     let mut world = World::new();
     world.succeeds(&draft());
     world.fails(&applications()[0], "while the group names its change");
-    let error = world.make("BatchWriteItem", &part_deletions(), Outcome::CarriedOut).expect_err("an early deletion");
+    let error =
+        world.make("BatchWriteItem", &part_deletions(), Outcome::CarriedOut).expect_err("an early deletion");
     assert!(error.contains("after their change is discarded"), "{error}");
     let mut world = World::new();
     world.succeeds(&draft());
@@ -256,7 +260,8 @@ fn steps_in_another_order_break_rules() {
 #[test]
 fn calls_of_other_forms_are_refused() {
     let without_condition = |mut actions: Vec<Value>, index: usize| {
-        let action = actions[index].as_object_mut().expect("an action").values_mut().next().expect("its content");
+        let action =
+            actions[index].as_object_mut().expect("an action").values_mut().next().expect("its content");
         action["ConditionExpression"] = Value::Null;
         actions
     };
@@ -298,7 +303,8 @@ fn outcome_must_be_that_of_the_conditions() {
     let error = world.transact(&addition(USER), Outcome::CarriedOut).expect_err("the user is a member");
     assert!(error.contains("these conditions fail"), "{error}");
     world.transact(&addition(USER), Outcome::ConditionFailed).expect("a refusal");
-    let error = world.transact(&addition(OTHER), Outcome::ConditionFailed).expect_err("nothing is in its way");
+    let error =
+        world.transact(&addition(OTHER), Outcome::ConditionFailed).expect_err("nothing is in its way");
     assert!(error.contains("no condition"), "{error}");
     world.transact(&addition(OTHER), Outcome::Failed).expect("a conflict");
 }
@@ -319,7 +325,8 @@ fn token_is_carried_out_once() {
 #[test]
 fn deletion_covers_all_memberships() {
     let user = key("ORG#o#USER", USER);
-    let mut remove = delete(&user, Some("(version = :version AND attribute_not_exists(reservation)) AND joins = :joins"));
+    let mut remove =
+        delete(&user, Some("(version = :version AND attribute_not_exists(reservation)) AND joins = :joins"));
     remove["Delete"]["ExpressionAttributeValues"] = json!({ ":version": text("v1"), ":joins": { "N": "1" } });
     let minus = json!({ ":total": { "N": "-1" }, ":deleted": { "N": "1" } });
     let count = update(key("ORG#o#COUNT", "USER#03"), "ADD n :total, gone :deleted", None, minus);
@@ -382,5 +389,7 @@ fn reservation_lease_and_taking_back_are_allowed() {
     let mut world = World::new();
     world.succeeds(&draft());
     world.succeeds(&commit());
-    world.transact(&[check(group(), not_held, holder), discard()], Outcome::ConditionFailed).expect("a refusal");
+    world
+        .transact(&[check(group(), not_held, holder), discard()], Outcome::ConditionFailed)
+        .expect("a refusal");
 }

@@ -125,9 +125,19 @@ pub(crate) fn creations() -> Vec<Scenario> {
         groups("create group, delete user", &[create(G, &[0, 1]), delete(0), JANITOR]),
         groups("create group, delete it", &[create(G, &[0, 1]), delete(G), JANITOR]),
         groups("create group, edit it", &[create(G, &[0, 1]), remove(&[0]), JANITOR]),
-        same_name(Scenario::new("create groups of one name", 0b101, [0; 2], &[create(G, &[0, 2]), create(H, &[0]), JANITOR])),
+        same_name(Scenario::new(
+            "create groups of one name",
+            0b101,
+            [0; 2],
+            &[create(G, &[0, 2]), create(H, &[0]), JANITOR],
+        )),
         same_name(Scenario::new("create users of one name", 0, [0; 2], &[create(0, &[]), create(1, &[])])),
-        same_name(Scenario::new("delete user, create its name", 0b1, [0; 2], &[delete(0), create(1, &[]), JANITOR])),
+        same_name(Scenario::new(
+            "delete user, create its name",
+            0b1,
+            [0; 2],
+            &[delete(0), create(1, &[]), JANITOR],
+        )),
     ]
 }
 
@@ -160,7 +170,8 @@ pub(crate) fn user_readers() -> Vec<Scenario> {
 /// Tables from which a restored backup has left out a header.
 pub(crate) fn restored() -> Vec<Scenario> {
     // The change 4 belongs to the third process, which only reads.
-    let lost = |name, requests: &[Request], holder: fn(&mut Scenario)| one_group(name, &[2], requests).with(holder);
+    let lost =
+        |name, requests: &[Request], holder: fn(&mut Scenario)| one_group(name, &[2], requests).with(holder);
     let requests = [add(&[0]), put(&[2]), get_group()];
     vec![
         lost("intent without header", &requests, |scenario| scenario.restore(4, true)),

@@ -21,16 +21,14 @@ pub(crate) fn call(scenario: &Scenario, process: &Process, number: usize) -> Cal
     let request = scenario.requests[number];
     let (own, work) = (Change::from(process.change), process.work());
     match process.pc {
-        Pc::Write if matches!(request, Request::Delete { .. }) => Call::Delete(delete(scenario, process, request)),
+        Pc::Write if matches!(request, Request::Delete { .. }) => {
+            Call::Delete(delete(scenario, process, request))
+        }
         Pc::Write => Call::Write(write(scenario, process, request, None)),
         Pc::Commit => Call::Write(write(scenario, process, request, Some(own))),
         Pc::Draft => {
-            let header = Header {
-                kind: ChangeKind::Members,
-                subject: request.subject(),
-                until: 0,
-                discarded: false,
-            };
+            let header =
+                Header { kind: ChangeKind::Members, subject: request.subject(), until: 0, discarded: false };
             Call::Draft(Draft { change: own, header: Some(header), parts: next_parts(scenario, process) })
         }
         Pc::More => Call::Draft(Draft { change: own, header: None, parts: next_parts(scenario, process) }),
@@ -52,7 +50,7 @@ pub(crate) fn call(scenario: &Scenario, process: &Process, number: usize) -> Cal
         }
         Pc::Finish => {
             Call::Finish { change: work, group: subject_of(scenario, work), header: process.item == 0 }
-        },
+        }
         Pc::TakeBack => {
             let group = subject_of(scenario, work);
             Call::TakeBack { change: work, group, reserved: process.item != 0 }
@@ -79,12 +77,7 @@ pub(crate) fn takes_effect(pc: Pc) -> bool {
     matches!(pc, Pc::Write | Pc::Commit)
 }
 
-fn write(
-    scenario: &Scenario,
-    process: &Process,
-    request: Request,
-    intent: Option<Change>,
-) -> Write<Members> {
+fn write(scenario: &Scenario, process: &Process, request: Request, intent: Option<Change>) -> Write<Members> {
     let mut write = Write {
         subject: member(request.subject()),
         base: Base::Free,
@@ -97,7 +90,8 @@ fn write(
     let (version, own) = (process.version.into(), Change::from(process.change));
     match request {
         Request::Edit { add, remove, .. } if intent.is_none() => {
-            let dropped = Members { add: add & !process.members.add, remove: remove & !process.members.remove };
+            let dropped =
+                Members { add: add & !process.members.add, remove: remove & !process.members.remove };
             let still = |mask, is_member| ids(mask).map(move |id| (id, is_member));
             write.still = still(dropped.add, true).chain(still(dropped.remove, false)).collect();
         }
@@ -149,11 +143,8 @@ fn next_parts(scenario: &Scenario, process: &Process) -> Vec<(Id, Part<Members>)
     let part = |lower| {
         let range = range(process.members, lower);
         let end = ids(range).last().filter(|last| *last < 7);
-        let part = Part {
-            up_to: end.map(|last| last + 1),
-            difference: process.members.only(range),
-            applied: false,
-        };
+        let part =
+            Part { up_to: end.map(|last| last + 1), difference: process.members.only(range), applied: false };
         (lower, part)
     };
     ids(process.todo).take(scenario.parts).map(part).collect()

@@ -8,7 +8,11 @@ use crate::{
     ghost, properties,
     scenario::{Request, Scenario},
     state::{Answer, Copy, Ghost, Left, NONE, PROCESSES, Pc, Process, State},
-    steps::{Turn, carry_out, read::next_reads, work::{choices, may_go_on}},
+    steps::{
+        Turn, carry_out,
+        read::next_reads,
+        work::{choices, may_go_on},
+    },
     table::{CHANGES, GROUP, IDS, Items, OTHER_GROUP, ids},
 };
 
@@ -135,7 +139,9 @@ impl Scenario {
             Pc::End => {}
             Pc::Idle => {
                 let abandoned = |change: &Change| state.is_abandoned(*change);
-                steps.extend(ids(state.items.listed).filter(abandoned).map(|change| Step::Pick(number, change)));
+                steps.extend(
+                    ids(state.items.listed).filter(abandoned).map(|change| Step::Pick(number, change)),
+                );
             }
             Pc::Wait if may_go_on(self, state, number) => steps.push(Step::Wake(number)),
             Pc::Wait => {}
@@ -229,7 +235,9 @@ impl Turn<'_> {
         let pc = self.process().pc;
         match pc {
             Pc::ReadSubject => self.read_subject(),
-            Pc::ReadRest if matches!(self.request(), Request::Delete { .. }) => self.read_before_deletion(read),
+            Pc::ReadRest if matches!(self.request(), Request::Delete { .. }) => {
+                self.read_before_deletion(read);
+            }
             Pc::ReadRest => self.read_before_put(read),
             Pc::Look => self.look(),
             Pc::ReadParts => self.read_parts(),

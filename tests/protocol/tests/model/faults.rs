@@ -112,7 +112,12 @@ impl Fault {
 }
 
 /// Changes the actions of a call.
-pub(crate) fn alter(fault: Fault, call: &Call<Members>, actions: &mut Vec<Action<Members>>, items: &mut Items) {
+pub(crate) fn alter(
+    fault: Fault,
+    call: &Call<Members>,
+    actions: &mut Vec<Action<Members>>,
+    items: &mut Items,
+) {
     let is_draft = matches!(call, Call::Draft(_));
     match fault {
         Fault::HeaderDecides => {
@@ -206,10 +211,14 @@ fn ignore_holder(fault: Fault, call: &Call<Members>, items: &Items, actions: &mu
     let action = &mut actions[0];
     let is_small_edit = write.base == Base::Free && write.resource.intent.is_none();
     match (fault, action.condition) {
-        (Fault::EditIgnoresIntent, Condition::Free) if is_small_edit && items.reservation(group).is_none() => {
+        (Fault::EditIgnoresIntent, Condition::Free)
+            if is_small_edit && items.reservation(group).is_none() =>
+        {
             action.condition = Condition::Exists;
         }
-        (Fault::EditIgnoresReservation, Condition::Free) if is_small_edit && items.intent(group).is_none() => {
+        (Fault::EditIgnoresReservation, Condition::Free)
+            if is_small_edit && items.intent(group).is_none() =>
+        {
             action.condition = Condition::Exists;
         }
         (Fault::VersionIgnoresReservation, Condition::Unchanged(version))

@@ -9,7 +9,12 @@
 //! `SCIM_MODEL_WIDE=1` explores wider bounds, which takes an hour. `-- --nocapture` prints the states of each scenario.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test fails by panicking")]
-#![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the numbers of the model are small")]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the numbers of the model are small"
+)]
+#![allow(clippy::struct_excessive_bools, clippy::match_same_arms, reason = "a state is a list of facts")]
 
 mod bounds;
 mod calls;
@@ -44,8 +49,7 @@ fn assert_hold(bounds: &str, scenarios: impl IntoIterator<Item = Scenario>) {
     for scenario in scenarios {
         let name = scenario.name;
         let again = scenario.clone();
-        let checker =
-            scenario.checker().threads(THREADS).finish_when(HasDiscoveries::Any).spawn_dfs().join();
+        let checker = scenario.checker().threads(THREADS).finish_when(HasDiscoveries::Any).spawn_dfs().join();
         println!("{name}: {} states", checker.unique_state_count());
         states += checker.unique_state_count();
         if !checker.discoveries().is_empty() {
@@ -99,8 +103,7 @@ fn every_planted_fault_is_found() {
     let mut missed = Vec::new();
     for fault in faults::Fault::ALL {
         let planted = SEARCHED.into_iter().flat_map(|[crashes, lost, slow]| {
-            let bounded =
-                scenarios().into_iter().map(move |it| it.crashes(crashes).lost(lost).slow(slow));
+            let bounded = scenarios().into_iter().map(move |it| it.crashes(crashes).lost(lost).slow(slow));
             bounded.map(|scenario| scenario.with(|it| it.fault = Some(fault)))
         });
         let found = planted.into_iter().find_map(|scenario| {

@@ -32,7 +32,9 @@ pub(crate) fn all() -> Vec<Property<Scenario>> {
         }),
         Property::always("members are those of the requests that took effect", members_are_right),
         Property::always("resources, names and counts are right", resources_are_right),
-        Property::always("edges agree in both directions", |_, state: &State| state.items.edges == state.items.reverse),
+        Property::always("edges agree in both directions", |_, state: &State| {
+            state.items.edges == state.items.reverse
+        }),
         Property::always("edges have both ends unless a tombstone is there", edges_have_ends),
         Property::always("a group has one holder, which has a header", holders_are_right),
         Property::always("every header is in the list of unfinished changes", |_, state: &State| {

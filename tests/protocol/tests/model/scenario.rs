@@ -188,7 +188,6 @@ impl Scenario {
     pub(crate) fn has(&self, fault: Fault) -> bool {
         self.fault == Some(fault)
     }
-
 }
 
 /// Returns the mask of some ids.

@@ -131,12 +131,6 @@ impl Parts {
         self.operations
     }
 
-    /// Returns the operations of the parts that are not applied.
-    pub(crate) fn unapplied(self) -> Members {
-        let ranges = ids(self.exist & !self.applied).fold(0, |mask, lower| mask | self.range(lower));
-        self.operations.only(ranges)
-    }
-
     /// Returns the lower bound of the part that covers the id.
     pub(crate) fn covering(self, id: Id) -> Option<Id> {
         ids(self.exist).find(|lower| self.range(*lower) & bit(id) != 0)
@@ -192,7 +186,11 @@ impl Items {
         let (index, bit) = (usize::from(change), 1 << change);
         let subject = self.subject[index].into();
         Header {
-            kind: if self.tombstones & bit == 0 { ChangeKind::Members } else { ChangeKind::Deleted(kind(subject)) },
+            kind: if self.tombstones & bit == 0 {
+                ChangeKind::Members
+            } else {
+                ChangeKind::Deleted(kind(subject))
+            },
             subject,
             until: self.until[index].into(),
             discarded: self.discarded & bit != 0,

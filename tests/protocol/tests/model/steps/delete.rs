@@ -37,7 +37,8 @@ impl Turn<'_> {
         process.todo &= !read;
         if read == GROUPS {
             let is_member = |group: &u16| items.reverse[at(*group)] & bit(subject) != 0;
-            process.seen.edges[0] = (GROUP..GROUP + 2).filter(is_member).fold(0, |mask, group| mask | bit(group));
+            process.seen.edges[0] =
+                (GROUP..GROUP + 2).filter(is_member).fold(0, |mask, group| mask | bit(group));
         } else {
             process.members = Members { add: 0, remove: items.edges[at(subject)] };
         }

@@ -227,7 +227,8 @@ impl Turn<'_> {
         let seen = &mut self.process().seen;
         match read {
             ITEM => {
-                seen.intent = u8::from(is_change(items.intent[at(group)]) && fault != Some(Fault::PartsIgnored));
+                seen.intent =
+                    u8::from(is_change(items.intent[at(group)]) && fault != Some(Fault::PartsIgnored));
                 seen.intent |= u8::from(fault == Some(Fault::DraftsShown));
                 seen.finished = u8::from(is_change(items.finished[at(group)]));
             }
@@ -249,8 +250,14 @@ impl Turn<'_> {
         let todo = self.reads_of_change();
         let process = self.process();
         let Seen { intent, finished, is_open, covers, part, .. } = process.seen;
-        process.seen =
-            Seen { intent: 0, finished: 0, is_open: false, covers: false, part: Members::default(), ..process.seen };
+        process.seen = Seen {
+            intent: 0,
+            finished: 0,
+            is_open: false,
+            covers: false,
+            part: Members::default(),
+            ..process.seen
+        };
         let has_ended = finished != 0 || if resolves_header { !is_open } else { !covers };
         if has_ended || (intent != 0 && !covers) {
             return self.begin_again(if resolves_header { 1 << change } else { 0 });

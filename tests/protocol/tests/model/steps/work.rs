@@ -104,12 +104,11 @@ impl Turn<'_> {
 
     fn after_part(&mut self) {
         if self.process().todo == 0 {
-            match self.scenario.fault {
-                Some(Fault::PartsDeletedFirst) => self.delete_parts(),
-                _ => {
-                    self.process().item = 0;
-                    self.go(Pc::Finish);
-                }
+            if let Some(Fault::PartsDeletedFirst) = self.scenario.fault {
+                self.delete_parts();
+            } else {
+                self.process().item = 0;
+                self.go(Pc::Finish);
             }
         }
     }
@@ -261,7 +260,9 @@ pub(crate) fn may_go_on(scenario: &Scenario, state: &State, number: usize) -> bo
     let change = state.processes[number].work();
     let group = scenario.requests[number].subject();
     scenario.has(Fault::NoLease)
-        || state.items.holder(group) != Some(change) || !state.items.has_header(change) || state.is_abandoned(change)
+        || state.items.holder(group) != Some(change)
+        || !state.items.has_header(change)
+        || state.is_abandoned(change)
 }
 
 /// Returns the parts, groups or members that the next write of a process may be about.
@@ -271,7 +272,9 @@ pub(crate) fn choices(process: &Process) -> impl Iterator<Item = u16> + use<> {
         _ if process.unsure => 1 << process.item,
         // Parts are applied at the same time, so in any order.
         Pc::Apply => process.todo,
-        Pc::DeleteParts | Pc::Leave | Pc::LeaveDeleted | Pc::Empty => process.todo & process.todo.wrapping_neg(),
+        Pc::DeleteParts | Pc::Leave | Pc::LeaveDeleted | Pc::Empty => {
+            process.todo & process.todo.wrapping_neg()
+        }
         _ => 1 << process.item,
     };
     ids(todo)
