@@ -214,6 +214,7 @@ impl Measurements {
     }
 
     /// Returns the section about the janitor, with the cost of a run that finds nothing.
+    #[expect(clippy::cast_precision_loss, reason = "the numbers are small")]
     async fn janitor(&self) -> String {
         let _ = self.counter.take();
         janitor::sweep(&self.service.app.store).await;

@@ -7,8 +7,9 @@
 use std::slice;
 
 use dynoxide::Database;
+use protocol::replay::{self, Outcome};
 use serde_json::json;
-use service::limits::ABANDONED_AFTER;
+use service::{config::Tables, limits::ABANDONED_AFTER};
 use tests::{
     Request,
     faults::{Fault, Faults, Plan, Recorded},
@@ -17,7 +18,7 @@ use time::Duration;
 
 use super::{
     crashes::{Repeat, block_on},
-    world::{Command, MANY, Seen, World, Write, assert_healthy, difference, sweep},
+    world::{Command, MANY, Seen, World, Write, assert_healthy, difference, scan, sweep},
 };
 
 /// Faults of a call that the process survives.
@@ -82,7 +83,23 @@ impl<'a> Story<'a> {
         }
         let calls = faults.recorded();
         assert_healthy(&service, "without a fault").await;
-        Self { world, writes, calls, statuses, after: world.stored(&database) }
+        let story = Self { world, writes, calls, statuses, after: world.stored(&database) };
+        story.assert_allowed("without a fault", &story.calls);
+        story
+    }
+
+    /// Fails if a call is none that the model of the protocol allows at that time.
+    fn assert_allowed(&self, case: &str, calls: &[Recorded]) {
+        let resources = Tables::default().resources;
+        let items = scan(&self.world.database(), &resources);
+        let of_resources = calls.iter().filter(|call| call.request.to_string().contains(&resources));
+        let calls = of_resources.map(|call| replay::Recorded {
+            operation: &call.operation,
+            request: &call.request,
+            outcome: Outcome::of(call.answer.as_ref().map(|(status, body)| (*status, body))),
+        });
+        let allowed = replay::allows(items.as_array().into_iter().flatten(), calls);
+        assert_eq!(allowed, Ok(()), "{case}");
     }
 
     /// Returns the numbers of the calls that write.
@@ -105,6 +122,7 @@ impl<'a> Story<'a> {
         }
         let is_last = faults.make_late_call().await;
         self.assert_after(&plan, &database).await;
+        self.assert_allowed(&format!("{plan:?}"), &faults.recorded());
         is_last
     }
 

@@ -3,6 +3,7 @@
 //! The tests are one binary, because each binary links the SDK and the engine.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::needless_raw_string_hashes, reason = "expect_test writes them")]
 #![allow(clippy::print_stdout, reason = "a test reports the number of its histories")]
 
 mod attempts;

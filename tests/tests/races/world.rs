@@ -304,7 +304,7 @@ fn answer(outcome: &Result<bool, Error>) -> Answer {
     Answer::new(status, headers, &[])
 }
 
-fn scan(database: &Database, table: &str) -> Value {
+pub(super) fn scan(database: &Database, table: &str) -> Value {
     let request = json!({ "TableName": table }).to_string();
     let answer = embedded::dispatch(database, "Scan", request.as_bytes()).expect("an answer");
     let mut answer: Value = serde_json::from_str(&answer).expect("JSON");
