@@ -83,7 +83,7 @@ const BELOW: &str = "
 
 **Deletion: 4 round trips, floor 3.** The service reads the user first and the user's groups afterwards. If both were read at the same time, a group that adds the user in between could be overlooked. One transaction then deletes the user with all memberships, and gives each group a new version.
 
-**Writes cost double and write several items.** All writes are transactions. A resource, its index entries and its counter change together or not at all. A new member takes four actions: the version of the group, a check that the user exists, the edge and the reverse edge. A single write of 1 unit would be wrong if the user were deleted at the same time, and would not record the groups of a user.
+**Writes cost double and write several items.** All writes are transactions. A resource, its index entries and its counter change together or not at all. A new member takes four actions: the version of the group, the count of additions in the user, the edge and the reverse edge. A single write of 1 unit would be wrong if the user were deleted at the same time, and would not record the groups of a user.
 
 **A change of members reads nothing.** A PUT or PATCH that changes nothing costs a read and no write.
 ";
