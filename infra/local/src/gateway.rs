@@ -163,7 +163,7 @@ impl Gateway {
             .map_err(|_| Error::Internal("the name of the first organisation is invalid".to_owned()))?;
         self.store.create_org(&org).await?;
         if let Some(key) = known.and_then(ApiKey::parse)
-            && self.store.authenticate(&key, &self.peppers, Instant::now() + REQUEST_BUDGET).await.is_ok()
+            && self.store.authenticate(&key, &self.peppers, Instant::now() + REQUEST_BUDGET).await?.is_ok()
         {
             return Ok(key.reveal().to_owned());
         }

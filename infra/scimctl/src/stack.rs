@@ -103,7 +103,7 @@ impl Stack {
     /// Returns the result of a store call, and adds the place of the stack to an error.
     pub(crate) fn done<T>(&self, outcome: Result<T, service::Error>) -> Result<T, Failure> {
         outcome.map_err(|error| match error {
-            service::Error::Unavailable => Failure::NoAnswer(self.place.clone()),
+            service::Error::Unavailable(_) => Failure::NoAnswer(self.place.clone()),
             // The operator needs the inner cause, which is hidden from SCIM clients.
             service::Error::Internal(cause) => Failure::Store { place: self.place.clone(), cause },
             other => Failure::Store { place: self.place.clone(), cause: other.to_string() },

@@ -1,4 +1,6 @@
-//! Why a request failed: one variant for each reaction of the client.
+//! Why a request failed: one variant for each reaction of the client, and the words that the log has for operators.
+
+use std::fmt;
 
 use scim::Invalid;
 
@@ -9,10 +11,10 @@ pub enum Error {
     /// The request is invalid.
     #[error(transparent)]
     Invalid(#[from] Invalid),
-    /// The request has no valid key.
-    #[error("{0}")]
-    Unauthorized(String),
-    /// The key does not have the required scope.
+    /// The service refuses the key, or the request has none.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The endpoint refuses the request, whatever its key.
     #[error("{0}")]
     Forbidden(String),
     /// The caller's organisation has no such resource.
@@ -45,9 +47,160 @@ pub enum Error {
     #[error("The service receives too many requests. Repeat the request after the time in Retry-After.")]
     Throttled,
     /// A dependency does not answer, or other requests kept changing the same data. The request has no partial effect.
+    /// The reason goes to the log and not to the client.
     #[error("The service is temporarily unavailable. Repeat the request after the time in Retry-After.")]
-    Unavailable,
+    Unavailable(Reason),
     /// A defect or a misconfiguration. The text goes to the log and not to the client.
     #[error("Internal error. The log of the service has the cause.")]
     Internal(String),
+}
+
+impl Error {
+    /// Returns the cause for the log, if the answer to the client hides it. The words of [`Reason`] are a closed list, and
+    /// alarms are described with them (`infra/alarms.yaml`).
+    #[must_use]
+    pub fn cause(&self) -> Option<String> {
+        match self {
+            Self::Internal(cause) => Some(cause.clone()),
+            Self::Unavailable(reason) => Some(reason.to_string()),
+            Self::Throttled => Some(Reason::DynamoDb(CallFailure::Throttled).to_string()),
+            _ => None,
+        }
+    }
+}
+
+/// Why the service refuses a key. The text tells the client what to do, and the word tells the log.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// There is no Authorization header.
+    #[error("The request has no Authorization header. Send 'Bearer <key>'.")]
+    Missing,
+    /// There are several Authorization headers.
+    #[error("The request has more than one Authorization header. Send one.")]
+    Repeated,
+    /// The header has a scheme that is not `Bearer`.
+    #[error("The Authorization header has another scheme. Send 'Bearer <key>'.")]
+    Scheme,
+    /// The header has the scheme twice.
+    #[error("The Authorization header contains 'Bearer' twice. Enter the key without 'Bearer'.")]
+    SchemeTwice,
+    /// The text is not a key.
+    #[error(
+        "The Authorization header has no valid key. Check that the whole key was pasted. It begins with 'scim_'."
+    )]
+    Malformed,
+    /// The store has no such key.
+    #[error("This API key is unknown. Check that it was pasted completely and belongs to this region.")]
+    Unknown,
+    /// The key has been revoked.
+    #[error("This API key has been revoked. Ask for a new one.")]
+    Revoked,
+    /// SCIM is disabled for the organisation of this name.
+    #[error("SCIM is disabled for the organisation {0}.")]
+    Off(String),
+    /// The key does not have this scope.
+    #[error("The key does not have the scope '{0}'. Use a key with the scope '{0}' or 'scim'.")]
+    Scope(&'static str),
+}
+
+impl Refusal {
+    /// Returns the word for the log.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Repeated => "repeated",
+            Self::Scheme | Self::SchemeTwice => "scheme",
+            Self::Malformed => "malformed",
+            Self::Unknown => "unknown",
+            Self::Revoked => "revoked",
+            Self::Off(_) => "off",
+            Self::Scope(_) => "scope",
+        }
+    }
+
+    /// Returns whether the key is valid, and only the request is not permitted to it (403).
+    pub(crate) fn is_of_valid_key(&self) -> bool {
+        matches!(self, Self::Off(_) | Self::Scope(_))
+    }
+}
+
+/// Why the service is unavailable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// A call to DynamoDB failed.
+    DynamoDb(CallFailure),
+    /// The pepper cannot be read.
+    SecretsManager(CallFailure),
+    /// Other requests kept changing the same data until no time was left.
+    Conflicts,
+    /// The time of the request ended.
+    Budget,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DynamoDb(failure) => write!(f, "dynamodb {}", failure.word()),
+            Self::SecretsManager(failure) => write!(f, "secrets-manager {}", failure.word()),
+            Self::Conflicts => f.write_str("conflicts"),
+            Self::Budget => f.write_str("budget"),
+        }
+    }
+}
+
+/// Why a call to AWS failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallFailure {
+    /// There are no credentials, or AWS does not accept them.
+    Credentials,
+    /// The identity may not make the call, or may not use the KMS key.
+    AccessDenied,
+    /// The secret does not exist, or has no version with the label.
+    NotFound,
+    /// The secret is scheduled for deletion.
+    Deleted,
+    /// The secret cannot be decrypted: its KMS key is disabled or deleted.
+    Decryption,
+    /// AWS limits the rate of the calls.
+    Throttled,
+    /// No answer came in time.
+    Timeout,
+    /// No connection was made, or it broke.
+    Connect,
+    /// AWS answered with a 5xx error, or with an answer that cannot be read.
+    ServerError,
+    /// AWS answered with another error.
+    Other,
+}
+
+impl CallFailure {
+    /// Every failure.
+    pub const ALL: [Self; 10] = [
+        Self::Credentials,
+        Self::AccessDenied,
+        Self::NotFound,
+        Self::Deleted,
+        Self::Decryption,
+        Self::Throttled,
+        Self::Timeout,
+        Self::Connect,
+        Self::ServerError,
+        Self::Other,
+    ];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Credentials => "credentials",
+            Self::AccessDenied => "access-denied",
+            Self::NotFound => "not-found",
+            Self::Deleted => "deleted",
+            Self::Decryption => "decryption",
+            Self::Throttled => "throttled",
+            Self::Timeout => "timeout",
+            Self::Connect => "connect",
+            Self::ServerError => "server-error",
+            Self::Other => "other",
+        }
+    }
 }

@@ -107,9 +107,6 @@ async fn finish(org: &Org, change: AbandonedChange, deadline: Instant) -> Swept 
 }
 
 fn log_failure(org: Option<&Org>, error: &Error) {
-    let cause = match error {
-        Error::Internal(cause) => cause.as_str(),
-        _ => "DynamoDB did not answer",
-    };
+    let cause = error.cause().unwrap_or_else(|| "the change is not as expected".to_owned());
     tracing::error!(org = org.map(Org::as_str), cause, "a change cannot be finished");
 }

@@ -54,6 +54,7 @@ pub mod janitor;
 pub mod lambda;
 pub mod limits;
 pub mod pepper;
+mod sdk_failure;
 pub mod store;
 pub mod telemetry;
 

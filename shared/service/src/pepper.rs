@@ -14,7 +14,14 @@ use tokio::{
 
 use crate::Error;
 #[cfg(feature = "cloud")]
-use crate::limits::SECRET_TIMEOUT;
+use crate::{
+    error::{CallFailure, Reason},
+    limits::SECRET_TIMEOUT,
+    sdk_failure::call_failure,
+};
+
+/// The name of the event that Secrets Manager did not return the pepper.
+pub(crate) const UNREADABLE: &str = "unreadable pepper";
 
 /// How long a pepper is used before Secrets Manager is asked again.
 #[cfg(feature = "cloud")]
@@ -118,13 +125,9 @@ struct CachedPeppers {
     peppers: Peppers,
     /// The time of the last request.
     requested: Instant,
-    /// Whether the last request was answered.
-    answered: bool,
+    /// Why the last request failed, if it did.
+    failure: Option<CallFailure>,
 }
-
-/// Secrets Manager did not answer.
-#[cfg(feature = "cloud")]
-struct NoAnswer;
 
 #[cfg(feature = "cloud")]
 impl PepperSecret {
@@ -140,7 +143,9 @@ impl PepperSecret {
     /// [`Error::Unavailable`] if Secrets Manager has never answered.
     pub async fn peppers(&self) -> Result<Peppers, Error> {
         let mut cache = self.cache.lock().await;
-        let ttl = |cached: &CachedPeppers| if cached.answered { PEPPER_TTL } else { PEPPER_RETRY_INTERVAL };
+        let ttl = |cached: &CachedPeppers| {
+            if cached.failure.is_none() { PEPPER_TTL } else { PEPPER_RETRY_INTERVAL }
+        };
         match &*cache {
             Some(fresh) if fresh.requested.elapsed() < ttl(fresh) => Ok(fresh.peppers.clone()),
             _ => self.request(&mut cache).await.map(|cached| cached.peppers),
@@ -158,29 +163,39 @@ impl PepperSecret {
             Some(fresh) if fresh.requested.elapsed() < PEPPER_RETRY_INTERVAL => fresh.clone(),
             _ => self.request(&mut cache).await?,
         };
-        if cached.answered { Ok(cached.peppers) } else { Err(Error::Unavailable) }
+        cached.failure.map_or(Ok(cached.peppers), |failure| Err(unavailable(failure)))
     }
 
     async fn request(&self, cache: &mut Option<CachedPeppers>) -> Result<CachedPeppers, Error> {
         let versions = async { tokio::join!(self.version("AWSCURRENT"), self.version("AWSPREVIOUS")) };
         let requested = Instant::now();
-        let now = match (tokio::time::timeout(SECRET_TIMEOUT, versions).await, cache.take()) {
-            (Ok((Ok(Some(current)), Ok(previous))), _) => {
-                CachedPeppers { peppers: Peppers { current, previous }, requested, answered: true }
+        // One version alone is not an answer: keys under the other version would count as unknown.
+        let failure = match tokio::time::timeout(SECRET_TIMEOUT, versions).await {
+            Ok((Ok(Some(current)), Ok(previous))) => {
+                let peppers = Peppers { current, previous };
+                return Ok(cache.insert(CachedPeppers { peppers, requested, failure: None }).clone());
             }
-            // One version alone is not an answer: keys under the other version would count as unknown.
-            (_, Some(stale)) => CachedPeppers { requested, answered: false, ..stale },
-            (_, None) => return Err(Error::Unavailable),
+            Ok((Ok(None), Ok(_))) => CallFailure::NotFound,
+            Ok((Err(failure), _) | (_, Err(failure))) => failure,
+            Err(_) => CallFailure::Timeout,
         };
-        Ok(cache.insert(now).clone())
+        let error = unavailable(failure);
+        tracing::error!(name: UNREADABLE, cause = error.cause(), PepperFailures = 1, "the pepper cannot be read");
+        let stale = cache.take().ok_or(error)?;
+        Ok(cache.insert(CachedPeppers { requested, failure: Some(failure), ..stale }).clone())
     }
 
     /// Reads the version of the secret with that label, if there is one.
-    async fn version(&self, stage: &str) -> Result<Option<Secret>, NoAnswer> {
+    async fn version(&self, stage: &str) -> Result<Option<Secret>, CallFailure> {
         match self.client.get_secret_value().secret_id(&self.id).version_stage(stage).send().await {
             Ok(answer) => Ok(answer.secret_string.map(Secret::new)),
             Err(error) if error.code() == Some("ResourceNotFoundException") => Ok(None),
-            Err(_) => Err(NoAnswer),
+            Err(error) => Err(call_failure(&error)),
         }
     }
+}
+
+#[cfg(feature = "cloud")]
+fn unavailable(failure: CallFailure) -> Error {
+    Error::Unavailable(Reason::SecretsManager(failure))
 }

@@ -2,7 +2,7 @@
 //! moves only by `advance`.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -19,6 +19,7 @@ use aws_smithy_runtime_api::{
     http::StatusCode,
 };
 use aws_smithy_types::body::SdkBody;
+use expect_test::expect;
 use serde_json::{Value, json};
 use service::{
     App,
@@ -28,6 +29,9 @@ use service::{
 };
 use tests::{Answer, ORG, Request, Service};
 use tokio::time::{Duration, advance};
+use tracing::Level;
+
+use super::logs::{Log, assert_metrics};
 
 /// The pepper of every test service. The service creates its keys with this pepper.
 const FIRST: &str = tests::PEPPER;
@@ -49,6 +53,8 @@ struct State {
     versions: BTreeMap<&'static str, &'static str>,
     /// Requests for this stage fail. The empty string stands for all stages.
     failing: Option<&'static str>,
+    /// The exception that a request which fails gets. Without one, its connection breaks.
+    exception: Option<&'static str>,
     /// The number of reads of each stage.
     reads: BTreeMap<String, usize>,
 }
@@ -93,12 +99,14 @@ impl HttpConnector for FakeSecretsManager {
         let fails = secrets.failing.is_some_and(|failing| stage.starts_with(failing));
         let version = secrets.versions.get(stage.as_str()).copied();
         *secrets.reads.entry(stage).or_default() += 1;
-        HttpConnectorFuture::ready(if fails {
+        HttpConnectorFuture::ready(if fails && secrets.exception.is_none() {
             Err(ConnectorError::io("the connection broke".into()))
         } else {
-            let (status, body) = match version {
-                Some(version) => (200, json!({ "Name": "the pepper", "SecretString": version })),
-                None => (400, json!({ "__type": "ResourceNotFoundException" })),
+            let (status, body) = match (secrets.exception.filter(|_| fails), version) {
+                (Some("InternalServiceError"), _) => (500, json!({ "__type": "InternalServiceError" })),
+                (Some(exception), _) => (400, json!({ "__type": exception, "message": "planted" })),
+                (None, Some(version)) => (200, json!({ "Name": "the pepper", "SecretString": version })),
+                (None, None) => (400, json!({ "__type": "ResourceNotFoundException" })),
             };
             let status = StatusCode::try_from(status).expect("a status");
             Ok(HttpResponse::new(status, SdkBody::from(body.to_string())))
@@ -247,4 +255,82 @@ async fn pepper_versions_are_replaced_together() {
     for (key, expected) in [(&third, 200), (&second, 200), (&service.key, 401)] {
         assert_eq!(status(&service, key).await, expected);
     }
+}
+
+/// Returns the lines of the log that say that the pepper cannot be read, and the line of the last request.
+fn failures_and_cause(log: &Log) -> (usize, String) {
+    let lines = log.lines();
+    let failures: Vec<_> =
+        lines.iter().filter(|line| line["message"] == "the pepper cannot be read").collect();
+    for line in &failures {
+        assert_metrics(line, &[(&["Stack"], &[("PepperFailures", "Count")])]);
+        assert_eq!(line["level"], "ERROR");
+    }
+    let request = lines.iter().rfind(|line| line["message"] == "request").expect("a request");
+    let text = |name: &str| request.get(name).and_then(Value::as_str).unwrap_or("-").to_owned();
+    let causes: BTreeSet<_> = failures.iter().map(|line| line["cause"].as_str().expect("a cause")).collect();
+    assert!(request["status"] == 200 || causes == [text("cause").as_str()].into(), "{lines:#?}");
+    (failures.len(), format!("{} {}, claimedOrg {}", request["status"], text("cause"), text("claimedOrg")))
+}
+
+#[tokio::test(start_paused = true)]
+async fn unreadable_pepper_is_logged_with_its_cause() {
+    let log = Log::new(Level::INFO, Some("scim-test"));
+    let mut found = Vec::new();
+    for exception in [
+        "AccessDeniedException",
+        "ResourceNotFoundException",
+        "InvalidRequestException",
+        "DecryptionFailure",
+        "ThrottlingException",
+        "ExpiredTokenException",
+        "UnrecognizedClientException",
+        "InternalServiceError",
+        "InvalidParameterException",
+        "",
+    ] {
+        let secrets = FakeSecretsManager::default();
+        secrets.set_versions(FIRST, None);
+        secrets.fail(Some(""));
+        secrets.state().exception = Some(exception).filter(|exception| !exception.is_empty());
+        let service = service_with(&secrets).await;
+        log.take();
+        assert_eq!(status(&service, &service.key).await, 503);
+        let (failures, cause) = failures_and_cause(&log);
+        assert_eq!(failures, 1);
+        assert!(!log.take().contains("planted"));
+        found.push(format!("{exception}: {cause}"));
+    }
+    expect![[r#"
+        [
+            "AccessDeniedException: 503 secrets-manager access-denied, claimedOrg acme",
+            "ResourceNotFoundException: 503 secrets-manager not-found, claimedOrg acme",
+            "InvalidRequestException: 503 secrets-manager deleted, claimedOrg acme",
+            "DecryptionFailure: 503 secrets-manager decryption, claimedOrg acme",
+            "ThrottlingException: 503 secrets-manager throttled, claimedOrg acme",
+            "ExpiredTokenException: 503 secrets-manager credentials, claimedOrg acme",
+            "UnrecognizedClientException: 503 secrets-manager credentials, claimedOrg acme",
+            "InternalServiceError: 503 secrets-manager server-error, claimedOrg acme",
+            "InvalidParameterException: 503 secrets-manager other, claimedOrg acme",
+            ": 503 secrets-manager connect, claimedOrg acme",
+        ]
+    "#]]
+    .assert_debug_eq(&found);
+}
+
+/// The cached pepper stays in use, so no request fails. The alarm is raised nevertheless.
+#[tokio::test(start_paused = true)]
+async fn failed_refresh_of_the_pepper_is_logged() {
+    let log = Log::new(Level::INFO, Some("scim-test"));
+    let secrets = FakeSecretsManager::default();
+    secrets.set_versions(FIRST, None);
+    let service = service_with(&secrets).await;
+    assert_eq!(status(&service, &service.key).await, 200);
+    secrets.fail(Some(""));
+    advance(PEPPER_TTL).await;
+    log.take();
+    for _ in 0..3 {
+        assert_eq!(status(&service, &service.key).await, 200);
+    }
+    assert_eq!(failures_and_cause(&log).0, 1, "one request to Secrets Manager in 30 seconds");
 }

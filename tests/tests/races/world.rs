@@ -297,7 +297,7 @@ fn answer(outcome: &Result<bool, Error>) -> Answer {
         Ok(true) => 200,
         Ok(false) => 409,
         Err(Error::Throttled) => 429,
-        Err(Error::Unavailable) => 503,
+        Err(Error::Unavailable(_)) => 503,
         Err(_) => 500,
     };
     let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static("1"))]);

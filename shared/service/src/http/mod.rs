@@ -34,7 +34,7 @@ use base_path::strip_base;
 use request::Deadline;
 use route::{panicked, plain_router};
 
-use crate::{App, Error, limits::REQUEST_BUDGET, telemetry};
+use crate::{App, Error, error::Reason, limits::REQUEST_BUDGET, telemetry};
 
 /// Returns the routes of `/Users`, and the search over all resources.
 #[must_use]
@@ -85,5 +85,5 @@ async fn within_budget(mut request: Request, next: middleware::Next) -> Response
     request.extensions_mut().insert(Deadline(deadline));
     tokio::time::timeout_at(deadline, next.run(request))
         .await
-        .unwrap_or_else(|_| Error::Unavailable.into_response())
+        .unwrap_or_else(|_| Error::Unavailable(Reason::Budget).into_response())
 }

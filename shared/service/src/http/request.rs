@@ -20,8 +20,9 @@ use super::base_path::BASE_PATH;
 use crate::{
     App, Error,
     auth::{ApiKey, Caller, Scope},
-    store::{Expected, representation::GROUPS_IN_VERSION},
-    telemetry::RequestRecord,
+    error::Refusal,
+    store::{Expected, RefusedKey, representation::GROUPS_IN_VERSION},
+    telemetry::{PresentedKey, RequestRecord},
 };
 
 /// The public base URL of the gateway, which a Lambda function adds to each request.
@@ -55,6 +56,7 @@ impl FromRequestParts<App> for WriteCaller {
 }
 
 async fn caller(parts: &Parts, app: &App, scope: Scope) -> Result<Caller, Error> {
+    let record = parts.extensions.get().cloned().unwrap_or_else(RequestRecord::default);
     // An operation of a bulk request has the caller as an extension. No client can send an extension.
     let caller = if let Some(caller) = parts.extensions.get::<Caller>() {
         caller.clone()
@@ -62,18 +64,20 @@ async fn caller(parts: &Parts, app: &App, scope: Scope) -> Result<Caller, Error>
         let Some(Deadline(deadline)) = parts.extensions.get() else {
             return Err(Error::Internal("the request has no deadline".to_owned()));
         };
-        authenticate(app, &presented_key(&parts.headers)?, *deadline).await?
+        let key = presented_key(&parts.headers)?;
+        record.presents(PresentedKey::Claimed(key.org().clone()));
+        match authenticate(app, &key, *deadline).await? {
+            Ok(caller) => caller,
+            Err(RefusedKey { id, refusal }) => {
+                if let Some(id) = id {
+                    record.presents(PresentedKey::Refused(key.org().clone(), id));
+                }
+                return Err(refusal.into());
+            }
+        }
     };
-    if let Some(record) = parts.extensions.get::<RequestRecord>() {
-        record.caller(&caller);
-    }
-    if caller.may(scope) {
-        Ok(caller)
-    } else {
-        Err(Error::Forbidden(format!(
-            "The key does not have the scope '{scope}'. Use a key with the scope '{scope}' or 'scim'."
-        )))
-    }
+    record.presents(PresentedKey::Accepted(caller.org().clone(), caller.key_id().to_owned()));
+    if caller.may(scope) { Ok(caller) } else { Err(Refusal::Scope(scope.as_str()).into()) }
 }
 
 /// Authenticates a key. `deadline` is the time at which the client stops waiting. An unknown key may belong to a pepper that
@@ -81,44 +85,39 @@ async fn caller(parts: &Parts, app: &App, scope: Scope) -> Result<Caller, Error>
 ///
 /// # Errors
 /// As [`Store::authenticate`](crate::store::Store::authenticate) and [`Pepper::peppers`](crate::pepper::Pepper::peppers).
-async fn authenticate(app: &App, key: &ApiKey, deadline: Instant) -> Result<Caller, Error> {
+async fn authenticate(
+    app: &App,
+    key: &ApiKey,
+    deadline: Instant,
+) -> Result<Result<Caller, RefusedKey>, Error> {
     let peppers = app.pepper.peppers().await?;
-    let outcome = app.store.authenticate(key, &peppers, deadline).await;
-    if matches!(outcome, Err(Error::Unauthorized(_)))
+    let outcome = app.store.authenticate(key, &peppers, deadline).await?;
+    if matches!(outcome, Err(RefusedKey { refusal: Refusal::Unknown, .. }))
         && let Some(newer) = app.pepper.newer_than(&peppers).await?
     {
         return app.store.authenticate(key, &newer, deadline).await;
     }
-    outcome
+    Ok(outcome)
 }
 
 /// Reads the key in the Authorization header: `Bearer <key>` with the scheme in any case, or the key alone, which Okta's
 /// header authentication sends (`tests/fixtures/okta/token-without-scheme.json`).
-fn presented_key(headers: &HeaderMap) -> Result<ApiKey, Error> {
-    const INVALID_KEY: &str = "The Authorization header has no valid key. Check that the whole key was pasted. It \
-                               begins with 'scim_'.";
-    let refused = |detail: &str| Error::Unauthorized(detail.to_owned());
+fn presented_key(headers: &HeaderMap) -> Result<ApiKey, Refusal> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let value = match (values.next(), values.next()) {
-        (None, _) => return Err(refused("The request has no Authorization header. Send 'Bearer <key>'.")),
-        (Some(value), None) => value.to_str().map_err(|_| refused(INVALID_KEY))?.trim(),
-        (Some(_), Some(_)) => {
-            return Err(refused("The request has more than one Authorization header. Send one."));
-        }
+        (None, _) => return Err(Refusal::Missing),
+        (Some(value), None) => value.to_str().map_err(|_| Refusal::Malformed)?.trim(),
+        (Some(_), Some(_)) => return Err(Refusal::Repeated),
     };
     let key = match value.split_once(' ') {
         Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer") => key.trim_start(),
-        Some((_, _)) => {
-            return Err(refused("The Authorization header has another scheme. Send 'Bearer <key>'."));
-        }
+        Some((_, _)) => return Err(Refusal::Scheme),
         None => value,
     };
     if key.split_once(' ').is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) {
-        return Err(refused(
-            "The Authorization header contains 'Bearer' twice. Enter the key without 'Bearer'.",
-        ));
+        return Err(Refusal::SchemeTwice);
     }
-    ApiKey::parse(key).ok_or_else(|| refused(INVALID_KEY))
+    ApiKey::parse(key).ok_or(Refusal::Malformed)
 }
 
 /// The last segment of the path: an id or a name.

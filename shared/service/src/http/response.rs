@@ -133,8 +133,8 @@ impl Error {
             Self::Invalid(invalid) => {
                 StatusCode::from_u16(invalid.scim_type.status()).unwrap_or(StatusCode::BAD_REQUEST)
             }
-            Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
-            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::Refused(refusal) if !refusal.is_of_valid_key() => StatusCode::UNAUTHORIZED,
+            Self::Refused(_) | Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotImplemented(_) => StatusCode::NOT_IMPLEMENTED,
@@ -143,7 +143,7 @@ impl Error {
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Throttled => StatusCode::TOO_MANY_REQUESTS,
-            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -163,15 +163,20 @@ impl IntoResponse for Error {
         let mut response =
             answer(status, &message::error_body(status.as_u16(), scim_type, &self.to_string()));
         match &self {
-            Self::Unauthorized(_) => set(&mut response, WWW_AUTHENTICATE, "Bearer realm=\"SCIM\""),
-            Self::Throttled | Self::Unavailable => set(&mut response, RETRY_AFTER, RETRY_SECONDS),
+            Self::Refused(refusal) if !refusal.is_of_valid_key() => {
+                set(&mut response, WWW_AUTHENTICATE, "Bearer realm=\"SCIM\"");
+            }
+            Self::Throttled | Self::Unavailable(_) => set(&mut response, RETRY_AFTER, RETRY_SECONDS),
             _ => {}
         }
         if let Some(scim_type) = scim_type {
             response.extensions_mut().insert(scim_type);
         }
-        if let Self::Internal(cause) = self {
-            response.extensions_mut().insert(telemetry::Cause(cause.clone()));
+        if let Some(cause) = self.cause() {
+            response.extensions_mut().insert(telemetry::Cause(cause));
+        }
+        if let Self::Refused(refusal) = self {
+            response.extensions_mut().insert(refusal);
         }
         response
     }

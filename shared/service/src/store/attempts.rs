@@ -25,10 +25,10 @@ use scim::id::Id;
 
 use super::{
     keys::{Key, PK},
-    sdk_error::{failed, is_undecided, malformed},
+    sdk_error::{failed, is_undecided, malformed, no_answer},
     table::{Backoff, Table},
 };
-use crate::Error;
+use crate::{Error, error::Reason};
 
 /// The number of attempts without an answer after which a transaction is given up.
 const MAX_UNDECIDED: usize = 3;
@@ -115,8 +115,9 @@ enum Answer {
     /// DynamoDB has not carried the attempt out, because of another writer or a limit of throughput. The error is the
     /// answer to the client if no time is left.
     Repeat(Error),
-    /// DynamoDB may have carried the attempt out, or may do so later.
-    Undecided,
+    /// DynamoDB may have carried the attempt out, or may do so later. The error is the answer to the client after the last
+    /// attempt.
+    Undecided(Error),
     Failed(Error),
 }
 
@@ -140,12 +141,12 @@ impl<'a> Attempts<'a> {
             match answer(&error) {
                 Answer::Decided(decision) => return Ok(decision),
                 Answer::Repeat(exhausted) => self.conflicts.wait().await.map_err(|_| exhausted)?,
-                Answer::Undecided => {
+                Answer::Undecided(no_answer) => {
                     self.undecided += 1;
                     if self.undecided == MAX_UNDECIDED {
-                        return Err(Error::Unavailable);
+                        return Err(no_answer);
                     }
-                    self.losses.wait().await?;
+                    self.losses.wait().await.map_err(|_| no_answer)?;
                 }
                 Answer::Failed(error) => return Err(error),
             }
@@ -156,7 +157,7 @@ impl<'a> Attempts<'a> {
 /// Interprets an attempt that was not successful.
 fn answer(error: &SdkError<TransactWriteItemsError, HttpResponse>) -> Answer {
     if is_undecided(error) {
-        return Answer::Undecided;
+        return Answer::Undecided(no_answer(error));
     }
     match error.as_service_error() {
         Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
@@ -167,7 +168,7 @@ fn answer(error: &SdkError<TransactWriteItemsError, HttpResponse>) -> Answer {
         }
         // An earlier attempt that is still in progress counts as a conflict.
         _ => match failed(error) {
-            exhausted @ (Error::Unavailable | Error::Throttled) => Answer::Repeat(exhausted),
+            exhausted @ (Error::Unavailable(_) | Error::Throttled) => Answer::Repeat(exhausted),
             error => Answer::Failed(error),
         },
     }
@@ -178,7 +179,7 @@ fn of_reasons(reasons: &[CancellationReason]) -> Answer {
     if reasons.iter().any(is_failed_condition) {
         return Answer::Decided(Decision::Cancelled(reasons.to_vec()));
     }
-    let mut exhausted = Error::Unavailable;
+    let mut exhausted = Error::Unavailable(Reason::Conflicts);
     for code in reasons.iter().filter_map(|reason| reason.code()) {
         match code {
             "None" | "TransactionConflict" => {}

@@ -29,6 +29,7 @@ use super::{
 };
 use crate::{
     Error,
+    error::Reason,
     limits::{MEMBERS_SHOWN, READ_BACK_RESERVE},
 };
 
@@ -281,5 +282,5 @@ fn write_error(difference: &Difference, failed: &[FailedCondition<Guard>]) -> Er
     });
     taken(ResourceKind::Group, failed)
         .or_else(|| unknown.map(|edge| unknown_member(edge.member.as_str())))
-        .unwrap_or(Error::Unavailable)
+        .unwrap_or(Error::Unavailable(Reason::Conflicts))
 }

@@ -18,7 +18,7 @@ use super::{
     transaction::{Condition, FailedCondition, MAX_ACTIONS, Transaction},
     write::Guard,
 };
-use crate::Error;
+use crate::{Error, error::Reason};
 
 /// Applies operations that only name members to add and to remove. Returns the group's new version, or `None` if the
 /// members were as requested already.
@@ -118,7 +118,7 @@ async fn commit(directory: &Directory, id: &Id, draft: &Draft) -> Result<String,
         let Err(failed) = draft.commit(directory, transaction).await? else { return Ok(version) };
         if failed.iter().all(|condition| condition.guard != Guard::Resource) {
             // Another request has taken the draft back, because this one was suspended for too long.
-            return Err(Error::Unavailable);
+            return Err(Error::Unavailable(Reason::Conflicts));
         }
         read_in_turn(directory, ResourceKind::Group, id, None).await?;
     }

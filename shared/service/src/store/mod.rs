@@ -53,6 +53,6 @@ pub use edges::Memberships;
 pub use groups::WrittenGroup;
 pub use items::Stored;
 pub use list::ListRequest;
-pub use orgs::{KeyRecord, Organisation};
+pub use orgs::{KeyRecord, Organisation, RefusedKey};
 pub use pages::{CursorPage, IndexPage, Query};
 pub use resources::Expected;

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     Error,
     auth::{ApiKey, Caller, KEY_ID_DIGITS, Org, Scope},
+    error::Refusal,
     limits::REQUEST_BUDGET,
     pepper::Peppers,
 };
@@ -49,6 +50,15 @@ pub struct KeyRecord {
     pub created: String,
     /// When it was revoked, if it has been.
     pub revoked: Option<String>,
+}
+
+/// A key that is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedKey {
+    /// Its id, if the store has the key: then the client has proven the organisation.
+    pub id: Option<String>,
+    /// Why it is refused.
+    pub refusal: Refusal,
 }
 
 impl Store {
@@ -172,18 +182,18 @@ impl Store {
         Ok(transaction.send(&table).await?.is_ok())
     }
 
-    /// Authenticates a key. `deadline` is when the client stops waiting.
+    /// Authenticates a key. `deadline` is when the client stops waiting. A key is refused if it is unknown or revoked, or if
+    /// SCIM is disabled for its organisation.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`] if the key is unknown or revoked, [`Error::Forbidden`] if SCIM is disabled for its
-    /// organisation. If DynamoDB does not answer, the error is [`Error::Unavailable`] or [`Error::Throttled`]: a client
-    /// with a valid key never receives 401.
+    /// [`Error::Unavailable`] or [`Error::Throttled`] if DynamoDB does not answer: a client with a valid key never receives
+    /// 401.
     pub async fn authenticate(
         &self,
         key: &ApiKey,
         peppers: &Peppers,
         deadline: Instant,
-    ) -> Result<Caller, Error> {
+    ) -> Result<Result<Caller, RefusedKey>, Error> {
         let org = key.org();
         let candidates = [Some(&peppers.current), peppers.previous.as_ref()];
         let mut wanted: Vec<Key> =
@@ -198,19 +208,15 @@ impl Store {
                 None => settings = Some(Organisation::from_item(item)?),
             }
         }
-        match (record, settings) {
-            (Some(KeyRecord { revoked: Some(_), .. }), _) => {
-                Err(Error::Unauthorized("This API key has been revoked. Ask for a new one.".to_owned()))
-            }
-            (Some(_), Some(Organisation { enabled: false, .. })) => {
-                Err(Error::Forbidden(format!("SCIM is disabled for the organisation {org}.")))
+        let refused = |id, refusal| Err(RefusedKey { id, refusal });
+        Ok(match (record, settings) {
+            (Some(KeyRecord { id, revoked: Some(_), .. }), _) => refused(Some(id), Refusal::Revoked),
+            (Some(KeyRecord { id, .. }), Some(Organisation { enabled: false, .. })) => {
+                refused(Some(id), Refusal::Off(org.as_str().to_owned()))
             }
             (Some(record), Some(_)) => Ok(Caller::new(org.clone(), record.id, record.scopes, deadline)),
-            _ => Err(Error::Unauthorized(
-                "This API key is unknown. Check that it was pasted completely and belongs to this region."
-                    .to_owned(),
-            )),
-        }
+            _ => refused(None, Refusal::Unknown),
+        })
     }
 }
 

@@ -1,11 +1,11 @@
-//! Errors of the SDK. Their messages echo items, so only their codes are kept.
+//! Errors of DynamoDB. Their messages echo items, so only their codes are kept.
 
 use aws_sdk_dynamodb::{
     config::http::HttpResponse,
     error::{ProvideErrorMetadata, SdkError},
 };
 
-use crate::Error;
+use crate::{Error, error::Reason, sdk_failure::call_failure};
 
 /// Returns the error for a request that the SDK's builders refuse: a defect of this service.
 pub(super) fn malformed() -> Error {
@@ -22,8 +22,19 @@ pub(super) fn is_undecided<E>(error: &SdkError<E, HttpResponse>) -> bool {
     }
 }
 
+/// Returns the error for a call whose outcome is unknown, after the last repeat.
+pub(super) fn no_answer<E>(error: &SdkError<E, HttpResponse>) -> Error
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    Error::Unavailable(Reason::DynamoDb(call_failure(error)))
+}
+
 /// Translates a failed call, after the last repeat.
-pub(super) fn failed<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Error {
+pub(super) fn failed<E>(error: &SdkError<E, HttpResponse>) -> Error
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
     let code = match error {
         SdkError::ServiceError(service) if service.raw().status().is_server_error() => None,
         SdkError::ServiceError(service) => service.err().code(),
@@ -37,7 +48,10 @@ pub(super) fn failed<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>)
             | "RequestLimitExceeded"
             | "Throttling",
         ) => Error::Throttled,
-        None | Some("TransactionConflictException" | "TransactionInProgressException") => Error::Unavailable,
+        Some("TransactionConflictException" | "TransactionInProgressException") => {
+            Error::Unavailable(Reason::Conflicts)
+        }
+        None => no_answer(error),
         Some(code) => Error::Internal(format!("DynamoDB answered {code}")),
     }
 }

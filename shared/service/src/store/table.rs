@@ -18,7 +18,12 @@ use super::{
     keys::{Key, PK, Partition, SK},
     sdk_error::{failed, malformed},
 };
-use crate::{Error, clock::Clock, entropy::Entropy};
+use crate::{
+    Error,
+    clock::Clock,
+    entropy::Entropy,
+    error::{CallFailure, Reason},
+};
 
 /// The number of requests to DynamoDB that one request of a client has in flight at a time.
 pub(super) const CONCURRENCY: usize = 16;
@@ -53,6 +58,8 @@ pub(super) struct Table {
 /// The pauses between repeats of a call: doubled each time, jittered, ended by the deadline of the table.
 pub(super) struct Backoff<'a> {
     table: &'a Table,
+    /// Why the call is repeated.
+    reason: Reason,
     next: Duration,
     longest: Duration,
 }
@@ -120,8 +127,14 @@ impl<'a> KeyRange<'a> {
 }
 
 impl<'a> Backoff<'a> {
+    /// Makes the pauses after another writer was faster.
     pub(super) fn new(table: &'a Table) -> Self {
-        Self { table, next: FIRST_PAUSE, longest: LONGEST_PAUSE }
+        Self { table, reason: Reason::Conflicts, next: FIRST_PAUSE, longest: LONGEST_PAUSE }
+    }
+
+    /// Makes the pauses after DynamoDB left a part of a batch undone.
+    fn after_throttling(table: &'a Table) -> Self {
+        Self { reason: Reason::DynamoDb(CallFailure::Throttled), ..Self::new(table) }
     }
 
     /// Makes the pauses between reads of an item that another request is about to change.
@@ -142,7 +155,7 @@ impl<'a> Backoff<'a> {
         let millis = u64::try_from(self.next.as_millis()).unwrap_or(u64::MAX);
         let pause = Duration::from_millis(millis / 2 + self.table.entropy.below(millis));
         if Instant::now() + pause >= self.table.deadline {
-            return Err(Error::Unavailable);
+            return Err(Error::Unavailable(self.reason));
         }
         tokio::time::sleep(pause).await;
         self.next = (self.next * 2).min(self.longest);
@@ -186,7 +199,7 @@ impl Table {
     async fn get_batch(&self, keys: Vec<Item>, attributes: Option<&str>) -> Result<Vec<Item>, Error> {
         let mut found = Vec::with_capacity(keys.len());
         let mut unread = Some(keys);
-        let mut backoff = Backoff::new(self);
+        let mut backoff = Backoff::after_throttling(self);
         while let Some(keys) = unread {
             let request = KeysAndAttributes::builder()
                 .set_keys(Some(keys))
@@ -219,7 +232,7 @@ impl Table {
 
     async fn write_batch(&self, writes: Vec<WriteRequest>) -> Result<(), Error> {
         let mut unwritten = Some(writes);
-        let mut backoff = Backoff::new(self);
+        let mut backoff = Backoff::after_throttling(self);
         while let Some(writes) = unwritten {
             let answer = self
                 .db

@@ -11,7 +11,7 @@ use super::{
     table::Backoff,
     write::{lost_race, not_found, taken},
 };
-use crate::Error;
+use crate::{Error, error::Reason};
 
 impl Directory {
     /// Returns the user of that id and, if they are wanted, the ids of its groups.
@@ -35,7 +35,9 @@ impl Directory {
         let stored = fresh(&self.table, document)?;
         match creation(&self.keys, ResourceKind::User, &stored).send(&self.table).await? {
             Ok(()) => Ok(stored),
-            Err(failed) => Err(taken(ResourceKind::User, &failed).unwrap_or(Error::Unavailable)),
+            Err(failed) => {
+                Err(taken(ResourceKind::User, &failed).unwrap_or(Error::Unavailable(Reason::Conflicts)))
+            }
         }
     }
 
@@ -64,7 +66,11 @@ impl Directory {
             match replacement(&self.keys, ResourceKind::User, &stored, &next).send(&self.table).await? {
                 Ok(()) => return Ok((next, groups)),
                 Err(failed) if lost_race(&stored.id, &failed) => backoff.wait().await?,
-                Err(failed) => return Err(taken(ResourceKind::User, &failed).unwrap_or(Error::Unavailable)),
+                Err(failed) => {
+                    return Err(
+                        taken(ResourceKind::User, &failed).unwrap_or(Error::Unavailable(Reason::Conflicts))
+                    );
+                }
             }
         }
     }

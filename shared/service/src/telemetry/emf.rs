@@ -6,6 +6,8 @@
 
 use serde_json::{Value, json};
 
+use crate::pepper::UNREADABLE;
+
 /// The name of the event of an answered request.
 pub(crate) const REQUEST: &str = "request";
 /// The name of the event of a janitor run.
@@ -16,21 +18,22 @@ pub(super) const STACK: &str = "Stack";
 /// The namespace of every metric.
 const NAMESPACE: &str = "Scim";
 
-/// The metrics of one event.
+/// Metrics of an event, under one set of dimensions.
 struct Metrics {
     event: &'static str,
-    dimensions: &'static [&'static [&'static str]],
+    dimensions: &'static [&'static str],
     /// The names of the members and their units.
     members: &'static [(&'static str, &'static str)],
 }
 
-const METRICS: [Metrics; 2] = [
+const METRICS: [Metrics; 4] = [
     Metrics {
         event: REQUEST,
-        dimensions: &[&[STACK], &[STACK, "Route", "Client"]],
+        dimensions: &[STACK],
         members: &[
             ("Requests", "Count"),
             ("Duration", "Milliseconds"),
+            ("Slow", "Count"),
             ("DynamoDbCalls", "Count"),
             ("ReadUnits", "None"),
             ("WriteUnits", "None"),
@@ -38,9 +41,16 @@ const METRICS: [Metrics; 2] = [
             ("Exhausted", "Count"),
         ],
     },
+    // Each metric here costs as much as a metric of the stack, once for each pair of route and client.
+    Metrics {
+        event: REQUEST,
+        dimensions: &[STACK, "Route", "Client"],
+        members: &[("Requests", "Count"), ("Duration", "Milliseconds")],
+    },
+    Metrics { event: UNREADABLE, dimensions: &[STACK], members: &[("PepperFailures", "Count")] },
     Metrics {
         event: SWEEP,
-        dimensions: &[&[STACK]],
+        dimensions: &[STACK],
         members: &[
             ("OldestUnfinished", "Milliseconds"),
             ("UnfinishedChanges", "Count"),
@@ -51,10 +61,12 @@ const METRICS: [Metrics; 2] = [
 
 /// Returns the member `_aws` of a line of that event, or `None` if the event has no metrics.
 pub(super) fn declaration(event: &str, unix_millis: u64) -> Option<Value> {
-    let Metrics { dimensions, members, .. } = METRICS.iter().find(|metrics| metrics.event == event)?;
+    let of_event = METRICS.iter().filter(|metrics| metrics.event == event);
+    let directives: Vec<Value> = of_event.map(directive).collect();
+    (!directives.is_empty()).then(|| json!({ "Timestamp": unix_millis, "CloudWatchMetrics": directives }))
+}
+
+fn directive(Metrics { dimensions, members, .. }: &Metrics) -> Value {
     let metrics: Vec<_> = members.iter().map(|(name, unit)| json!({ "Name": name, "Unit": unit })).collect();
-    Some(json!({
-        "Timestamp": unix_millis,
-        "CloudWatchMetrics": [{ "Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": metrics }],
-    }))
+    json!({ "Namespace": NAMESPACE, "Dimensions": [dimensions], "Metrics": metrics })
 }

@@ -17,7 +17,7 @@ use tracing_subscriber::{filter::Targets, layer::SubscriberExt};
 
 pub(crate) use emf::SWEEP;
 pub use request::RequestId;
-pub(crate) use request::{Cause, RequestRecord, log_request};
+pub(crate) use request::{Cause, PresentedKey, RequestRecord, log_request};
 
 use crate::{clock::Clock, config};
 use json_line::JsonLines;

@@ -1,6 +1,6 @@
 //! The log line of a request.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::{
     extract::{MatchedPath, Request},
@@ -13,31 +13,46 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::emf::REQUEST;
-use crate::{
-    auth::{Caller, Org},
-    store::measured,
-};
+use crate::{auth::Org, error::Refusal, store::measured};
 
 /// The value for a route or a method that this service does not know. A request may contain any text, but a dimension
-/// has few values.
+/// has few values. It is also the route and the client of each request without a valid key, because CloudWatch charges for
+/// each value of a dimension, and anyone can send such requests.
 const NONE: &str = "none";
+/// The duration in milliseconds from which a request counts as slow.
+const SLOW: u64 = 3_000;
 
 /// The id of the Lambda invocation, which the lines of Lambda have too. A Lambda function adds it to each request.
 #[derive(Clone)]
 pub struct RequestId(pub String);
 
-/// The cause of an internal error, for the log only.
+/// The cause of an error that the client may not read.
 #[derive(Clone)]
 pub(crate) struct Cause(pub(crate) String);
 
-/// The caller of a request, which becomes known while the request is handled.
+/// The key of a request.
+#[derive(Clone)]
+pub(crate) enum PresentedKey {
+    /// The text names this organisation, and its checksum is right. Anyone can make such a text.
+    Claimed(Org),
+    /// The store has the key, which is refused: the organisation, and the id of the key.
+    Refused(Org, String),
+    /// The key is valid: the organisation, and the id of the key.
+    Accepted(Org, String),
+}
+
+/// The key of a request, which becomes known while the request is handled.
 #[derive(Clone, Default)]
-pub(crate) struct RequestRecord(Arc<OnceLock<(Org, String)>>);
+pub(crate) struct RequestRecord(Arc<Mutex<Option<PresentedKey>>>);
 
 impl RequestRecord {
-    /// Records the caller. A later call has no effect: the caller of a request does not change.
-    pub(crate) fn caller(&self, caller: &Caller) {
-        self.0.get_or_init(|| (caller.org().clone(), caller.key_id().to_owned()));
+    /// Records what is known about the key. A later call knows more.
+    pub(crate) fn presents(&self, key: PresentedKey) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(key);
+    }
+
+    fn key(&self) -> Option<PresentedKey> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -58,17 +73,30 @@ async fn answer_and_log(mut request: Request, next: Next) -> Response {
     let client = client(&request);
     let (response, consumed) = measured(next.run(request)).await;
     let status = response.status();
-    let (org, key) = record.0.get().map_or(("", ""), |(org, key)| (org.as_str(), key.as_str()));
-    let route = match &pattern {
-        Some(pattern) if status != StatusCode::METHOD_NOT_ALLOWED => format!("{method} {pattern}"),
-        _ => NONE.to_owned(),
+    let presented = record.key();
+    let (org, key) = match &presented {
+        Some(PresentedKey::Refused(org, key) | PresentedKey::Accepted(org, key)) => {
+            (org.as_str(), key.as_str())
+        }
+        _ => ("", ""),
     };
-    let refused = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+    let claimed = match &presented {
+        Some(PresentedKey::Claimed(org)) => Some(org.as_str()),
+        _ => None,
+    };
+    let (route, client) = match (&presented, &pattern) {
+        (Some(PresentedKey::Accepted(..)), Some(pattern)) => (format!("{method} {pattern}"), client),
+        _ => (NONE.to_owned(), NONE),
+    };
+    let refused = response.extensions().get::<Refusal>();
     let exhausted = matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
+    let millis = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
     tracing::info!(
         name: REQUEST,
         org,
         key,
+        claimedOrg = claimed,
+        refused = refused.map(Refusal::word),
         method,
         endpoint = pattern.as_deref().unwrap_or(NONE),
         status = status.as_u16(),
@@ -77,11 +105,12 @@ async fn answer_and_log(mut request: Request, next: Next) -> Response {
         Route = route,
         Client = client,
         Requests = 1,
-        Duration = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
+        Duration = millis,
+        Slow = u64::from(millis >= SLOW),
         DynamoDbCalls = consumed.calls,
         ReadUnits = consumed.read,
         WriteUnits = consumed.write,
-        AuthenticationFailures = u64::from(refused),
+        AuthenticationFailures = u64::from(refused.is_some()),
         Exhausted = u64::from(exhausted),
         "request"
     );

@@ -25,6 +25,7 @@ use super::{
 use crate::{
     Error,
     auth::Caller,
+    error::Reason,
     http::request::PublicBase,
     limits::{BULK_RUN_RESERVE, BULK_START_RESERVE, BULK_UNDO_RESERVE},
 };
@@ -193,7 +194,7 @@ impl Job {
             return Err(fault.clone().into());
         }
         if self.is_late() {
-            return Err(Error::Unavailable);
+            return Err(Error::Unavailable(Reason::Budget));
         }
         self.resolve(operation.clone())
     }
@@ -260,9 +261,12 @@ impl Job {
         let response = match self.request(operation, end) {
             Ok(request) if Instant::now() < end => {
                 let response = timeout_at(end, self.router.clone().oneshot(request)).await;
-                response.map_or_else(|_| Error::Unavailable.into_response(), IntoResponse::into_response)
+                response.map_or_else(
+                    |_| Error::Unavailable(Reason::Budget).into_response(),
+                    IntoResponse::into_response,
+                )
             }
-            Ok(_) => Error::Unavailable.into_response(),
+            Ok(_) => Error::Unavailable(Reason::Budget).into_response(),
             Err(_) => Error::from(Invalid::value(
                 "The value of 'path' or 'version' contains characters that HTTP does not allow.",
             ))

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     Error,
+    error::Reason,
     limits::COMMIT_RESERVE,
     store::{
         directory::Directory,
@@ -96,7 +97,7 @@ impl Draft {
             if transaction.len() == MAX_ACTIONS || parts.peek().is_none() {
                 let full = std::mem::replace(&mut transaction, self.next_transaction(directory));
                 // The condition fails if this request was suspended for so long that another has taken the draft back.
-                full.send(&directory.table).await?.map_err(|_| Error::Unavailable)?;
+                full.send(&directory.table).await?.map_err(|_| Error::Unavailable(Reason::Conflicts))?;
             }
         }
         Ok(())
@@ -121,7 +122,7 @@ impl Draft {
     ) -> Result<Result<(), Vec<FailedCondition<Guard>>>, Error> {
         if Instant::now() + COMMIT_RESERVE > directory.table.deadline {
             // The client would not receive the answer to a change that is committed now.
-            return Err(Error::Unavailable);
+            return Err(Error::Unavailable(Reason::Budget));
         }
         self.change.check_open(&directory.keys, &mut transaction);
         transaction.send(&directory.table).await

@@ -23,6 +23,7 @@ use super::{
 };
 use crate::{
     Error,
+    error::Reason,
     store::{
         directory::Directory,
         edges::Edge,
@@ -116,7 +117,7 @@ impl<'a> View<'a> {
                 return Ok((value, effects));
             }
         }
-        Err(Error::Unavailable)
+        Err(Error::Unavailable(Reason::Conflicts))
     }
 
     /// Returns the effects on all members of a group that was read before. They are right if a later read of the group
