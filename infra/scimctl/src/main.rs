@@ -16,6 +16,7 @@ use std::{
 use clap::{Parser, Subcommand};
 use service::{
     auth::{Caller, Org, Scope},
+    error::Reason,
     store::Organisation,
 };
 
@@ -134,8 +135,13 @@ enum Failure {
     Stack(#[from] stack::StackError),
     #[error("DynamoDB at {place} failed: {cause}")]
     Store { place: String, cause: String },
-    #[error("DynamoDB at {0} does not answer. Check the endpoint, the region and the credentials.")]
+    #[error("DynamoDB at {0} does not answer. Check the endpoint, the region and the network.")]
     NoAnswer(String),
+    #[error(
+        "the pepper cannot be read: {0}. Check SCIM_PEPPER_SECRET_ID, and that your identity may read the secret and use \
+         its KMS key."
+    )]
+    Pepper(Reason),
     #[error("cannot print the output: {0}")]
     Print(#[from] io::Error),
 }

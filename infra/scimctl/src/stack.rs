@@ -1,17 +1,22 @@
 //! The stack that a command works on: a stack on AWS, or the local gateway.
 
 use std::{
-    fs, io,
+    error::Error,
+    fs, io, iter,
     path::{Path, PathBuf},
 };
 
-use aws_config::Region;
-use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use aws_config::{Region, SdkConfig};
+use aws_credential_types::{
+    Credentials,
+    provider::{ProvideCredentials, SharedCredentialsProvider, error::CredentialsError},
+};
 use service::{
     clock::Clock,
     cloud,
     config::{self, Tables},
     entropy::Entropy,
+    error::{CallFailure, Reason},
     pepper::{Pepper, PepperSecret, Peppers, Secret},
     store::Store,
 };
@@ -37,6 +42,15 @@ pub(crate) enum StackError {
         .0.display()
     )]
     Nothing(PathBuf),
+    /// The default chain knows no region.
+    #[error("there is no AWS region. Set AWS_REGION, or name a region in the profile of the AWS CLI.")]
+    NoRegion,
+    /// The default chain finds no credentials, or the source that it finds does not return any.
+    #[error(
+        "there are no AWS credentials: {0}. Log in with `aws sso login` or `aws login`, or name another profile in \
+         AWS_PROFILE. `aws sts get-caller-identity` shows what the AWS CLI finds."
+    )]
+    NoCredentials(String),
     /// A file of the gateway cannot be read.
     #[error("cannot read {}: {cause}", path.display())]
     Unreadable {
@@ -51,19 +65,24 @@ impl Stack {
     /// Connects to the stack that the environment names, or to the local gateway of the data directory.
     pub(crate) async fn connect(data: &Path) -> Result<Self, StackError> {
         match config::env(config::PEPPER_SECRET_ID) {
-            Some(secret) => Ok(Self::on_aws(secret).await),
+            Some(secret) => Self::on_aws(secret).await,
             None => Self::local(data).await,
         }
     }
 
-    async fn on_aws(secret: String) -> Self {
+    async fn on_aws(secret: String) -> Result<Self, StackError> {
         let sdk = cloud::sdk_config().await;
-        let region = sdk.region().map_or_else(|| "an unknown region".to_owned(), ToString::to_string);
-        Self {
+        let credentials =
+            credentials(&sdk).await.map_err(|error| StackError::NoCredentials(whole(&error)))?;
+        let region = sdk.region().ok_or(StackError::NoRegion)?.to_string();
+        let endpoint = sdk.endpoint_url().map(str::to_owned);
+        let sdk =
+            sdk.into_builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build();
+        Ok(Self {
             store: Self::store(&sdk),
             pepper: Pepper::SecretsManager(PepperSecret::new(cloud::secrets_manager(&sdk), secret)),
-            place: config::env(config::DYNAMODB_ENDPOINT).unwrap_or(region),
-        }
+            place: config::env(config::DYNAMODB_ENDPOINT).or(endpoint).unwrap_or(region),
+        })
     }
 
     async fn local(data: &Path) -> Result<Self, StackError> {
@@ -96,19 +115,43 @@ impl Stack {
         })
     }
 
-    fn store(sdk: &aws_config::SdkConfig) -> Store {
+    fn store(sdk: &SdkConfig) -> Store {
         Store::new(&cloud::dynamodb(sdk), Tables::from_env(), Clock::system(), Entropy::system())
     }
 
     /// Returns the result of a store call, and adds the place of the stack to an error.
     pub(crate) fn done<T>(&self, outcome: Result<T, service::Error>) -> Result<T, Failure> {
         outcome.map_err(|error| match error {
-            service::Error::Unavailable(_) => Failure::NoAnswer(self.place.clone()),
+            service::Error::Unavailable(Reason::DynamoDb(CallFailure::Connect | CallFailure::Timeout)) => {
+                Failure::NoAnswer(self.place.clone())
+            }
+            service::Error::Unavailable(reason @ Reason::SecretsManager(_)) => Failure::Pepper(reason),
             // The operator needs the inner cause, which is hidden from SCIM clients.
-            service::Error::Internal(cause) => Failure::Store { place: self.place.clone(), cause },
-            other => Failure::Store { place: self.place.clone(), cause: other.to_string() },
+            error => {
+                let cause = error.cause().unwrap_or_else(|| error.to_string());
+                Failure::Store { place: self.place.clone(), cause }
+            }
         })
     }
+}
+
+/// Reads the credentials once, before the first call. A call would give an external program or a log-in service 3 seconds,
+/// and would report a missing log-in as no answer. Credentials outlive a command, which takes at most 280 seconds.
+async fn credentials(sdk: &SdkConfig) -> Result<Credentials, CredentialsError> {
+    match sdk.credentials_provider() {
+        Some(provider) => provider.provide_credentials().await,
+        None => Err(CredentialsError::not_loaded("the configuration names none")),
+    }
+}
+
+/// Returns the text of an error and of its causes. The layers of the SDK repeat each other. The texts name files, profiles
+/// and commands, and contain what an external program wrote to its standard error.
+fn whole(error: &CredentialsError) -> String {
+    let causes = iter::successors(error.source(), |&cause| cause.source());
+    let mut texts: Vec<String> =
+        iter::once(error.to_string()).chain(causes.map(ToString::to_string)).collect();
+    texts.dedup();
+    texts.join(": ")
 }
 
 /// Reads the endpoint of the gateway's DynamoDB from the connection file in the data directory.

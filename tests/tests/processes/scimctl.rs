@@ -1,5 +1,7 @@
 //! `scimctl` on a running gateway.
 
+use std::fs;
+
 use expect_test::{Expect, expect};
 use serde_json::{Value, json};
 
@@ -474,7 +476,7 @@ fn scimctl_finds_the_gateway_by_environment_or_directory() {
     .assert_eq(&list(&["--data", "data"], Some(&gateway.dynamodb)));
     expect![[r#"
         exit 1
-        err: error: DynamoDB at <address> does not answer. Check the endpoint, the region and the credentials.
+        err: error: DynamoDB at <address> does not answer. Check the endpoint, the region and the network.
     "#]]
     .assert_eq(&list(&["--data", "data"], Some("http://127.0.0.1:1")));
     expect![[r#"
@@ -484,7 +486,7 @@ fn scimctl_finds_the_gateway_by_environment_or_directory() {
     gateway.kill();
     expect![[r#"
         exit 1
-        err: error: DynamoDB at <address> does not answer. Check the endpoint, the region and the credentials.
+        err: error: DynamoDB at <address> does not answer. Check the endpoint, the region and the network.
     "#]]
     .assert_eq(&list(&["--data", "data"], None));
     let _gateway = start();
@@ -502,4 +504,89 @@ fn scimctl_finds_the_gateway_without_its_connection_file() {
     let ended = dir.run("scimctl", &["org", "list", "--data", "data"], &[]);
     assert_eq!(ended.code, 0, "{}", ended.snapshot());
     drop(gateway);
+}
+
+/// Profiles of the AWS CLI with each source of credentials, none of which needs a network.
+const PROFILES: &str = "
+[profile keys]
+region = us-east-1
+aws_access_key_id = AKIDEXAMPLE
+aws_secret_access_key = example
+
+[profile program]
+region = us-east-1
+credential_process = /bin/cat credentials.json
+
+[profile failing-program]
+region = us-east-1
+credential_process = /bin/false
+
+[profile single-sign-on]
+region = us-east-1
+sso_session = company
+sso_account_id = 123456789012
+sso_role_name = operator
+
+[sso-session company]
+sso_region = us-east-1
+sso_start_url = https://company.awsapps.com/start
+
+[profile log-in]
+region = us-east-1
+login_session = arn:aws:iam::123456789012:user/ada
+
+[profile no-region]
+credential_process = /bin/cat credentials.json
+";
+
+#[test]
+fn scimctl_finds_credentials_as_the_aws_cli_does() {
+    let dir = TempDir::new("credentials");
+    let gateway = Gateway::start(&dir);
+    fs::write(dir.path("config"), PROFILES).expect("profiles");
+    let credentials = json!({ "Version": 1, "AccessKeyId": "AKIDEXAMPLE", "SecretAccessKey": "example" });
+    fs::write(dir.path("credentials.json"), credentials.to_string()).expect("credentials");
+    let (config, home) = (dir.path("config"), dir.path("home"));
+    let list = |profile: &str, endpoint: &str| {
+        let environment = [
+            ("AWS_PROFILE", profile),
+            ("AWS_CONFIG_FILE", config.to_str().expect("a path")),
+            ("HOME", home.to_str().expect("a path")),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+            ("AWS_ENDPOINT_URL_DYNAMODB", endpoint),
+            ("SCIM_PEPPER_SECRET_ID", "pepper"),
+        ];
+        let printed = dir.run("scimctl", &["org", "list"], &environment).snapshot();
+        format!("{profile}: {}", hide(&printed.replace(home.to_str().expect("a path"), "HOME")))
+    };
+    // The gateway's DynamoDB stands in for the one of AWS.
+    let profiles = ["keys", "program", "failing-program", "single-sign-on", "log-in", "no-region", "unknown"];
+    let found: Vec<String> = profiles.map(|profile| list(profile, &gateway.dynamodb)).into();
+    expect![[r#"
+        keys: exit 0
+        out: acme  SCIM on  created <time>
+        program: exit 0
+        out: acme  SCIM on  created <time>
+        failing-program: exit 1
+        err: error: there are no AWS credentials: an error occurred while loading credentials: Error retrieving credentials: external process exited with code exit status: 1. Stderr: . Log in with `aws sso login` or `aws login`, or name another profile in AWS_PROFILE. `aws sts get-caller-identity` shows what the AWS CLI finds.
+        single-sign-on: exit 1
+        err: error: there are no AWS credentials: an error occurred while loading credentials: an error occurred while loading an access token: failed to load the cached SSO token. Log in with `aws sso login` or `aws login`, or name another profile in AWS_PROFILE. `aws sts get-caller-identity` shows what the AWS CLI finds.
+        log-in: exit 1
+        err: error: there are no AWS credentials: an error occurred while loading credentials: unexpected credentials error: failed to read `HOME/.aws/login/cache/397b11bbda6668a5a8d17d42c91036373f4a376627089c204bef61ce0ae993c2.json`: No such file or directory (os error 2). Log in with `aws sso login` or `aws login`, or name another profile in AWS_PROFILE. `aws sts get-caller-identity` shows what the AWS CLI finds.
+        no-region: exit 1
+        err: error: there is no AWS region. Set AWS_REGION, or name a region in the profile of the AWS CLI.
+        unknown: exit 1
+        err: error: there are no AWS credentials: the credential provider was not enabled: no credentials found in chain. Attempted:
+          Environment: the credential provider was not enabled: environment variable not set
+          Profile: the credential provider was not enabled: profile `unknown` was not defined: could not find source profile unknown referenced from the root profile
+          WebIdentityToken: the credential provider was not enabled: $AWS_WEB_IDENTITY_TOKEN_FILE was not set
+          EcsContainer: the credential provider was not enabled: ECS provider not configured
+          Ec2InstanceMetadata: the credential provider was not enabled: IMDS disabled by AWS_EC2_METADATA_DISABLED env var set to `true`. Log in with `aws sso login` or `aws login`, or name another profile in AWS_PROFILE. `aws sts get-caller-identity` shows what the AWS CLI finds.
+    "#]].assert_eq(&found.concat());
+    // Credentials without an answer are not missing credentials.
+    expect![[r#"
+        program: exit 1
+        err: error: DynamoDB at <address> does not answer. Check the endpoint, the region and the network.
+    "#]]
+    .assert_eq(&list("program", "http://127.0.0.1:1"));
 }
