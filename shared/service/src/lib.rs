@@ -7,6 +7,7 @@
 //! | [`app`] | the state that handlers share |
 //! | [`http`] | routes, extractors, answers: one file for each endpoint |
 //! | [`auth`], [`pepper`] | API keys and scopes, and the secret of their digests |
+//! | [`error`], `sdk_failure` | why a request or a call to AWS failed, for the client and for the log |
 //! | [`store`] | resources, memberships and keys in DynamoDB |
 //! | [`janitor`] | completes the changes of requests that were killed |
 //! | [`limits`] | the published limits and the division of a request's time |

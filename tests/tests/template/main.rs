@@ -5,7 +5,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::too_many_lines, reason = "most lines are data: requests")]
 
+mod alarms;
 mod gateway;
+mod log;
 mod metrics;
 mod permissions;
 mod times;

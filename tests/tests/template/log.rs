@@ -1,0 +1,63 @@
+//! The log of the service: one line of each kind.
+
+use std::{
+    io,
+    sync::{Mutex, PoisonError},
+};
+
+use dynoxide::Database;
+use serde_json::Value;
+use service::{auth::ApiKey, clock::Clock, entropy::Entropy, janitor, pepper::PepperSecret, telemetry};
+use tests::{
+    NOW, ORG, Request, Service,
+    faults::{Fault, Faults, Plan},
+};
+use tokio::sync::OnceCell;
+use tracing::Level;
+
+/// The log lines of all threads of this process.
+static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+/// The parsed lines. A process has one log, so the first test that needs the lines makes them.
+static LINES: OnceCell<Vec<Value>> = OnceCell::const_new();
+
+struct Writer;
+
+impl io::Write for Writer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        LOG.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Returns the lines of requests that succeed, are refused and fail, of a sweep, and of a pepper that cannot be read.
+pub(crate) async fn lines() -> &'static [Value] {
+    LINES.get_or_init(written).await
+}
+
+async fn written() -> Vec<Value> {
+    let subscriber =
+        telemetry::subscriber(Level::INFO, Some("a stack".to_owned()), Clock::fixed(NOW), || Writer);
+    tracing::subscriber::set_global_default(subscriber).expect("the only subscriber");
+    let faults = Faults::default();
+    let service = Service::on(faults.client(Database::memory().expect("a database"))).await;
+    assert_eq!(service.get("/Users").await.status, 200);
+    let unknown = ApiKey::generate(&ORG.parse().expect("a name"), &Entropy::system()).expect("a key");
+    assert_eq!(Request::get("/Users").bearer(unknown.reveal()).send(&service).await.status, 401);
+    janitor::sweep(&service.app.store).await;
+    faults.plan(Some(Plan { call: 0, fault: Fault::Unsent, lasting: true }));
+    assert_eq!(service.get("/Users").await.status, 503);
+    PepperSecret::new(unreachable(), "the pepper".to_owned()).peppers().await.expect_err("no answer");
+    let log = LOG.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let log = String::from_utf8(log).expect("text");
+    log.lines().map(|line| serde_json::from_str(line).expect("a JSON object")).collect()
+}
+
+/// Returns a client of Secrets Manager without a connector.
+fn unreachable() -> aws_sdk_secretsmanager::Client {
+    use aws_sdk_secretsmanager::config::{BehaviorVersion, Config, Region};
+    let config = Config::builder().behavior_version(BehaviorVersion::latest()).region(Region::new("local"));
+    aws_sdk_secretsmanager::Client::from_conf(config.allow_no_auth().build())
+}
