@@ -65,3 +65,13 @@ fn gateway_responses_are_scim_errors() {
         }
     }
 }
+
+/// An import of Okta is 1.2 MB without compression, and the transfer to the Internet is charged by its size. Without the
+/// property, the gateway compresses no answer.
+#[test]
+fn gateway_compresses_answers_from_1024_bytes() {
+    let text = read("template.yaml");
+    let template = &Yaml::load_from_str(&text).expect("YAML")[0];
+    let size = at(template, &["Resources", "ScimApi", "Properties", "MinimumCompressionSize"]);
+    assert_eq!(size.as_integer(), Some(1_024));
+}
