@@ -25,8 +25,9 @@ static PROGRAMS: LazyLock<Result<PathBuf, String>> = LazyLock::new(build_program
 /// Builds `scim-local` and `scimctl` into the target directory of this test, and returns the directory that holds them.
 ///
 /// Cargo builds no binaries of other packages for a test. The command selects this test beside the two binaries, so
-/// that it uses the same features and recompiles no dependency. If the binaries are up to date, the command takes a
-/// moment.
+/// that it uses the same features as `cargo test --workspace` and recompiles no dependency after it. After
+/// `cargo test -p tests`, it compiles the dependencies once more, with the features of scimctl. If the binaries are up to
+/// date, the command takes a moment.
 fn build_programs() -> Result<PathBuf, String> {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target directory");
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
