@@ -47,8 +47,8 @@ pub(crate) enum StackError {
     NoRegion,
     /// The default chain finds no credentials, or the source that it finds does not return any.
     #[error(
-        "there are no AWS credentials: {0}. Log in with `aws sso login` or `aws login`, or name another profile in \
-         AWS_PROFILE. `aws sts get-caller-identity` shows what the AWS CLI finds."
+        "there are no AWS credentials. Log in with `aws sso login` or `aws login`, or name another profile in AWS_PROFILE. \
+         `aws sts get-caller-identity` shows what the AWS CLI finds. The cause is: {0}"
     )]
     NoCredentials(String),
     /// A file of the gateway cannot be read.

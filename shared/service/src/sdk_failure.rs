@@ -45,5 +45,5 @@ fn of_code(code: &str) -> CallFailure {
 
 /// Returns whether a call was not sent because the SDK has no credentials.
 fn lacks_credentials(error: &(dyn Error + 'static)) -> bool {
-    iter::successors(error.source(), |&cause| cause.source()).any(|cause| cause.is::<CredentialsError>())
+    iter::successors(error.source(), |&cause| cause.source()).any(<dyn Error>::is::<CredentialsError>)
 }

@@ -186,10 +186,13 @@ fn unexpected_members(line: &Map<String, Value>) -> Vec<String> {
     line.iter().filter_map(unexpected).collect()
 }
 
+/// Dimensions, and the metrics under them: names and units.
+type Directive<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)]);
+
 /// Fails unless CloudWatch extracts these metrics from the line: `_aws` declares them, each is a number, and each
 /// dimension is a string.
-pub(super) fn assert_metrics(line: &Map<String, Value>, directives: &[(&[&str], &[(&str, &str)])]) {
-    let directive = |(dimensions, metrics): &(&[&str], &[(&str, &str)])| {
+pub(super) fn assert_metrics(line: &Map<String, Value>, directives: &[Directive<'_>]) {
+    let directive = |(dimensions, metrics): &Directive<'_>| {
         let declared: Vec<Value> =
             metrics.iter().map(|(name, unit)| json!({ "Name": name, "Unit": unit })).collect();
         json!({ "Namespace": "Scim", "Dimensions": [dimensions], "Metrics": declared })

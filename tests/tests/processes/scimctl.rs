@@ -519,7 +519,7 @@ credential_process = /bin/cat credentials.json
 
 [profile failing-program]
 region = us-east-1
-credential_process = /bin/false
+credential_process = false
 
 [profile single-sign-on]
 region = us-east-1
@@ -568,20 +568,20 @@ fn scimctl_finds_credentials_as_the_aws_cli_does() {
         program: exit 0
         out: acme  SCIM on  created <time>
         failing-program: exit 1
-        err: error: there are no AWS credentials: an error occurred while loading credentials: Error retrieving credentials: external process exited with code exit status: 1. Stderr: . Log in with `aws sso login` or `aws login`, or name another profile in AWS_PROFILE. `aws sts get-caller-identity` shows what the AWS CLI finds.
+        err: error: there are no AWS credentials. Log in with `aws sso login` or `aws login`, or name another profile in AWS_PROFILE. `aws sts get-caller-identity` shows what the AWS CLI finds. The cause is: an error occurred while loading credentials: Error retrieving credentials: external process exited with code exit status: 1. Stderr:
         single-sign-on: exit 1
-        err: error: there are no AWS credentials: an error occurred while loading credentials: an error occurred while loading an access token: failed to load the cached SSO token. Log in with `aws sso login` or `aws login`, or name another profile in AWS_PROFILE. `aws sts get-caller-identity` shows what the AWS CLI finds.
+        err: error: there are no AWS credentials. Log in with `aws sso login` or `aws login`, or name another profile in AWS_PROFILE. `aws sts get-caller-identity` shows what the AWS CLI finds. The cause is: an error occurred while loading credentials: an error occurred while loading an access token: failed to load the cached SSO token
         log-in: exit 1
-        err: error: there are no AWS credentials: an error occurred while loading credentials: unexpected credentials error: failed to read `HOME/.aws/login/cache/397b11bbda6668a5a8d17d42c91036373f4a376627089c204bef61ce0ae993c2.json`: No such file or directory (os error 2). Log in with `aws sso login` or `aws login`, or name another profile in AWS_PROFILE. `aws sts get-caller-identity` shows what the AWS CLI finds.
+        err: error: there are no AWS credentials. Log in with `aws sso login` or `aws login`, or name another profile in AWS_PROFILE. `aws sts get-caller-identity` shows what the AWS CLI finds. The cause is: an error occurred while loading credentials: unexpected credentials error: failed to read `HOME/.aws/login/cache/397b11bbda6668a5a8d17d42c91036373f4a376627089c204bef61ce0ae993c2.json`: No such file or directory (os error 2)
         no-region: exit 1
         err: error: there is no AWS region. Set AWS_REGION, or name a region in the profile of the AWS CLI.
         unknown: exit 1
-        err: error: there are no AWS credentials: the credential provider was not enabled: no credentials found in chain. Attempted:
+        err: error: there are no AWS credentials. Log in with `aws sso login` or `aws login`, or name another profile in AWS_PROFILE. `aws sts get-caller-identity` shows what the AWS CLI finds. The cause is: the credential provider was not enabled: no credentials found in chain. Attempted:
           Environment: the credential provider was not enabled: environment variable not set
           Profile: the credential provider was not enabled: profile `unknown` was not defined: could not find source profile unknown referenced from the root profile
           WebIdentityToken: the credential provider was not enabled: $AWS_WEB_IDENTITY_TOKEN_FILE was not set
           EcsContainer: the credential provider was not enabled: ECS provider not configured
-          Ec2InstanceMetadata: the credential provider was not enabled: IMDS disabled by AWS_EC2_METADATA_DISABLED env var set to `true`. Log in with `aws sso login` or `aws login`, or name another profile in AWS_PROFILE. `aws sts get-caller-identity` shows what the AWS CLI finds.
+          Ec2InstanceMetadata: the credential provider was not enabled: IMDS disabled by AWS_EC2_METADATA_DISABLED env var set to `true`
     "#]].assert_eq(&found.concat());
     // Credentials without an answer are not missing credentials.
     expect![[r#"

@@ -185,8 +185,7 @@ pub(super) async fn finish_in_time(
 ) {
     let cause = match timeout_at(directory.table.deadline - COMMIT_RESERVE, finishing).await {
         Ok(Ok(())) => return,
-        Ok(Err(Error::Internal(cause))) => cause,
-        Ok(Err(_)) => "DynamoDB did not answer".to_owned(),
+        Ok(Err(error)) => error.cause().unwrap_or_else(|| "the change is not as expected".to_owned()),
         Err(_) => "the change takes longer than the request may".to_owned(),
     };
     tracing::warn!(org = directory.org().as_str(), cause, "a change is left unfinished");
