@@ -136,7 +136,8 @@ impl Stack {
 }
 
 /// Reads the credentials once, before the first call. A call would give an external program or a log-in service 3 seconds,
-/// and would report a missing log-in as no answer. Credentials outlive a command, which takes at most 280 seconds.
+/// and would report a missing log-in as no answer. The credentials are not renewed during the command, which takes at most
+/// 280 seconds.
 async fn credentials(sdk: &SdkConfig) -> Result<Credentials, CredentialsError> {
     match sdk.credentials_provider() {
         Some(provider) => provider.provide_credentials().await,
