@@ -126,8 +126,9 @@ mod tests {
             yield_now().await;
         }
         let waiting = arrived.lock().await.clone();
-        let of =
-            |heavy: bool| waiting.iter().filter(move |(org, number)| *org == "acme" && (*number < 10) == heavy);
+        let of = |heavy: bool| {
+            waiting.iter().filter(move |(org, number)| *org == "acme" && (*number < 10) == heavy)
+        };
         assert_eq!((of(true).count(), of(false).count()), (HEAVY_AT_ONCE, 5), "{waiting:?}");
         assert!(waiting.contains(&("globex", 0)));
         // Each end lets the next request proceed.
