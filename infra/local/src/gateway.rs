@@ -2,17 +2,24 @@
 //!
 //! The data directory contains `scim.db` (the database), `pepper` (for the digests of keys), `lock` (locked while a
 //! gateway runs) and `connection.env` (the connection of the first organisation). Only their owner can read them. Every
-//! acknowledged write is on disk: SQLite uses a write-ahead log and synchronous writes.
+//! acknowledged write is on the disk (see [`Log`]).
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
-    io::{self, Write},
+    fs::{self, File, TryLockError},
+    io,
     net::SocketAddr,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
-use axum::Router;
+use aws_sdk_dynamodb::Client;
+use aws_smithy_runtime_api::client::http::SharedHttpConnector;
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::header::AUTHORIZATION,
+    middleware::{Next, from_fn_with_state},
+    response::Response,
+};
 use dynoxide::Database;
 use service::{
     App, Error,
@@ -28,7 +35,15 @@ use service::{
 
 use tokio::time::Instant;
 
-use crate::{embedded, realistic::Realistic};
+use crate::{
+    embedded::{self, Connector},
+    endpoint,
+    log::Log,
+    private,
+    realistic::Realistic,
+    served::Served,
+    turns::Turns,
+};
 
 /// The organisation that the first start creates.
 pub const ORGANISATION: &str = "acme";
@@ -74,7 +89,10 @@ fn cause(error: &Error) -> String {
 /// A gateway without its sockets.
 pub struct Gateway {
     database: Database,
+    log: Log,
+    turns: Turns,
     store: Store,
+    dynamodb_key: String,
     peppers: Peppers,
     entropy: Entropy,
     data: PathBuf,
@@ -89,36 +107,67 @@ impl Gateway {
     /// # Errors
     /// If the directory or the database cannot be used.
     pub async fn open(data: &Path, memory: bool, realistic: Option<u64>) -> Result<Self, StartError> {
+        Self::open_with(data, memory, realistic, File::sync_data).await
+    }
+
+    /// Opens the gateway like [`Self::open`]. The function flushes the log, as [`File::sync_data`] does.
+    ///
+    /// # Errors
+    /// If the directory or the database cannot be used.
+    pub async fn open_with(
+        data: &Path,
+        memory: bool,
+        realistic: Option<u64>,
+        flush: impl Fn(&File) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Result<Self, StartError> {
         let unusable = |path: &Path| {
             let path = path.to_owned();
             move |cause| StartError::Data { path, cause }
         };
-        DirBuilder::new().recursive(true).mode(0o700).create(data).map_err(unusable(data))?;
+        private::directory(data).map_err(unusable(data))?;
         let lock_path = data.join("lock");
-        let lock = private_file(&lock_path).map_err(unusable(&lock_path))?;
+        let lock = private::open(&lock_path).map_err(unusable(&lock_path))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(StartError::Locked(data.to_owned())),
             Err(TryLockError::Error(cause)) => return Err(StartError::Data { path: lock_path, cause }),
         }
+        let entropy = Entropy::system();
         let file = data.join("scim.db");
+        let has_keys = !memory && fs::metadata(&file).is_ok_and(|file| file.len() > 0);
+        let pepper_path = data.join("pepper");
+        let pepper = pepper(&pepper_path, has_keys, &entropy).map_err(unusable(&pepper_path))?;
         if !memory {
             // The file is created here for its mode. SQLite gives the same mode to the files it creates beside it.
-            private_file(&file).map_err(unusable(&file))?;
+            private::open(&file).map_err(unusable(&file))?;
         }
-        let database = embedded::open((!memory).then_some(file.as_path()))
-            .map_err(|_| StartError::Database(data.to_owned()))?;
-        let entropy = Entropy::system();
-        let client = match realistic {
-            Some(seed) => Realistic::new(database.clone(), seed).client(),
-            None => embedded::client(database.clone()),
+        let damaged = || StartError::Database(data.to_owned());
+        let database = embedded::open((!memory).then_some(file.as_path())).map_err(|_| damaged())?;
+        let (client, log) = match realistic {
+            Some(seed) => (Realistic::new(database.clone(), seed).client(), Log::none()),
+            None if memory => (client(Connector::new(database.clone()), Log::none()), Log::none()),
+            None => {
+                // The only setter of `synchronous = NORMAL` that the engine has.
+                database.disable_bulk_loading().map_err(|_| damaged())?;
+                let log = Log::open(&file, flush).map_err(unusable(&file))?;
+                (client(Connector::new(database.clone()), log.clone()), log)
+            }
         };
         let store = Store::new(&client, Tables::default(), Clock::system(), entropy.clone());
         store.create_tables().await?;
-        let pepper_path = data.join("pepper");
-        let pepper = pepper(&pepper_path, &entropy).map_err(unusable(&pepper_path))?;
+        let dynamodb_key: [u8; 16] = entropy.bytes()?;
         let peppers = Peppers { current: Secret::new(pepper), previous: None };
-        Ok(Self { database, store, peppers, entropy, data: data.to_owned(), _lock: lock })
+        Ok(Self {
+            database,
+            log,
+            turns: Turns::default(),
+            store,
+            dynamodb_key: hex::encode(dynamodb_key),
+            peppers,
+            entropy,
+            data: data.to_owned(),
+            _lock: lock,
+        })
     }
 
     /// Returns the embedded database.
@@ -139,9 +188,28 @@ impl Gateway {
         &self.data
     }
 
+    /// Returns the log of the database.
+    #[must_use]
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// Returns the access key that the endpoint of the embedded DynamoDB requires.
+    #[must_use]
+    pub fn dynamodb_key(&self) -> &str {
+        &self.dynamodb_key
+    }
+
     /// Returns the router with the routes of all functions.
     pub fn router(&self, base_url: String) -> Router {
-        http::router(self.app(base_url), http::all())
+        let state = (self.turns.clone(), self.log.clone());
+        http::router(self.app(base_url), http::all()).layer(from_fn_with_state(state, serve))
+    }
+
+    /// Returns the router of the endpoint of the embedded DynamoDB.
+    pub fn endpoint(&self) -> Router {
+        let engine = Connector::new(self.database.clone()).honouring_tokens();
+        endpoint::router(Served::new(engine, self.log.clone()), self.dynamodb_key.clone())
     }
 
     fn app(&self, base_url: String) -> App {
@@ -186,6 +254,8 @@ pub struct Connection {
     pub token: String,
     /// The address of the embedded DynamoDB.
     pub dynamodb: SocketAddr,
+    /// The access key that the embedded DynamoDB requires.
+    pub dynamodb_key: String,
 }
 
 impl Connection {
@@ -196,42 +266,52 @@ impl Connection {
         text.lines().find_map(|line| line.strip_prefix("SCIM_TOKEN=")).map(str::to_owned)
     }
 
-    /// Writes the file, readable by its owner only. The file is renamed into place, so that no script reads a part of
-    /// it.
+    /// Replaces the file, which only its owner can read.
     ///
     /// # Errors
     /// The error of the file system.
     pub fn write(&self, file: &Path) -> io::Result<()> {
-        let draft = file.with_extension("draft");
-        let _ = fs::remove_file(&draft);
-        let mut out = private_file(&draft)?;
-        writeln!(out, "SCIM_BASE_URL={}", self.base_url)?;
-        writeln!(out, "SCIM_TOKEN={}", self.token)?;
-        writeln!(out, "AWS_ENDPOINT_URL_DYNAMODB=http://{}", self.dynamodb)?;
-        out.sync_all()?;
-        fs::rename(&draft, file)
+        let Self { base_url, token, dynamodb, dynamodb_key } = self;
+        private::replace(
+            file,
+            &format!(
+                "SCIM_BASE_URL={base_url}\nSCIM_TOKEN={token}\nAWS_ENDPOINT_URL_DYNAMODB=http://{dynamodb}\n\
+                 AWS_ACCESS_KEY_ID={dynamodb_key}\nAWS_SECRET_ACCESS_KEY=local\n"
+            ),
+        )
     }
 }
 
-fn private_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).write(true).truncate(false).mode(0o600).open(path)
+/// Returns a client of the database whose calls take turns and whose writes count in the log.
+fn client(engine: Connector, log: Log) -> Client {
+    embedded::client_over(SharedHttpConnector::new(Served::new(engine, log)))
 }
 
-/// Reads the pepper from a file, or creates the file with a new pepper.
-fn pepper(path: &Path, entropy: &Entropy) -> io::Result<Vec<u8>> {
+/// Serves a request, and returns its response once all writes before it are on the disk.
+async fn serve(State((turns, log)): State<(Turns, Log)>, request: Request, next: Next) -> Response {
+    let authorization = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    // The key is not verified here. A request without a valid key makes one call at most.
+    let key = authorization.and_then(|value| ApiKey::parse(value.rsplit(' ').next().unwrap_or_default()));
+    let organisation = key.as_ref().map(|key| key.org().as_str()).unwrap_or_default().to_owned();
+    let response = turns.serve(&organisation, next.run(request)).await;
+    log.flushed().await;
+    response
+}
+
+/// Reads the pepper from a file. Creates the file with a new pepper if the database has no keys.
+fn pepper(path: &Path, has_keys: bool, entropy: &Entropy) -> io::Result<Vec<u8>> {
+    private::check(path)?;
     match fs::read(path) {
         Ok(pepper) if pepper.len() >= 32 => return Ok(pepper),
         Ok(_) => return Err(io::Error::other("the pepper is too short")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && has_keys => {
+            return Err(io::Error::other("the file is missing, and no key in scim.db is valid without it"));
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
     let bytes: [u8; 32] = entropy.bytes().map_err(io::Error::other)?;
     let text = hex::encode(bytes);
-    let draft = path.with_extension("draft");
-    let _ = fs::remove_file(&draft);
-    let mut file = private_file(&draft)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&draft, path)?;
+    private::replace(path, &text)?;
     Ok(text.into_bytes())
 }

@@ -1,7 +1,7 @@
 //! `cargo run --release` starts the whole service on this machine, without any setup.
 
 use std::{
-    future::{Future, IntoFuture},
+    future::Future,
     io::{self, Write},
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
@@ -10,8 +10,8 @@ use std::{
 
 use clap::Parser;
 use local::{
-    endpoint,
     gateway::{Connection, Gateway, ORGANISATION, StartError},
+    serve::serve,
 };
 use service::{http::BASE_PATH, janitor, store::Store, telemetry};
 use tokio::{
@@ -71,6 +71,11 @@ enum Failure {
     EnvFile { path: PathBuf, cause: io::Error },
     #[error("the gateway cannot continue: {0}")]
     Serve(#[from] io::Error),
+    #[error(
+        "cannot write the database to the disk: {0}. All acknowledged changes are on the disk. Check the disk, then \
+         start the gateway again."
+    )]
+    Flush(String),
 }
 
 #[tokio::main]
@@ -91,6 +96,18 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     let gateway_listener = listen(arguments.port, "--port").await?;
     let dynamodb_listener = listen(arguments.dynamodb_port, "--dynamodb-port").await?;
     let gateway = Gateway::open(&arguments.data, arguments.memory, arguments.realistic_dynamodb).await?;
+    tokio::select! {
+        outcome = serve_until_stopped(&arguments, &gateway, gateway_listener, dynamodb_listener) => outcome,
+        cause = gateway.log().failed() => Err(Failure::Flush(cause)),
+    }
+}
+
+async fn serve_until_stopped(
+    arguments: &Arguments,
+    gateway: &Gateway,
+    gateway_listener: TcpListener,
+    dynamodb_listener: TcpListener,
+) -> Result<(), Failure> {
     // scimctl and the next start read this file, so it is always written.
     let own_file = gateway.data().join("connection.env");
     let known = Connection::token_in(&own_file);
@@ -98,14 +115,15 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         base_url: format!("http://{}{BASE_PATH}", gateway_listener.local_addr()?),
         token: gateway.key(known.as_deref()).await.map_err(StartError::from)?,
         dynamodb: dynamodb_listener.local_addr()?,
+        dynamodb_key: gateway.dynamodb_key().to_owned(),
     };
+    gateway.log().flushed().await;
 
+    // Scripts may stop the gateway as soon as they see its connection file.
+    let (stop_serving, stop) = (stopped()?, stopped()?);
     let router = gateway.router(connection.base_url.clone());
-    let stop = stopped()?;
-    let gateway_server = axum::serve(gateway_listener, router).with_graceful_shutdown(stop);
-    let dynamodb_server = axum::serve(dynamodb_listener, endpoint::router(gateway.database()));
-    let serving = tokio::spawn(gateway_server.into_future());
-    let dynamodb_serving = tokio::spawn(dynamodb_server.into_future());
+    let serving = tokio::spawn(serve(gateway_listener, router, stop_serving));
+    let dynamodb_serving = tokio::spawn(serve(dynamodb_listener, gateway.endpoint(), std::future::pending()));
 
     for file in std::iter::once(&own_file).chain(&arguments.env_file) {
         connection.write(file).map_err(|cause| Failure::EnvFile { path: file.clone(), cause })?;
@@ -115,11 +133,9 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     // The first sweep logs a line, so it comes last: a failed start prints its error only.
     tokio::spawn(sweep(gateway.database(), gateway.store()));
 
-    stopped()?.await;
+    stop.await;
     // A client that keeps its connection open must not prevent the stop.
-    if let Ok(Ok(served)) = timeout(SHUTDOWN_TIMEOUT, serving).await {
-        served?;
-    }
+    let _ = timeout(SHUTDOWN_TIMEOUT, serving).await;
     dynamodb_serving.abort();
     if arguments.memory {
         writeln!(io::stdout(), "Stopped. Resources and keys were in memory, and are lost.")?;
@@ -160,7 +176,7 @@ fn stopped() -> io::Result<impl Future<Output = ()> + Send + 'static> {
 
 /// Prints the settings for identity providers.
 fn introduce(connection: &Connection, env_file: &std::path::Path, known: bool) -> io::Result<()> {
-    let Connection { base_url, token, dynamodb } = connection;
+    let Connection { base_url, token, dynamodb, .. } = connection;
     let origin = if known { "unchanged since the last start" } else { "new, stored in the file below" };
     write!(
         io::stdout(),
@@ -181,7 +197,7 @@ SCIM 2.0 is ready.
   Try it        curl -i -H 'Authorization: Bearer {token}' '{base_url}/Users'
 
   For scripts   {}
-  DynamoDB      http://{dynamodb} (AWS_ENDPOINT_URL_DYNAMODB, for scimctl and DynamoDB tools)
+  DynamoDB      http://{dynamodb}, with the access key in that file
 
 Press Ctrl-C to stop.
 ",

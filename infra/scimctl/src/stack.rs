@@ -23,6 +23,9 @@ use service::{
 
 use crate::Failure;
 
+/// The variable of the connection file that contains the access key of the embedded DynamoDB.
+const ACCESS_KEY: &str = "AWS_ACCESS_KEY_ID";
+
 /// A connection to a stack.
 pub(crate) struct Stack {
     /// The store of the stack.
@@ -96,15 +99,16 @@ impl Stack {
         };
         let endpoint = match config::env(config::DYNAMODB_ENDPOINT) {
             Some(endpoint) => endpoint,
-            None => written_endpoint(data)?,
+            None => written(data, config::DYNAMODB_ENDPOINT)?,
         };
-        // The embedded DynamoDB checks neither region nor credentials, but the SDK requires both.
+        // The embedded DynamoDB checks the access key alone. The SDK requires a region and a secret key too.
+        let access_key = written(data, ACCESS_KEY)?;
         let sdk = cloud::sdk_config()
             .await
             .into_builder()
             .region(Region::new("local"))
             .credentials_provider(SharedCredentialsProvider::new(Credentials::from_keys(
-                "local", "local", None,
+                access_key, "local", None,
             )))
             .endpoint_url(&endpoint)
             .build();
@@ -155,13 +159,12 @@ fn whole(error: &CredentialsError) -> String {
     texts.join(": ")
 }
 
-/// Reads the endpoint of the gateway's DynamoDB from the connection file in the data directory.
-fn written_endpoint(data: &Path) -> Result<String, StackError> {
+/// Reads a variable from the connection file in the data directory.
+fn written(data: &Path, name: &str) -> Result<String, StackError> {
     let path = data.join("connection.env");
     let text = fs::read_to_string(&path).map_err(|cause| StackError::Unreadable { path, cause })?;
-    let prefix = format!("{}=", config::DYNAMODB_ENDPOINT);
     text.lines()
-        .find_map(|line| line.strip_prefix(&prefix))
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
         .map(str::to_owned)
         .ok_or_else(|| StackError::Nothing(data.to_owned()))
 }

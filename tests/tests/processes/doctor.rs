@@ -11,7 +11,7 @@ use crate::{
         Damage::{Delete, Put},
         TestOrg, UNKNOWN_ID, assert_findings,
     },
-    program::{Gateway, TempDir},
+    program::{Gateway, TempDir, credential},
 };
 
 #[tokio::test]
@@ -365,7 +365,7 @@ fn dynamodb(gateway: &Gateway, operation: &str, request: &Value) {
     let answer = ureq::post(&gateway.dynamodb)
         .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
         .header("content-type", "application/x-amz-json-1.0")
-        .header("authorization", "AWS4-HMAC-SHA256 Credential=local/20261123/local/dynamodb/aws4_request, SignedHeaders=host, Signature=0")
+        .header("authorization", credential(&gateway.dynamodb_key))
         .header("x-amz-date", "20261123T090000Z")
         .send(request.to_string());
     assert!(answer.is_ok(), "{operation}: {answer:?}");

@@ -1,4 +1,4 @@
-//! The programs as processes: starts, stops and kills of the gateway, `scimctl` on a running gateway, and the doctor on
+//! The programs as processes: starts, stops and kills of the gateway, its log, `scimctl` on a running gateway, and the doctor on
 //! damaged stores.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
@@ -7,6 +7,7 @@
 
 mod damage;
 mod doctor;
+mod durability;
 mod janitor;
 mod kill;
 mod lifecycle;

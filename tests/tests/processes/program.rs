@@ -140,6 +140,7 @@ pub(crate) struct Gateway {
     pub(crate) base_url: String,
     pub(crate) token: String,
     pub(crate) dynamodb: String,
+    pub(crate) dynamodb_key: String,
 }
 
 impl Gateway {
@@ -176,6 +177,7 @@ impl Gateway {
             base_url: value("SCIM_BASE_URL"),
             token: value("SCIM_TOKEN"),
             dynamodb: value("AWS_ENDPOINT_URL_DYNAMODB"),
+            dynamodb_key: value("AWS_ACCESS_KEY_ID"),
         }
     }
 
@@ -196,6 +198,14 @@ impl Gateway {
         assert!(Command::new("sh").args(["-c", &kill]).status().expect("a shell").success());
         end(&mut self.process)
     }
+}
+
+/// Returns the `Authorization` header of a request to the embedded DynamoDB, which checks the access key in it alone.
+pub(crate) fn credential(access_key: &str) -> String {
+    format!(
+        "AWS4-HMAC-SHA256 Credential={access_key}/20261123/local/dynamodb/aws4_request, SignedHeaders=host, \
+         Signature=0"
+    )
 }
 
 /// Waits for a process to end and returns its exit code. Kills a process that does not end.

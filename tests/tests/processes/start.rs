@@ -4,7 +4,8 @@ use std::{
     fs::{self, Permissions},
     io::{Read, Write},
     net::{TcpListener, TcpStream},
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{PermissionsExt, symlink},
+    path::Path,
     thread,
     time::Instant,
 };
@@ -12,7 +13,7 @@ use std::{
 use expect_test::{Expect, expect};
 use serde_json::json;
 
-use crate::program::{Client, Gateway, POLL_INTERVAL, TIMEOUT, TempDir};
+use crate::program::{Client, Gateway, POLL_INTERVAL, TIMEOUT, TempDir, credential};
 
 /// Runs a gateway that must fail to start, with exit code 1 and a message of one line.
 fn start_error(dir: &TempDir, arguments: &[&str]) -> String {
@@ -124,6 +125,10 @@ fn unreadable_database_is_rejected_and_left_unchanged() {
     fs::create_dir_all(dir.path("directory/scim.db")).expect("a directory");
     fs::create_dir_all(dir.path("garbage")).expect("a directory");
     fs::write(dir.path("garbage/scim.db"), "garbage ".repeat(1_000)).expect("a file");
+    fs::write(dir.path("garbage/pepper"), "0".repeat(64)).expect("a file");
+    for file in ["garbage/scim.db", "garbage/pepper"] {
+        set_mode(&dir.path(file), 0o600);
+    }
     let gateway = Gateway::start_with(&dir, &["--data", "torn"], "torn/connection.env");
     assert_eq!(gateway.interrupt(), Some(0));
     let database = fs::read(dir.path("torn/scim.db")).expect("a database");
@@ -143,6 +148,7 @@ fn invalid_pepper_is_rejected_and_left_unchanged() {
     let dir = TempDir::new("pepper");
     fs::create_dir_all(dir.path("data")).expect("a directory");
     fs::write(dir.path("data/pepper"), "short").expect("a file");
+    set_mode(&dir.path("data/pepper"), 0o600);
     assert_data_rejected(
         &dir,
         "data",
@@ -152,6 +158,85 @@ fn invalid_pepper_is_rejected_and_left_unchanged() {
     "#]],
     );
     assert_eq!(dir.read("data/pepper"), "short");
+}
+
+/// Other users of this machine may have written or read such a file.
+#[test]
+fn data_file_of_others_is_rejected() {
+    let dir = TempDir::new("others");
+    let damage: [(&str, &dyn Fn(&Path)); 5] = [
+        ("loose-pepper", &|data| set_mode(&data.join("pepper"), 0o644)),
+        ("loose-database", &|data| set_mode(&data.join("scim.db"), 0o606)),
+        ("loose-lock", &|data| set_mode(&data.join("lock"), 0o660)),
+        ("linked-pepper", &|data| {
+            fs::rename(data.join("pepper"), data.join("elsewhere")).expect("a rename");
+            symlink("elsewhere", data.join("pepper")).expect("a link");
+        }),
+        ("no-pepper", &|data| fs::remove_file(data.join("pepper")).expect("the file is there")),
+    ];
+    let mut errors = String::new();
+    for (data, damage) in damage {
+        let gateway = Gateway::start_with(&dir, &["--data", data], &format!("{data}/connection.env"));
+        assert_eq!(gateway.interrupt(), Some(0));
+        damage(&dir.path(data));
+        errors += &start_error(&dir, &["--port", "0", "--data", data]);
+    }
+    expect![[r#"
+        exit 1
+        err: error: cannot use loose-pepper/pepper: other users may use it (mode 644): run chmod 600 loose-pepper/pepper. Choose another data directory with --data DIR.
+        exit 1
+        err: error: cannot use loose-database/scim.db: other users may use it (mode 606): run chmod 600 loose-database/scim.db. Choose another data directory with --data DIR.
+        exit 1
+        err: error: cannot use loose-lock/lock: other users may use it (mode 660): run chmod 600 loose-lock/lock. Choose another data directory with --data DIR.
+        exit 1
+        err: error: cannot use linked-pepper/pepper: it is no regular file. Choose another data directory with --data DIR.
+        exit 1
+        err: error: cannot use no-pepper/pepper: the file is missing, and no key in scim.db is valid without it. Choose another data directory with --data DIR.
+    "#]].assert_eq(&errors);
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).expect("a mode");
+}
+
+#[test]
+fn data_directory_is_closed_to_writers_of_a_group() {
+    let dir = TempDir::new("directory_mode");
+    fs::create_dir(dir.path("data")).expect("a directory");
+    set_mode(&dir.path("data"), 0o777);
+    drop(Gateway::start_with(&dir, &["--data", "data"], "data/connection.env"));
+    let mode = fs::metadata(dir.path("data")).expect("the directory").permissions().mode() & 0o777;
+    assert_eq!(format!("{mode:o}"), "755");
+}
+
+#[test]
+fn env_file_replaces_no_other_file() {
+    let dir = TempDir::new("draft");
+    for name in ["connection.draft", "connection.env.draft", "connection.tmp"] {
+        fs::write(dir.path(name), "mine").expect("a file");
+    }
+    drop(Gateway::start(&dir));
+    let mut files: Vec<String> = fs::read_dir(dir.path("."))
+        .expect("the directory")
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"))
+        .filter(|name| dir.read(name) == "mine" || name.contains("connection"))
+        .collect();
+    files.sort_unstable();
+    assert_eq!(files, ["connection.draft", "connection.env", "connection.env.draft", "connection.tmp"]);
+}
+
+#[test]
+fn gateway_speaks_http_1_only() {
+    let dir = TempDir::new("http_2");
+    let gateway = Gateway::start(&dir);
+    let address = gateway.base_url.strip_prefix("http://").and_then(|url| url.split('/').next());
+    let mut stream = TcpStream::connect(address.expect("an address")).expect("a connection");
+    stream.set_read_timeout(Some(TIMEOUT)).expect("a timeout");
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").expect("a preface");
+    let mut answer = Vec::new();
+    // The connection may be reset, because the gateway does not read all of it.
+    let _ = stream.read_to_end(&mut answer);
+    assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 "), "{answer:?}");
 }
 
 #[test]
@@ -199,14 +284,16 @@ fn data_files_are_private_to_the_owner() {
     assert_eq!(modes, Vec::<String>::new());
 }
 
-/// The embedded DynamoDB needs no credentials, so it must reject requests that a web page makes a browser send. Such a
-/// request names the page's origin or, if the page's host name resolves to this machine, its host.
+/// A request that a web page makes a browser send names the page's origin or, if the page's host name resolves to this
+/// machine, its host. Another user of this machine does not know the access key.
 #[test]
-fn embedded_dynamodb_rejects_requests_of_web_pages() {
+fn embedded_dynamodb_rejects_web_pages_and_other_users() {
     let dir = TempDir::new("browser");
     let gateway = Gateway::start(&dir);
     let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build();
     let agent = config.new_agent();
+    let credential =
+        |key: &str| format!("AWS4-HMAC-SHA256 Credential={key}/20260101/local/dynamodb/aws4_request");
     let scan = |method: &str, header: Option<(&str, &str)>| {
         let mut request = ureq::http::Request::builder()
             .method(method)
@@ -214,6 +301,9 @@ fn embedded_dynamodb_rejects_requests_of_web_pages() {
             .header("x-amz-target", "DynamoDB_20120810.Scan")
             .header("access-control-request-method", "POST")
             .header("content-type", "application/x-amz-json-1.0");
+        if header.is_none_or(|(name, _)| name != "authorization") {
+            request = request.header("authorization", credential(&gateway.dynamodb_key));
+        }
         if let Some((name, value)) = header {
             request = request.header(name, value);
         }
@@ -226,6 +316,10 @@ fn embedded_dynamodb_rejects_requests_of_web_pages() {
     assert_eq!(scan("POST", Some(("origin", "https://elsewhere.example"))), 403);
     assert_eq!(scan("POST", Some(("host", "elsewhere.example"))), 403);
     assert!(scan("OPTIONS", Some(("origin", "https://elsewhere.example"))) >= 400);
+    for key in ["", "local", &gateway.dynamodb_key[1..], &gateway.dynamodb_key.to_uppercase()] {
+        assert_eq!(scan("POST", Some(("authorization", &credential(key)))), 400, "{key}");
+    }
+    assert_eq!(scan("POST", Some(("authorization", ""))), 400);
 }
 
 #[test]
@@ -305,7 +399,7 @@ fn default_start_prints_the_connection_details() {
           Try it        curl -i -H 'Authorization: Bearer <key>' '<base>/Users'
 
           For scripts   .scim/connection.env
-          DynamoDB      <dynamodb> (AWS_ENDPOINT_URL_DYNAMODB, for scimctl and DynamoDB tools)
+          DynamoDB      <dynamodb>, with the access key in that file
 
         Press Ctrl-C to stop.
     "#]]

@@ -1,0 +1,157 @@
+//! Turns: the requests of one organisation leave time for those of others.
+//!
+//! The gateway and the engine share two threads or a few. A request yields before each call of the engine. After
+//! [`LIGHT_CALLS`] calls, a request is heavy: a scan, a bulk request, a change of many members. At most [`HEAVY_AT_ONCE`]
+//! heavy requests of an organisation proceed at once, and the others wait.
+
+use std::{
+    hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    task::yield_now,
+};
+
+/// The number of calls after which a request is heavy.
+const LIGHT_CALLS: usize = 8;
+/// The number of heavy requests of an organisation that proceed at once.
+const HEAVY_AT_ONCE: usize = 2;
+/// The number of semaphores. Organisations whose names have the same hash share one.
+const SEMAPHORES: usize = 64;
+
+tokio::task_local! {
+    static REQUEST: Arc<Request>;
+}
+
+/// The turns of the requests of all organisations. Clones share them.
+#[derive(Clone)]
+pub struct Turns(Arc<[Arc<Semaphore>]>);
+
+/// A request that is served.
+struct Request {
+    calls: AtomicUsize,
+    heavy: Arc<Semaphore>,
+    /// The permit of a heavy request. It ends with the request.
+    permit: watch::Sender<Option<OwnedSemaphorePermit>>,
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self((0..SEMAPHORES).map(|_| Arc::new(Semaphore::new(HEAVY_AT_ONCE))).collect())
+    }
+}
+
+impl Turns {
+    /// Serves a request of an organisation: the future waits for turns in [`turn`].
+    pub async fn serve<T>(&self, organisation: &str, request: impl Future<Output = T>) -> T {
+        let hash = BuildHasherDefault::<DefaultHasher>::new().hash_one(organisation);
+        let index = usize::try_from(hash % SEMAPHORES as u64).unwrap_or_default();
+        let heavy = Arc::clone(&self.0[index]);
+        let calls = AtomicUsize::new(0);
+        REQUEST.scope(Arc::new(Request { calls, heavy, permit: watch::Sender::new(None) }), request).await
+    }
+}
+
+/// Waits for the turn of the next call of the request that is served. Outside of a request, the function yields once.
+pub async fn turn() {
+    if let Ok(request) = REQUEST.try_with(Arc::clone) {
+        request.turn().await;
+    }
+    yield_now().await;
+}
+
+impl Request {
+    async fn turn(self: Arc<Self>) {
+        let calls = self.calls.fetch_add(1, Ordering::Relaxed);
+        if calls < LIGHT_CALLS {
+            return;
+        }
+        if calls == LIGHT_CALLS {
+            // A task of its own acquires the permit. The calls of a request are futures of one task, which may poll one
+            // of them only after the end of another. Such a future would never use a permit that it was given.
+            let permit = Arc::clone(&self.heavy).acquire_owned();
+            let request = Arc::downgrade(&self);
+            tokio::spawn(async move {
+                if let (Ok(permit), Some(request)) = (permit.await, request.upgrade()) {
+                    request.permit.send_replace(Some(permit));
+                }
+            });
+        }
+        // An error is impossible: the sender is part of the request.
+        let _ = self.permit.subscribe().wait_for(Option::is_some).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use futures_util::{StreamExt, stream};
+    use tokio::sync::{Mutex, Notify};
+
+    use super::*;
+
+    /// Makes calls in a request of the organisation. The gate stops each request at its last call.
+    async fn request(turns: &Turns, organisation: &str, calls: usize, at_end: impl Future<Output = ()>) {
+        let work = async {
+            for _ in 0..calls {
+                turn().await;
+            }
+            at_end.await;
+        };
+        turns.serve(organisation, work).await;
+    }
+
+    #[tokio::test]
+    async fn heavy_requests_of_an_organisation_are_bounded() {
+        let (turns, gate) = (Turns::default(), Arc::new(Notify::new()));
+        let arrived = Arc::new(Mutex::new(BTreeSet::new()));
+        let spawn = |organisation: &'static str, number: usize, calls: usize| {
+            let (turns, gate, arrived) = (turns.clone(), Arc::clone(&gate), Arc::clone(&arrived));
+            let at_end = async move {
+                arrived.lock().await.insert((organisation, number));
+                gate.notified().await;
+            };
+            tokio::spawn(async move { request(&turns, organisation, calls, at_end).await })
+        };
+        let heavy: Vec<_> = (0..5).map(|number| spawn("acme", number, LIGHT_CALLS + 1)).collect();
+        let light: Vec<_> = (0..5).map(|number| spawn("acme", 10 + number, LIGHT_CALLS)).collect();
+        let other = spawn("globex", 0, LIGHT_CALLS + 1);
+        for _ in 0..1_000 {
+            yield_now().await;
+        }
+        let waiting = arrived.lock().await.clone();
+        let of = |heavy: bool| {
+            waiting.iter().filter(move |(org, number)| *org == "acme" && (*number < 10) == heavy)
+        };
+        assert_eq!((of(true).count(), of(false).count()), (HEAVY_AT_ONCE, 5), "{waiting:?}");
+        assert!(waiting.contains(&("globex", 0)));
+        // Each end lets the next request proceed.
+        for task in light.into_iter().chain(heavy).chain([other]) {
+            while !task.is_finished() {
+                gate.notify_waiters();
+                yield_now().await;
+            }
+        }
+        assert_eq!(arrived.lock().await.len(), 11);
+    }
+
+    /// The futures of a stream make no progress while the loop over it makes other calls.
+    #[tokio::test]
+    async fn calls_of_a_request_do_not_wait_for_each_other() {
+        let turns = Turns::default();
+        let work = async {
+            let mut reads = stream::iter((0..40).map(|_| turn())).buffered(10);
+            while reads.next().await.is_some() {
+                turn().await;
+            }
+        };
+        turns.serve("acme", work).await;
+        assert!(turns.0.iter().all(|heavy| heavy.available_permits() == HEAVY_AT_ONCE));
+    }
+}
