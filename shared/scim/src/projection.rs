@@ -10,10 +10,11 @@
 use serde_json::{Map, Value};
 
 use crate::error::Invalid;
-use crate::lookup::{AttributeRef, extension_key};
+use crate::extension::{extension_key, is_joined};
+use crate::lookup::AttributeRef;
 use crate::path::Target;
 use crate::schema::{Attribute, ResourceType, Returned};
-use crate::syntax::{Name, Path};
+use crate::syntax::Path;
 
 /// The attributes that a request wants to see.
 ///
@@ -164,9 +165,10 @@ impl Projection {
 
     /// Looks up a key of a document.
     fn attribute(&self, extension: Option<&str>, key: &str) -> Option<AttributeRef> {
-        let urn = extension.unwrap_or(self.resource_type.schema.id).to_owned();
-        let name = Name { urn: Some(urn), attribute: key.to_owned(), sub: None, position: 0 };
-        name.lookup(self.resource_type).map(|(attribute, _)| attribute)
+        match extension {
+            None => AttributeRef::in_core(key, self.resource_type),
+            Some(urn) => AttributeRef::in_extension(urn, key, self.resource_type),
+        }
     }
 
     fn shows_any(&self, attribute: &AttributeRef) -> bool {
@@ -199,6 +201,11 @@ impl Projection {
                 Target::Extension(urn) if same(attribute.extension.as_deref(), Some(urn)) => {
                     return Selection::Whole;
                 }
+                Target::Attribute { attribute: named, sub: None, .. }
+                    if is_extension_of(named, attribute) =>
+                {
+                    return Selection::Whole;
+                }
                 Target::Attribute { attribute: named, sub, .. }
                     if same(attribute.extension.as_deref(), named.extension.as_deref())
                         && attribute.name.eq_ignore_ascii_case(&named.name) =>
@@ -225,6 +232,12 @@ fn targets(resource_type: &'static ResourceType, list: &str) -> Result<Vec<Targe
     let paths =
         list.split(',').filter_map(|name| Path::parse(name).ok()).filter(|path| path.filter.is_none());
     Ok(paths.filter_map(|path| path.resolve(resource_type).ok()).collect())
+}
+
+/// Returns whether a name is the URN of the extension that an attribute belongs to. A path divides the URN of a custom
+/// extension at its last colon.
+fn is_extension_of(named: &AttributeRef, attribute: &AttributeRef) -> bool {
+    matches!((&attribute.extension, &named.extension), (Some(key), Some(urn)) if is_joined(key, urn, &named.name))
 }
 
 /// Returns whether two keys belong to the same extension. Keys of custom extensions keep the case in which the client
