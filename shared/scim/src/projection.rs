@@ -260,6 +260,7 @@ mod tests {
     use crate::schema::{ENTERPRISE_USER_URN, GROUP_TYPE, USER_TYPE, USER_URN};
 
     const CUSTOM_URN: &str = "urn:ietf:params:scim:schemas:extension:Acme:2.0:User";
+    const FREE_URN: &str = "urn:okta:acme:1.0:user:custom";
 
     fn document() -> Map<String, Value> {
         let document = json!({
@@ -272,6 +273,7 @@ mod tests {
             "emails": [{"value": "a", "type": "work"}, {"type": "home"}],
             ENTERPRISE_USER_URN: {"department": "d", "manager": {"value": "m", "displayName": "b"}},
             CUSTOM_URN: {"Tag": "t", "level": 1},
+            FREE_URN: {"a": 1, "b": 2},
             "meta": {"version": "v", "resourceType": "User"},
         });
         document.as_object().unwrap().clone()
@@ -337,6 +339,9 @@ mod tests {
         );
         only(&CUSTOM_URN.to_uppercase(), &json!({CUSTOM_URN: {"Tag": "t", "level": 1}}));
         only(&format!("{CUSTOM_URN}:tag"), &json!({CUSTOM_URN: {"Tag": "t"}}));
+        only(&format!("{CUSTOM_URN}.tag"), &json!({CUSTOM_URN: {"Tag": "t"}}));
+        only(FREE_URN, &json!({FREE_URN: {"a": 1, "b": 2}}));
+        only(&format!("{}:A", FREE_URN.to_uppercase()), &json!({FREE_URN: {"a": 1}}));
     }
 
     #[test]
@@ -353,6 +358,7 @@ mod tests {
         );
         without("department,manager", &[&[ENTERPRISE_USER_URN]]);
         without(&format!("{CUSTOM_URN}:TAG"), &[&[CUSTOM_URN, "Tag"]]);
+        without(FREE_URN, &[&[FREE_URN]]);
         assert_eq!(shown(None, Some("emails.type"))["emails"], json!([{"value": "a"}]));
     }
 

@@ -366,14 +366,17 @@ impl OperationReader<'_> {
     }
 }
 
-/// Refuses changes of one operation that set the same attribute. Their order would decide which value stays. Several
-/// filters may select different elements of one attribute.
+/// Refuses changes of one operation that set the same attribute, or that unassign an extension and set its attributes.
+/// Their order would decide which value stays. Several filters may select different elements of one attribute.
 fn check_distinct_targets(changes: &[Change]) -> Result<(), Invalid> {
     let mut named = HashSet::new();
     for change in changes {
         let urn = change.attribute.extension.as_deref().unwrap_or_default();
         let whole = format!("{urn}:{}", change.attribute.name).to_ascii_lowercase();
         let any_part = format!("{whole}.");
+        let extension = format!(":{urn}").to_ascii_lowercase();
+        let is_removed = !urn.is_empty() && named.contains(&extension);
+        named.insert(format!("{extension}."));
         let is_new = match (&change.filter, &change.edit) {
             (None, Edit::Merge(parts)) => {
                 parts.keys().all(|part| named.insert(format!("{whole}.{part}"))) && !named.contains(&whole)
@@ -381,7 +384,7 @@ fn check_distinct_targets(changes: &[Change]) -> Result<(), Invalid> {
             (None, _) => !named.contains(&any_part) && named.insert(whole),
             (Some(_), _) => !named.contains(&whole),
         };
-        if !is_new {
+        if !is_new || is_removed {
             return Err(named_twice(&change.attribute.name));
         }
         if change.filter.is_some() || matches!(change.edit, Edit::Merge(_)) {
