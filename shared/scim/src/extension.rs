@@ -4,7 +4,7 @@
 //! text (`urn:okta:acme:1.0:user:custom`). A resource holds the attributes of an extension in an object under its URN.
 //! Clients also join URN and attribute in one key. Two rules tell which part of a key is the URN:
 //!
-//! - The URN of a schema ([`is_schema_urn`]) and a URN in the `schemas` of the same body end where they end.
+//! - The URN of a schema (`is_schema_urn`) and a URN in the `schemas` of the same body end where they end.
 //! - Any other URN ends at the last colon, or is the whole key if its value is an object.
 
 use std::borrow::Cow;
