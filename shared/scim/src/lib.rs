@@ -11,11 +11,12 @@
 //! |---|---|
 //! | Definitions | [`schema`] lists every attribute and its characteristics. [`error`] has the `scimType` values, [`id`] resource ids, [`fold`] caseless comparison. |
 //! | JSON | [`json`] parses a body strictly. `value` has operations on JSON values. [`dialect::values`] converts values that clients send in a form of their own. |
+//! | Extensions | [`extension`] tells which texts are URNs of extensions, and which attributes they name. |
 //! | Syntax | [`parser`] turns text into the trees of [`syntax`]: filters and PATCH paths. |
 //! | Lookup | [`lookup`] finds names in the schema. [`filter`] and [`path`] resolve whole trees. |
 //! | Documents | [`validate`] brings values into canonical form. [`resource`] holds the result, and renders it. |
 //! | Messages | [`message`] has lists, errors and URNs. |
-//! | Requests | [`members`] combines changes of the members of a group. `dialect::patch` accepts PATCH requests that differ from the RFC. [`patch`] changes documents. [`projection`] selects attributes, and [`sort`] orders resources. |
+//! | Requests | [`members`] combines changes of the members of a group. `dialect::patch` accepts PATCH requests that differ from the RFC. [`patch`] changes documents, and [`body`] reads documents of a POST or PUT. [`projection`] selects attributes, and [`sort`] orders resources. |
 //! | Discovery | [`discovery`] renders `/ServiceProviderConfig`, `/ResourceTypes` and `/Schemas`. |
 //!
 //! # Examples
@@ -37,9 +38,11 @@
 //! # Ok::<(), scim::Invalid>(())
 //! ```
 
+pub mod body;
 pub mod dialect;
 pub mod discovery;
 pub mod error;
+pub mod extension;
 pub mod filter;
 pub mod fold;
 pub mod id;

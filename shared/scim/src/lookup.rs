@@ -4,6 +4,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::extension::{extension_key, is_schema_urn, known};
 use crate::schema::{Attribute, COMMON, CUSTOM, ResourceType, Type};
 use crate::syntax::Name;
 use crate::value::{Label, get_ignore_case};
@@ -24,7 +25,8 @@ impl Name {
     /// Looks up the attribute and, if the name has one, the sub-attribute.
     ///
     /// Names and URNs are case-insensitive (RFC 7643 §2.1). A name without a URN is looked up among the common, the
-    /// core, and then the extension attributes, because Microsoft Entra filters by `manager` alone.
+    /// core, and then the extension attributes, because Microsoft Entra filters by `manager` alone. The URN of a schema
+    /// alone names no attribute.
     #[must_use]
     pub fn lookup(
         &self,
@@ -36,8 +38,9 @@ impl Name {
                     Some(AttributeRef::of(Some(schema.id), schema.attribute(&self.attribute)?))
                 })
             }),
+            Some(urn) if is_schema_urn(&format!("{urn}:{}", self.attribute)) => None,
             Some(urn) if urn.eq_ignore_ascii_case(resource_type.schema.id) => self.lookup_core(resource_type),
-            Some(urn) => self.lookup_in_extension(urn, resource_type),
+            Some(urn) => AttributeRef::in_extension(urn, &self.attribute, resource_type),
         }?;
         match &self.sub {
             None => Some((attribute, None)),
@@ -56,27 +59,31 @@ impl Name {
     }
 
     fn lookup_core(&self, resource_type: &'static ResourceType) -> Option<AttributeRef> {
-        COMMON
-            .iter()
-            .find(|attribute| attribute.name.eq_ignore_ascii_case(&self.attribute))
-            .or_else(|| resource_type.schema.attribute(&self.attribute))
-            .map(|attribute| AttributeRef::of(None, attribute))
-    }
-
-    fn lookup_in_extension(&self, urn: &str, resource_type: &'static ResourceType) -> Option<AttributeRef> {
-        if let Some(schema) =
-            resource_type.extensions.iter().find(|schema| schema.id.eq_ignore_ascii_case(urn))
-        {
-            return Some(AttributeRef::of(Some(schema.id), schema.attribute(&self.attribute)?));
-        }
-        let extension = extension_key(urn, resource_type)?;
-        Some(AttributeRef { extension: Some(extension), name: self.attribute.clone(), definition: &CUSTOM })
+        AttributeRef::in_core(&self.attribute, resource_type)
     }
 }
 
 impl AttributeRef {
     fn of(extension: Option<&str>, definition: &'static Attribute) -> Self {
         Self { extension: extension.map(str::to_owned), name: definition.name.to_owned(), definition }
+    }
+
+    /// Looks up a common or core attribute.
+    pub(crate) fn in_core(name: &str, resource_type: &'static ResourceType) -> Option<Self> {
+        COMMON
+            .iter()
+            .find(|attribute| attribute.name.eq_ignore_ascii_case(name))
+            .or_else(|| resource_type.schema.attribute(name))
+            .map(|attribute| Self::of(None, attribute))
+    }
+
+    /// Looks up an attribute of an extension. A custom extension has an attribute of every name.
+    pub(crate) fn in_extension(urn: &str, name: &str, resource_type: &'static ResourceType) -> Option<Self> {
+        if let Some(schema) = known(resource_type, urn) {
+            return Some(Self::of(Some(schema.id), schema.attribute(name)?));
+        }
+        let extension = extension_key(urn, resource_type)?;
+        Some(Self { extension: Some(extension), name: name.to_owned(), definition: &CUSTOM })
     }
 
     /// Returns the value of the attribute in a canonical document. A custom extension is stored as sent, so its URN
@@ -98,22 +105,4 @@ impl AttributeRef {
     fn get<'a>(&self, map: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
         if self.definition.data_type == Type::Any { get_ignore_case(map, key) } else { map.get(key) }
     }
-}
-
-/// Returns the key of an extension in a document, or `None` if the resource type does not have the extension.
-///
-/// The key is the canonical URN of a known extension, and the URN as written of a custom extension. A custom
-/// extension has no schema here. Its URN has the form that Microsoft Entra requires:
-/// `urn:ietf:params:scim:schemas:extension:<Name>:2.0:<resource type>`.
-#[must_use]
-pub fn extension_key(urn: &str, resource_type: &ResourceType) -> Option<String> {
-    if let Some(schema) = resource_type.extensions.iter().find(|schema| schema.id.eq_ignore_ascii_case(urn)) {
-        return Some(schema.id.to_owned());
-    }
-    let lower = urn.to_ascii_lowercase();
-    let name = lower
-        .strip_prefix("urn:ietf:params:scim:schemas:extension:")?
-        .strip_suffix(&resource_type.name.to_ascii_lowercase())?
-        .strip_suffix(":2.0:")?;
-    (!name.is_empty()).then(|| urn.to_owned())
 }

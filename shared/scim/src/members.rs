@@ -12,11 +12,12 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::error::Invalid;
+use crate::extension::unwrapped;
 use crate::filter::{Operand, Predicate};
 use crate::fold::FoldCache;
-use crate::schema::{MEMBERS, ResourceKind};
+use crate::schema::{GROUP_URN, MEMBERS, ResourceKind};
 use crate::syntax::Operator;
-use crate::value::{check_distinct_names, get_ignore_case, is_unassigned, type_mismatch};
+use crate::value::{check_distinct_names, get_ignore_case, type_mismatch};
 
 /// A member as the client names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,13 +77,14 @@ pub fn from_body(body: &Value) -> Result<Vec<Member>, Invalid> {
     let Value::Object(body) = body else {
         return Err(Invalid::syntax("The body must be a JSON object with the attributes of a Group."));
     };
-    check_distinct_names(body)?;
-    get_ignore_case(body, MEMBERS).map_or(Ok(Vec::new()), from_value)
+    let body = unwrapped(GROUP_URN, body)?;
+    check_distinct_names(&body)?;
+    get_ignore_case(&body, MEMBERS).map_or(Ok(Vec::new()), from_value)
 }
 
 /// Reads the members in a value of the attribute. No id occurs twice.
 pub(crate) fn from_value(value: &Value) -> Result<Vec<Member>, Invalid> {
-    if is_unassigned(value) {
+    if value.is_null() {
         return Ok(Vec::new());
     }
     let Value::Array(values) = value else {

@@ -10,10 +10,11 @@
 use serde_json::{Map, Value};
 
 use crate::error::Invalid;
-use crate::lookup::{AttributeRef, extension_key};
+use crate::extension::{extension_key, is_joined};
+use crate::lookup::AttributeRef;
 use crate::path::Target;
 use crate::schema::{Attribute, ResourceType, Returned};
-use crate::syntax::{Name, Path};
+use crate::syntax::Path;
 
 /// The attributes that a request wants to see.
 ///
@@ -164,9 +165,10 @@ impl Projection {
 
     /// Looks up a key of a document.
     fn attribute(&self, extension: Option<&str>, key: &str) -> Option<AttributeRef> {
-        let urn = extension.unwrap_or(self.resource_type.schema.id).to_owned();
-        let name = Name { urn: Some(urn), attribute: key.to_owned(), sub: None, position: 0 };
-        name.lookup(self.resource_type).map(|(attribute, _)| attribute)
+        match extension {
+            None => AttributeRef::in_core(key, self.resource_type),
+            Some(urn) => AttributeRef::in_extension(urn, key, self.resource_type),
+        }
     }
 
     fn shows_any(&self, attribute: &AttributeRef) -> bool {
@@ -199,6 +201,11 @@ impl Projection {
                 Target::Extension(urn) if same(attribute.extension.as_deref(), Some(urn)) => {
                     return Selection::Whole;
                 }
+                Target::Attribute { attribute: named, sub: None, .. }
+                    if is_extension_of(named, attribute) =>
+                {
+                    return Selection::Whole;
+                }
                 Target::Attribute { attribute: named, sub, .. }
                     if same(attribute.extension.as_deref(), named.extension.as_deref())
                         && attribute.name.eq_ignore_ascii_case(&named.name) =>
@@ -227,6 +234,12 @@ fn targets(resource_type: &'static ResourceType, list: &str) -> Result<Vec<Targe
     Ok(paths.filter_map(|path| path.resolve(resource_type).ok()).collect())
 }
 
+/// Returns whether a name is the URN of the extension that an attribute belongs to. A path divides the URN of a custom
+/// extension at its last colon.
+fn is_extension_of(named: &AttributeRef, attribute: &AttributeRef) -> bool {
+    matches!((&attribute.extension, &named.extension), (Some(key), Some(urn)) if is_joined(key, urn, &named.name))
+}
+
 /// Returns whether two keys belong to the same extension. Keys of custom extensions keep the case in which the client
 /// sent them.
 fn same(a: Option<&str>, b: Option<&str>) -> bool {
@@ -247,6 +260,7 @@ mod tests {
     use crate::schema::{ENTERPRISE_USER_URN, GROUP_TYPE, USER_TYPE, USER_URN};
 
     const CUSTOM_URN: &str = "urn:ietf:params:scim:schemas:extension:Acme:2.0:User";
+    const FREE_URN: &str = "urn:okta:acme:1.0:user:custom";
 
     fn document() -> Map<String, Value> {
         let document = json!({
@@ -259,6 +273,7 @@ mod tests {
             "emails": [{"value": "a", "type": "work"}, {"type": "home"}],
             ENTERPRISE_USER_URN: {"department": "d", "manager": {"value": "m", "displayName": "b"}},
             CUSTOM_URN: {"Tag": "t", "level": 1},
+            FREE_URN: {"a": 1, "b": 2},
             "meta": {"version": "v", "resourceType": "User"},
         });
         document.as_object().unwrap().clone()
@@ -324,6 +339,9 @@ mod tests {
         );
         only(&CUSTOM_URN.to_uppercase(), &json!({CUSTOM_URN: {"Tag": "t", "level": 1}}));
         only(&format!("{CUSTOM_URN}:tag"), &json!({CUSTOM_URN: {"Tag": "t"}}));
+        only(&format!("{CUSTOM_URN}.tag"), &json!({CUSTOM_URN: {"Tag": "t"}}));
+        only(FREE_URN, &json!({FREE_URN: {"a": 1, "b": 2}}));
+        only(&format!("{}:A", FREE_URN.to_uppercase()), &json!({FREE_URN: {"a": 1}}));
     }
 
     #[test]
@@ -340,6 +358,7 @@ mod tests {
         );
         without("department,manager", &[&[ENTERPRISE_USER_URN]]);
         without(&format!("{CUSTOM_URN}:TAG"), &[&[CUSTOM_URN, "Tag"]]);
+        without(FREE_URN, &[&[FREE_URN]]);
         assert_eq!(shown(None, Some("emails.type"))["emails"], json!([{"value": "a"}]));
     }
 

@@ -2,8 +2,8 @@
 //!
 //! A [`Document`] is the canonical JSON of what the client may write. It does not hold `schemas`, which follows from
 //! the other attributes, nor `id` and `meta`, which belong to the store. Memberships (`groups`, `members`) are stored
-//! beside the document, and passwords are not stored. There is one constructor for each way to write: a body here, and
-//! a PATCH in [`crate::patch`]. Both end in the same check, so every document is valid. Writing back the result of
+//! beside the document, and passwords are not stored. There is one constructor for each way to write: a body in
+//! [`crate::body`], and a PATCH in [`crate::patch`]. Both end in the same check, so every document is valid. Writing back the result of
 //! [`render`] changes nothing.
 //!
 //! A document is not a struct with a field for each attribute, because the schema table lists the attributes.
@@ -13,9 +13,9 @@ use serde_json::{Map, Value, json};
 
 use crate::error::Invalid;
 use crate::id::Id;
-use crate::schema::{Attribute, COMMON, Mutability, ResourceType};
+use crate::schema::{ACTIVE, Attribute, COMMON, Mutability, ResourceType, USER};
 use crate::validate;
-use crate::value::{get_ignore_case, json_text};
+use crate::value::json_text;
 
 /// A resource as the client wrote it, in canonical form.
 ///
@@ -40,23 +40,6 @@ pub struct Meta<'a> {
 }
 
 impl Document {
-    /// Reads the body of a POST or a PUT. Attributes that the client may not write and unknown attributes are ignored
-    /// (RFC 7644 §3.3, §3.5.1).
-    ///
-    /// # Errors
-    /// If a value does not fit its attribute, or if the document as a whole is not valid.
-    pub fn from_request(resource_type: &'static ResourceType, body: &Value) -> Result<Self, Invalid> {
-        let Value::Object(body) = body else {
-            return Err(Invalid::syntax(format!(
-                "The body must be a JSON object with the attributes of a {}.",
-                resource_type.name
-            )));
-        };
-        let document = validate::canonical_document(resource_type, body)?;
-        check_schemas(body)?;
-        Self::checked(resource_type, document)
-    }
-
     /// Reads a document after a PATCH. Reading it again removes unassigned values and duplicates.
     pub(crate) fn from_patched(
         resource_type: &'static ResourceType,
@@ -65,7 +48,11 @@ impl Document {
         Self::checked(resource_type, validate::canonical_document(resource_type, patched)?)
     }
 
-    fn checked(resource_type: &'static ResourceType, document: Map<String, Value>) -> Result<Self, Invalid> {
+    /// Checks the rules of a whole document in canonical form.
+    pub(crate) fn checked(
+        resource_type: &'static ResourceType,
+        document: Map<String, Value>,
+    ) -> Result<Self, Invalid> {
         validate::check_document(resource_type, &document)?;
         Ok(Self(document))
     }
@@ -76,6 +63,31 @@ impl Document {
     /// If the text is not a JSON object.
     pub fn from_stored(text: &str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(text).map(Self)
+    }
+
+    /// Returns the document of a new user. A user is active unless the client says otherwise.
+    #[must_use]
+    pub fn active_by_default(self) -> Self {
+        self.with_active(Some(&Value::Bool(true)))
+    }
+
+    /// Returns the document of a user that replaces another. `active` keeps its value unless the client sends one, so
+    /// that a client that does not know the attribute neither enables nor disables a user.
+    #[must_use]
+    pub fn replacing(self, current: &Self) -> Self {
+        self.with_active(current.get(ACTIVE))
+    }
+
+    fn with_active(mut self, active: Option<&Value>) -> Self {
+        if let Some(active) = active
+            && !self.0.contains_key(ACTIVE)
+        {
+            let before =
+                COMMON.iter().chain(USER.attributes).take_while(|attribute| attribute.name != ACTIVE);
+            let place = before.filter(|attribute| self.0.contains_key(attribute.name)).count();
+            self.0.shift_insert(place, ACTIVE.to_owned(), active.clone());
+        }
+        self
     }
 
     /// Returns the text to store.
@@ -125,16 +137,6 @@ impl Document {
             .into_iter()
             .flatten()
             .filter_map(|email| email["value"].as_str())
-    }
-}
-
-/// Checks the `schemas` of a body, which must be a list of strings. Their values have no effect, because clients leave
-/// `schemas` out (authentik), or send a schema of SCIM 1 (`OneLogin`) or an unknown one (Microsoft Entra).
-fn check_schemas(body: &Map<String, Value>) -> Result<(), Invalid> {
-    match get_ignore_case(body, "schemas") {
-        None | Some(Value::Null) => Ok(()),
-        Some(Value::Array(urns)) if urns.iter().all(Value::is_string) => Ok(()),
-        Some(_) => Err(Invalid::syntax("Attribute 'schemas' must be a list of strings.")),
     }
 }
 

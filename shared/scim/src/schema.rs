@@ -23,8 +23,8 @@ pub enum Type {
     Reference,
     /// An object of sub-attributes (§2.3.8).
     Complex,
-    /// An attribute of an extension without a schema here: any JSON value, stored as sent. Microsoft Entra lets
-    /// administrators map such attributes (`urn:ietf:params:scim:schemas:extension:<Name>:2.0:User:<attribute>`).
+    /// An attribute of an extension without a schema here: any JSON value, stored as sent. Microsoft Entra and Okta let
+    /// administrators map such attributes.
     Any,
 }
 
@@ -274,6 +274,8 @@ pub const ENTERPRISE_USER_URN: &str = "urn:ietf:params:scim:schemas:extension:en
 /// URN of the core Group schema.
 pub const GROUP_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
 
+/// The attribute of a user that tells whether the user may use the product.
+pub const ACTIVE: &str = "active";
 /// The attribute of a user that lists the groups of the user.
 pub const GROUPS: &str = "groups";
 /// The attribute of a group that lists its members.
@@ -380,7 +382,7 @@ pub static USER: Schema = Schema {
         Attribute::string("preferredLanguage", "The preferred languages, as in Accept-Language"),
         Attribute::string("locale", "The locale for dates, numbers and currency"),
         Attribute::string("timezone", "The time zone, as in the IANA database"),
-        Attribute::new("active", Type::Boolean, "Whether the user may use the product"),
+        Attribute::new(ACTIVE, Type::Boolean, "Whether the user may use the product"),
         Attribute::string("password", "Accepted and dropped: the product has no passwords of its own")
             .case_exact()
             .mutability(Mutability::WriteOnly)

@@ -7,6 +7,8 @@ use std::str::FromStr;
 
 use serde_json::{Number, Value};
 
+use crate::extension::split_at_dot;
+
 /// An attribute name: `[urn:]attribute[.sub]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Name {
@@ -164,9 +166,10 @@ impl FromStr for Operator {
 impl Name {
     /// Reads a name. Returns `None` if the text is not of the form `[urn:]attribute[.sub]`.
     ///
-    /// An attribute name holds no colon, so the last colon ends the URN.
+    /// An attribute name holds no colon, so the last colon ends the URN. A dot after the URN of a schema counts as the
+    /// colon.
     pub(crate) fn parse(text: &str, position: usize) -> Option<Self> {
-        let (urn, rest) = match text.rsplit_once(':') {
+        let (urn, rest) = match split_at_dot(text).or_else(|| text.rsplit_once(':')) {
             Some((urn, rest)) => (Some(urn), rest),
             None => (None, text),
         };

@@ -84,7 +84,7 @@ pub const ABANDONED_AFTER: Duration = Duration::from_secs(35);
 
 #[cfg(test)]
 mod tests {
-    use scim::{json, parser, patch, projection, validate};
+    use scim::{extension, json, parser, patch, projection, validate};
 
     use super::*;
 
@@ -138,6 +138,8 @@ mod tests {
             ("Names in `attributes` or `excludedAttributes`", grouped(projection::MAX_NAMES)),
             ("Values of a multi-valued attribute", grouped(validate::MAX_VALUES)),
             ("E-mail addresses of a user", grouped(validate::MAX_EMAILS)),
+            ("Attributes of an extension", grouped(extension::MAX_ATTRIBUTES)),
+            ("Keys of a body that are paths, such as `name.givenName`", grouped(patch::MAX_OPERATIONS)),
             ("Length of `userName`", characters(validate::MAX_USER_NAME)),
             ("Size of a `userName` or group name after case folding", bytes(validate::MAX_UNIQUE_BYTES)),
             (

@@ -199,24 +199,25 @@ async fn user_with_only_a_user_name_is_created() {
         &service,
         &created,
         &expect![[r#"
-        location: https://scim.test/scim/v2/Users/{1}
-        etag: W/"{v1}"
-        201
-        {
-          "schemas": [
-            "urn:ietf:params:scim:schemas:core:2.0:User"
-          ],
-          "id": "{1}",
-          "userName": "Bob",
-          "meta": {
-            "resourceType": "User",
-            "created": "{now}",
-            "lastModified": "{now}",
-            "location": "https://scim.test/scim/v2/Users/{1}",
-            "version": "W/\"{v1}\""
-          }
-        }
-    "#]],
+            location: https://scim.test/scim/v2/Users/{1}
+            etag: W/"{v1}"
+            201
+            {
+              "schemas": [
+                "urn:ietf:params:scim:schemas:core:2.0:User"
+              ],
+              "id": "{1}",
+              "userName": "Bob",
+              "active": true,
+              "meta": {
+                "resourceType": "User",
+                "created": "{now}",
+                "lastModified": "{now}",
+                "location": "https://scim.test/scim/v2/Users/{1}",
+                "version": "W/\"{v1}\""
+              }
+            }
+        "#]],
     );
 }
 
@@ -413,6 +414,7 @@ async fn group_with_every_attribute_is_created_read_and_listed() {
               ],
               "id": "{2}",
               "userName": "ada",
+              "active": true,
               "groups": [
                 {
                   "value": "{1}",

@@ -49,32 +49,33 @@ async fn list_is_a_list_response_even_when_empty() {
         &service,
         &service.get("/Users").await,
         &expect![[r#"
-        200
-        {
-          "schemas": [
-            "urn:ietf:params:scim:api:messages:2.0:ListResponse"
-          ],
-          "totalResults": 1,
-          "startIndex": 1,
-          "itemsPerPage": 1,
-          "Resources": [
+            200
             {
               "schemas": [
-                "urn:ietf:params:scim:schemas:core:2.0:User"
+                "urn:ietf:params:scim:api:messages:2.0:ListResponse"
               ],
-              "id": "{1}",
-              "userName": "ada",
-              "meta": {
-                "resourceType": "User",
-                "created": "{now}",
-                "lastModified": "{now}",
-                "location": "https://scim.test/scim/v2/Users/{1}",
-                "version": "W/\"{v1}\""
-              }
+              "totalResults": 1,
+              "startIndex": 1,
+              "itemsPerPage": 1,
+              "Resources": [
+                {
+                  "schemas": [
+                    "urn:ietf:params:scim:schemas:core:2.0:User"
+                  ],
+                  "id": "{1}",
+                  "userName": "ada",
+                  "active": true,
+                  "meta": {
+                    "resourceType": "User",
+                    "created": "{now}",
+                    "lastModified": "{now}",
+                    "location": "https://scim.test/scim/v2/Users/{1}",
+                    "version": "W/\"{v1}\""
+                  }
+                }
+              ]
             }
-          ]
-        }
-    "#]],
+        "#]],
     );
 }
 

@@ -338,10 +338,10 @@ async fn requested_attributes_are_returned() {
 #[tokio::test]
 async fn excluded_attributes_are_omitted() {
     shown(USERS, "excludedAttributes=meta,groups,name.familyName,emails,id", expect![[r#"
-        POST 201: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"id":"{id}","userName":"ann","name":{"givenName":"Ann"},"title":"a"}
-        PUT 200: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"id":"{id}","userName":"ann","name":{"givenName":"Ann"},"title":"b"}
-        PATCH 200: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"id":"{id}","userName":"ann","name":{"givenName":"Ann"},"title":"c"}
-        GET 200: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"id":"{id}","userName":"ann","name":{"givenName":"Ann"},"title":"c"}
+        POST 201: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"id":"{id}","userName":"ann","name":{"givenName":"Ann"},"title":"a","active":true}
+        PUT 200: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"id":"{id}","userName":"ann","name":{"givenName":"Ann"},"title":"b","active":true}
+        PATCH 200: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"id":"{id}","userName":"ann","name":{"givenName":"Ann"},"title":"c","active":true}
+        GET 200: {"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"id":"{id}","userName":"ann","name":{"givenName":"Ann"},"title":"c","active":true}
     "#]]).await;
     shown(
         GROUPS,

@@ -11,7 +11,7 @@ use crate::message::Op;
 use crate::path::Target;
 use crate::schema::{Attribute, ResourceType};
 use crate::syntax::{Filter, Literal, Operator, Path};
-use crate::validate::read_single;
+use crate::validate::{is_qualifier, read_single};
 use crate::value::{Label, type_mismatch};
 
 /// Returns whether a PATCH clears a manager. An empty id (`{"value": ""}`) clears the manager, whatever else is set.
@@ -125,5 +125,5 @@ pub(crate) fn values_to_remove(value: Option<&Value>) -> Option<&Value> {
 ///
 /// `tests/fixtures/entra/remove-the-value-of-a-filtered-element.json`
 pub(crate) fn has_no_value(element: &Map<String, Value>) -> bool {
-    element.keys().all(|name| name == "type" || name == "primary")
+    element.keys().all(|name| is_qualifier(name))
 }

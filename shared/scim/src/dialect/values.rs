@@ -43,7 +43,7 @@ fn boolean_from_text(attribute: &Attribute, value: &Value) -> Option<Value> {
 }
 
 /// Returns whether an attribute refers to another resource by id, as `manager` does.
-pub(super) fn is_reference(attribute: &Attribute) -> bool {
+pub(crate) fn is_reference(attribute: &Attribute) -> bool {
     attribute.data_type == Type::Complex && !attribute.multi_valued && attribute.sub("value").is_some()
 }
 

@@ -277,8 +277,8 @@ fn unknown_and_secret_attributes_are_refused() {
         ("urn:ietf:params:scim:schemas:core:2.0:Group:displayName pr", "User has no attribute"),
         ("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:foo pr", "User has no attribute"),
         ("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User pr", "User has no attribute"),
-        ("urn:ietf:params:scim:schemas:extension::2.0:User:tag pr", "User has no attribute"),
-        ("urn:ietf:params:scim:schemas:extension:Acme:2.0:Group:tag pr", "User has no attribute"),
+        ("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:foo:bar pr", "User has no attribute"),
+        ("urn:ietf:params:scim:schemas:extension:Acme:2.0:User pr", "User has no attribute"),
     ]);
 }
 

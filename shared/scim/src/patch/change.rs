@@ -1,15 +1,16 @@
 //! Changes of a document: the edit of one attribute, and its application.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::dialect::patch::has_no_value;
 use crate::error::Invalid;
+use crate::extension::{self, is_joined, unwrapped};
 use crate::filter::Predicate;
 use crate::fold::FoldCache;
 use crate::lookup::AttributeRef;
 use crate::schema::Type;
-use crate::validate::{MAX_DOCUMENT, check_count, max_values, too_large};
-use crate::value::{is_unassigned, remove_duplicates};
+use crate::validate::{MAX_DOCUMENT, check_count, max_values, too_large, unassigns_content};
+use crate::value::{excerpt, is_unassigned, remove_duplicates, type_mismatch};
 
 /// A change of one attribute.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,11 +50,57 @@ impl Change {
         folds: &mut FoldCache,
     ) -> Result<(), Invalid> {
         let Some(urn) = &self.attribute.extension else { return self.apply_in(document, folds) };
+        if let Some(key) = self.whole_extension(urn, document) {
+            return self.apply_to_extension(&key, document);
+        }
         let (key, extension) = take(document, urn);
         let mut extension = into_object(extension);
+        let count = extension.len();
         let applied = self.apply_in(&mut extension, folds);
+        let growth = check_growth(urn, count, extension.len());
         put(document, key, extension.into());
-        applied
+        applied.and(growth)
+    }
+
+    /// Returns the key of the extension that the path names if the document has one. A path divides the URN of a custom
+    /// extension at its last colon.
+    fn whole_extension(&self, urn: &str, document: &Map<String, Value>) -> Option<String> {
+        let is_whole =
+            |(key, value): &(&String, &Value)| value.is_object() && is_joined(key, urn, &self.attribute.name);
+        let is_custom = self.attribute.definition.data_type == Type::Any;
+        document.iter().find(is_whole).filter(|_| is_custom).map(|(key, _)| key.clone())
+    }
+
+    fn apply_to_extension(&self, urn: &str, document: &mut Map<String, Value>) -> Result<(), Invalid> {
+        let Edit::Assign(value) = &self.edit else {
+            return Err(type_mismatch(&format!("Extension '{}'", excerpt(urn)), "an object", &json!([])));
+        };
+        let (key, held) = take(document, urn);
+        let mut held = into_object(held);
+        let count = held.len();
+        match extension::object(urn, value)? {
+            None => held.clear(),
+            Some(given) => {
+                for (name, value) in &*unwrapped(urn, given)? {
+                    let (name, _) = take(&mut held, name);
+                    put(&mut held, name, value.clone());
+                }
+            }
+        }
+        check_growth(urn, count, held.len())?;
+        put(document, key, held.into());
+        Ok(())
+    }
+
+    /// Returns whether the document has a value that this change would replace.
+    pub(super) fn sets_again(&self, document: &Map<String, Value>) -> bool {
+        match (self.attribute.value_in(document), &self.edit) {
+            (None, _) => false,
+            (Some(Value::Object(held)), Edit::Merge(parts)) => {
+                parts.keys().any(|part| held.contains_key(part))
+            }
+            (Some(_), _) => true,
+        }
     }
 
     fn apply_in(&self, holder: &mut Map<String, Value>, folds: &mut FoldCache) -> Result<(), Invalid> {
@@ -114,21 +161,26 @@ impl Change {
                 let mut written: Vec<_> =
                     (0..elements.len()).filter(|index| self.is_selected(&elements[*index], folds)).collect();
                 check_size(written.len() * sub_attributes.values().map(text_bytes).sum::<usize>())?;
+                let only_removes = sub_attributes.values().all(Value::is_null);
+                let removes_content = unassigns_content(sub_attributes);
                 for index in &written {
                     let mut element = into_object(elements[*index].take());
-                    let only_removes = sub_attributes.values().all(Value::is_null) && !has_no_value(&element);
+                    let stays = only_removes && has_no_value(&element);
                     if let Edit::ReplaceSelected(_) = self.edit {
                         // Without a template, nothing else of the element stays.
                         element = self.template.clone().unwrap_or_default();
                     }
                     merge(&mut element, sub_attributes);
-                    if !(only_removes && has_no_value(&element)) {
+                    if stays || !has_no_value(&element) || !(only_removes || removes_content) {
                         elements[*index] = element.into();
                     }
                 }
-                if written.is_empty() && sub_attributes.values().any(|value| !value.is_null()) {
-                    written.push(elements.len());
-                    elements.push(self.create(sub_attributes, folds)?);
+                if written.is_empty() && !only_removes {
+                    let element = self.create(sub_attributes, folds)?;
+                    if !(removes_content && has_no_value(&element)) {
+                        written.push(elements.len());
+                        elements.push(element.into());
+                    }
                 }
                 self.keep_one_primary(elements, &written);
                 elements.retain(|element| !element.is_null());
@@ -138,7 +190,11 @@ impl Change {
     }
 
     /// Creates the element for a filter that selects none.
-    fn create(&self, sub_attributes: &Map<String, Value>, folds: &mut FoldCache) -> Result<Value, Invalid> {
+    fn create(
+        &self,
+        sub_attributes: &Map<String, Value>,
+        folds: &mut FoldCache,
+    ) -> Result<Map<String, Value>, Invalid> {
         let no_target = |remedy: &str| {
             let label = self.attribute.label();
             Invalid::no_target(format!("{label} has no value that matches the filter in the path. {remedy}"))
@@ -147,8 +203,7 @@ impl Change {
             no_target("A value can only be created from a filter such as [type eq \"work\"].")
         })?;
         merge(&mut element, sub_attributes);
-        let element = Value::Object(element);
-        if self.is_selected(&element, folds) {
+        if self.selects(&element, folds) {
             Ok(element)
         } else {
             Err(no_target("To create one, send a \"value\" that does not contradict the filter."))
@@ -157,10 +212,11 @@ impl Change {
 
     /// Returns whether the path selects an element.
     fn is_selected(&self, element: &Value, folds: &mut FoldCache) -> bool {
-        match &self.filter {
-            None => true,
-            Some(filter) => element.as_object().is_some_and(|element| filter.matches_with(element, folds)),
-        }
+        self.filter.is_none() || element.as_object().is_some_and(|element| self.selects(element, folds))
+    }
+
+    fn selects(&self, element: &Map<String, Value>, folds: &mut FoldCache) -> bool {
+        self.filter.as_ref().is_none_or(|filter| filter.matches_with(element, folds))
     }
 
     /// Removes the elements that match one of the given values: by `value`, and by `type` if it is given. A value
@@ -216,6 +272,12 @@ impl Change {
             }
         }
     }
+}
+
+/// Refuses more attributes than an extension may have. An earlier release may have stored more, and other changes of such
+/// an extension succeed.
+fn check_growth(urn: &str, before: usize, after: usize) -> Result<(), Invalid> {
+    if after > before { extension::check_count(urn, after) } else { Ok(()) }
 }
 
 /// Returns the number of bytes of text in an element or a sub-attribute.

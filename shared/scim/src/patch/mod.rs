@@ -8,11 +8,14 @@
 //! `replace` of a complex attribute keeps the sub-attributes that are not sent (§3.5.2.3). For single values, `add`
 //! and `replace` are therefore the same. A `value` of null unassigns the attribute (RFC 7643 §2.5).
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 use self::change::{Change, Edit};
 use crate::dialect::{patch as dialect, values};
 use crate::error::Invalid;
+use crate::extension::{self, Declared, extension_key, named_twice, unwrapped};
 use crate::filter::Predicate;
 use crate::fold::FoldCache;
 use crate::lookup::AttributeRef;
@@ -21,9 +24,11 @@ use crate::message::{Op, PATCH_OP_URN};
 use crate::path::Target;
 use crate::resource::Document;
 use crate::schema::{Attribute, CUSTOM, MEMBERS, Mutability, ResourceType, Type};
-use crate::syntax::{Filter, Path};
-use crate::validate::{extension_object, read_value, sub_attributes};
-use crate::value::{check_distinct_names, get_ignore_case, is_unassigned, type_mismatch};
+use crate::syntax::{Filter, Path, is_attribute_name};
+use crate::validate::{check_numbers, read_value, sub_attributes};
+use crate::value::{
+    check_distinct_names, excerpt, get_ignore_case, is_present, is_unassigned, type_mismatch,
+};
 
 mod change;
 
@@ -74,18 +79,23 @@ impl Patch {
         for (index, operation) in operations.iter().enumerate() {
             patch.read(index, operation).map_err(|invalid| in_operation(index, invalid))?;
         }
-        if patch.filters().map(count_comparisons).sum::<usize>() > MAX_OPERATIONS {
+        patch.check_comparisons()?;
+        Ok(patch)
+    }
+
+    fn check_comparisons(&self) -> Result<(), Invalid> {
+        if self.filters().map(count_comparisons).sum::<usize>() > MAX_OPERATIONS {
             return Err(Invalid::filter(format!(
                 "The filters in the paths have more than {MAX_OPERATIONS} comparisons. Send several requests."
             )));
         }
-        if patch.filters_of_members().map(count_comparisons).sum::<usize>() > MAX_MEMBER_COMPARISONS {
+        if self.filters_of_members().map(count_comparisons).sum::<usize>() > MAX_MEMBER_COMPARISONS {
             return Err(Invalid::filter(format!(
                 "The paths have more than {MAX_MEMBER_COMPARISONS} comparisons of members other than by id. Send \
                  several requests, or use filters of the form [value eq \"<id>\"]."
             )));
         }
-        Ok(patch)
+        Ok(())
     }
 
     /// Returns whether the request changes anything other than members.
@@ -140,11 +150,7 @@ impl Patch {
         let value = get_ignore_case(operation, "value");
         let mut reader = OperationReader { patch: self, index, op };
         match get_ignore_case(operation, "path") {
-            Some(Value::String(path)) if !path.is_empty() => {
-                let path = Path::parse(path)?;
-                let target = path.resolve(reader.patch.resource_type)?;
-                reader.read_target(&path, target, value)
-            }
+            Some(Value::String(path)) if !path.is_empty() => reader.read_path(path, value),
             None | Some(Value::Null | Value::String(_)) => reader.read_without_path(value),
             Some(_) => Err(Invalid::syntax("The \"path\" must be a string.")),
         }
@@ -204,22 +210,54 @@ impl OperationReader<'_> {
             ));
         }
         let value = value.ok_or_else(no_value)?;
-        self.read_attributes("", &*dialect::object_from_text(value)?)
-    }
-
-    /// Reads an object of attributes: one change for each. Attributes that the client may not write are ignored, as
-    /// in a POST. Okta renames a group with its `id` in the value.
-    fn read_attributes(&mut self, prefix: &str, object: &Map<String, Value>) -> Result<(), Invalid> {
-        check_distinct_names(object)?;
-        for (key, value) in object {
-            let found = dialect::key_as_path(self.patch.resource_type, &format!("{prefix}{key}"))?;
-            if let Some((path, target)) = found
-                && !is_read_only(&target)
-            {
-                self.read_target(&path, target, Some(value))?;
+        let object = &*dialect::object_from_text(value)?;
+        let object = unwrapped(self.patch.resource_type.schema.id, object)?;
+        check_distinct_names(&object)?;
+        let declared = Declared::of(&object);
+        let first = self.patch.changes.len();
+        for (key, value) in &*object {
+            match declared.whole_extension(self.patch.resource_type, key, value) {
+                Some(urn) => self.read_extension(urn, Some(value)).map(drop)?,
+                None => self.read_key(&declared.with_colon(key), value).map(drop)?,
             }
         }
-        Ok(())
+        check_distinct_targets(&self.patch.changes[first..])
+    }
+
+    /// Reads an attribute under a key that is a path. Returns whether the key names an attribute. Attributes that the
+    /// client may not write are ignored, as in a POST. Okta renames a group with its `id` in the value.
+    fn read_key(&mut self, key: &str, value: &Value) -> Result<bool, Invalid> {
+        let Some((path, target)) = dialect::key_as_path(self.patch.resource_type, key)? else {
+            return Ok(false);
+        };
+        if !is_read_only(&target) {
+            self.read_target(&path, target, Some(value))?;
+        }
+        Ok(true)
+    }
+
+    fn read_path(&mut self, text: &str, value: Option<&Value>) -> Result<(), Invalid> {
+        let path = Path::parse(text)?;
+        let target = match value {
+            // The value names the extension, so the URN does not end at the last colon.
+            Some(Value::Object(object)) if object.keys().any(|key| key.eq_ignore_ascii_case(text)) => {
+                extension_key(text, self.patch.resource_type).map(Target::Extension)
+            }
+            _ => None,
+        };
+        match target.map_or_else(|| path.resolve(self.patch.resource_type), Ok)? {
+            Target::Extension(urn) => {
+                let first = self.patch.changes.len();
+                if !self.read_extension(urn.clone(), value)? {
+                    return Err(Invalid::value(format!(
+                        "Extension '{}' has none of the attributes in the value. Correct their names.",
+                        excerpt(&urn)
+                    )));
+                }
+                check_distinct_targets(&self.patch.changes[first..])
+            }
+            target @ Target::Attribute { .. } => self.read_target(&path, target, value),
+        }
     }
 
     fn read_target(&mut self, path: &Path, target: Target, value: Option<&Value>) -> Result<(), Invalid> {
@@ -230,7 +268,7 @@ impl OperationReader<'_> {
             )));
         }
         match target {
-            Target::Extension(urn) => self.read_extension(urn, value),
+            Target::Extension(urn) => self.read_extension(urn, value).map(drop),
             Target::Attribute { attribute, filter, sub } if attribute.definition.name == MEMBERS => {
                 self.read_members(filter, sub, value)
             }
@@ -256,17 +294,28 @@ impl OperationReader<'_> {
         }
     }
 
-    /// Reads an operation on a whole extension: one change for each attribute in its object.
-    fn read_extension(&mut self, urn: String, value: Option<&Value>) -> Result<(), Invalid> {
+    /// Reads an operation on a whole extension: one change for each attribute in its object. Returns false if the object
+    /// has attributes, and the extension has none of them.
+    fn read_extension(&mut self, urn: String, value: Option<&Value>) -> Result<bool, Invalid> {
         let object = match self.op {
             Op::Remove => None,
-            Op::Add | Op::Replace => extension_object(&urn, value.ok_or_else(no_value)?)?,
+            Op::Add | Op::Replace => extension::object(&urn, value.ok_or_else(no_value)?)?,
         };
-        if let Some(object) = object {
-            return self.read_attributes(&format!("{urn}:"), object);
+        let Some(object) = object else {
+            let attribute = AttributeRef { extension: None, name: urn, definition: &CUSTOM };
+            return self.push_change(attribute, None, None, Edit::Assign(Value::Null)).map(|()| true);
+        };
+        let object = unwrapped(&urn, object)?;
+        extension::check_count(&urn, object.len())?;
+        check_distinct_names(&object)?;
+        let mut has_any = !object.values().any(is_present);
+        // A name with a colon would be an attribute of another extension. A custom extension has no paths.
+        let is_custom = extension::known(self.patch.resource_type, &urn).is_none();
+        let is_name = |name: &str| if is_custom { is_attribute_name(name) } else { !name.contains(':') };
+        for (name, value) in object.iter().filter(|(name, _)| is_name(name)) {
+            has_any |= self.read_key(&format!("{urn}:{name}"), value)?;
         }
-        let attribute = AttributeRef { extension: None, name: urn, definition: &CUSTOM };
-        self.push_change(attribute, None, None, Edit::Assign(Value::Null))
+        Ok(has_any)
     }
 
     fn read_members(
@@ -317,6 +366,67 @@ impl OperationReader<'_> {
     }
 }
 
+/// Refuses changes of one operation that set the same attribute, or that unassign an extension and set its attributes.
+/// Their order would decide which value stays. Several filters may select different elements of one attribute.
+fn check_distinct_targets(changes: &[Change]) -> Result<(), Invalid> {
+    let mut named = HashSet::new();
+    for change in changes {
+        let urn = change.attribute.extension.as_deref().unwrap_or_default();
+        let whole = format!("{urn}:{}", change.attribute.name).to_ascii_lowercase();
+        let any_part = format!("{whole}.");
+        let extension = format!(":{urn}").to_ascii_lowercase();
+        let is_removed = !urn.is_empty() && named.contains(&extension);
+        named.insert(format!("{extension}."));
+        let is_new = match (&change.filter, &change.edit) {
+            (None, Edit::Merge(parts)) => {
+                parts.keys().all(|part| named.insert(format!("{whole}.{part}"))) && !named.contains(&whole)
+            }
+            (None, _) => !named.contains(&any_part) && named.insert(whole),
+            (Some(_), _) => !named.contains(&whole),
+        };
+        if !is_new || is_removed {
+            return Err(named_twice(&change.attribute.name));
+        }
+        if change.filter.is_some() || matches!(change.edit, Edit::Merge(_)) {
+            named.insert(any_part);
+        }
+    }
+    Ok(())
+}
+
+/// The keys of a POST or PUT body that are paths. Each has the meaning that it has in a PATCH without a path.
+pub(crate) struct KeyPatch(Patch);
+
+impl KeyPatch {
+    pub(crate) fn new(resource_type: &'static ResourceType) -> Self {
+        Self(Patch { resource_type, changes: Vec::new(), members: Vec::new() })
+    }
+
+    /// Reads an attribute. A key that names no attribute is ignored.
+    pub(crate) fn read(&mut self, key: &str, value: &Value) -> Result<(), Invalid> {
+        OperationReader { patch: &mut self.0, index: 0, op: Op::Replace }.read_key(key, value).map(drop)
+    }
+
+    /// Applies the changes to the attributes that the body has under their own names. Returns whether there are any.
+    ///
+    /// # Errors
+    /// If the body has an attribute under two names.
+    pub(crate) fn apply(&self, document: &mut Map<String, Value>) -> Result<bool, Invalid> {
+        self.0.check_comparisons()?;
+        check_distinct_targets(&self.0.changes)?;
+        for change in &self.0.changes {
+            if change.sets_again(document) {
+                return Err(named_twice(&change.attribute.name));
+            }
+        }
+        let mut folds = FoldCache::default();
+        for change in &self.0.changes {
+            change.apply(document, &mut folds)?;
+        }
+        Ok(!self.0.changes.is_empty())
+    }
+}
+
 fn is_read_only(target: &Target) -> bool {
     match target {
         Target::Extension(_) => false,
@@ -331,6 +441,13 @@ fn no_value() -> Invalid {
     Invalid::value("The \"value\" is missing. Send the value to add or replace, or use \"remove\".")
 }
 
+fn check_custom(attribute: &AttributeRef, value: Option<&Value>) -> Result<(), Invalid> {
+    match value {
+        Some(value) if attribute.definition.data_type == Type::Any => check_numbers(attribute.label(), value),
+        _ => Ok(()),
+    }
+}
+
 fn removal(
     attribute: &AttributeRef,
     filtered: bool,
@@ -338,6 +455,7 @@ fn removal(
     value: Option<&Value>,
 ) -> Result<Option<Edit>, Invalid> {
     let definition = attribute.definition;
+    check_custom(attribute, value)?;
     Ok(Some(match sub {
         Some(sub) => merge(definition, Map::from_iter([(sub.name.to_owned(), Value::Null)])),
         None if filtered => Edit::RemoveSelected,
@@ -370,6 +488,7 @@ fn assignment(
     value: &Value,
 ) -> Result<Option<Edit>, Invalid> {
     let (definition, label) = (attribute.definition, attribute.label());
+    check_custom(attribute, Some(value))?;
     if let Some(sub) = sub {
         let value = read_value(sub, label.sub(sub.name), value)?.unwrap_or(Value::Null);
         return Ok(Some(merge(definition, Map::from_iter([(sub.name.to_owned(), value)]))));

@@ -201,7 +201,6 @@ fn filter_selects_elements_to_change() {
         at("replace", work, json!({"value": "c"})),
         &with(json!({"value": "c", "type": "Work"})),
     );
-    makes(before.clone(), at("replace", work, json!({"unknown": "c"})), &before);
     let everywhere = json!({"emails": [{"value": "a", "type": "work", "primary": true, "display": "d"}, {"value": "b", "type": "home", "display": "d"}]});
     makes(before.clone(), at("replace", "emails.display", json!("d")), &everywhere);
     makes(before.clone(), at("replace", "emails[value pr].display", json!("d")), &everywhere);
@@ -298,6 +297,14 @@ fn value_without_path_changes_each_attribute() {
             ENTERPRISE: {"employeeNumber": "1", "department": "d", "manager": {"value": "m"}}, CUSTOM_URN: {"tag": 1, "tog": [2]},
         }),
     );
+    for twice in [
+        json!({ENTERPRISE: null, format!("{ENTERPRISE}:department"): "d"}),
+        json!({format!("{ENTERPRISE}:department"): "d", ENTERPRISE: null}),
+        json!({"name.givenName": "a", "name": null}),
+    ] {
+        let invalid = patch(&json!([{"op": "replace", "value": twice}])).unwrap_err();
+        assert_eq!(invalid.scim_type, ScimType::InvalidSyntax, "{twice}");
+    }
     let bad = patch(&json!([{"op": "add", "value": {"emails[type eq work].value": "e"}}])).unwrap_err();
     assert_eq!(bad.scim_type, ScimType::InvalidPath);
     let twice = patch(&json!([{"op": "add", "value": {"title": "e", "TITLE": "f"}}])).unwrap_err();
@@ -601,6 +608,30 @@ fn members_become_member_operations() {
             assert_eq!(invalid.scim_type, ScimType::InvalidValue, "{op} {value}");
         }
     }
+}
+
+#[test]
+fn element_whose_value_becomes_empty_is_removed() {
+    let before = json!({"emails": [{"value": "a", "type": "work", "primary": true}, {"value": "b"}]});
+    let after = json!({"emails": [{"value": "b"}]});
+    let path = "emails[type eq \"work\"]";
+    for empty in [json!(""), json!(null)] {
+        let hollow = json!({"value": empty, "type": "work", "primary": true});
+        for op in ["add", "replace"] {
+            makes(before.clone(), json!([{"op": op, "path": path, "value": hollow}]), &after);
+            makes(json!({}), json!([{"op": op, "path": path, "value": hollow}]), &json!({}));
+        }
+        makes(before.clone(), json!([{"op": "replace", "path": "emails", "value": [hollow]}]), &json!({}));
+        makes(before.clone(), json!([{"op": "add", "path": "emails", "value": [hollow]}]), &before);
+    }
+    let detail = "Operations[0]: Attribute 'emails' has a value whose content is in unknown sub-attributes. \
+         It may have value, display, type, primary.";
+    for op in ["add", "replace"] {
+        let operations = json!([{"op": op, "path": path, "value": {"address": "c", "type": "work"}}]);
+        refuses(&before, &operations, ScimType::InvalidValue, detail);
+    }
+    let operations = json!([{"op": "remove", "path": "emails", "value": [{"address": "a"}]}]);
+    refuses(&before, &operations, ScimType::InvalidValue, detail);
 }
 
 /// Returns roles with as much text as possible, none of it ASCII.

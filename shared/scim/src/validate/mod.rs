@@ -1,28 +1,32 @@
 //! Validation: from client JSON to canonical JSON, by the schema table (RFC 7643 §2, §7).
 //!
-//! `canonical_document` reads a whole body. `read_value` and `sub_attributes` read one value for PATCH.
+//! `core_attributes`, `extension_attributes` and `custom_attributes` read an object of attributes. `read_value` and
+//! `sub_attributes` read one value for PATCH. `canonical_document` reads the result of a PATCH.
 //! `check_document` checks the rules of a whole document.
 //!
-//! In canonical form, names and order are those of the table, and types are strict. No unassigned value is kept: null,
-//! `""`, `[]` and `{}` all mean unassigned (§2.5). Only attributes that the client may write are present, and no
-//! element occurs twice. Reading a canonical value again changes nothing.
+//! In canonical form, names and order are those of the table, and types are strict. No unassigned value is kept (§2.5):
+//! null for every attribute, `""` for text, `[]` and `{}` for complex values and lists, each of them for an attribute
+//! without a type. Only attributes that the client may write are present, and no element occurs twice. Reading a
+//! canonical value again changes nothing.
 //!
-//! Unknown attributes are dropped, which RFC 7644 §3.3 leaves to the service. The forms of references, languages,
-//! time zones and countries are not checked, because clients send what their directory holds.
+//! Unknown attributes are dropped, which RFC 7644 §3.3 leaves to the service. Unknown sub-attributes are dropped beside
+//! known ones. A value with unknown sub-attributes alone is refused, because dropping all of it would erase what the
+//! client means to set. The forms of references, languages, time zones and countries are not checked, because clients
+//! send what their directory holds.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use crate::dialect::values;
 use crate::error::Invalid;
+use crate::extension::extension_key;
 use crate::fold::{find_forbidden_in_display_name, find_forbidden_in_user_name, fold};
-use crate::lookup::extension_key;
 use crate::schema::{
-    Attribute, COMMON, CUSTOM, GROUP_URN, MEMBERS, Mutability, ResourceType, Type, USER_URN,
+    Attribute, COMMON, CUSTOM, GROUP_URN, MEMBERS, Mutability, ResourceType, Schema, Type, USER_URN,
 };
 use crate::syntax::is_attribute_name;
 use crate::value::{
     Label, check_distinct_names, excerpt, find_control_character, get_ignore_case, is_base64, is_blank,
-    is_unassigned, json_text, parse_date_time, remove_duplicates, type_mismatch,
+    is_present, json_text, parse_date_time, remove_duplicates, type_mismatch,
 };
 
 /// The maximum number of values of a multi-valued attribute.
@@ -45,56 +49,87 @@ pub(crate) fn is_stored(attribute: &Attribute) -> bool {
     matches!(attribute.mutability, Mutability::ReadWrite | Mutability::Immutable) && attribute.name != MEMBERS
 }
 
-/// Returns the canonical document of a body, with only the attributes that the client may write.
+/// Returns the canonical form of a document that a PATCH has changed: no unassigned value, no duplicate, the order of
+/// the table.
 pub(crate) fn canonical_document(
     resource_type: &'static ResourceType,
-    body: &Map<String, Value>,
+    changed: &Map<String, Value>,
 ) -> Result<Map<String, Value>, Invalid> {
-    check_distinct_names(body)?;
-    let core = COMMON.iter().chain(resource_type.schema.attributes);
-    let mut document = read_attributes(None, core, body)?;
+    let mut document = core_attributes(resource_type, changed)?;
     for schema in resource_type.extensions {
-        if let Some(value) = get_ignore_case(body, schema.id)
-            && let Some(extension) = extension_object(schema.id, value)?
-        {
-            let held = read_attributes(Some(schema.id), schema.attributes.iter(), extension)?;
+        if let Some(Value::Object(extension)) = changed.get(schema.id) {
+            let held = extension_attributes(schema, extension)?;
             if !held.is_empty() {
                 document.insert(schema.id.to_owned(), held.into());
             }
         }
     }
-    for (name, extension) in body {
-        let is_known = || resource_type.extensions.iter().any(|schema| schema.id.eq_ignore_ascii_case(name));
-        if let Some(urn) = extension_key(name, resource_type)
-            && !is_known()
-            && let Some(extension) = extension_object(&urn, extension)?
+    for (urn, extension) in changed {
+        if let Value::Object(extension) = extension
+            && !document.contains_key(urn)
+            && extension_key(urn, resource_type).is_some()
         {
-            let mut held = Map::new();
-            for (name, value) in extension.iter().filter(|(name, _)| is_attribute_name(name)) {
-                if let Some(value) =
-                    read_value(&CUSTOM, Label::new(Some(excerpt(&urn)), excerpt(name)), value)?
-                {
-                    held.insert(name.clone(), value);
-                }
-            }
+            let held = custom_attributes(urn, extension)?;
             if !held.is_empty() {
-                document.insert(urn, held.into());
+                document.insert(urn.clone(), held.into());
             }
         }
     }
     Ok(document)
 }
 
-/// Returns the object of an extension, or `None` if it is unassigned.
-pub(crate) fn extension_object<'a>(
+/// Returns the canonical common and core attributes of a body.
+pub(crate) fn core_attributes(
+    resource_type: &'static ResourceType,
+    body: &Map<String, Value>,
+) -> Result<Map<String, Value>, Invalid> {
+    read_attributes(None, COMMON.iter().chain(resource_type.schema.attributes), body)
+}
+
+/// Returns the canonical attributes of a known extension.
+pub(crate) fn extension_attributes(
+    schema: &'static Schema,
+    object: &Map<String, Value>,
+) -> Result<Map<String, Value>, Invalid> {
+    read_attributes(Some(schema.id), schema.attributes.iter(), object)
+}
+
+/// Returns the canonical attributes of a custom extension. A name that is no attribute name is ignored, because no path
+/// and no filter can name it.
+pub(crate) fn custom_attributes(
     urn: &str,
-    value: &'a Value,
-) -> Result<Option<&'a Map<String, Value>>, Invalid> {
-    match value {
-        Value::Object(extension) => check_distinct_names(extension).map(|()| Some(extension)),
-        value if is_unassigned(value) => Ok(None),
-        value => Err(type_mismatch(&format!("Extension '{}'", excerpt(urn)), "an object", value)),
+    object: &Map<String, Value>,
+) -> Result<Map<String, Value>, Invalid> {
+    let mut held = Map::new();
+    for (name, value) in object.iter().filter(|(name, _)| is_attribute_name(name)) {
+        if let Some(value) = read_value(&CUSTOM, Label::new(Some(excerpt(urn)), excerpt(name)), value)? {
+            held.insert(name.clone(), value);
+        }
     }
+    Ok(held)
+}
+
+/// Refuses a number in a custom attribute that is not stored as sent: `-0`, and a whole number that a 64-bit float may
+/// round. JSON has no such limits, but a number is a 64-bit integer or float here.
+pub(crate) fn check_numbers(label: Label<'_>, value: &Value) -> Result<(), Invalid> {
+    match value {
+        Value::Number(number) if !is_exact(number) => Err(Invalid::value(format!(
+            "{label} has -0 or a whole number of more than 64 bits. Send the number as a string."
+        ))),
+        Value::Array(elements) => elements.iter().try_for_each(|element| check_numbers(label, element)),
+        Value::Object(members) => members.values().try_for_each(|member| check_numbers(label, member)),
+        _ => Ok(()),
+    }
+}
+
+fn is_exact(number: &Number) -> bool {
+    /// From 2⁵³ on, a float may be the neighbour of the whole number that was sent.
+    const FIRST_INEXACT: f64 = 9_007_199_254_740_992.0;
+    let float = if number.is_f64() { number.as_f64() } else { None };
+    float.is_none_or(|float| {
+        let is_negative_zero = float == 0.0 && float.is_sign_negative();
+        !is_negative_zero && (float.fract() != 0.0 || float.abs() < FIRST_INEXACT)
+    })
 }
 
 fn read_attributes(
@@ -119,7 +154,7 @@ pub(crate) fn read_value(
     label: Label<'_>,
     value: &Value,
 ) -> Result<Option<Value>, Invalid> {
-    if is_unassigned(value) {
+    if is_unassigned_as(attribute, value) {
         return Ok(None);
     }
     if let (true, Value::Array(values)) = (attribute.multi_valued || attribute.data_type == Type::Any, value)
@@ -146,15 +181,17 @@ pub(crate) fn read_single(
     label: Label<'_>,
     value: &Value,
 ) -> Result<Option<Value>, Invalid> {
-    if is_unassigned(value) {
+    // An empty list is no element of a list.
+    if is_unassigned_as(attribute, value) && !(attribute.multi_valued && value.is_array()) {
         return Ok(None);
     }
     let value = &*values::normalized(attribute, value);
     let expected = match (attribute.data_type, value) {
         (Type::Complex, Value::Object(object)) => {
             let mut object = sub_attributes(attribute, label, object)?;
+            let is_kept = !attribute.multi_valued || !unassigns_content(&object) || has_content(&object);
             object.retain(|_, part| !part.is_null());
-            return Ok((!object.is_empty()).then_some(Value::Object(object)));
+            return Ok((is_kept && !object.is_empty()).then_some(Value::Object(object)));
         }
         (Type::Any, _)
         | (Type::String | Type::Reference, Value::String(_))
@@ -183,7 +220,42 @@ pub(crate) fn read_single(
     Err(type_mismatch(&label, expected, value))
 }
 
+/// Returns whether a value means that an attribute of this type is unassigned (RFC 7643 §2.5). A value that another type
+/// has, such as `{}` for a boolean, is an error of the client.
+fn is_unassigned_as(attribute: &Attribute, value: &Value) -> bool {
+    let is_text = matches!(
+        attribute.data_type,
+        Type::String | Type::Reference | Type::DateTime | Type::Binary | Type::Any
+    );
+    let has_parts = matches!(attribute.data_type, Type::Complex | Type::Any);
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty() && (is_text || values::is_reference(attribute)),
+        Value::Array(elements) => elements.is_empty() && (attribute.multi_valued || has_parts),
+        Value::Object(parts) => parts.is_empty() && has_parts,
+        Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// Returns whether a sub-attribute only describes the others. An element that has nothing else says nothing.
+pub(crate) fn is_qualifier(name: &str) -> bool {
+    matches!(name, "type" | "primary")
+}
+
+/// Returns whether any of these sub-attributes is content, and not a qualifier.
+pub(crate) fn has_content(sub_attributes: &Map<String, Value>) -> bool {
+    sub_attributes.iter().any(|(name, part)| !part.is_null() && !is_qualifier(name))
+}
+
+/// Returns whether the client unassigns any content.
+pub(crate) fn unassigns_content(sub_attributes: &Map<String, Value>) -> bool {
+    sub_attributes.iter().any(|(name, part)| part.is_null() && !is_qualifier(name))
+}
+
 /// Returns the writable sub-attributes of a complex value, in the order of the table. Null unassigns a sub-attribute.
+///
+/// # Errors
+/// If the content of the value is in unknown sub-attributes alone. Names that the client may not write are known.
 pub(crate) fn sub_attributes(
     attribute: &'static Attribute,
     label: Label<'_>,
@@ -197,7 +269,20 @@ pub(crate) fn sub_attributes(
             given.insert(sub.name.to_owned(), value.unwrap_or(Value::Null));
         }
     }
+    let is_unknown = |(name, part): (&String, &Value)| attribute.sub(name).is_none() && is_present(part);
+    if !has_content(&given) && map.iter().any(is_unknown) {
+        return Err(only_unknown_parts(attribute, label));
+    }
     Ok(given)
+}
+
+fn only_unknown_parts(attribute: &Attribute, label: Label<'_>) -> Invalid {
+    let names: Vec<_> =
+        attribute.sub_attributes.iter().filter(|sub| is_stored(sub)).map(|sub| sub.name).collect();
+    Invalid::value(format!(
+        "{label} has a value whose content is in unknown sub-attributes. It may have {}.",
+        names.join(", ")
+    ))
 }
 
 /// Returns the maximum number of values of an attribute.

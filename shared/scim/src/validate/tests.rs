@@ -2,6 +2,7 @@ use serde_json::json;
 
 use super::*;
 use crate::error::ScimType;
+use crate::patch::Patch;
 use crate::resource::Document;
 use crate::schema::{ENTERPRISE_USER_URN, GROUP_TYPE, USER_TYPE};
 
@@ -53,7 +54,6 @@ fn read_only_and_unknown_attributes_are_dropped() {
             "groups": [{"value": "g"}], "members": [{"value": "m"}], "favouriteColour": "red", "__proto__": {"x": 1},
             "name": {"givenName": "B", "petName": "x"},
             ENTERPRISE_USER_URN: {"manager": {"value": "1", "displayName": "Boss"}, "badge": "x"},
-            "urn:example:schemas:2.0:User": {"x": 1},
         }),
         &json!({"name": {"givenName": "B"}, ENTERPRISE_USER_URN: {"manager": {"value": "1"}}}),
     );
@@ -271,4 +271,202 @@ fn unused_data_types_are_read() {
     assert_eq!(read(Type::DateTime, json!("2026-01-31T12:00:00Z")), Ok(Some(json!("2026-01-31T12:00:00Z"))));
     assert!(read(Type::DateTime, json!("31.1.2026")).is_err());
     assert_eq!(read(Type::Binary, json!("aGk=")), Ok(Some(json!("aGk="))));
+}
+
+/// Returns every complex attribute of a user that a client may write, with the name of its extension.
+fn complex_attributes() -> impl Iterator<Item = (Option<&'static str>, &'static Attribute)> {
+    let core = USER_TYPE.schema.attributes.iter().map(|attribute| (None, attribute));
+    let extensions = USER_TYPE.extensions.iter();
+    let extended =
+        extensions.flat_map(|schema| schema.attributes.iter().map(|attribute| (Some(schema.id), attribute)));
+    core.chain(extended).filter(|(_, attribute)| is_stored(attribute) && attribute.data_type == Type::Complex)
+}
+
+/// Sets an attribute in each way in which a client can, and returns the outcomes.
+fn set_in_each_way(
+    urn: Option<&str>,
+    name: &str,
+    value: &Value,
+) -> Vec<(&'static str, Result<String, Invalid>)> {
+    let object = match urn {
+        None => json!({ name: value }),
+        Some(urn) => json!({ urn: { name: value } }),
+    };
+    let path = urn.map_or_else(|| name.to_owned(), |urn| format!("{urn}:{name}"));
+    vec![
+        ("body", read_user(&object)),
+        ("key of a body", read_user(&json!({ path.as_str(): value }))),
+        ("add", patched(&json!({"op": "add", "path": path, "value": value}))),
+        ("replace", patched(&json!({"op": "replace", "path": path, "value": value}))),
+        ("add without path", patched(&json!({"op": "add", "value": object}))),
+        ("replace without path", patched(&json!({"op": "replace", "value": object}))),
+        ("replace a key", patched(&json!({"op": "replace", "value": { path: value }}))),
+    ]
+}
+
+#[test]
+fn values_with_unknown_parts_alone_are_refused() {
+    for (urn, attribute) in complex_attributes() {
+        let first = attribute.sub_attributes[0].name;
+        for value in [
+            json!({"address": "x"}),
+            json!({"address": {"x": [1]}}),
+            json!({"type": "work", "address": "x"}),
+            json!({"primary": true, "TYPE": "work", "address": false}),
+            json!({first: "", "address": "x"}),
+            json!({first: null, "address": 0}),
+        ] {
+            let value = if attribute.multi_valued { json!([value]) } else { value };
+            for (way, outcome) in set_in_each_way(urn, attribute.name, &value) {
+                let invalid = outcome.expect_err(&format!("{way}: {} {value}", attribute.name));
+                assert_eq!(invalid.scim_type, ScimType::InvalidValue, "{way}: {value}");
+                let parts = attribute.sub_attributes.iter().filter(|sub| is_stored(sub));
+                for part in parts {
+                    assert!(invalid.detail.contains(part.name), "{way}: {}", invalid.detail);
+                }
+            }
+        }
+    }
+    refuses(
+        &json!({"emails": [{"value": "a@x"}, {"address": "b@x"}]}),
+        ScimType::InvalidValue,
+        "Attribute 'emails' has a value whose content is in unknown sub-attributes. \
+         It may have value, display, type, primary.",
+    );
+}
+
+#[test]
+fn values_with_a_known_part_are_kept_without_the_unknown() {
+    for (urn, attribute) in complex_attributes() {
+        let parts = attribute.sub_attributes.iter().filter(|sub| is_stored(sub));
+        for part in parts.filter(|part| !is_qualifier(part.name)) {
+            let list = |value: Value| if attribute.multi_valued { json!([value]) } else { value };
+            let (sent, kept) = (list(json!({part.name: "x", "address": "y"})), list(json!({part.name: "x"})));
+            let expected = set_in_each_way(urn, attribute.name, &kept);
+            assert!(expected[0].1.as_ref().is_ok_and(|stored| stored.contains(part.name)));
+            assert_eq!(set_in_each_way(urn, attribute.name, &sent), expected, "{}", attribute.name);
+        }
+    }
+}
+
+#[test]
+fn empty_unknown_and_read_only_parts_say_nothing() {
+    for value in [json!([{"address": null}]), json!([{"address": ""}, {}]), json!([null])] {
+        reads(&json!({"emails": value}), &json!({}));
+    }
+    reads(&json!({ENTERPRISE_USER_URN: {"manager": {"displayName": "Boss"}}}), &json!({}));
+    reads(
+        &json!({"emails": [{"type": "work", "primary": true}]}),
+        &json!({"emails": [{"type": "work", "primary": true}]}),
+    );
+}
+
+#[test]
+fn elements_whose_value_is_empty_are_not_kept() {
+    for empty in [json!(""), json!(null)] {
+        let hollow = json!({"value": empty, "type": "work", "primary": true});
+        reads(&json!({"emails": [hollow]}), &json!({}));
+        reads(&json!({"emails": [hollow, {"value": "a@x"}]}), &json!({"emails": [{"value": "a@x"}]}));
+        reads(&json!({"addresses": [{"formatted": empty, "type": "work"}]}), &json!({}));
+        let displayed = json!({"emails": [{"value": empty, "display": "A", "type": "work"}]});
+        reads(&displayed, &json!({"emails": [{"display": "A", "type": "work"}]}));
+    }
+}
+
+/// Returns each attribute and sub-attribute of a user with its path.
+fn simple_attributes() -> Vec<(String, &'static Attribute)> {
+    let mut found = Vec::new();
+    let core = COMMON.iter().chain(USER_TYPE.schema.attributes).map(|attribute| (String::new(), attribute));
+    let extended = USER_TYPE
+        .extensions
+        .iter()
+        .flat_map(|schema| schema.attributes.iter().map(|attribute| (format!("{}:", schema.id), attribute)));
+    for (prefix, attribute) in core.chain(extended).filter(|(_, attribute)| is_stored(attribute)) {
+        let path = format!("{prefix}{}", attribute.name);
+        let parts = attribute.sub_attributes.iter().filter(|sub| is_stored(sub));
+        found.extend(parts.map(|sub| (format!("{path}.{}", sub.name), sub)));
+        if attribute.data_type != Type::Complex {
+            found.push((path, attribute));
+        }
+    }
+    found
+}
+
+#[test]
+fn empty_values_of_another_type_are_refused() {
+    let attributes = simple_attributes();
+    assert!(attributes.len() > 50, "{}", attributes.len());
+    for (path, attribute) in attributes {
+        let wrong: &[Value] = match attribute.data_type {
+            Type::Boolean => &[json!({}), json!([]), json!("")],
+            _ => &[json!({}), json!([])],
+        };
+        for value in wrong {
+            for (way, outcome) in [
+                ("body", read_user(&json!({ path.as_str(): value }))),
+                ("path", patched(&json!({"op": "replace", "path": path, "value": value}))),
+                ("pathless", patched(&json!({"op": "add", "value": { path.as_str(): value }}))),
+            ] {
+                let invalid = outcome.expect_err(&format!("{way}: {path} {value}"));
+                assert_eq!(invalid.scim_type, ScimType::InvalidValue, "{way}: {path} {value}");
+            }
+        }
+    }
+    for (attribute, detail) in [
+        (json!({"active": {}}), "Attribute 'active' must be true or false, not an object."),
+        (json!({"active": ""}), "Attribute 'active' must be true or false, not a string."),
+        (json!({"title": []}), "Attribute 'title' must be a string, not a list."),
+        (json!({"emails": ""}), "Attribute 'emails' must be a list, not a string."),
+        (json!({"name": ""}), "Attribute 'name' must be an object, not a string."),
+        (
+            json!({"emails": [""]}),
+            "Attribute 'emails' has a value of the wrong type. Each value must be an object, not a string.",
+        ),
+        (
+            json!({"emails": [[]]}),
+            "Attribute 'emails' has a value of the wrong type. Each value must be an object, not a list.",
+        ),
+        (
+            json!({ENTERPRISE_USER_URN: ""}),
+            "Extension 'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User' must be an object, not a string.",
+        ),
+    ] {
+        refuses(&attribute, ScimType::InvalidValue, detail);
+    }
+}
+
+fn patched(operation: &Value) -> Result<String, Invalid> {
+    let before = Document::from_request(&USER_TYPE, &json!({"userName": "bob", "active": false}))?;
+    let patch = Patch::parse(&USER_TYPE, &json!({ "Operations": [operation] }))?;
+    patch.apply(&before).map(|document| document.to_stored())
+}
+
+#[test]
+fn numbers_are_kept_exactly_or_refused() {
+    let level = |number: &str| {
+        let body = format!(r#"{{"userName":"bob","{CUSTOM_URN}":{{"level":{{"x":[{number}]}}}}}}"#);
+        let body = crate::json::parse(body.as_bytes()).unwrap();
+        Document::from_request(&USER_TYPE, &body).map(|document| document.to_stored())
+    };
+    for number in ["0", "-1", "18446744073709551615", "-9223372036854775808", "1.5", "-0.25", "1e-300", "1e3"]
+    {
+        let stored: Value = serde_json::from_str(&level(number).unwrap()).unwrap();
+        let expected: Value = serde_json::from_str(number).unwrap();
+        assert_eq!(stored[CUSTOM_URN]["level"]["x"][0], expected);
+    }
+    for number in
+        ["-0", "18446744073709551616", "-9223372036854775809", "123456789012345678901234567890", "1e300"]
+    {
+        let invalid = level(number).unwrap_err();
+        assert_eq!(invalid.scim_type, ScimType::InvalidValue);
+        assert!(invalid.detail.ends_with("of more than 64 bits. Send the number as a string."), "{invalid}");
+        let value = crate::json::parse(number.as_bytes()).unwrap();
+        for operation in [
+            json!({"op": "add", "path": format!("{CUSTOM_URN}:level"), "value": value}),
+            json!({"op": "replace", "value": {CUSTOM_URN: {"level": [value]}}}),
+            json!({"op": "replace", "value": {format!("{CUSTOM_URN}:level"): value}}),
+        ] {
+            assert_eq!(patched(&operation).unwrap_err().scim_type, ScimType::InvalidValue);
+        }
+    }
 }

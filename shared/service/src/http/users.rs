@@ -45,7 +45,7 @@ async fn create(
     Json(body): Json<USER_BODY>,
 ) -> Result<Response, Error> {
     let projection = parameters.projection(&USER_TYPE)?;
-    let document = Document::from_request(&USER_TYPE, &body)?;
+    let document = Document::from_request(&USER_TYPE, &body)?.active_by_default();
     let stored = app.store.directory(&caller).create_user(document).await?;
     Ok(resource(
         StatusCode::CREATED,
@@ -87,7 +87,7 @@ async fn replace(
     let projection = parameters.projection(&USER_TYPE)?;
     let document = Document::from_request(&USER_TYPE, &body)?;
     let directory = app.store.directory(&caller);
-    let change = |_: &Document| Ok(document.clone());
+    let change = |current: &Document| Ok(document.clone().replacing(current));
     let (stored, groups) = directory
         .update_user(&id, conditions.if_match.as_ref(), change, projection.includes("groups"))
         .await?;
