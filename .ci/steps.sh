@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # The functions that .ci/run and tests/deployed.sh share. Each step logs to target/ci/<step>.log. Tools are installed once,
 # into a cache outside the checkout.
 set -euo pipefail

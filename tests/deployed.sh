@@ -26,9 +26,9 @@ binaries=$logs/sam
 
 # suite NAME TEST...: runs these test binaries against the target that the environment names.
 suite() {
-    local name=$1 output=$logs/$1.tests test binaries=()
-    for test in "${@:2}"; do binaries+=(--test "$test"); done
-    RUST_BACKTRACE=0 cargo test --locked --package tests "${binaries[@]}" --no-fail-fast -- ${threads:+--test-threads="$threads"} >"$output" 2>&1 || true
+    local name=$1 output=$logs/$1.tests test selected=()
+    for test in "${@:2}"; do selected+=(--test "$test"); done
+    RUST_BACKTRACE=0 cargo test --locked --package tests "${selected[@]}" --no-fail-fast -- ${threads:+--test-threads="$threads"} >"$output" 2>&1 || true
     awk -v name="$name" -v wanted=$(($# - 1)) '
         /^---- .* ----$/ { test = $2; section[test] = 1; next }
         /^failures:$/ { test = "" }
