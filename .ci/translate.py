@@ -5,10 +5,18 @@
 
 import json, sys
 from pathlib import Path
-from unittest.mock import patch
 
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
+
+
+
+class Policies:
+    """The policies of AWS that SAM may attach to roles. The template leads to none of them."""
+
+    def load(self):
+        return {"AWSCodeDeployRoleForLambda": "arn:aws:iam::aws:policy/service-role/AWSCodeDeployRoleForLambda"}
+
 
 template = yaml_parse(Path("template.yaml").read_text())
 values = {name: of["Default"] for name, of in template["Parameters"].items()} | dict(it.split("=", 1) for it in sys.argv[1:])
@@ -21,4 +29,4 @@ for resource in template["Resources"].values():
         properties["CodeUri"] = f"s3://bucket/{properties['CodeUri']}"
     if "TemplateURL" in properties:
         properties["TemplateURL"] = f"https://s3.amazonaws.com/bucket/{properties['TemplateURL']}"
-json.dump(transform(template, values, None), sys.stdout, indent=1)
+json.dump(transform(template, values, Policies()), sys.stdout, indent=1)
