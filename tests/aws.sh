@@ -212,7 +212,7 @@ throttling() {
         --filter-pattern '{ $.error = "THROTTLED" }' --output text --query 'length(events)') lines of the access log say so"
 
     # The answer of the firewall is its own, or the gateway's response WAF_FILTERED.
-    deploy_stack "$stack" ThrottleRate=200 ThrottleBurst=400 KeyLimit=10
+    deploy_stack "$stack" ThrottleRate=100 ThrottleBurst=200 KeyLimit=10
     pause 60
     count_429 "$url/Users" >/dev/null
     pause 30
