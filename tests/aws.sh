@@ -279,6 +279,8 @@ delete_all() {
     run aws cloudformation delete-stack --stack-name "$1"
     run aws cloudformation wait stack-delete-complete --stack-name "$1"
     while read -r type id; do
+        # The event of a creation that begins has no id yet.
+        [[ -n $id && $id != None ]] || continue
         case $type in
             AWS::DynamoDB::Table) run aws dynamodb delete-table --table-name "$id" --output text --query TableDescription.TableStatus ;;
             AWS::SecretsManager::Secret) run aws secretsmanager delete-secret --secret-id "$id" --force-delete-without-recovery --output text ;;
@@ -294,13 +296,14 @@ cleanup() {
     [[ -n $dry_run ]] || cat "$answers"
 }
 
-# remember STACK: notes the resources of a stack. A stack that is deleted has no list of what it retained.
+# remember STACK: notes the resources of a stack. A stack that is deleted or rolled back does not list what it retained, so
+# the events of the stack are read.
 remember() {
     if [[ -n $dry_run ]]; then
         printf '%s\n' 'AWS::DynamoDB::Table <table>' 'AWS::SecretsManager::Secret <secret>' >"$state"
     else
-        aws cloudformation list-stack-resources --stack-name "$1" --output text \
-            --query 'StackResourceSummaries[].[ResourceType, PhysicalResourceId]' >>"$state" 2>/dev/null || true
+        aws cloudformation describe-stack-events --stack-name "$1" --output text \
+            --query 'StackEvents[?PhysicalResourceId].[ResourceType, PhysicalResourceId]' >>"$state" 2>/dev/null || true
     fi
 }
 

@@ -28,7 +28,8 @@ fn sum_of_all_methods_is_the_documented_one() {
     let mut own = BTreeMap::new();
     for setting in elements(settings) {
         // A slash after the first one is written `~1`.
-        let path = at(setting, &["ResourcePath"]).as_str().expect("a path").replace("/~1", "/").replace("~1", "/");
+        let path =
+            at(setting, &["ResourcePath"]).as_str().expect("a path").replace("/~1", "/").replace("~1", "/");
         let method = member(setting, "HttpMethod").and_then(Yaml::as_str).expect("a method").to_owned();
         own.insert((path, method), rate(template, setting));
     }
