@@ -10,7 +10,6 @@ from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
 
-
 class Policies:
     """The policies of AWS that SAM may attach to roles. The template leads to none of them."""
 
