@@ -1,5 +1,6 @@
-# The functions that .ci/run and tests/deployed.sh share. Each step logs to target/ci/<step>.log. Tools are installed once,
-# into a cache outside the checkout.
+# shellcheck shell=bash
+# The functions that .ci/run, tests/deployed.sh and tests/aws.sh share. Each step logs to target/ci/<step>.log. Tools are
+# installed once, into a cache outside the checkout.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -49,6 +50,27 @@ lambda_binaries() {
         test -x "$logs/sam/${name}Function/bootstrap"
     done
     echo "summary: $(du --apparent-size --block-size=KiB "$logs"/sam/*Function/bootstrap | cut -f1 | xargs)"
+}
+
+# suite NAME TEST...: runs these test binaries against the target that the environment names.
+suite() {
+    local name=$1 output=$logs/$1.tests test selected=()
+    for test in "${@:2}"; do selected+=(--test "$test"); done
+    RUST_BACKTRACE=0 cargo test --locked --package tests "${selected[@]}" --no-fail-fast -- ${threads:+--test-threads="$threads"} >"$output" 2>&1 || true
+    awk -v name="$name" -v wanted=$(($# - 1)) '
+        /^---- .* ----$/ { test = $2; section[test] = 1; next }
+        /^failures:$/ { test = "" }
+        test != "" && sub(/.*not a test of this target: /, "") { reason[test] = $0 }
+        /^test result: / { results++; passed += $4; failed += $6; ignored += $8 }
+        END {
+            for (test in section)
+                print (test in reason ? "not of this target: " test ": " reason[test] : "FAILED " test) | "sort"
+            close("sort")
+            for (test in reason) others++
+            wrong = failed - others
+            printf "summary: %s: %d passed, %d failed, %d not of this target\n", name, passed, wrong, others
+            exit wrong != 0 || passed == 0 || results != wanted
+        }' "$output"
 }
 
 # step NAME: runs the function of that name, writes its output to its log, and prints its result as one line.

@@ -80,7 +80,7 @@ features = {
         response["responseType"] == "THROTTLED" and not response.get("defaultResponse")
         for response in apigateway.get_gateway_responses(restApiId=api)["items"]
     ),
-    "throttling of the stage": lambda: stage["methodSettings"]["*/*"]["throttlingRateLimit"] == 500,
+    "throttling of the stage": lambda: stage["methodSettings"]["*/*"]["throttlingRateLimit"] == 10,
     "access log": lambda: bool(stage["accessLogSettings"]["destinationArn"]),
     "dashboard": lambda: bool(cloudwatch.list_dashboards()["DashboardEntries"]),
     "alarms": lambda: bool(cloudwatch.describe_alarms()["MetricAlarms"]),

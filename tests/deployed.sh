@@ -22,29 +22,6 @@ source "$(dirname "$0")/../.ci/steps.sh"
 base_url=https://scim.test/scim/v2
 binaries=$logs/sam
 
-# --------------------------------------------------------------------------------------------------- tests
-
-# suite NAME TEST...: runs these test binaries against the target that the environment names.
-suite() {
-    local name=$1 output=$logs/$1.tests test binaries=()
-    for test in "${@:2}"; do binaries+=(--test "$test"); done
-    RUST_BACKTRACE=0 cargo test --locked --package tests "${binaries[@]}" --no-fail-fast -- ${threads:+--test-threads="$threads"} >"$output" 2>&1 || true
-    awk -v name="$name" -v wanted=$(($# - 1)) '
-        /^---- .* ----$/ { test = $2; section[test] = 1; next }
-        /^failures:$/ { test = "" }
-        test != "" && sub(/.*not a test of this target: /, "") { reason[test] = $0 }
-        /^test result: / { results++; passed += $4; failed += $6; ignored += $8 }
-        END {
-            for (test in section)
-                print (test in reason ? "not of this target: " test ": " reason[test] : "FAILED " test) | "sort"
-            close("sort")
-            for (test in reason) others++
-            wrong = failed - others
-            printf "summary: %s: %d passed, %d failed, %d not of this target\n", name, passed, wrong, others
-            exit wrong != 0 || passed == 0 || results != wanted
-        }' "$output"
-}
-
 # -------------------------------------------------------------------------------------------------- servers
 
 free_port() {

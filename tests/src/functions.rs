@@ -47,7 +47,7 @@ impl Functions {
         mut variables: Vec<(&'static str, String)>,
     ) -> Self {
         variables.extend([
-            ("AWS_ENDPOINT_URL", endpoint.0.clone()),
+            ("AWS_ENDPOINT_URL", endpoint.emulator().to_owned()),
             ("AWS_ACCESS_KEY_ID", Endpoint::CREDENTIALS.to_owned()),
             ("AWS_SECRET_ACCESS_KEY", Endpoint::CREDENTIALS.to_owned()),
             ("AWS_REGION", Endpoint::REGION.to_owned()),

@@ -61,7 +61,7 @@ use functions::Functions;
 use gateway::Api;
 use named::Named;
 pub use request::{Request, encode};
-use target::{Target, target};
+use target::{Endpoint, Target, target};
 
 /// The organisation of most tests.
 pub const ORG: &str = "acme";
@@ -182,7 +182,7 @@ impl Service {
             Target::DynamoDb(endpoint) => {
                 // Each test has its own random bytes, because the tokens of transactions belong to the account and not
                 // to the table. The clock advances, because random bytes decide the order of ids of one millisecond.
-                let (client, entropy) = (endpoint.client(), Entropy::seeded(unique_number()));
+                let (client, entropy) = (endpoint.client().await, Entropy::seeded(unique_number()));
                 let clock = clock.unwrap_or_else(Clock::system);
                 Self::in_process(client, unique_tables(), clock, entropy).await
             }
@@ -196,27 +196,24 @@ impl Service {
                 ];
                 let functions = Functions::new(lambda, endpoint, variables);
                 let transport = |_: &App| Transport::Functions(functions, lambda.api);
-                let store = Store::new(&endpoint.client(), tables.clone(), clock, entropy);
+                let client = endpoint.client().await;
+                let store = Store::new(&client, tables.clone(), clock, entropy);
                 store.create_tables().await.expect("tables");
-                Self::assemble(transport, store, endpoint.client(), tables, PEPPER, ORG).with_key().await
+                Self::assemble(transport, store, client, tables, PEPPER, ORG).with_key().await
             }
             Target::Deployed(endpoint, deployed) => {
                 let (clock, entropy) = (Clock::system(), Entropy::system());
-                let agent = ureq::Agent::config_builder()
-                    .http_status_as_error(false)
-                    .allow_non_standard_methods(true)
-                    .proxy(None)
-                    .build();
-                let transport = |_: &App| Transport::Url(agent.new_agent(), deployed.url.clone());
+                let transport = |_: &App| Transport::Url(deployed.agent(), deployed.url.clone());
                 let tables = deployed.tables.clone();
-                let store = Store::new(&endpoint.client(), tables.clone(), clock, entropy);
+                let client = endpoint.client().await;
+                let store = Store::new(&client, tables.clone(), clock, entropy);
                 // The local gateway of SAM creates neither the tables nor the secret.
-                store.create_tables().await.expect("tables");
-                endpoint.secret(&deployed.pepper);
+                if let Endpoint::Emulator(_) = endpoint {
+                    store.create_tables().await.expect("tables");
+                    endpoint.secret(&deployed.pepper);
+                }
                 let org = unique_name(DEPLOYED_ORG);
-                Self::assemble(transport, store, endpoint.client(), tables, &deployed.pepper, &org)
-                    .with_key()
-                    .await
+                Self::assemble(transport, store, client, tables, &deployed.pepper, &org).with_key().await
             }
         }
     }

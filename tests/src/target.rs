@@ -3,18 +3,18 @@
 //!
 //! | variable | value |
 //! |---|---|
-//! | `SCIM_TEST_DYNAMODB` | the endpoint of another DynamoDB (and Secrets Manager) for the service |
+//! | `SCIM_TEST_DYNAMODB` | the endpoint of an emulator of DynamoDB (and Secrets Manager) for the service; `aws`: the DynamoDB that the environment of the AWS SDK selects |
 //! | `SCIM_TEST_LAMBDA` | the directory of Lambda functions, `<name>/bootstrap`, that replace the router of this process |
 //! | `SCIM_TEST_RIE` | the AWS Lambda runtime emulator, `aws-lambda-rie`, for these functions |
 //! | `SCIM_TEST_EVENTS` | the API whose events the functions receive: `rest` (the default) or `http` |
-//! | `SCIM_TEST_API` | the URL of the stage of a deployed API that replaces the router of this process |
+//! | `SCIM_TEST_API` | the URL of the stage of a deployed API that replaces the router of this process, with or without TLS |
 //! | `SCIM_TEST_PEPPER` | the pepper of that API. The tables of the API have the same variables as in a function |
 //!
-//! `tests/deployed.sh` sets these variables.
+//! `tests/deployed.sh` and `tests/aws.sh` set these variables.
 
 use std::{
     path::PathBuf,
-    sync::{LazyLock, Once},
+    sync::{Arc, LazyLock, Once},
 };
 
 use aws_credential_types::Credentials;
@@ -23,8 +23,16 @@ use aws_sdk_dynamodb::{
     config::{BehaviorVersion, Config, Region, StalledStreamProtectionConfig},
 };
 use aws_smithy_http_client::Builder;
+use rustls::crypto::{CryptoProvider, ring};
 use serde_json::json;
-use service::config::{Tables, env};
+use service::{
+    cloud,
+    config::{Tables, env},
+};
+use ureq::{
+    Agent,
+    tls::{Certificate, RootCerts, TlsConfig},
+};
 
 use crate::gateway::Api;
 
@@ -44,9 +52,14 @@ pub(crate) enum Target {
     Deployed(Endpoint, Deployed),
 }
 
-/// A DynamoDB over HTTP.
+/// A DynamoDB outside of this process.
 #[derive(Debug)]
-pub(crate) struct Endpoint(pub(crate) String);
+pub(crate) enum Endpoint {
+    /// An emulator at a URL, without TLS. Any credentials are valid.
+    Emulator(String),
+    /// DynamoDB, with region, credentials and endpoint from the environment or the profile of the AWS SDK.
+    Aws,
+}
 
 /// Functions as deployed.
 #[derive(Debug)]
@@ -72,7 +85,11 @@ pub(crate) struct Deployed {
 
 static TARGET: LazyLock<Target> = LazyLock::new(|| {
     let named = |name: &str| env(name).unwrap_or_else(|| panic!("{name} is not set"));
-    let Some(endpoint) = env("SCIM_TEST_DYNAMODB").map(Endpoint) else { return Target::Embedded };
+    let endpoint = match env("SCIM_TEST_DYNAMODB") {
+        None => return Target::Embedded,
+        Some(name) if name == "aws" => Endpoint::Aws,
+        Some(url) => Endpoint::Emulator(url),
+    };
     if let Some(functions) = env("SCIM_TEST_LAMBDA") {
         let api = env("SCIM_TEST_EVENTS").map_or(Ok(Api::Rest), |api| api.parse()).expect("SCIM_TEST_EVENTS");
         let emulator = named("SCIM_TEST_RIE").into();
@@ -99,13 +116,24 @@ impl Endpoint {
     /// The region that an emulator accepts.
     pub(crate) const REGION: &str = "us-east-1";
 
-    /// Creates the secret of the pepper, once in a process, and returns its name.
+    /// Returns the URL of the emulator.
+    ///
+    /// # Panics
+    /// If the endpoint is AWS.
+    pub(crate) fn emulator(&self) -> &str {
+        match self {
+            Self::Emulator(url) => url,
+            Self::Aws => panic!("SCIM_TEST_DYNAMODB is not an emulator"),
+        }
+    }
+
+    /// Creates the secret of the pepper in the emulator, once in a process, and returns its name.
     pub(crate) fn secret(&self, pepper: &str) -> String {
         static PUT: Once = Once::new();
         PUT.call_once(|| {
             let secret = json!({ "Name": SECRET, "SecretString": pepper });
             // Another process may have created the secret.
-            let answer = ureq::post(&self.0)
+            let answer = ureq::post(self.emulator())
                 .config()
                 .http_status_as_error(false)
                 .build()
@@ -119,16 +147,44 @@ impl Endpoint {
         SECRET.to_owned()
     }
 
-    /// Returns a client like the one for AWS, but without TLS.
-    pub(crate) fn client(&self) -> Client {
+    /// Returns a client of this DynamoDB.
+    pub(crate) async fn client(&self) -> Client {
+        let Self::Emulator(url) = self else { return cloud::dynamodb(&cloud::sdk_config().await) };
         let config = Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(Self::REGION))
             .credentials_provider(Credentials::new(Self::CREDENTIALS, Self::CREDENTIALS, None, None, "tests"))
-            .endpoint_url(&self.0)
+            .endpoint_url(url)
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .http_client(Builder::new().build_http())
             .build();
         Client::from_conf(config)
     }
 }
+
+impl Deployed {
+    /// Returns an HTTP client for the API. A URL with `https` has a certificate of an authority that the system trusts.
+    ///
+    /// # Panics
+    /// If the certificates of the system cannot be read.
+    pub(crate) fn agent(&self) -> Agent {
+        let mut config =
+            Agent::config_builder().http_status_as_error(false).allow_non_standard_methods(true).proxy(None);
+        if self.url.starts_with("https://") {
+            config = config.tls_config(TLS.clone());
+        }
+        config.build().new_agent()
+    }
+}
+
+/// TLS with ring, as in the functions, and the root certificates of the system, which are read once.
+static TLS: LazyLock<TlsConfig> = LazyLock::new(|| {
+    let roots = rustls_native_certs::load_native_certs();
+    assert!(!roots.certs.is_empty(), "no root certificates: {:?}", roots.errors);
+    let roots: Vec<_> = roots.certs.iter().map(|root| Certificate::from_der(root).to_owned()).collect();
+    let provider: Arc<CryptoProvider> = Arc::new(ring::default_provider());
+    TlsConfig::builder()
+        .root_certs(RootCerts::new_with_certs(&roots))
+        .unversioned_rustls_crypto_provider(provider)
+        .build()
+});

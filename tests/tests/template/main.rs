@@ -10,7 +10,9 @@ mod gateway;
 mod log;
 mod metrics;
 mod permissions;
+mod throttling;
 mod times;
+mod versions;
 mod wildcards;
 
 use std::{collections::BTreeSet, fmt, fs, path::Path};
@@ -125,13 +127,19 @@ fn each<'a, 'text>(node: &'a Yaml<'text>) -> Vec<&'a Yaml<'text>> {
     }
 }
 
-/// Returns the text of a node, or the logical id that it refers to: `UsersRole` for `!GetAtt UsersRole.Arn`.
+/// Returns the text of a node, or the logical id that it refers to: `UsersRole` for `!GetAtt UsersRole.Arn`. The last
+/// reference in a text counts: `!Sub arn:${AWS::Partition}:…:table/${ExistingKeysTable}` is the table that takes the place
+/// of `KeysTable`.
 fn name_of(node: &Yaml) -> Option<String> {
     let (plain, tag) = untagged(node);
     let text = plain.as_str().or_else(|| elements(plain).first()?.as_str())?;
-    let is_reference = matches!(tag, Some("Ref" | "GetAtt" | "Sub"));
-    let name = if is_reference { text.trim_start_matches("${").split(['.', '}']).next()? } else { text };
-    Some(name.to_owned())
+    let name = match tag {
+        Some("Ref" | "GetAtt") => text,
+        Some("Sub") => text.rsplit("${").next()?,
+        _ => return Some(text.to_owned()),
+    };
+    let name = name.split(['.', '}']).next()?;
+    Some(name.strip_prefix("Existing").unwrap_or(name).to_owned())
 }
 
 /// Returns the action if it is one of DynamoDB or Secrets Manager. Lambda itself writes logs and traces.

@@ -1,4 +1,6 @@
 //! Finds statements with wildcards and policies managed by AWS. Two exceptions are known.
+//!
+//! SAM adds resources to the template. `.ci/run lint` checks the translated template too (`.ci/wildcards.py`).
 
 use saphyr::{LoadableYamlNode, Yaml};
 
@@ -6,7 +8,10 @@ use super::{at, below, each, member, members, read, untagged};
 
 /// Collects the statements with wildcards and the policies managed by AWS below the node.
 fn wide(id: &str, node: &Yaml, found: &mut Vec<String>) {
-    if let (Some(actions), Some(resources)) = (member(node, "Action"), member(node, "Resource")) {
+    let denies = member(node, "Effect").and_then(Yaml::as_str) == Some("Deny");
+    if let (Some(actions), Some(resources), false) =
+        (member(node, "Action"), member(node, "Resource"), denies)
+    {
         let is_wide = |node: &Yaml| untagged(node).0.as_str().is_some_and(|text| text.contains('*'));
         if each(actions).into_iter().chain(each(resources)).any(is_wide) {
             let sid = member(node, "Sid").and_then(Yaml::as_str).unwrap_or("a statement");
