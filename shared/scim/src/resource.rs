@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::Invalid;
 use crate::id::Id;
+use crate::message::are_of_another_type;
 use crate::schema::{Attribute, COMMON, Mutability, ResourceType};
 use crate::validate;
 use crate::value::{get_ignore_case, json_text};
@@ -53,7 +54,7 @@ impl Document {
             )));
         };
         let document = validate::canonical_document(resource_type, body)?;
-        check_schemas(body)?;
+        check_schemas(resource_type, body)?;
         Self::checked(resource_type, document)
     }
 
@@ -128,11 +129,18 @@ impl Document {
     }
 }
 
-/// Checks the `schemas` of a body, which must be a list of strings. Their values have no effect, because clients leave
-/// `schemas` out (authentik), or send a schema of SCIM 1 (`OneLogin`) or an unknown one (Microsoft Entra).
-fn check_schemas(body: &Map<String, Value>) -> Result<(), Invalid> {
+/// Checks the `schemas` of a body, which must be a list of strings. Unknown ones have no effect, because clients leave
+/// `schemas` out (authentik), or send a schema of SCIM 1 (`OneLogin`) or one of their own (Microsoft Entra). A body
+/// that states to be something else is refused.
+fn check_schemas(resource_type: &ResourceType, body: &Map<String, Value>) -> Result<(), Invalid> {
     match get_ignore_case(body, "schemas") {
         None | Some(Value::Null) => Ok(()),
+        Some(Value::Array(urns)) if are_of_another_type(resource_type, urns) => {
+            Err(Invalid::syntax(format!(
+                "The \"schemas\" name another type of resource or message. Send \"{}\".",
+                resource_type.schema.id
+            )))
+        }
         Some(Value::Array(urns)) if urns.iter().all(Value::is_string) => Ok(()),
         Some(_) => Err(Invalid::syntax("Attribute 'schemas' must be a list of strings.")),
     }

@@ -132,7 +132,8 @@ pub(crate) fn read_value(
     if !attribute.multi_valued {
         return read_single(attribute, label, value);
     }
-    let Value::Array(values) = value else {
+    let list = values::as_list(value);
+    let Value::Array(values) = &*list else {
         return Err(type_mismatch(&label, "a list", value));
     };
     let mut elements = Vec::new();
