@@ -1,11 +1,11 @@
 //! Comparison: how text compares unless an attribute is caseExact (RFC 7643 §2.2), and the characters of names.
 //!
 //! Index entries, filters, sorting and the uniqueness check all use [`fold`], so they always agree on which texts are
-//! equal. Two texts are equal if they look alike apart from case, width and blanks. The fold is `NFKC_Casefold` of
-//! Unicode (D146, and R5 of §3.13): NFKC of the full case folding of NFKD, without default-ignorable code points.
-//! Blanks at both ends are then removed, and each sequence of blanks becomes one. The fold works on whole strings.
-//! `to_lowercase` would not do: its result depends on context (Σ), and it keeps ß and ſ apart from ss and s. Folding
-//! twice gives the same result as folding once. Values are stored and shown as sent.
+//! equal. The fold is `NFKC_Casefold`, as in Unicode's caseless matching of identifiers (D147): NFKC of the full case
+//! folding of NFKD, without default-ignorable code points. Blanks at both ends are then removed, and each sequence of
+//! blanks becomes one. The fold works on whole strings. `to_lowercase` would not do: its result depends on context (Σ),
+//! and it keeps ß and ſ apart from ss and s. Folding twice gives the same result as folding once. Values are stored and
+//! shown as sent.
 //!
 //! The fold does not handle rules of single languages (the Turkish i) or look-alikes of other scripts.
 
