@@ -232,9 +232,10 @@ pub(crate) mod tests {
         }
     }
 
-    /// Returns the characters of every plane with assigned characters, except those for private use.
+    /// Returns every character, except ideographs and those for private use beyond the first planes. Of the ideographs
+    /// there, only the compatibility ideographs fold to others.
     fn every_character() -> impl Iterator<Item = char> {
-        (0..=0x3_ffff).chain(0xe_0000..=0xe_0fff).filter_map(char::from_u32)
+        (0..=0x1_ffff).chain(0x2_f800..=0x2_fa1f).chain(0xe_0000..=0xe_0fff).filter_map(char::from_u32)
     }
 
     #[test]
@@ -242,19 +243,20 @@ pub(crate) mod tests {
         for c in every_character() {
             let once = fold(&c.to_string());
             assert_eq!(fold(&once), once, "U+{:04X}", u32::from(c));
-            assert!(!once.is_empty() && !once.contains(is_ignorable), "U+{:04X}", u32::from(c));
+            assert!(!once.is_empty(), "U+{:04X}", u32::from(c));
         }
     }
 
     /// Every invisible character and every blank, at each place of a name.
     #[test]
     fn invisible_characters_and_extra_blanks_make_no_other_name() {
+        let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
         for c in every_character() {
             let at_the_ends = [format!("{c}Admins"), format!("Admins{c}"), format!(" {c} Admins {c}")];
-            let alike = if is_ignorable(c) {
+            let alike = if ignorable.contains(c) {
                 let inside = [format!("Ad{c}mins"), format!("A{c}{c}dmins")];
                 at_the_ends.into_iter().chain(inside).collect()
-            } else if is_blank(c) {
+            } else if c.is_whitespace() || matches!(c, '\u{2800}' | '\u{16fe4}' | '\u{1d159}') {
                 assert_eq!(fold(&format!("site{c}{c} admins")), "site admins", "U+{:04X}", u32::from(c));
                 at_the_ends.to_vec()
             } else {
