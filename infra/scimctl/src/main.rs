@@ -57,8 +57,8 @@ enum Command {
         /// Name of the organisation
         #[arg(long)]
         org: Org,
-        /// First finish all unfinished changes and remove the remains of incomplete ones, for at most 280 s; a request
-        /// that still runs may then get 503
+        /// First finish all unfinished changes, remove the remains of incomplete ones, and replace index entries of
+        /// release 0.2, for at most 280 s; a request that still runs may then get 503
         #[arg(long)]
         finish: bool,
     },
@@ -225,7 +225,11 @@ async fn key(stack: &Stack, command: KeyCommand) -> Result<Output, Failure> {
 async fn doctor(stack: &Stack, org: Org, finish: bool, format: Format) -> Result<ExitCode, Failure> {
     found(stack, &org).await?;
     let directory = stack.store.directory(&Caller::operator(org.clone()));
-    let left = if finish { stack.done(directory.finish_pending().await)? } else { Vec::new() };
+    let mut left = Vec::new();
+    if finish {
+        left.extend(stack.done(directory.finish_pending().await)?);
+        left.extend(stack.done(directory.refold().await)?);
+    }
     let mut report = stack.done(directory.examine().await)?;
     report.findings.extend(left);
     let healthy = report.is_healthy();

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use crate::error::Invalid;
 use crate::extension::{self, Declared, unwrapped};
 use crate::lookup::AttributeRef;
+use crate::message::are_of_another_type;
 use crate::patch::KeyPatch;
 use crate::resource::Document;
 use crate::schema::{ResourceType, Schema};
@@ -32,7 +33,7 @@ impl Document {
         };
         let body = unwrapped(resource_type.schema.id, body)?;
         check_distinct_names(&body)?;
-        check_schemas(&body)?;
+        check_schemas(resource_type, &body)?;
         let declared = Declared::of(&body);
         let mut document = core_attributes(resource_type, &body)?;
         let mut keys = KeyPatch::new(resource_type);
@@ -89,12 +90,18 @@ fn read_paths(schema: &Schema, object: &Map<String, Value>, keys: &mut KeyPatch)
     Ok(())
 }
 
-/// Checks the `schemas` of a body, which must be a list of strings. A URN there ends where it ends. The values have no
-/// other effect, because clients leave `schemas` out (authentik), or send a schema of SCIM 1 (`OneLogin`) or an unknown
-/// one (Microsoft Entra).
-fn check_schemas(body: &Map<String, Value>) -> Result<(), Invalid> {
+/// Checks the `schemas` of a body, which must be a list of strings. A URN there ends where it ends. Unknown ones have no
+/// other effect, because clients leave `schemas` out (authentik), or send a schema of SCIM 1 (`OneLogin`) or one of their
+/// own (Microsoft Entra). A body that states to be something else is refused.
+fn check_schemas(resource_type: &ResourceType, body: &Map<String, Value>) -> Result<(), Invalid> {
     match get_ignore_case(body, "schemas") {
         None | Some(Value::Null) => Ok(()),
+        Some(Value::Array(urns)) if are_of_another_type(resource_type, urns) => {
+            Err(Invalid::syntax(format!(
+                "The \"schemas\" name another type of resource or message. Send \"{}\".",
+                resource_type.schema.id
+            )))
+        }
         Some(Value::Array(urns)) if urns.iter().all(Value::is_string) => Ok(()),
         Some(_) => Err(Invalid::syntax("Attribute 'schemas' must be a list of strings.")),
     }

@@ -1,8 +1,8 @@
 //! The discovery documents: `/ServiceProviderConfig`, `/ResourceTypes` and `/Schemas` (RFC 7643 §5-§7; RFC 7644 §4).
 //!
 //! The documents are rendered from the schema table and the limits in force, so they always match the service. They
-//! list neither common attributes (`id`, `externalId`, `meta`), which belong to no schema (RFC 7643 §3.1), nor
-//! extensions without a schema here.
+//! list neither extensions without a schema here nor common attributes, which belong to no schema (RFC 7643 §3.1),
+//! except `externalId` ([`Schema::shown_attributes`]).
 
 use serde_json::{Map, Value, json};
 
@@ -102,7 +102,7 @@ pub fn schema(base: &str, schema: &Schema) -> Value {
         "id": schema.id,
         "name": schema.name,
         "description": schema.description,
-        "attributes": schema.attributes.iter().map(attribute).collect::<Vec<_>>(),
+        "attributes": schema.shown_attributes().map(attribute).collect::<Vec<_>>(),
         "meta": {
             "resourceType": "Schema",
             "location": format!("{base}/Schemas/{}", schema.id),
@@ -290,85 +290,96 @@ mod tests {
         shows(
             &schema(BASE, &GROUP),
             &expect![[r#"
-            {
-              "schemas": [
-                "urn:ietf:params:scim:schemas:core:2.0:Schema"
-              ],
-              "id": "urn:ietf:params:scim:schemas:core:2.0:Group",
-              "name": "Group",
-              "description": "Group",
-              "attributes": [
                 {
-                  "name": "displayName",
-                  "type": "string",
-                  "multiValued": false,
-                  "description": "The name of the group, unique in the organisation",
-                  "required": true,
-                  "caseExact": false,
-                  "mutability": "readWrite",
-                  "returned": "default",
-                  "uniqueness": "server"
-                },
-                {
-                  "name": "members",
-                  "type": "complex",
-                  "multiValued": true,
-                  "description": "The members of the group",
-                  "required": false,
-                  "caseExact": false,
-                  "mutability": "readWrite",
-                  "returned": "default",
-                  "uniqueness": "none",
-                  "subAttributes": [
+                  "schemas": [
+                    "urn:ietf:params:scim:schemas:core:2.0:Schema"
+                  ],
+                  "id": "urn:ietf:params:scim:schemas:core:2.0:Group",
+                  "name": "Group",
+                  "description": "Group",
+                  "attributes": [
                     {
-                      "name": "value",
+                      "name": "externalId",
                       "type": "string",
                       "multiValued": false,
-                      "description": "The id of the member",
+                      "description": "The identifier the identity provider gave the resource",
                       "required": false,
                       "caseExact": true,
-                      "mutability": "immutable",
+                      "mutability": "readWrite",
                       "returned": "default",
                       "uniqueness": "none"
                     },
                     {
-                      "name": "$ref",
-                      "type": "reference",
+                      "name": "displayName",
+                      "type": "string",
                       "multiValued": false,
-                      "description": "The URI of the member",
+                      "description": "The name of the group, unique in the organisation",
+                      "required": true,
+                      "caseExact": false,
+                      "mutability": "readWrite",
+                      "returned": "default",
+                      "uniqueness": "server"
+                    },
+                    {
+                      "name": "members",
+                      "type": "complex",
+                      "multiValued": true,
+                      "description": "The members of the group",
                       "required": false,
-                      "caseExact": true,
-                      "mutability": "immutable",
+                      "caseExact": false,
+                      "mutability": "readWrite",
                       "returned": "default",
                       "uniqueness": "none",
-                      "referenceTypes": [
-                        "User",
-                        "Group"
+                      "subAttributes": [
+                        {
+                          "name": "value",
+                          "type": "string",
+                          "multiValued": false,
+                          "description": "The id of the member",
+                          "required": false,
+                          "caseExact": true,
+                          "mutability": "immutable",
+                          "returned": "default",
+                          "uniqueness": "none"
+                        },
+                        {
+                          "name": "$ref",
+                          "type": "reference",
+                          "multiValued": false,
+                          "description": "The URI of the member",
+                          "required": false,
+                          "caseExact": true,
+                          "mutability": "immutable",
+                          "returned": "default",
+                          "uniqueness": "none",
+                          "referenceTypes": [
+                            "User",
+                            "Group"
+                          ]
+                        },
+                        {
+                          "name": "type",
+                          "type": "string",
+                          "multiValued": false,
+                          "description": "The resource type of the member",
+                          "required": false,
+                          "canonicalValues": [
+                            "User",
+                            "Group"
+                          ],
+                          "caseExact": false,
+                          "mutability": "immutable",
+                          "returned": "default",
+                          "uniqueness": "none"
+                        }
                       ]
-                    },
-                    {
-                      "name": "type",
-                      "type": "string",
-                      "multiValued": false,
-                      "description": "The resource type of the member",
-                      "required": false,
-                      "canonicalValues": [
-                        "User",
-                        "Group"
-                      ],
-                      "caseExact": false,
-                      "mutability": "immutable",
-                      "returned": "default",
-                      "uniqueness": "none"
                     }
-                  ]
-                }
-              ],
-              "meta": {
-                "resourceType": "Schema",
-                "location": "https://scim.example/scim/v2/Schemas/urn:ietf:params:scim:schemas:core:2.0:Group"
-              }
-            }"#]],
+                  ],
+                  "meta": {
+                    "resourceType": "Schema",
+                    "location": "https://scim.example/scim/v2/Schemas/urn:ietf:params:scim:schemas:core:2.0:Group"
+                  }
+                }"#]],
         );
     }
 
@@ -388,7 +399,7 @@ mod tests {
     fn schema_documents_agree_with_the_table() {
         for listed in SCHEMAS {
             let shown = schema(BASE, listed);
-            agree(listed.attributes, &shown["attributes"]);
+            agree(&listed.shown_attributes().copied().collect::<Vec<_>>(), &shown["attributes"]);
         }
     }
 

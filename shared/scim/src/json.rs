@@ -2,8 +2,8 @@
 //!
 //! `serde_json` alone keeps the last of two members with the same name, so a check of the first member could be
 //! bypassed. This parser refuses an object that has a name twice, at any depth. It also refuses nesting deeper than
-//! [`MAX_DEPTH`], trailing bytes, a byte order mark, invalid UTF-8, and numbers out of range. Every error is
-//! `invalidSyntax`, with line and column unless the body is empty. The only part of a body that an error quotes is a
+//! [`MAX_DEPTH`], trailing bytes, invalid UTF-8, and numbers out of range. A byte order mark is ignored, as RFC 8259
+//! §8.1 allows (`tests/fixtures/other/body-with-byte-order-mark.json`). Every error is `invalidSyntax`, with line and column unless the body is empty. The only part of a body that an error quotes is a
 //! short member name.
 //!
 //! Names that differ only in case are distinct in JSON. `check_distinct_names` applies SCIM's rule.
@@ -19,6 +19,8 @@ use crate::fold::find_forbidden_in_user_name;
 /// The maximum depth of arrays and objects. The outermost one is the first level.
 pub const MAX_DEPTH: usize = 32;
 
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
 /// The maximum length of a member name that errors quote, in characters.
 const MAX_QUOTED: usize = 64;
 
@@ -27,13 +29,9 @@ const MAX_QUOTED: usize = 64;
 /// # Errors
 /// `invalidSyntax`, with line and column unless the body is empty.
 pub fn parse(bytes: &[u8]) -> Result<Value, Invalid> {
+    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
     if bytes.trim_ascii().is_empty() {
         return Err(Invalid::syntax("The request has no body. Send a JSON object."));
-    }
-    if bytes.starts_with(b"\xEF\xBB\xBF") {
-        return Err(Invalid::syntax(
-            "The request body begins with a byte order mark (line 1 column 1). Send UTF-8 without it.",
-        ));
     }
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let (line, column) = line_and_column(&bytes[..error.valid_up_to()]);
@@ -169,6 +167,7 @@ mod tests {
         let expected = json!({"a": [1, -2, 1.5, true, null, "é\n"], "A": {"a": {}}, "big": u64::MAX});
         assert_eq!(parse(body.as_bytes()), Ok(expected));
         assert_eq!(parse(b"\"text\""), Ok(json!("text")));
+        assert_eq!(parse("\u{feff}{\"a\": \"\u{feff}\"}".as_bytes()), Ok(json!({"a": "\u{feff}"})));
     }
 
     #[test]
@@ -207,7 +206,9 @@ mod tests {
     fn malformed_json_is_refused_with_position() {
         refused("", "The request has no body");
         refused(" \n", "The request has no body");
-        refused("\u{feff}{}", "byte order mark");
+        refused("\u{feff}", "no body");
+        refused("\u{feff}\u{feff}{}", "not valid JSON");
+        refused("{}\u{feff}", "not valid JSON");
         refused(b"{\"a\":\n\"x\xff\"}", "not UTF-8 at line 2 column 3");
         refused("{} {}", "trailing characters at line 1 column 4");
         refused("{\"a\":1,}", "line 1 column 8");

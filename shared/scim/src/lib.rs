@@ -16,8 +16,8 @@
 //! | Lookup | [`lookup`] finds names in the schema. [`filter`] and [`path`] resolve whole trees. |
 //! | Documents | [`validate`] brings values into canonical form. [`resource`] holds the result, and renders it. |
 //! | Messages | [`message`] has lists, errors and URNs. |
-//! | Requests | [`members`] combines changes of the members of a group. `dialect::patch` accepts PATCH requests that differ from the RFC. [`patch`] changes documents, and [`body`] reads documents of a POST or PUT. [`projection`] selects attributes, and [`sort`] orders resources. |
-//! | Discovery | [`discovery`] renders `/ServiceProviderConfig`, `/ResourceTypes` and `/Schemas`. |
+//! | Requests | [`members`] combines changes of the members of a group. `dialect::patch` accepts PATCH requests that differ from the RFC, and `dialect::filter` such filters. [`patch`] changes documents, and [`body`] reads documents of a POST or PUT. [`projection`] selects attributes, and [`sort`] orders resources. |
+//! | Discovery | [`discovery`] renders `/ServiceProviderConfig`, `/ResourceTypes` and `/Schemas`. [`discovery_schemas`] has the schemas of these documents. |
 //!
 //! # Examples
 //!
@@ -41,6 +41,7 @@
 pub mod body;
 pub mod dialect;
 pub mod discovery;
+pub mod discovery_schemas;
 pub mod error;
 pub mod extension;
 pub mod filter;

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use crate::dialect::values::as_list;
 use crate::error::Invalid;
 use crate::extension::unwrapped;
 use crate::filter::{Operand, Predicate};
@@ -87,7 +88,8 @@ pub(crate) fn from_value(value: &Value) -> Result<Vec<Member>, Invalid> {
     if value.is_null() {
         return Ok(Vec::new());
     }
-    let Value::Array(values) = value else {
+    let list = as_list(value);
+    let Value::Array(values) = &*list else {
         return Err(type_mismatch(&"Attribute 'members'", "a list", value));
     };
     let members: Vec<_> = values
@@ -341,13 +343,14 @@ mod tests {
         for body in [json!({}), json!({"members": null}), json!({"members": []})] {
             assert_eq!(from_body(&body), Ok(Vec::new()), "{body}");
         }
+        assert_eq!(from_body(&json!({"members": {"value": "a"}})), Ok(vec![user("a")]));
     }
 
     #[test]
     fn malformed_members_are_refused_with_index() {
         for (members, detail) in [
             (json!("a"), "Attribute 'members' must be a list, not a string."),
-            (json!({"value": "a"}), "Attribute 'members' must be a list, not an object."),
+            (json!(7), "Attribute 'members' must be a list, not a number."),
             (
                 json!([{"value": "a"}, "b"]),
                 "The value members[1] is invalid: A member must be an object such as {\"value\": \"<id>\"}, not a string.",

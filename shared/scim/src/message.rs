@@ -6,8 +6,9 @@ use std::str::FromStr;
 
 use serde_json::{Map, Value, json};
 
-use crate::error::ScimType;
-use crate::schema::ResourceType;
+use crate::error::{Invalid, ScimType};
+use crate::schema::{RESOURCE_TYPES, ResourceType};
+use crate::value::get_ignore_case;
 
 /// URN of the response to a query (RFC 7644 §3.4.2).
 pub const LIST_RESPONSE_URN: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
@@ -21,6 +22,10 @@ pub const BULK_REQUEST_URN: &str = "urn:ietf:params:scim:api:messages:2.0:BulkRe
 pub const BULK_RESPONSE_URN: &str = "urn:ietf:params:scim:api:messages:2.0:BulkResponse";
 /// URN of an error (RFC 7644 §3.12).
 pub const ERROR_URN: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
+
+/// Every URN of a message.
+const MESSAGE_URNS: [&str; 6] =
+    [LIST_RESPONSE_URN, SEARCH_REQUEST_URN, PATCH_OP_URN, BULK_REQUEST_URN, BULK_RESPONSE_URN, ERROR_URN];
 
 /// The operation of a PATCH request (RFC 7644 §3.5.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +52,36 @@ impl FromStr for Op {
             _ => Err(UnknownOp),
         }
     }
+}
+
+/// Checks the `schemas` of a request message. They may be absent, null or empty, which some clients send
+/// (`tests/fixtures/other/patch-with-empty-schemas.json`). Otherwise one of these URNs must be among them.
+///
+/// # Errors
+/// `invalidSyntax` for any other value. The body is then another message.
+pub fn check_schemas(message: &Map<String, Value>, urns: &[&str]) -> Result<(), Invalid> {
+    let is_expected = |listed: &Value| {
+        listed.as_str().is_some_and(|listed| urns.iter().any(|urn| urn.eq_ignore_ascii_case(listed)))
+    };
+    match get_ignore_case(message, "schemas") {
+        None | Some(Value::Null) => Ok(()),
+        Some(Value::Array(listed)) if listed.is_empty() || listed.iter().any(is_expected) => Ok(()),
+        Some(_) => {
+            let urn = urns.first().unwrap_or(&"");
+            Err(Invalid::syntax(format!("The \"schemas\" must be a list with \"{urn}\".")))
+        }
+    }
+}
+
+/// Returns whether the `schemas` of a resource name a message or the core schema of another resource type, and not the
+/// core schema of this one. Any other URN has no effect.
+#[must_use]
+pub fn are_of_another_type(resource_type: &ResourceType, schemas: &[Value]) -> bool {
+    let names =
+        |urn: &str| schemas.iter().filter_map(Value::as_str).any(|listed| listed.eq_ignore_ascii_case(urn));
+    let names_message = MESSAGE_URNS.into_iter().any(names);
+    let names_type = RESOURCE_TYPES.iter().any(|other| names(other.schema.id));
+    !names(resource_type.schema.id) && (names_message || names_type)
 }
 
 /// Returns an error message. `status` is a string, because §3.12 shows a string and Okta's test suite expects one.

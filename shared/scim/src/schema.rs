@@ -95,7 +95,7 @@ pub struct Attribute {
 }
 
 impl Attribute {
-    const fn new(name: &'static str, data_type: Type, description: &'static str) -> Self {
+    pub(crate) const fn new(name: &'static str, data_type: Type, description: &'static str) -> Self {
         Self {
             name,
             description,
@@ -112,11 +112,11 @@ impl Attribute {
         }
     }
 
-    const fn string(name: &'static str, description: &'static str) -> Self {
+    pub(crate) const fn string(name: &'static str, description: &'static str) -> Self {
         Self::new(name, Type::String, description)
     }
 
-    const fn complex(
+    pub(crate) const fn complex(
         name: &'static str,
         sub_attributes: &'static [Attribute],
         description: &'static str,
@@ -132,28 +132,30 @@ impl Attribute {
         reference_types: &'static [&'static str],
         description: &'static str,
     ) -> Self {
-        let mut attribute = Self::new(name, Type::Reference, description);
-        attribute.reference_types = reference_types;
-        attribute.case_exact = true;
-        attribute
+        Self::new(name, Type::Reference, description).case_exact().refers_to(reference_types)
     }
 
-    const fn multi(mut self) -> Self {
+    pub(crate) const fn refers_to(mut self, types: &'static [&'static str]) -> Self {
+        self.reference_types = types;
+        self
+    }
+
+    pub(crate) const fn multi(mut self) -> Self {
         self.multi_valued = true;
         self
     }
 
-    const fn required(mut self) -> Self {
+    pub(crate) const fn required(mut self) -> Self {
         self.required = true;
         self
     }
 
-    const fn case_exact(mut self) -> Self {
+    pub(crate) const fn case_exact(mut self) -> Self {
         self.case_exact = true;
         self
     }
 
-    const fn mutability(mut self, mutability: Mutability) -> Self {
+    pub(crate) const fn mutability(mut self, mutability: Mutability) -> Self {
         self.mutability = mutability;
         self
     }
@@ -163,12 +165,12 @@ impl Attribute {
         self
     }
 
-    const fn unique(mut self) -> Self {
+    pub(crate) const fn unique(mut self) -> Self {
         self.uniqueness = Uniqueness::Server;
         self
     }
 
-    const fn canonical(mut self, values: &'static [&'static str]) -> Self {
+    pub(crate) const fn canonical(mut self, values: &'static [&'static str]) -> Self {
         self.canonical_values = values;
         self
     }
@@ -198,6 +200,18 @@ impl Schema {
     #[must_use]
     pub fn attribute(&self, name: &str) -> Option<&'static Attribute> {
         find(self.attributes, name)
+    }
+
+    /// Returns the attributes that `/Schemas` shows.
+    ///
+    /// A core schema shows `externalId`, although the attribute is common to all resources: Microsoft's test of gallery
+    /// applications reads there whether a service supports it (`tests/fixtures/entra/external-id-in-schemas.json`). The
+    /// other common attributes are not shown. An attribute that the service drops (`password`) is not shown either.
+    pub fn shown_attributes(&self) -> impl Iterator<Item = &'static Attribute> {
+        let is_core = RESOURCE_TYPES.iter().any(|resource_type| resource_type.schema.id == self.id);
+        let external_id = COMMON.iter().filter(move |common| is_core && common.name == "externalId");
+        let shown = self.attributes.iter().filter(|attribute| attribute.mutability != Mutability::WriteOnly);
+        external_id.chain(shown)
     }
 }
 

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use crate::error::Invalid;
-use crate::fold::fold;
+use crate::fold::fold_beginning;
 use crate::lookup::AttributeRef;
 use crate::path::Target;
 use crate::schema::{Attribute, GROUPS, MEMBERS, ResourceType, Returned, Type};
@@ -30,7 +30,8 @@ pub struct Sort {
 /// Resources with equal keys are ordered by id.
 pub const MAX_KEY: usize = 512;
 
-/// The maximum size of a value that is folded for its key, in bytes. Folding shortens text at most fourfold.
+/// The maximum size of the beginning of a value that is folded for its key, in bytes. Apart from what folding removes,
+/// it shortens text at most fourfold.
 const MAX_FOLDED: usize = 8 * MAX_KEY;
 
 /// The first character of a key for a resource that has a value.
@@ -105,7 +106,7 @@ impl Sort {
             Value::String(text) if definition.case_exact || definition.data_type == Type::DateTime => {
                 Some(Cow::Borrowed(text.as_str()))
             }
-            Value::String(text) => Some(Cow::Owned(fold(prefix(text, MAX_FOLDED)))),
+            Value::String(text) => Some(Cow::Owned(fold_beginning(text, MAX_FOLDED))),
             Value::Bool(value) => Some(Cow::Owned(value.to_string())),
             _ => None,
         });
@@ -141,6 +142,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::fold::fold;
     use crate::fold::tests::awkward;
     use crate::schema::{COMMON, GROUP_TYPE, RESOURCE_TYPES, SCHEMAS, USER_TYPE};
 

@@ -55,7 +55,7 @@ pub struct Path {
 /// let user = json!({ "userName": "Ada", "active": true });
 /// assert!(predicate.matches(user.as_object().unwrap()));
 ///
-/// let error = Filter::parse("userName eq ada").unwrap_err();
+/// let error = Filter::parse("nickName eq ada").unwrap_err();
 /// assert_eq!(error.scim_type, scim::ScimType::InvalidFilter);
 /// # Ok::<(), scim::Invalid>(())
 /// ```

@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::error::Invalid;
+use crate::fold::is_blank_text;
 
 /// The name of an attribute in error details, spelled as in a PATCH path.
 #[derive(Debug, Clone, Copy)]
@@ -67,7 +68,7 @@ pub(crate) fn is_present(value: &Value) -> bool {
 }
 
 pub(crate) fn is_blank(value: &Value) -> bool {
-    value.as_str().is_some_and(|text| text.trim().is_empty())
+    value.as_str().is_some_and(is_blank_text)
 }
 
 /// Returns the member of a name, in any case. An object that passed [`check_distinct_names`] has at most one.

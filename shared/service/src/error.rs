@@ -40,9 +40,12 @@ pub enum Error {
     /// The current state of the data does not allow the request. No attribute value is the reason.
     #[error("{0}")]
     Conflict(String),
-    /// The service does not read bodies of this media type or encoding.
+    /// The service does not read bodies of this media type.
     #[error("{0}")]
     UnsupportedMediaType(String),
+    /// The service does not read bodies with this Content-Encoding.
+    #[error("{0}")]
+    UnsupportedEncoding(String),
     /// DynamoDB throttles the service.
     #[error("The service receives too many requests. Repeat the request after the time in Retry-After.")]
     Throttled,

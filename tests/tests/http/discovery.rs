@@ -1,7 +1,10 @@
 //! The discovery endpoints.
 
 use expect_test::expect;
-use scim::schema::{Attribute, RESOURCE_TYPES, SCHEMAS};
+use scim::{
+    discovery_schemas::DISCOVERY_SCHEMAS,
+    schema::{Attribute, RESOURCE_TYPES, SCHEMAS},
+};
 use serde_json::{Value, json};
 use tests::{BASE, Request, Service};
 
@@ -65,13 +68,45 @@ async fn schemas_are_published_with_every_attribute() {
     assert_eq!((list.status, &list.body["totalResults"]), (200, &json!(SCHEMAS.len())));
     for (schema, shown) in SCHEMAS.iter().zip(list.body["Resources"].as_array().unwrap()) {
         assert_eq!(shown["id"], schema.id);
-        assert_eq!(published_lines(&shown["attributes"], ""), schema_lines(schema.attributes, ""));
+        let attributes: Vec<_> = schema.shown_attributes().copied().collect();
+        assert_eq!(published_lines(&shown["attributes"], ""), schema_lines(&attributes, ""));
         for id in [schema.id.to_owned(), schema.id.to_uppercase(), schema.id.replace(':', "%3A")] {
             let alone = service.get(&format!("/Schemas/{id}")).await;
             assert_eq!((alone.status, &alone.body), (200, shown), "{id}");
         }
         assert_eq!(shown["meta"]["location"], format!("{BASE}/Schemas/{}", schema.id));
     }
+}
+
+/// The list has only what resources consist of. The schema of each discovery document is at its URN.
+#[tokio::test]
+async fn schemas_of_discovery_documents_are_published() {
+    let service = Service::new().await;
+    for schema in DISCOVERY_SCHEMAS {
+        let shown = service.get(&format!("/Schemas/{}", schema.id)).await;
+        assert_eq!((shown.status, &shown.body["id"]), (200, &json!(schema.id)));
+        let lines = schema_lines(schema.attributes, "");
+        assert_eq!(published_lines(&shown.body["attributes"], ""), lines);
+    }
+    for path in [
+        "/ServiceProviderConfig",
+        "/ResourceTypes/User",
+        "/Schemas/urn:ietf:params:scim:schemas:core:2.0:User",
+    ] {
+        let document = service.get(path).await.body;
+        let schema =
+            service.get(&format!("/Schemas/{}", document["schemas"][0].as_str().unwrap())).await.body;
+        let defined = names_of(&schema["attributes"]);
+        for name in
+            document.as_object().unwrap().keys().filter(|name| !matches!(name.as_str(), "schemas" | "meta"))
+        {
+            assert!(defined.contains(&name.as_str()), "{path} has {name}");
+        }
+    }
+}
+
+fn names_of(attributes: &Value) -> Vec<&str> {
+    attributes.as_array().unwrap().iter().map(|attribute| attribute["name"].as_str().unwrap()).collect()
 }
 
 #[tokio::test]

@@ -326,3 +326,112 @@ async fn earlier_release_data_can_be_changed_and_deleted() {
         }
     }
 }
+
+/// Rewrites the items of a service as release 0.2 would have written them: with names in place of others, and their index
+/// entries in the fold of that release.
+fn as_release_0_2(database: &Database, names: &[(&str, &str)]) {
+    let [resources, _] = tables();
+    for item in items(database, &resources) {
+        let old = item.to_string();
+        let new = names.iter().fold(old.clone(), |text, (name, of_release)| {
+            let quoted = |name: &str| format!("\\\"{name}\\\"");
+            let entry = |name: &str| format!("\"sk\":{{\"S\":\"{}", scim::fold::fold_of_0_2(name));
+            text.replace(&quoted(name), &quoted(of_release)).replace(&entry(name), &entry(of_release))
+        });
+        if new != old {
+            let key = json!({ "TableName": resources, "Key": { "pk": item["pk"], "sk": item["sk"] } });
+            dispatch(database, "DeleteItem", key.to_string().as_bytes()).expect("deleted");
+            put(database, &resources, &[serde_json::from_str(&new).expect("JSON")]);
+        }
+    }
+}
+
+/// The names of a team and of a user that both folds fold differently.
+const HEART: &str = "\u{2764}\u{fe0f} Team";
+
+#[tokio::test]
+async fn index_entries_of_release_0_2_are_replaced_by_the_doctor() {
+    let database = Database::memory().expect("a database in memory");
+    let service = Service::on(embedded::client(database.clone())).await;
+    let [heart, bob, team, padded] = [
+        service.group("one", &[]).await,
+        service.user("two").await,
+        service.group("Team", &[]).await,
+        service.group("three", &[]).await,
+    ];
+    let emails = json!([{ "op": "add", "path": "emails", "value": [{ "value": "four" }] }]);
+    assert_eq!(service.patch(&format!("/Users/{bob}"), emails).await.status, 200);
+    service.assert_healthy().await;
+    as_release_0_2(
+        &database,
+        &[("one", HEART), ("two", "bob "), ("three", "Team "), ("four", " bob@example.com")],
+    );
+    let directory = service.app.store.directory(&Caller::operator(service.org.parse().expect("a name")));
+    let mut findings = directory.examine().await.expect("an answer").findings;
+    findings.sort();
+    let old = |kind: &str, id: &str| format!("{kind} {id} has index entries of release 0.2");
+    let mut expected = vec![old("GROUP", &heart), old("GROUP", &padded), old("USER", &bob)];
+    expected.sort();
+    assert_eq!(findings, expected);
+
+    // Until then writes keep the entries, also of a group whose name now equals another's.
+    for group in [&heart, &padded] {
+        let external_id = json!([{ "op": "add", "path": "externalId", "value": "x" }]);
+        assert_eq!(service.patch(&format!("/Groups/{group}"), external_id).await.status, 204);
+    }
+    assert_eq!(
+        service
+            .patch(&format!("/Users/{bob}"), json!([{ "op": "add", "path": "active", "value": false }]))
+            .await
+            .status,
+        200
+    );
+    let mut findings = directory.examine().await.expect("an answer").findings;
+    findings.sort();
+    assert_eq!(findings, expected);
+
+    let left = directory.refold().await.expect("an answer");
+    assert_eq!(left, [format!("GROUP {padded} has the same name as another GROUP; rename one of the two")]);
+    let total = async |path: &str, filter: &str| {
+        Request::get(path).filter(filter).send(&service).await.body["totalResults"].clone()
+    };
+    assert_eq!(total("/Groups", &format!("displayName eq {}", json!(HEART))).await, 1);
+    assert_eq!(total("/Groups", "displayName eq \"\u{2764} team\"").await, 1);
+    assert_eq!(total("/Users", "userName eq \"bob\"").await, 1);
+    assert_eq!(total("/Users", "emails.value eq \"bob@example.com\"").await, 1);
+    assert_eq!(service.post("/Groups", json!({ "displayName": HEART })).await.verdict(), "409 uniqueness");
+    assert_eq!(directory.examine().await.expect("an answer").findings, [old("GROUP", &padded)]);
+
+    // Each write of a name makes entries of this release.
+    let rename = |name: &str| json!([{ "op": "replace", "path": "displayName", "value": name }]);
+    assert_eq!(
+        service.patch(&format!("/Groups/{padded}"), rename("TEAM  ")).await.verdict(),
+        "409 uniqueness"
+    );
+    assert_eq!(service.patch(&format!("/Groups/{padded}"), rename("Team  2")).await.status, 204);
+    service.assert_healthy().await;
+    assert_eq!(directory.refold().await.expect("an answer"), Vec::<String>::new());
+    for path in [
+        format!("/Groups/{heart}"),
+        format!("/Groups/{padded}"),
+        format!("/Groups/{team}"),
+        format!("/Users/{bob}"),
+    ] {
+        assert_eq!(service.delete(&path).await.status, 204);
+    }
+    service.assert_healthy().await;
+}
+
+#[tokio::test]
+async fn resources_of_release_0_2_are_deleted_with_their_index_entries() {
+    let database = Database::memory().expect("a database in memory");
+    let service = Service::on(embedded::client(database.clone())).await;
+    let [heart, padded] = [service.group("one", &[]).await, service.group("two", &[]).await];
+    service.group("Team", &[]).await;
+    as_release_0_2(&database, &[("one", HEART), ("two", "Team ")]);
+    for group in [heart, padded] {
+        assert_eq!(service.delete(&format!("/Groups/{group}")).await.status, 204);
+    }
+    service.assert_healthy().await;
+    assert_eq!(service.post("/Groups", json!({ "displayName": "team" })).await.verdict(), "409 uniqueness");
+}

@@ -8,6 +8,7 @@
 //! Leniency that follows from the RFC, or that holds for every client, is in [`crate::validate`]: names in any case,
 //! unknown attributes, null as unassigned, and read-only attributes in bodies.
 
+pub(crate) mod filter;
 pub(crate) mod patch;
 pub mod values;
 

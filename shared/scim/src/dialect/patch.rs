@@ -9,10 +9,15 @@ use crate::error::Invalid;
 use crate::json;
 use crate::message::Op;
 use crate::path::Target;
-use crate::schema::{Attribute, ResourceType};
+use crate::schema::{Attribute, MEMBERS, ResourceType};
 use crate::syntax::{Filter, Literal, Operator, Path};
 use crate::validate::{is_qualifier, read_single};
 use crate::value::{Label, type_mismatch};
+
+/// The URN of a PATCH request in drafts of RFC 7644. Clients that were written before the RFC still send it.
+///
+/// `tests/fixtures/other/patch-with-the-urn-of-a-draft.json`
+pub(crate) const OLD_PATCH_OP_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:PatchOp";
 
 /// Returns whether a PATCH clears a manager. An empty id (`{"value": ""}`) clears the manager, whatever else is set.
 ///
@@ -117,6 +122,30 @@ fn fill(attribute: &'static Attribute, filter: &Filter, element: &mut Map<String
 /// `tests/fixtures/entra/remove-members-by-value-array.json`
 pub(crate) fn values_to_remove(value: Option<&Value>) -> Option<&Value> {
     value.filter(|value| !value.is_null())
+}
+
+/// Returns the values that a `remove` of `members` is limited to. The list of members may be in an object, as in an
+/// operation without a path: `{"members": [{"value": "<id>"}]}`.
+///
+/// `tests/fixtures/other/remove-members-by-object.json`
+pub(crate) fn members_to_remove(value: Option<&Value>) -> Option<&Value> {
+    values_to_remove(value).map(|value| members_in_object(value).unwrap_or(value))
+}
+
+/// Returns the list of members in `{"members": [{"value": "<id>"}]}`. The list may be one member, but must not be null.
+/// Such an operation would remove all members.
+///
+/// `tests/fixtures/other/remove-members-by-object.json`
+pub(crate) fn members_in_object(value: &Value) -> Option<&Value> {
+    let mut attributes = value.as_object()?.iter();
+    match (attributes.next(), attributes.next()) {
+        (Some((name, members @ (Value::Array(_) | Value::Object(_)))), None)
+            if name.eq_ignore_ascii_case(MEMBERS) =>
+        {
+            Some(members)
+        }
+        _ => None,
+    }
 }
 
 /// Returns whether an element has nothing but `type` and `primary`. Such an element is removed.

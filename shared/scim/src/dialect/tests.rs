@@ -211,6 +211,35 @@ fn remove_with_value_removes_only_those_members() {
         [MemberOperation::Remove(vec![])]
     );
     assert_eq!(members(json!({"op": "remove", "path": "members"})), [MemberOperation::Replace(vec![])]);
+    for value in [
+        json!({"members": [{"value": "a"}]}),
+        json!({"Members": [{"value": "a", "$ref": null}]}),
+        json!({"members": {"value": "a"}}),
+    ] {
+        for operation in [
+            json!({"op": "remove", "path": "members", "value": value}),
+            json!({"op": "Remove", "value": value}),
+            json!({"op": "remove", "path": "", "value": value}),
+        ] {
+            assert_eq!(members(operation), [MemberOperation::Remove(vec!["a".into()])]);
+        }
+    }
+    let empty = json!({"op": "remove", "value": {"members": []}});
+    assert_eq!(members(empty), [MemberOperation::Remove(vec![])]);
+    for value in [
+        json!({"members": null}),
+        json!({"members": [{"value": "a"}], "displayName": "x"}),
+        json!({"members": "a"}),
+        json!({"displayName": "x"}),
+    ] {
+        for operation in [
+            json!({"op": "remove", "value": value}),
+            json!({"op": "remove", "path": "members", "value": value}),
+        ] {
+            let refused = Patch::parse(&GROUP_TYPE, &json!({"Operations": [operation]}));
+            assert!(refused.is_err(), "{operation}");
+        }
+    }
 }
 
 #[test]

@@ -69,9 +69,10 @@ fn reference_from_list<'v>(attribute: &Attribute, value: &'v Value) -> &'v Value
     }
 }
 
-/// Accepts one value without a list for a multi-valued attribute.
+/// Accepts one object without a list for a multi-valued attribute, in a PATCH and in a body.
 ///
-/// `tests/fixtures/other/add-single-email-without-list.json`
+/// `tests/fixtures/other/add-single-email-without-list.json`,
+/// `tests/fixtures/other/one-object-instead-of-a-list.json`
 pub(crate) fn as_list(value: &Value) -> Cow<'_, Value> {
     match value {
         Value::Object(_) => Cow::Owned(Value::Array(vec![value.clone()])),

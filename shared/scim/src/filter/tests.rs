@@ -233,11 +233,49 @@ fn condition_after_brackets_applies_to_the_element() {
 #[test]
 fn errors_do_not_quote_values() {
     for filter in
-        ["userName eq secret", "userName secret \"x\"", "active eq \"secret\"", "userName eq \"x\" secret"]
+        ["nickName eq secret", "userName secret \"x\"", "active eq \"secret\"", "userName eq \"x\" secret"]
     {
         let error = Filter::parse(filter).and_then(|parsed| parsed.resolve(&USER_TYPE)).unwrap_err();
         assert!(!error.detail.contains("secret"), "{}", error.detail);
     }
+}
+
+#[test]
+fn user_name_alone_compares_with_a_word_without_quotes() {
+    for word in ["bjensen", "b.jensen+x@example.com", "o'brien", "5", "01", "1e400", "true", "NaN", "Zoë"] {
+        let bare = Filter::parse(&format!("username EQ {word}")).unwrap();
+        let quoted = Filter::parse(&format!("username EQ \"{word}\"")).unwrap();
+        assert_eq!(bare.resolve(&USER_TYPE), quoted.resolve(&USER_TYPE), "{word}");
+    }
+    for filter in [
+        "userName ne ada",
+        "userName sw ada",
+        "nickName eq ada",
+        "id eq ada",
+        "emails.value eq a@x",
+        "userName eq 'ada'",
+        "userName eq ada lovelace",
+        "userName eq ada and active eq true",
+        "active eq true and userName eq ada",
+        "(userName eq ada)",
+        "not (userName eq ada)",
+        "userName eq *",
+        "userName eq {}",
+        "userName eq a;b",
+        "userName eq ada\"",
+        "userName.x eq ada",
+        "urn:ietf:params:scim:schemas:core:2.0:User:userName eq ada",
+    ] {
+        let refused = Filter::parse(filter).and_then(|parsed| parsed.resolve(&USER_TYPE));
+        assert_eq!(refused.map_err(|invalid| invalid.scim_type), Err(ScimType::InvalidFilter), "{filter}");
+    }
+    assert_eq!(
+        Filter::parse("userName eq null")
+            .unwrap()
+            .resolve(&USER_TYPE)
+            .map(|found| format!("{found:?}").contains("Null")),
+        Ok(true)
+    );
 }
 
 #[test]
@@ -247,8 +285,8 @@ fn incomparable_values_are_refused() {
         ("active co true", "Use eq, ne or pr"),
         (r#"x509Certificates.value lt "QUJD""#, "Use eq, ne or pr"),
         (r#"x509Certificates sw "QU""#, "Use eq, ne or pr"),
-        ("userName eq 5", "'userName' is text. Put the value in double quotes (at position 13)."),
-        ("userName eq true", "is text"),
+        ("nickName eq 5", "'nickName' is text. Put the value in double quotes (at position 13)."),
+        ("nickName eq true", "is text"),
         ("userName gt null", "Use eq or ne"),
         ("active sw null", "Use eq or ne"),
         (r#"name eq "x""#, "'name' is complex. Name one of its sub-attributes"),

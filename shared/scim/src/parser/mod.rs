@@ -4,6 +4,7 @@
 //! going back. [`MAX_LENGTH`] bounds the text, [`MAX_DEPTH`] the recursion, and [`MAX_NODES`] the tree. Errors give a
 //! position and what was expected there. Errors quote no values, because values may be personal data.
 
+use crate::dialect::filter::takes_bare_word;
 use crate::dialect::values::parse_boolean;
 use crate::error::{Invalid, ScimType};
 use crate::syntax::{Filter, Literal, Name, Operator, Path, at, is_attribute_name};
@@ -182,8 +183,12 @@ impl Parser {
             .ok_or_else(|| self.expected("an operator (eq, ne, co, sw, ew, gt, ge, lt, le or pr)"))?;
         self.next += 1;
         let position = self.position();
+        let is_whole_filter = self.what == "filter" && self.tokens.len() == 3;
         let literal = match self.peek() {
             Some(Token::String(text)) => Some(Literal::String(text.clone())),
+            Some(Token::Word(word)) if is_whole_filter && takes_bare_word(&name, operator, word) => {
+                Some(Literal::String(word.clone()))
+            }
             Some(Token::Word(word)) => literal_from_word(word),
             _ => None,
         };

@@ -20,7 +20,7 @@ use crate::filter::Predicate;
 use crate::fold::FoldCache;
 use crate::lookup::AttributeRef;
 use crate::members::{self, MemberOperation};
-use crate::message::{Op, PATCH_OP_URN};
+use crate::message::{Op, PATCH_OP_URN, check_schemas};
 use crate::path::Target;
 use crate::resource::Document;
 use crate::schema::{Attribute, CUSTOM, MEMBERS, Mutability, ResourceType, Type};
@@ -176,14 +176,7 @@ fn operations_of(body: &Value) -> Result<&[Value], Invalid> {
         ));
     };
     check_distinct_names(message)?;
-    let is_patch_op = |urn: &Value| urn.as_str().is_some_and(|urn| urn.eq_ignore_ascii_case(PATCH_OP_URN));
-    match get_ignore_case(message, "schemas") {
-        None | Some(Value::Null) => {}
-        Some(Value::Array(urns)) if urns.iter().any(is_patch_op) => {}
-        Some(_) => {
-            return Err(Invalid::syntax(format!("The \"schemas\" must be a list with \"{PATCH_OP_URN}\".")));
-        }
-    }
+    check_schemas(message, &[PATCH_OP_URN, dialect::OLD_PATCH_OP_URN])?;
     match get_ignore_case(message, "Operations") {
         Some(Value::Array(operations)) if operations.len() > MAX_OPERATIONS => Err(Invalid::value(format!(
             "The request has {} operations. Send at most {MAX_OPERATIONS} in one request.",
@@ -205,6 +198,11 @@ impl OperationReader<'_> {
     /// Reads an operation without a path. Its value is an object of attributes.
     fn read_without_path(&mut self, value: Option<&Value>) -> Result<(), Invalid> {
         if self.op == Op::Remove {
+            if self.patch.resource_type.schema.attribute(MEMBERS).is_some()
+                && let Some(members) = value.and_then(dialect::members_in_object)
+            {
+                return self.read_members(None, None, Some(members));
+            }
             return Err(Invalid::no_target(
                 "An operation \"remove\" needs a \"path\". Name the attribute to remove.",
             ));
@@ -324,10 +322,10 @@ impl OperationReader<'_> {
         sub: Option<&Attribute>,
         value: Option<&Value>,
     ) -> Result<(), Invalid> {
-        let given = |value: &Value| members::from_value(&values::as_list(value));
+        let given = members::from_value;
         let operation = match (self.op, filter, sub) {
             (Op::Remove, Some(filter), None) => members::removal(filter),
-            (Op::Remove, None, None) => match dialect::values_to_remove(value) {
+            (Op::Remove, None, None) => match dialect::members_to_remove(value) {
                 None => MemberOperation::Replace(Vec::new()),
                 Some(value) => {
                     MemberOperation::Remove(given(value)?.into_iter().map(|member| member.value).collect())

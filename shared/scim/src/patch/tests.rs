@@ -5,8 +5,9 @@ use serde_json::json;
 use super::*;
 use crate::error::ScimType;
 use crate::fold::tests::folded_by;
+use crate::message::BULK_REQUEST_URN;
 use crate::resource::tests::{CUSTOM_URN, shown, some_body};
-use crate::schema::{ENTERPRISE_USER_URN as ENTERPRISE, GROUP_TYPE, USER_TYPE};
+use crate::schema::{ENTERPRISE_USER_URN as ENTERPRISE, GROUP_TYPE, USER_TYPE, USER_URN};
 
 fn patch(operations: &Value) -> Result<Patch, Invalid> {
     Patch::parse(&USER_TYPE, &json!({"schemas": [PATCH_OP_URN], "Operations": operations}))
@@ -431,13 +432,17 @@ fn malformed_messages_are_refused_with_index() {
     }
     assert_eq!(Patch::parse(&USER_TYPE, &json!([])).unwrap_err().scim_type, InvalidSyntax);
     let operations = json!([{"op": "add", "path": "title", "value": "x"}]);
-    for schemas in [json!([]), json!("x"), json!(["urn:x"])] {
+    for schemas in [json!("x"), json!({}), json!([7]), json!(["urn:x"]), json!([BULK_REQUEST_URN, USER_URN])]
+    {
         let message = json!({"schemas": schemas, "Operations": operations});
         assert_eq!(Patch::parse(&USER_TYPE, &message).unwrap_err().scim_type, InvalidSyntax);
     }
     for message in [
         json!({"operations": operations}),
         json!({"schemas": null, "OPERATIONS": operations}),
+        json!({"schemas": [], "Operations": operations}),
+        json!({"schemas": ["urn:ietf:params:scim:schemas:core:2.0:PatchOp"], "Operations": operations}),
+        json!({"schemas": ["urn:x", PATCH_OP_URN], "Operations": operations}),
         json!({"schemas": [PATCH_OP_URN.to_uppercase()], "Operations": operations}),
         json!({"Operations": [{"OP": "ADD", "Path": "title", "VALUE": "x"}]}),
     ] {

@@ -19,7 +19,10 @@ use serde_json::{Map, Number, Value};
 use crate::dialect::values;
 use crate::error::Invalid;
 use crate::extension::extension_key;
-use crate::fold::{find_forbidden_in_display_name, find_forbidden_in_user_name, fold};
+use crate::fold::{
+    find_forbidden_in_display_name, find_forbidden_in_email, find_forbidden_in_user_name, fold,
+    is_unassigned as is_unassigned_character,
+};
 use crate::schema::{
     Attribute, COMMON, CUSTOM, GROUP_URN, MEMBERS, Mutability, ResourceType, Schema, Type, USER_URN,
 };
@@ -164,7 +167,8 @@ pub(crate) fn read_value(
     if !attribute.multi_valued {
         return read_single(attribute, label, value);
     }
-    let Value::Array(values) = value else {
+    let list = values::as_list(value);
+    let Value::Array(values) = &*list else {
         return Err(type_mismatch(&label, "a list", value));
     };
     let mut elements = Vec::new();
@@ -381,7 +385,7 @@ const INDEXED_TEXTS: [IndexedText; 4] = [
         sub: Some("value"),
         max_bytes: MAX_INDEXED_BYTES,
         max_characters: None,
-        forbidden: find_control_character,
+        forbidden: find_forbidden_in_email,
     },
     IndexedText {
         schema: Some(GROUP_URN),
@@ -414,8 +418,9 @@ impl IndexedText {
             return Err(Invalid::value(format!("{label} is too long. Use at most {most} characters.")));
         }
         if let Some((at, character)) = (self.forbidden)(text) {
+            let which = if is_unassigned_character(character) { "unassigned" } else { "invisible" };
             return Err(Invalid::value(format!(
-                "{label} contains the invisible character U+{:04X} at position {}. Remove the character.",
+                "{label} contains the {which} character U+{:04X} at position {}. Remove the character.",
                 u32::from(character),
                 at + 1
             )));

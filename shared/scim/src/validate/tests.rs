@@ -2,9 +2,10 @@ use serde_json::json;
 
 use super::*;
 use crate::error::ScimType;
+use crate::message::{BULK_REQUEST_URN, LIST_RESPONSE_URN, PATCH_OP_URN, SEARCH_REQUEST_URN};
 use crate::patch::Patch;
 use crate::resource::Document;
-use crate::schema::{ENTERPRISE_USER_URN, GROUP_TYPE, USER_TYPE};
+use crate::schema::{ENTERPRISE_USER_URN, GROUP_TYPE, GROUP_URN, USER_TYPE, USER_URN};
 
 const CUSTOM_URN: &str = "urn:ietf:params:scim:schemas:extension:Badges:2.0:User";
 
@@ -90,7 +91,7 @@ fn values_of_wrong_type_are_refused_and_not_quoted() {
             json!({"name": {"givenName": {"x": 1}}}),
             "Attribute 'name.givenName' must be a string, not an object.",
         ),
-        (json!({"emails": {"value": "a@x"}}), "Attribute 'emails' must be a list, not an object."),
+        (json!({"emails": "a@x"}), "Attribute 'emails' must be a list, not a string."),
         (
             json!({"emails": ["a@x"]}),
             "Attribute 'emails' has a value of the wrong type. Each value must be an object, not a string.",
@@ -121,6 +122,35 @@ fn body_must_be_object_and_schemas_a_list() {
     let detail = "Attribute 'schemas' must be a list of strings.";
     refuses(&json!({"schemas": "urn"}), ScimType::InvalidSyntax, detail);
     refuses(&json!({"schemas": [7]}), ScimType::InvalidSyntax, detail);
+}
+
+#[test]
+fn schemas_of_another_type_or_message_are_refused() {
+    let detail = "The \"schemas\" name another type of resource or message. Send \"urn:ietf:params:scim:schemas:core:2.0:User\".";
+    for other in [GROUP_URN, PATCH_OP_URN, BULK_REQUEST_URN, SEARCH_REQUEST_URN, LIST_RESPONSE_URN] {
+        for schemas in [json!([other]), json!([other.to_uppercase()]), json!(["urn:x", other])] {
+            refuses(&json!({ "schemas": schemas }), ScimType::InvalidSyntax, detail);
+        }
+        read_user(&json!({"schemas": [other, USER_URN.to_lowercase()]})).unwrap();
+    }
+    for schemas in
+        [json!([]), json!(null), json!(["urn:scim:schemas:core:1.0"]), json!([ENTERPRISE_USER_URN])]
+    {
+        read_user(&json!({ "schemas": schemas })).unwrap();
+    }
+}
+
+#[test]
+fn one_object_stands_for_a_list_of_one() {
+    let core =
+        USER_TYPE.schema.attributes.iter().filter(|attribute| attribute.multi_valued && is_stored(attribute));
+    for attribute in core {
+        let sub = &attribute.sub_attributes[0];
+        let object = json!({ sub.name: "QUJD" });
+        let one = read_user(&json!({ attribute.name: object })).unwrap();
+        assert_eq!(one, read_user(&json!({ attribute.name: [object] })).unwrap(), "{}", attribute.name);
+        assert!(one.contains("QUJD"), "{}", attribute.name);
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use axum::{
 };
 use scim::{
     discovery::{self, Bulk, Limits},
+    discovery_schemas::DISCOVERY_SCHEMAS,
     message,
     schema::{RESOURCE_TYPES, SCHEMAS},
 };
@@ -100,10 +101,10 @@ async fn schema(
     BaseUrl(base): BaseUrl,
     PathSegment(urn): PathSegment,
 ) -> Result<Response, Error> {
-    let schema =
-        SCHEMAS.into_iter().find(|schema| schema.id.eq_ignore_ascii_case(&urn)).ok_or_else(|| {
-            Error::NotFound("This schema does not exist. /Schemas lists all schemas.".to_owned())
-        })?;
+    let mut schemas = SCHEMAS.into_iter().chain(DISCOVERY_SCHEMAS);
+    let schema = schemas.find(|schema| schema.id.eq_ignore_ascii_case(&urn)).ok_or_else(|| {
+        Error::NotFound("This schema does not exist. /Schemas lists the schemas of all resources.".to_owned())
+    })?;
     Ok(answer(StatusCode::OK, &discovery::schema(&base, schema)))
 }
 

@@ -58,8 +58,8 @@ impl ListQuery {
             filter: text("filter")?,
             sort_by: text("sortBy")?,
             sort_order: text("sortOrder")?,
-            attributes: text("attributes")?,
-            excluded_attributes: text("excludedAttributes")?,
+            attributes: parameters.attribute_names("attributes"),
+            excluded_attributes: parameters.attribute_names("excludedAttributes"),
         })
     }
 

@@ -2,7 +2,7 @@
 
 use axum::{extract::FromRequestParts, http::request::Parts};
 use percent_encoding::percent_decode_str;
-use scim::{Invalid, ResourceType, projection::Projection};
+use scim::{Invalid, ResourceType, message, projection::Projection};
 use serde_json::Value;
 
 use crate::{App, Error};
@@ -64,6 +64,7 @@ impl Parameters {
         let Value::Object(attributes) = body else {
             return Err(Invalid::syntax("The body is not a JSON object. Send a SearchRequest."));
         };
+        message::check_schemas(attributes, &[message::SEARCH_REQUEST_URN])?;
         let parameters =
             attributes.iter().filter(|(_, value)| !value.is_null()).filter_map(|(name, value)| {
                 let (known, parameter_type) =
@@ -104,6 +105,13 @@ impl Parameters {
         }
     }
 
+    /// Returns a list of attribute names. Some clients repeat the parameter for each name
+    /// (`tests/fixtures/other/attributes-given-twice.json`).
+    pub(super) fn attribute_names(&self, name: &str) -> Option<String> {
+        let values = self.0.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
+        values.map(|(_, value)| value.clone()).reduce(|all, value| format!("{all},{value}"))
+    }
+
     /// Returns the value of a parameter as a whole number. A number beyond the range of `i64` becomes the largest one.
     pub(super) fn whole_number(&self, name: &str) -> Result<Option<i64>, Invalid> {
         let Some(text) = self.one(name)?.filter(|text| !text.is_empty()) else { return Ok(None) };
@@ -122,7 +130,9 @@ impl Parameters {
 
     /// Reads `attributes` and `excludedAttributes` (RFC 7644 §3.9).
     pub(super) fn projection(&self, resource_type: &'static ResourceType) -> Result<Projection, Invalid> {
-        Projection::parse(resource_type, self.one("attributes")?, self.one("excludedAttributes")?)
+        let (attributes, excluded) =
+            (self.attribute_names("attributes"), self.attribute_names("excludedAttributes"));
+        Projection::parse(resource_type, attributes.as_deref(), excluded.as_deref())
     }
 }
 

@@ -166,15 +166,18 @@ impl<const LIMIT: usize> FromRequest<App> for Json<LIMIT> {
 /// Checks that the body is JSON under any of its media types, without an encoding. Some clients omit the type or add a
 /// charset.
 fn check_form(headers: &HeaderMap) -> Result<(), Error> {
-    let refused = |detail: &str| Err(Error::UnsupportedMediaType(detail.to_owned()));
     let content_type = single(headers, &CONTENT_TYPE)?.unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if !matches!(essence.as_str(), "" | "application/scim+json" | "application/json" | "text/json") {
-        return refused("The Content-Type is not supported. Use application/scim+json or application/json.");
+        return Err(Error::UnsupportedMediaType(
+            "The Content-Type is not supported. Use application/scim+json or application/json.".to_owned(),
+        ));
     }
     let encoding = single(headers, &CONTENT_ENCODING)?.unwrap_or_default();
     if !matches!(encoding.to_ascii_lowercase().as_str(), "" | "identity") {
-        return refused("The Content-Encoding is not supported. Send the body without one.");
+        return Err(Error::UnsupportedEncoding(
+            "The Content-Encoding is not supported. Send the body without one.".to_owned(),
+        ));
     }
     Ok(())
 }

@@ -5,8 +5,8 @@ use axum::{
     http::{
         HeaderName, HeaderValue, StatusCode,
         header::{
-            CACHE_CONTROL, CONTENT_LOCATION, CONTENT_TYPE, ETAG, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
-            X_CONTENT_TYPE_OPTIONS,
+            ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_LOCATION, CONTENT_TYPE, ETAG, LOCATION, RETRY_AFTER,
+            WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
         },
     },
     response::{IntoResponse, Response},
@@ -108,7 +108,11 @@ pub(super) fn resource(
     let mut response = with_json(status, shortened(Value::Object(projection.apply(rendered))));
     let location = message::location(base, kind.resource_type(), stored.id.as_str());
     set(&mut response, ETAG, &etag(&representation::version(stored, memberships)));
-    set(&mut response, if status == StatusCode::CREATED { LOCATION } else { CONTENT_LOCATION }, &location);
+    // RFC 7643 §3.1: `meta.location` is the value of Content-Location.
+    set(&mut response, CONTENT_LOCATION, &location);
+    if status == StatusCode::CREATED {
+        set(&mut response, LOCATION, &location);
+    }
     response
 }
 
@@ -141,7 +145,9 @@ impl Error {
             Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::TooLarge(_) | Self::TooManyOperations(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Conflict(_) => StatusCode::CONFLICT,
-            Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::UnsupportedMediaType(_) | Self::UnsupportedEncoding(_) => {
+                StatusCode::UNSUPPORTED_MEDIA_TYPE
+            }
             Self::Throttled => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -166,6 +172,8 @@ impl IntoResponse for Error {
             Self::Refused(refusal) if !refusal.is_of_valid_key() => {
                 set(&mut response, WWW_AUTHENTICATE, "Bearer realm=\"SCIM\"");
             }
+            // RFC 9110 §15.5.16. The header must be absent if the media type is the reason.
+            Self::UnsupportedEncoding(_) => set(&mut response, ACCEPT_ENCODING, "identity"),
             Self::Throttled | Self::Unavailable(_) => set(&mut response, RETRY_AFTER, RETRY_SECONDS),
             _ => {}
         }

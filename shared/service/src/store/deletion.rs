@@ -80,7 +80,7 @@ fn removal(directory: &Directory, kind: ResourceKind, stored: &Stored) -> Transa
         joins => is_unchanged(stored).and(&format!("{} = :joins", name::JOINS)).with_number(":joins", joins),
     };
     transaction.delete(keys.resource(kind, stored.id.as_str()), unchanged, Guard::Resource);
-    let old = entries(kind, &stored.id, &stored.document);
+    let old = entries(kind, stored);
     index_changes(keys, &mut transaction, kind, &stored.id, &old, &BTreeSet::new());
     count_deleted(keys, &mut transaction, kind, &stored.id);
     transaction

@@ -110,7 +110,7 @@ impl Directory {
         document: Document,
         members: &[Member],
     ) -> Result<(Stored, Vec<Member>), Error> {
-        let stored = fresh(&self.table, document)?;
+        let stored = fresh(&self.table, ResourceKind::Group, document)?;
         let difference = Difference { add: resolve(self, members).await?, remove: Vec::new() };
         let group_write = |intent: Option<&Id>| {
             let intent = intent.cloned();
@@ -201,7 +201,7 @@ async fn write_group(
     if document == stored.document && difference.is_empty() {
         return Ok(Attempt::Unchanged(WrittenGroup { stored, members }));
     }
-    let next = successor(&directory.table, &stored, document)?;
+    let next = successor(&directory.table, ResourceKind::Group, &stored, document)?;
     let group_write = |intent: Option<&Id>| {
         let next = Stored { intent: intent.cloned(), ..next.clone() };
         replacement(&directory.keys, ResourceKind::Group, &stored, &next)

@@ -34,6 +34,8 @@ pub(super) mod name {
     pub(crate) const JOINS: &str = "joins";
     /// The id of the last change of members that was finished.
     pub(crate) const FINISHED: &str = "finished";
+    /// Present if the index entries of the resource are folded, and the fold of release 0.2 would make others.
+    pub(crate) const FOLDED: &str = "folded";
     /// The id of the resource an index entry belongs to.
     pub(crate) const ID: &str = "id";
     /// The kind of a member.
@@ -70,6 +72,9 @@ pub struct Stored {
     /// The id of a group's last change of members that was finished. If it is the same before and after a read of the
     /// members, no such change was under way in between.
     pub(super) finished: Option<Id>,
+    /// Whether the index entries are those of [`scim::fold::fold`] and differ from those of
+    /// [`scim::fold::fold_of_0_2`].
+    pub(super) is_folded: bool,
 }
 
 impl Stored {
@@ -94,6 +99,9 @@ impl Stored {
         if self.joins != 0 {
             item.insert(name::JOINS.to_owned(), AttributeValue::N(self.joins.to_string()));
         }
+        if self.is_folded {
+            item.insert(name::FOLDED.to_owned(), AttributeValue::Bool(true));
+        }
         item
     }
 
@@ -117,6 +125,7 @@ impl Stored {
             reservation: optional_id(item, name::RESERVATION)?,
             joins: optional_number(item, name::JOINS)?.unwrap_or_default(),
             finished: optional_id(item, name::FINISHED)?,
+            is_folded: item.contains_key(name::FOLDED),
         })
     }
 }

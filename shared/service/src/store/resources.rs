@@ -12,7 +12,7 @@ use scim::{ResourceKind, id::Id, resource::Document};
 use super::{
     counts::count_created,
     directory::Directory,
-    index::{Entry, entries},
+    index::{Entry, entries, have_same_names, is_folded_alike},
     items::{Item, Stored, name, string},
     keys::Keys,
     table::Table,
@@ -48,12 +48,14 @@ pub(super) async fn read(directory: &Directory, kind: ResourceKind, id: &Id) -> 
 }
 
 /// Makes a new resource with that document.
-pub(super) fn fresh(table: &Table, document: Document) -> Result<Stored, Error> {
+pub(super) fn fresh(table: &Table, kind: ResourceKind, document: Document) -> Result<Stored, Error> {
     // The id and `meta.created` have the same time: a range of `meta.created` is a range of ids.
     let now = table.clock.now();
     let created = timestamp(now)?;
+    let id = table.entropy.id(now)?;
     Ok(Stored {
-        id: table.entropy.id(now)?,
+        is_folded: !is_folded_alike(kind, &id, &document),
+        id,
         document,
         version: table.entropy.version()?,
         modified: created.clone(),
@@ -65,9 +67,18 @@ pub(super) fn fresh(table: &Table, document: Document) -> Result<Stored, Error> 
     })
 }
 
-/// Makes the next state of a resource: another document, another version, modified now, without a reservation.
-pub(super) fn successor(table: &Table, stored: &Stored, document: Document) -> Result<Stored, Error> {
+/// Makes the next state of a resource: another document, another version, modified now, without a reservation. Index
+/// entries of release 0.2 stay if their values stay. A name that now equals another one must not prevent other changes,
+/// such as the deactivation of a user.
+pub(super) fn successor(
+    table: &Table,
+    kind: ResourceKind,
+    stored: &Stored,
+    document: Document,
+) -> Result<Stored, Error> {
+    let keeps_entries = !stored.is_folded && have_same_names(kind, &stored.id, &stored.document, &document);
     Ok(Stored {
+        is_folded: !keeps_entries && !is_folded_alike(kind, &stored.id, &document),
         document,
         version: table.entropy.version()?,
         modified: table.clock.timestamp()?,
@@ -81,7 +92,7 @@ pub(super) fn creation(keys: &Keys, kind: ResourceKind, stored: &Stored) -> Tran
     let mut transaction = Transaction::new();
     let key = keys.resource(kind, stored.id.as_str());
     transaction.put(key, stored.to_item(), Condition::absent(), Guard::Resource);
-    let new = entries(kind, &stored.id, &stored.document);
+    let new = entries(kind, stored);
     index_changes(keys, &mut transaction, kind, &stored.id, &BTreeSet::new(), &new);
     count_created(keys, &mut transaction, kind, &stored.id);
     transaction
@@ -97,8 +108,7 @@ pub(super) fn replacement(
     let mut transaction = Transaction::new();
     let key = keys.resource(kind, stored.id.as_str());
     transaction.put(key, next.to_item(), is_unchanged(stored), Guard::Resource);
-    let old = entries(kind, &stored.id, &stored.document);
-    let new = entries(kind, &stored.id, &next.document);
+    let (old, new) = (entries(kind, stored), entries(kind, next));
     index_changes(keys, &mut transaction, kind, &stored.id, &old, &new);
     transaction
 }

@@ -32,7 +32,7 @@ impl Directory {
     /// # Errors
     /// `uniqueness` if the userName is taken.
     pub async fn create_user(&self, document: Document) -> Result<Stored, Error> {
-        let stored = fresh(&self.table, document)?;
+        let stored = fresh(&self.table, ResourceKind::User, document)?;
         match creation(&self.keys, ResourceKind::User, &stored).send(&self.table).await? {
             Ok(()) => Ok(stored),
             Err(failed) => {
@@ -62,7 +62,7 @@ impl Directory {
             if document == stored.document {
                 return Ok((stored, groups));
             }
-            let next = successor(&self.table, &stored, document)?;
+            let next = successor(&self.table, ResourceKind::User, &stored, document)?;
             match replacement(&self.keys, ResourceKind::User, &stored, &next).send(&self.table).await? {
                 Ok(()) => return Ok((next, groups)),
                 Err(failed) if lost_race(&stored.id, &failed) => backoff.wait().await?,

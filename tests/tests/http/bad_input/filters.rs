@@ -20,7 +20,7 @@ async fn malformed_filter_is_rejected() {
     let mut table = Vec::new();
     #[rustfmt::skip]
     let filters = [
-        "", " ", "userName", "userName eq", "eq", "userName eq eve", "externalId eq jyoung",
+        "", " ", "userName", "userName eq", "eq", "nickName eq eve", "externalId eq jyoung",
         "userName eq 'eve'", "userName = \"eve\"", "userName == \"eve\"", "userName like \"eve\"",
         "userName eq \"eve", "userName eq eve\"", "userName eq \"eve\" and", "and userName pr",
         "userName pr and or title pr", "userName pr title pr", "userName pr, title pr", "(userName pr",
@@ -29,7 +29,8 @@ async fn malformed_filter_is_rejected() {
         "emails[type eq \"work\"]]", "emails[[type pr]]", "emails [type pr", "[type pr]",
         "emails[type pr].", "emails[type pr].value", "userName eq \"\\x\"", "userName eq \"\\ud800\"",
         "userName eq \"\\udc00\\ud800\"", "userName eq \"a\nb\"", "userName eq \"\\", "userName eq \"\\\"",
-        "userName eq 01", "userName eq 1e400", "userName eq NaN", "userName eq undefined", "userName eq {}",
+        "title eq 01", "title eq 1e400", "title eq NaN", "title eq undefined", "userName eq {}",
+        "userName eq eve and title pr", "userName ne eve", "userName eq eve smith", "(userName eq eve)",
         "userName eq []", "userName eq (\"a\")", "userName. pr", ".value pr", "emails..value pr",
         "emails.value.x pr", "1userName pr", "user name pr", "user\u{e9} pr", "*", "userName eq *",
         "userName eq \"x\" or 1=1", "userName eq \"x\"; DROP TABLE users", "userName pr --",
@@ -55,7 +56,7 @@ async fn filter_with_invalid_attribute_or_type_is_rejected() {
         "active gt true", "active lt false", "active co true", "active sw \"t\"", "active eq \"yes\"",
         "active eq 1", "active eq \"\"", "emails[primary gt true]", "emails.primary co \"t\"",
         // Strings compare with strings only.
-        "userName eq 1", "userName eq true", "userName gt 5", "userName co null", "userName gt null",
+        "title eq 1", "title eq true", "userName gt 5", "userName co null", "userName gt null",
         "userName sw 1", "externalId eq 1", "id eq 5", "emails.value eq 1", "emails[value eq true]",
         "profileUrl eq 1",
         // Certificates compare by equality only.

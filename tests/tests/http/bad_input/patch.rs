@@ -31,7 +31,7 @@ async fn malformed_patch_is_rejected() {
         ("400 invalidSyntax", json!({ "Operations": [{ "op": ["add"], "path": "title", "value": "x" }] })),
         ("400 invalidSyntax", json!({ "Operations": [{ "op": "add", "path": 1, "value": "x" }] })),
         ("400 invalidSyntax", json!({ "Operations": [{ "op": "add", "path": ["title"], "value": "x" }] })),
-        ("400 invalidSyntax", json!({ "Operations": [op], "schemas": [] })),
+        ("400 invalidSyntax", json!({ "Operations": [op], "schemas": {} })),
         (
             "400 invalidSyntax",
             json!({ "Operations": [op], "schemas": "urn:ietf:params:scim:api:messages:2.0:PatchOp" }),

@@ -66,6 +66,9 @@ struct BulkRequest {
 
 impl BulkRequest {
     fn parse(body: &Value) -> Result<Self, Error> {
+        if let Value::Object(request) = body {
+            message::check_schemas(request, &[message::BULK_REQUEST_URN])?;
+        }
         let operations = member(body, "Operations")?.and_then(Value::as_array).ok_or_else(|| {
             Invalid::syntax("The body must be a BulkRequest: an object with a list 'Operations'.")
         })?;

@@ -144,6 +144,10 @@ impl Operation {
         let mut early = self.clone();
         let mut attributes = early.data.as_object_mut()?.iter_mut();
         let (_, members) = attributes.find(|(name, _)| name.eq_ignore_ascii_case("members"))?;
+        if members.is_object() {
+            // A list of one, as in a request of its own.
+            *members = json!([members.take()]);
+        }
         let members = members.as_array_mut()?;
         let waits = |element: &Value| {
             let value = member(element, "value").ok().flatten().and_then(Value::as_str);

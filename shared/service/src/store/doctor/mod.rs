@@ -1,12 +1,14 @@
 //! The doctor: a consistency check of everything that an organisation stores.
 //!
-//! It checks these invariants: every resource has exactly the index entries of its document, every edge has its reverse
-//! edge, both ends of an edge exist, the counts are the numbers of resources, and no change is left unfinished.
+//! It checks these invariants: every resource has exactly the index entries of its document, folded by this release,
+//! every edge has its reverse edge, both ends of an edge exist, the counts are the numbers of resources, and no change
+//! is left unfinished.
 //!
 //! The check reads the whole table and writes nothing. It is for operators and tests, not for requests. Writes during
 //! the check may appear as findings.
 
 mod items;
+mod refold;
 mod unfinished;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +24,7 @@ use super::{
 };
 use crate::Error;
 use items::Unexplained;
+use refold::has_old_entries;
 use unfinished::Unfinished;
 
 /// The result of a check.
@@ -113,7 +116,10 @@ impl Examination<'_> {
     }
 
     fn resource(&mut self, kind: ResourceKind, stored: &Stored) {
-        for entry in entries(kind, &stored.id, &stored.document) {
+        if has_old_entries(kind, stored) {
+            self.finding(format!("{} {} has index entries of release 0.2", stored_kind(kind), stored.id));
+        }
+        for entry in entries(kind, stored) {
             let key = self.directory.keys.index(kind, entry.attribute).key(entry.sk);
             let owner = self.left.take(&key).and_then(|item| text(&item, name::ID).ok().map(str::to_owned));
             match owner {

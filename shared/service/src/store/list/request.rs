@@ -75,7 +75,7 @@ impl ListRequest<'_> {
     /// Returns the resource and its position, which is the sort key of a walk in the same order if there is one.
     pub(super) fn positioned(&self, stored: Stored) -> ResourceRef {
         let position = match (&self.sort, self.index_of_order()) {
-            (_, Some(index)) => index.sort_key(&stored.id, &stored.document),
+            (_, Some(index)) => index.sort_key(&stored),
             (Some(sort), None) if !sort.is_creation() => {
                 let key = sort.key(&self.render(&stored, &Memberships::None));
                 Some(keys::index_entry(&key, false, &stored.id))
