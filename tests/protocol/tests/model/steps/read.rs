@@ -5,8 +5,9 @@ use protocol::item::Id;
 use super::Turn;
 use crate::{
     faults::Fault,
-    scenario::{Request, Scenario},
-    state::{Answer, Pc, Process, Seen, Violation, subject_of},
+    ghost,
+    scenario::Request,
+    state::{Answer, Pc, Seen, Violation, subject_of},
     table::{GROUP, GROUPS, Mask, Members, at, bit, ids},
 };
 
@@ -20,10 +21,11 @@ const PARTS: u8 = 16;
 const AGAIN: u8 = 32;
 const ADDED: u8 = 64;
 const FIRST: Mask = 1;
+const READS_OF_CHANGE: u8 = ITEM | HEADERS | PARTS;
 
 impl Turn<'_> {
     fn edges(&self) -> u8 {
-        if self.scenario.reading.torn { EDGES | OTHER_EDGES } else { EDGES }
+        if self.scenario.torn { EDGES | OTHER_EDGES } else { EDGES }
     }
 
     pub(crate) fn reads_before_put(&self) -> u8 {
@@ -39,7 +41,7 @@ impl Turn<'_> {
 
     fn read_edges_or_headers(&mut self, read: u8) {
         let items = self.state.items;
-        let torn = self.scenario.reading.torn;
+        let torn = self.scenario.torn;
         let process = self.process();
         process.todo &= !read;
         let rows = match read {
@@ -52,8 +54,15 @@ impl Turn<'_> {
             process.seen.edges[group] |= items.edges[group] & rows;
         }
         if read == HEADERS {
-            let ignored = self.scenario.has(Fault::TombstonesIgnored);
+            let ignored = match self.request() {
+                Request::GetUsers { .. } => self.scenario.has(Fault::UserTombstonesIgnored),
+                _ => self.scenario.has(Fault::GroupTombstonesIgnored),
+            };
+            let request = self.request();
             let process = &mut self.state.processes[self.number];
+            if let Request::GetUsers { users } = request {
+                ghost::note_headers(users, &items, &mut process.seen);
+            }
             process.seen.deleted = ids(if ignored { 0 } else { items.headers & items.tombstones })
                 .fold(0, |mask, change| mask | bit(items.subject[usize::from(change)].into()));
             let changes = items.headers & !items.tombstones & !process.seen.ended;
@@ -64,20 +73,9 @@ impl Turn<'_> {
 
     /// Begins, or begins again.
     pub(crate) fn begin_reading(&mut self) {
-        let ghost = &self.state.ghost;
-        let Process { started, seen, .. } = self.state.processes[self.number];
-        let Seen { possible, gone, ended, .. } = seen;
-        let mut seen = Seen { possible, gone, ended, ..Seen::default() };
-        if !started {
-            seen.gone = ghost.alive & bit(self.request().subject()) == 0;
-            seen.possible = ghost.members.map(|members| 1 << members);
-            if let (Request::GetUsers { .. }, false) = (self.request(), self.scenario.reading.exact) {
-                // A change that was committed and not finished before may be seen as before it.
-                for group in 0..GROUPS as usize {
-                    seen.possible[group] |= 1 << self.state.items.reverse[group];
-                }
-            }
-        }
+        let Seen { ended, uncovered, .. } = self.process().seen;
+        let mut seen = Seen { ended, uncovered, ..Seen::default() };
+        ghost::begin_reading(self.request(), &self.state.items, &self.state.ghost, &mut seen);
         let todo = match self.request() {
             Request::GetGroup { .. } => ITEM | HEADERS,
             _ => ITEM | HEADERS | self.edges(),
@@ -150,14 +148,14 @@ impl Turn<'_> {
         if read == PARTS {
             let intent = self.process().seen.intent - 1;
             let parts = self.state.items.parts[usize::from(intent)];
-            let ignored = self.scenario.has(Fault::PartsIgnored);
+            let ignored = self.scenario.has(Fault::GroupPartsIgnored);
             self.process().seen.parts[0] = if ignored { Members::default() } else { parts.stored() };
             self.process().todo &= !PARTS;
         } else {
             self.read_edges_or_headers(read);
         }
         if self.process().todo == 0 {
-            let checks = self.scenario.reading.checks_added;
+            let checks = !self.scenario.has(Fault::AddedUnchecked);
             let process = self.process();
             let added = process.seen.parts[0].add & !process.seen.edges[at(group)];
             process.todo = AGAIN | if checks && added != 0 { ADDED } else { 0 };
@@ -168,8 +166,7 @@ impl Turn<'_> {
     pub(crate) fn confirm(&mut self, read: u8) {
         let Request::GetGroup { group } = self.request() else { return };
         let items = self.state.items;
-        let compares_version = self.scenario.reading.compares_version;
-        let reads_again = !self.scenario.has(Fault::ReadOnce);
+        let fault = self.scenario.fault;
         let process = self.process();
         process.todo &= !read;
         if read == ADDED {
@@ -178,10 +175,15 @@ impl Turn<'_> {
             return self.respond_gone();
         } else {
             let seen = process.seen;
-            let same = seen.intent == items.intent[at(group)]
-                && seen.finished == items.finished[at(group)]
-                && (!compares_version || seen.version == items.version[usize::from(group)]);
-            if !same && reads_again {
+            let same = [
+                seen.intent == items.intent[at(group)] || fault == Some(Fault::IntentNotCompared),
+                if fault == Some(Fault::FinishedCompared) {
+                    seen.finished == items.finished[at(group)]
+                } else {
+                    seen.version == items.version[usize::from(group)]
+                },
+            ];
+            if same.contains(&false) && fault != Some(Fault::ReadOnce) {
                 return self.begin_again(0);
             }
         }
@@ -189,7 +191,7 @@ impl Turn<'_> {
         if process.todo == 0 {
             let Seen { edges, parts, deleted, absent, possible, .. } = process.seen;
             let members = parts[0].of(edges[at(group)]) & !deleted & !absent;
-            if possible[at(group)] & (1 << members) == 0 {
+            if possible & (1 << members) == 0 {
                 self.violate(Violation::Response);
             }
             self.answer(Answer::Done);
@@ -208,12 +210,8 @@ impl Turn<'_> {
         if headers == 0 {
             return self.respond_users();
         }
-        self.process().todo = self.reads_of_change();
+        self.process().todo = READS_OF_CHANGE;
         self.go(Pc::Resolve);
-    }
-
-    fn reads_of_change(&self) -> u8 {
-        if self.scenario.reading.resolves_header { ITEM | HEADERS | PARTS } else { ITEM | PARTS }
     }
 
     /// Reads group, header and parts of the next pending change, at the same time.
@@ -227,12 +225,22 @@ impl Turn<'_> {
         let seen = &mut self.process().seen;
         match read {
             ITEM => {
-                seen.intent =
-                    u8::from(is_change(items.intent[at(group)]) && fault != Some(Fault::PartsIgnored));
-                seen.intent |= u8::from(fault == Some(Fault::DraftsShown));
-                seen.finished = u8::from(is_change(items.finished[at(group)]));
+                let is_committed = is_change(items.intent[at(group)]);
+                if is_committed {
+                    ghost::note_committed(users, &items, group, change, seen);
+                }
+                seen.intent = match fault {
+                    Some(Fault::UserPartsIgnored) => 0,
+                    Some(Fault::DraftsShown) => 1,
+                    _ => u8::from(is_committed),
+                };
+                let is_finished = is_change(items.finished[at(group)]);
+                seen.finished = u8::from(is_finished && fault != Some(Fault::EndIgnored));
             }
-            HEADERS => seen.is_open = items.headers & !items.discarded & (1 << change) != 0,
+            HEADERS => {
+                let is_open = items.headers & !items.discarded & (1 << change) != 0;
+                seen.is_open = is_open || fault == Some(Fault::EndIgnored);
+            }
             _ => {
                 let parts = items.parts[usize::from(change)];
                 seen.covers = ids(users).all(|user| parts.covering(user).is_some());
@@ -246,8 +254,7 @@ impl Turn<'_> {
     }
 
     fn change_resolved(&mut self, change: u16, group: Id) {
-        let resolves_header = self.scenario.reading.resolves_header;
-        let todo = self.reads_of_change();
+        let draft_ends = self.scenario.has(Fault::DraftTakenForEnded);
         let process = self.process();
         let Seen { intent, finished, is_open, covers, part, .. } = process.seen;
         process.seen = Seen {
@@ -258,14 +265,18 @@ impl Turn<'_> {
             part: Members::default(),
             ..process.seen
         };
-        let has_ended = finished != 0 || if resolves_header { !is_open } else { !covers };
-        if has_ended || (intent != 0 && !covers) {
-            return self.begin_again(if resolves_header { 1 << change } else { 0 });
+        let has_ended = finished != 0 || !is_open;
+        let is_uncovered = intent != 0 && !covers;
+        if has_ended || is_uncovered {
+            // The parts were read before all of them were written, or after they were deleted.
+            let is_first = is_uncovered && !has_ended && process.seen.uncovered & (1 << change) == 0;
+            process.seen.uncovered |= u8::from(is_first) << change;
+            return self.begin_again(u8::from(!is_first || draft_ends) << change);
         }
         if intent != 0 {
             process.seen.parts[at(group)] = part;
         }
-        process.todo = todo;
+        process.todo = READS_OF_CHANGE;
         process.seen.headers &= process.seen.headers - 1;
         if process.seen.headers == 0 {
             self.respond_users();
@@ -274,13 +285,11 @@ impl Turn<'_> {
 
     fn respond_users(&mut self) {
         let Request::GetUsers { users } = self.request() else { return };
-        let Seen { edges, parts, deleted, possible, .. } = self.process().seen;
+        let Seen { edges, parts, deleted, may_show, .. } = self.process().seen;
         for group in GROUP..GROUP + GROUPS {
             let deleted = if deleted & bit(group) == 0 { deleted } else { Mask::MAX };
-            let shown = parts[at(group)].of(edges[at(group)]) & users & !deleted;
-            let was = |members: &u32| possible[at(group)] & (1 << members) != 0;
-            let is_shown = |members: u32| members as Mask & users == shown;
-            if !(0..32).filter(was).any(is_shown) {
+            let members = parts[at(group)].of(edges[at(group)]) & users & !deleted;
+            if !ghost::may_show(&self.state.ghost, users, may_show[at(group)], members) {
                 self.violate(Violation::Response);
             }
         }
@@ -293,10 +302,4 @@ impl Turn<'_> {
         }
         self.answer(Answer::Done);
     }
-}
-
-/// Returns the reads of a process that may come next.
-pub(crate) fn next_reads(scenario: &Scenario, process: &Process) -> u8 {
-    let waits = scenario.reading.headers_first && process.pc == Pc::Gather && process.todo & HEADERS != 0;
-    if waits { process.todo & !(EDGES | OTHER_EDGES) } else { process.todo }
 }
