@@ -67,7 +67,8 @@ pub(crate) fn observe(scenario: &Scenario, state: &mut State, changed: bool) {
         if !request.is_reader() || !process.started || process.pc == Pc::End {
             continue;
         }
-        process.seen.changed |= changed;
+        // A reader of a group compares what it reads.
+        process.seen.changed |= changed && matches!(request, Request::GetUsers { .. });
         note_now(*request, &state.ghost, &mut process.seen);
     }
 }

@@ -40,35 +40,46 @@ impl Turn<'_> {
     }
 
     fn read_edges_or_headers(&mut self, read: u8) {
-        let items = self.state.items;
-        let torn = self.scenario.torn;
-        let process = self.process();
-        process.todo &= !read;
-        let rows = match read {
-            EDGES if !torn => Mask::MAX,
-            EDGES => FIRST,
-            OTHER_EDGES => !FIRST,
-            _ => 0,
+        self.process().todo &= !read;
+        match read {
+            EDGES if self.scenario.torn => self.read_edges(FIRST),
+            EDGES => self.read_edges(Mask::MAX),
+            OTHER_EDGES => self.read_edges(!FIRST),
+            _ => self.read_headers(),
+        }
+    }
+
+    fn read_edges(&mut self, rows: Mask) {
+        let (groups, rows) = match self.request() {
+            Request::GetUsers { users } => (GROUP..GROUP + GROUPS, rows & users),
+            request => (request.subject()..request.subject() + 1, rows),
         };
-        for group in 0..GROUPS as usize {
-            process.seen.edges[group] |= items.edges[group] & rows;
+        for group in groups {
+            let edges = self.state.items.edges[at(group)];
+            self.process().seen.edges[at(group)] |= edges & rows;
         }
-        if read == HEADERS {
-            let ignored = match self.request() {
-                Request::GetUsers { .. } => self.scenario.has(Fault::UserTombstonesIgnored),
-                _ => self.scenario.has(Fault::GroupTombstonesIgnored),
-            };
-            let request = self.request();
-            let process = &mut self.state.processes[self.number];
-            if let Request::GetUsers { users } = request {
-                ghost::note_headers(users, &items, &mut process.seen);
+    }
+
+    fn read_headers(&mut self) {
+        let items = self.state.items;
+        let (request, fault) = (self.request(), self.scenario.fault);
+        let seen = &mut self.process().seen;
+        let subjects = ids(items.headers & items.tombstones).map(|change| items.subject[usize::from(change)]);
+        seen.deleted = subjects.fold(0, |mask, subject| mask | bit(subject.into()));
+        let Request::GetUsers { users } = request else {
+            // The group names its change.
+            if fault == Some(Fault::GroupTombstonesIgnored) {
+                seen.deleted = 0;
             }
-            process.seen.deleted = ids(if ignored { 0 } else { items.headers & items.tombstones })
-                .fold(0, |mask, change| mask | bit(items.subject[usize::from(change)].into()));
-            let changes = items.headers & !items.tombstones & !process.seen.ended;
-            process.seen.headers = changes & !items.discarded;
-            process.seen.discarded = changes & items.discarded;
+            return;
+        };
+        if fault == Some(Fault::UserTombstonesIgnored) {
+            seen.deleted = 0;
         }
+        ghost::note_headers(users, &items, seen);
+        let changes = items.headers & !items.tombstones & !seen.ended;
+        seen.headers = changes & !items.discarded;
+        seen.discarded = changes & items.discarded;
     }
 
     /// Begins, or begins again.
@@ -76,8 +87,11 @@ impl Turn<'_> {
         let Seen { ended, uncovered, .. } = self.process().seen;
         let mut seen = Seen { ended, uncovered, ..Seen::default() };
         ghost::begin_reading(self.request(), &self.state.items, &self.state.ghost, &mut seen);
+        let subject = self.request().subject();
         let todo = match self.request() {
             Request::GetGroup { .. } => ITEM | HEADERS,
+            // The read of a user finds the same at any time unless a request deletes it.
+            _ if !self.scenario.requests.contains(&Request::Delete { id: subject }) => HEADERS | self.edges(),
             _ => ITEM | HEADERS | self.edges(),
         };
         let process = self.process();
@@ -86,7 +100,7 @@ impl Turn<'_> {
         process.pc = Pc::Gather;
     }
 
-    /// Begins again after other processes have changed what was read. Without a change, and without a change that is now
+    /// Reads the memberships of users again after other processes have changed what was read. Without a change, and without a change that is now
     /// known to have ended, the reader would find the same for ever.
     fn begin_again(&mut self, ended: u8) {
         let seen = &mut self.process().seen;
@@ -128,12 +142,13 @@ impl Turn<'_> {
 
     /// Reads the group first. The version of the response is never newer than its members.
     fn read_group(&mut self, group: Id) {
+        let compares_finished = self.scenario.has(Fault::FinishedCompared);
         let items = &mut self.state.items;
         items.version[usize::from(group)] = 2;
         let (intent, finished) = (items.intent[at(group)], items.finished[at(group)]);
         let seen = &mut self.process().seen;
         seen.intent = intent;
-        seen.finished = finished;
+        seen.finished = if compares_finished { finished } else { 0 };
         seen.version = 2;
     }
 
@@ -184,7 +199,10 @@ impl Turn<'_> {
                 },
             ];
             if same.contains(&false) && fault != Some(Fault::ReadOnce) {
-                return self.begin_again(0);
+                if self.tries_again() {
+                    self.begin_reading();
+                }
+                return;
             }
         }
         let process = self.process();
@@ -244,7 +262,7 @@ impl Turn<'_> {
             _ => {
                 let parts = items.parts[usize::from(change)];
                 seen.covers = ids(users).all(|user| parts.covering(user).is_some());
-                seen.part = parts.stored();
+                seen.part = parts.stored().only(users);
             }
         }
         self.process().todo &= !read;
