@@ -175,6 +175,7 @@ fn user_readers() -> Vec<Scenario> {
             .with(|scenario| scenario.parts = 1),
         one_group("get users, put, one", &[2], &[put(&[0, 1]), get_users(&[0, 1]), add(&[0]), JANITOR]),
         two_groups("get user, delete it", [&[0], &[0]], &[delete(0), get_users(&[0]), JANITOR]),
+        one_group("get user, many, delete user", &[], &[add(&[0, 1]), get_users(&[0]), delete(0), JANITOR]),
         one_group("get users, delete group", &[0, 1], &[delete(G), get_users(&[0, 1]), JANITOR]),
     ]
 }

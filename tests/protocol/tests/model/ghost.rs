@@ -127,8 +127,9 @@ pub(crate) fn note_committed(users: Mask, items: &Items, group: Id, change: Chan
 /// Returns whether a response may show these users as members of a group.
 pub(crate) fn may_show(ghost: &Ghost, users: Mask, shown: MayShow, members: Mask) -> bool {
     let MayShow { committed, .. } = shown;
-    // A member that was deleted since the commit may be shown or not.
-    members & !shown.members == 0
+    // A user that is deleted before the commit or after it may be shown as a member or not.
+    let deleted = committed.add & !ghost.alive;
+    members & !shown.members & !deleted == 0
         && users & !members & !shown.others == 0
         && committed.add & ghost.alive & !members == 0
         && committed.remove & members == 0
