@@ -64,7 +64,7 @@ pub(crate) fn two_groups(name: &'static str, members: [&[Id]; 2], requests: &[Re
 }
 
 /// The scenario with the most states. One of its processes dies at most.
-pub(crate) const LARGEST: &str = "get user, many, many";
+pub(crate) const LARGEST: &str = "get users, many, remove many";
 
 /// Returns every scenario without the restored tables.
 pub(crate) fn all() -> Vec<Scenario> {
@@ -171,6 +171,11 @@ fn user_readers() -> Vec<Scenario> {
     vec![
         one_group("get users, many", &[2], &[add(&[0, 1]), get_users(&[0, 1]), JANITOR]),
         two_groups("get user, many, many", [&[], &[]], &[add(&[0, 1]), get_users(&[0]), other, JANITOR]),
+        one_group(
+            "get users, many, remove many",
+            &[2],
+            &[add(&[0, 1]), get_users(&[0, 1]), remove(&[0, 2]), JANITOR],
+        ),
         one_group("get users, many in several drafts", &[2], &[add(&[0, 1]), get_users(&[0, 1]), JANITOR])
             .with(|scenario| scenario.parts = 1),
         one_group("get users, put, one", &[2], &[put(&[0, 1]), get_users(&[0, 1]), add(&[0]), JANITOR]),

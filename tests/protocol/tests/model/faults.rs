@@ -74,6 +74,9 @@ pub(crate) enum Fault {
     UserTombstonesIgnored,
     /// A reader of users takes a change that has ended since it read the headers for an uncommitted one.
     EndIgnored,
+    /// A reader of users reads the header of a change with the group, not after it. The group names only the change that
+    /// was finished last.
+    HeaderReadWithGroup,
     /// A reader of users takes a change for ended because its parts were not all written when it read them.
     DraftTakenForEnded,
     /// Members that only a part adds are shown although they may not exist.

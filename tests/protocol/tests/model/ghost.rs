@@ -121,7 +121,8 @@ pub(crate) fn note_headers(users: Mask, items: &Items, seen: &mut Seen) {
 
 /// Notes that a reader of users reads that a change is committed. It must show all of the change.
 pub(crate) fn note_committed(users: Mask, items: &Items, group: Id, change: Change, seen: &mut Seen) {
-    seen.may_show[at(group)].committed = items.parts[usize::from(change)].stored().only(users);
+    let committed = &mut seen.may_show[at(group)].committed;
+    *committed = committed.then(items.parts[usize::from(change)].stored().only(users));
 }
 
 /// Returns whether a response may show these users as members of a group.

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The number of states after which the search for a fault continues with the next scenario.
-const MOST_STATES: usize = 100_000;
+const MOST_STATES: usize = 300_000;
 
 /// Numbers of crashes, of lost answers and of suspended requests.
 type Failures = [u8; 3];
@@ -25,7 +25,7 @@ const SLOW: Failures = [0, 0, 1];
 const SEARCHED: [Failures; 6] = [NONE, CRASH, LOST, SLOW, [0, 1, 1], [1, 1, 0]];
 
 /// Every fault, with the scenario and the failures that find it after few states.
-const PLANTED: [(Fault, &str, Failures); 36] = [
+const PLANTED: [(Fault, &str, Failures); 37] = [
     (Fault::HeaderDecides, "create groups of one name", LOST),
     (Fault::DraftUnconditional, "create groups of one name", LOST),
     (Fault::MoreUnchecked, "put, one", SLOW),
@@ -57,6 +57,7 @@ const PLANTED: [(Fault, &str, Failures); 36] = [
     (Fault::GroupTombstonesIgnored, "get group, delete user", NONE),
     (Fault::UserTombstonesIgnored, "get user, delete it", NONE),
     (Fault::EndIgnored, "get users, many", NONE),
+    (Fault::HeaderReadWithGroup, "get users, many, remove many", NONE),
     (Fault::DraftTakenForEnded, "get users, many in several drafts", NONE),
     (Fault::AddedUnchecked, "get group, many, delete user", NONE),
     (Fault::ReadOnce, "get group, many", NONE),

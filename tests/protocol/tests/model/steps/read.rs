@@ -21,7 +21,6 @@ const PARTS: u8 = 16;
 const AGAIN: u8 = 32;
 const ADDED: u8 = 64;
 const FIRST: Mask = 1;
-const READS_OF_CHANGE: u8 = ITEM | HEADERS | PARTS;
 
 impl Turn<'_> {
     fn edges(&self) -> u8 {
@@ -228,11 +227,16 @@ impl Turn<'_> {
         if headers == 0 {
             return self.respond_users();
         }
-        self.process().todo = READS_OF_CHANGE;
+        self.process().todo = self.reads_of_change();
         self.go(Pc::Resolve);
     }
 
-    /// Reads group, header and parts of the next pending change, at the same time.
+    fn reads_of_change(&self) -> u8 {
+        if self.scenario.has(Fault::HeaderReadWithGroup) { ITEM | HEADERS | PARTS } else { ITEM | PARTS }
+    }
+
+    /// Reads group and parts of the next pending change at the same time. If the group does not name the change, it reads
+    /// the header afterwards.
     fn resolve_change(&mut self, read: u8) {
         let change = u16::from(self.process().seen.headers.trailing_zeros() as u8);
         let group = subject_of(self.scenario, change);
@@ -240,6 +244,7 @@ impl Turn<'_> {
         let items = self.state.items;
         let fault = self.scenario.fault;
         let Request::GetUsers { users } = self.request() else { return };
+        let reads = self.reads_of_change();
         let seen = &mut self.process().seen;
         match read {
             ITEM => {
@@ -253,7 +258,7 @@ impl Turn<'_> {
                     _ => u8::from(is_committed),
                 };
                 let is_finished = is_change(items.finished[at(group)]);
-                seen.finished = u8::from(is_finished && fault != Some(Fault::EndIgnored));
+                seen.finished = u8::from(is_finished && fault == Some(Fault::HeaderReadWithGroup));
             }
             HEADERS => {
                 let is_open = items.headers & !items.discarded & (1 << change) != 0;
@@ -265,14 +270,21 @@ impl Turn<'_> {
                 seen.part = parts.stored().only(users);
             }
         }
-        self.process().todo &= !read;
-        if self.process().todo == 0 {
+        let process = self.process();
+        process.todo &= !read;
+        if process.todo != 0 {
+            return;
+        }
+        if process.seen.intent == 0 && read != HEADERS && reads & HEADERS == 0 {
+            process.todo = HEADERS;
+        } else {
             self.change_resolved(change, group);
         }
     }
 
     fn change_resolved(&mut self, change: u16, group: Id) {
         let draft_ends = self.scenario.has(Fault::DraftTakenForEnded);
+        let reads = self.reads_of_change();
         let process = self.process();
         let Seen { intent, finished, is_open, covers, part, .. } = process.seen;
         process.seen = Seen {
@@ -283,7 +295,7 @@ impl Turn<'_> {
             part: Members::default(),
             ..process.seen
         };
-        let has_ended = finished != 0 || !is_open;
+        let has_ended = finished != 0 || !(is_open || intent != 0);
         let is_uncovered = intent != 0 && !covers;
         if has_ended || is_uncovered {
             // The parts were read before all of them were written, or after they were deleted.
@@ -292,9 +304,9 @@ impl Turn<'_> {
             return self.begin_again(u8::from(!is_first || draft_ends) << change);
         }
         if intent != 0 {
-            process.seen.parts[at(group)] = part;
+            process.seen.parts[at(group)] = process.seen.parts[at(group)].then(part);
         }
-        process.todo = READS_OF_CHANGE;
+        process.todo = reads;
         process.seen.headers &= process.seen.headers - 1;
         if process.seen.headers == 0 {
             self.respond_users();
