@@ -99,8 +99,8 @@ impl Turn<'_> {
         process.pc = Pc::Gather;
     }
 
-    /// Reads the memberships of users again after other processes have changed what was read. Without a change, and without a change that is now
-    /// known to have ended, the reader would find the same for ever.
+    /// Reads the memberships of users again after other processes have changed what was read. Without a change, and without
+    /// a change that is now known to have ended, the reader would find the same for ever.
     fn begin_again(&mut self, ended: u8) {
         let seen = &mut self.process().seen;
         let is_stuck = !seen.changed && ended & !seen.ended == 0;
