@@ -63,8 +63,16 @@ pub(crate) fn two_groups(name: &'static str, members: [&[Id]; 2], requests: &[Re
     Scenario::new(name, TWO_GROUPS, members.map(mask), requests)
 }
 
+/// The scenario with the most states. One of its processes dies at most.
+pub(crate) const LARGEST: &str = "get users, many, remove many";
+
+/// Returns every scenario without the restored tables.
+pub(crate) fn all() -> Vec<Scenario> {
+    [edits(), puts(), deletions(), creations(), group_readers(), user_readers()].concat()
+}
+
 /// Additions and removals by id.
-pub(crate) fn edits() -> Vec<Scenario> {
+fn edits() -> Vec<Scenario> {
     vec![
         one_group("one, one", &[2], &[add(&[0]), remove(&[0]), JANITOR]),
         one_group("one, one, one", &[2], &[add(&[0]), remove(&[0]), add(&[0])]),
@@ -82,10 +90,11 @@ fn swap(add: &[Id], remove: &[Id]) -> Request {
 }
 
 /// Replacements of all members.
-pub(crate) fn puts() -> Vec<Scenario> {
+fn puts() -> Vec<Scenario> {
     vec![
         one_group("put, one", &[2], &[put(&[0, 1]), add(&[1]), JANITOR]),
         one_group("put, one, one", &[], &[put(&[0]), add(&[1]), add(&[2]), JANITOR]),
+        one_group("put, put, one", &[], &[put(&[0]), put(&[1]), add(&[2]), JANITOR]).fits(2),
         one_group("put in parts, one, one", &[2], &[put(&[0, 1]), add(&[1]), remove(&[2]), JANITOR]),
         one_group("put, many", &[2], &[put(&[0]), add(&[0, 1]), JANITOR]),
         one_group("put, put", &[2], &[put(&[0, 1]), put(&[0]), JANITOR]),
@@ -95,7 +104,7 @@ pub(crate) fn puts() -> Vec<Scenario> {
 }
 
 /// Deletions.
-pub(crate) fn deletions() -> Vec<Scenario> {
+fn deletions() -> Vec<Scenario> {
     vec![
         one_group("delete user, add it", &[], &[delete(0), add(&[0]), JANITOR]),
         one_group("delete user, many", &[2], &[delete(0), add(&[0, 1]), JANITOR]),
@@ -118,7 +127,7 @@ pub(crate) fn deletions() -> Vec<Scenario> {
 }
 
 /// Creations.
-pub(crate) fn creations() -> Vec<Scenario> {
+fn creations() -> Vec<Scenario> {
     let groups = |name, requests: &[Request]| Scenario::new(name, NO_GROUP, [0; 2], requests);
     let same_name = |scenario: Scenario| scenario.with(|it| it.names = [0, 0, 2, 3, 3]);
     vec![
@@ -142,28 +151,37 @@ pub(crate) fn creations() -> Vec<Scenario> {
 }
 
 /// Readers of a group.
-pub(crate) fn group_readers() -> Vec<Scenario> {
+fn group_readers() -> Vec<Scenario> {
     vec![
         one_group("get group, many", &[2], &[add(&[0, 1]), get_group(), JANITOR]),
         one_group("get group, many, one", &[2], &[add(&[0, 1]), get_group(), remove(&[0]), JANITOR]),
         one_group("get group, many, delete user", &[], &[add(&[0, 1]), get_group(), delete(0), JANITOR]),
         one_group("get group, put, one", &[2], &[put(&[0, 1]), get_group(), add(&[2]), JANITOR]),
+        one_group("get group, small put", &[1], &[put(&[0]), get_group()])
+            .fits(2)
+            .with(|scenario| scenario.torn = true),
         one_group("get group, delete it", &[0, 1], &[delete(G), get_group(), JANITOR]),
         two_groups("get group, delete user", [&[0], &[0]], &[delete(0), get_group(), JANITOR]),
     ]
 }
 
-/// Readers of a user.
-pub(crate) fn user_readers() -> Vec<Scenario> {
+/// Readers of users.
+fn user_readers() -> Vec<Scenario> {
     let other = Request::Edit { group: H, add: mask(&[0, 2]), remove: 0 };
     vec![
-        one_group("get user, many", &[2], &[add(&[0, 1]), get_users(&[0]), JANITOR]),
+        one_group("get users, many", &[2], &[add(&[0, 1]), get_users(&[0, 1]), JANITOR]),
         two_groups("get user, many, many", [&[], &[]], &[add(&[0, 1]), get_users(&[0]), other, JANITOR]),
-        one_group("get user, many in several drafts", &[2], &[add(&[0, 1]), get_users(&[1]), JANITOR])
+        one_group(
+            "get users, many, remove many",
+            &[2],
+            &[add(&[0, 1]), get_users(&[0, 1]), remove(&[0, 2]), JANITOR],
+        ),
+        one_group("get users, many in several drafts", &[2], &[add(&[0, 1]), get_users(&[0, 1]), JANITOR])
             .with(|scenario| scenario.parts = 1),
-        one_group("get user, put, one", &[2], &[put(&[0, 1]), get_users(&[0]), add(&[0]), JANITOR]),
+        one_group("get users, put, one", &[2], &[put(&[0, 1]), get_users(&[0, 1]), add(&[0]), JANITOR]),
         two_groups("get user, delete it", [&[0], &[0]], &[delete(0), get_users(&[0]), JANITOR]),
-        one_group("get user, delete group", &[0, 1], &[delete(G), get_users(&[0]), JANITOR]),
+        one_group("get user, many, delete user", &[], &[add(&[0, 1]), get_users(&[0]), delete(0), JANITOR]),
+        one_group("get users, delete group", &[0, 1], &[delete(G), get_users(&[0, 1]), JANITOR]),
     ]
 }
 

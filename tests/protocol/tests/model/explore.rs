@@ -10,7 +10,6 @@ use crate::{
     state::{Answer, Copy, Ghost, Left, NONE, PROCESSES, Pc, Process, State},
     steps::{
         Turn, carry_out,
-        read::next_reads,
         work::{choices, may_go_on},
     },
     table::{CHANGES, GROUP, IDS, Items, OTHER_GROUP, ids},
@@ -146,8 +145,7 @@ impl Scenario {
             Pc::Wait if may_go_on(self, state, number) => steps.push(Step::Wake(number)),
             Pc::Wait => {}
             Pc::ReadRest | Pc::Gather | Pc::Resolve | Pc::Confirm if process.todo != 0 => {
-                let reads = ids(next_reads(self, process));
-                steps.extend(reads.map(|read| Step::Read(number, 1 << read)));
+                steps.extend(ids(process.todo).map(|read| Step::Read(number, 1 << read)));
             }
             pc if pc.is_read() => steps.push(Step::Read(number, 0)),
             _ => {

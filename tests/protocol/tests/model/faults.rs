@@ -62,49 +62,34 @@ pub(crate) enum Fault {
     ListOutside,
     /// A unique name is read before, instead of being a condition.
     UniqueByRead,
-    /// Readers ignore the parts of a committed change.
-    PartsIgnored,
+    /// A reader of a group ignores the parts of a committed change.
+    GroupPartsIgnored,
+    /// A reader of users ignores the parts of a committed change.
+    UserPartsIgnored,
     /// Readers take every pending change for committed.
     DraftsShown,
-    /// Readers ignore tombstones.
-    TombstonesIgnored,
+    /// A reader of a group ignores tombstones.
+    GroupTombstonesIgnored,
+    /// A reader of users ignores tombstones.
+    UserTombstonesIgnored,
+    /// A reader of users takes a change that has ended since it read the headers for an uncommitted one.
+    EndIgnored,
+    /// A reader of users reads the header of a change with the group, not after it. The group names only the change that
+    /// was finished last.
+    HeaderReadWithGroup,
+    /// A reader of users takes a change for ended because its parts were not all written when it read them.
+    DraftTakenForEnded,
+    /// Members that only a part adds are shown although they may not exist.
+    AddedUnchecked,
     /// A group is not read again after its members.
     ReadOnce,
+    /// A group is not read again after its intent has changed.
+    IntentNotCompared,
+    /// A reader of a group compares the last finished change instead of the version.
+    FinishedCompared,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 29] = [
-        Self::HeaderDecides,
-        Self::DraftUnconditional,
-        Self::MoreUnchecked,
-        Self::ApplyUnseen,
-        Self::TakeBackUnchecked,
-        Self::CommitUnchecked,
-        Self::ApplyTwice,
-        Self::FinishUnchecked,
-        Self::PartsDeletedFirst,
-        Self::CleanByAge,
-        Self::NoLease,
-        Self::DeleteWithoutJoins,
-        Self::NoTombstone,
-        Self::EditIgnoresIntent,
-        Self::EditIgnoresReservation,
-        Self::MemberUnchecked,
-        Self::EditWritesDifference,
-        Self::VersionIgnoresReservation,
-        Self::ReservationUnchecked,
-        Self::TokenNotBurnt,
-        Self::NewToken,
-        Self::CountOutside,
-        Self::ReverseOutside,
-        Self::ListOutside,
-        Self::UniqueByRead,
-        Self::PartsIgnored,
-        Self::DraftsShown,
-        Self::TombstonesIgnored,
-        Self::ReadOnce,
-    ];
-
     /// Returns whether drafts have no token: DynamoDB carries out every copy of them.
     pub(crate) fn drafts_have_no_token(self) -> bool {
         matches!(self, Self::HeaderDecides | Self::DraftUnconditional)

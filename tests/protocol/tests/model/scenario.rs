@@ -75,41 +75,11 @@ pub(crate) struct Scenario {
     pub(crate) parts: usize,
     /// The name of each resource, as the number of its index entry.
     pub(crate) names: [u16; IDS],
-    pub(crate) reading: Reading,
+    /// Whether a page of edges may show a transaction in part.
+    pub(crate) torn: bool,
     /// Whether the table is a restored backup, which may lack headers.
     pub(crate) is_restored: bool,
     pub(crate) fault: Option<Fault>,
-}
-
-/// How readers read. The defaults are the protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each variant is one decision about the protocol")]
-pub(crate) struct Reading {
-    /// The headers are read before the edges, instead of at the same time.
-    pub(crate) headers_first: bool,
-    /// A page of edges may show a transaction in part.
-    pub(crate) torn: bool,
-    /// A group is read again if its version has changed.
-    pub(crate) compares_version: bool,
-    /// Members that only a part adds are read, to see whether they exist.
-    pub(crate) checks_added: bool,
-    /// The header of a pending change is read again with its group and its parts.
-    pub(crate) resolves_header: bool,
-    /// Responses must be exact: a change that was committed before the request began is seen as after it.
-    pub(crate) exact: bool,
-}
-
-impl Default for Reading {
-    fn default() -> Self {
-        Self {
-            headers_first: false,
-            torn: false,
-            compares_version: false,
-            checks_added: true,
-            resolves_header: true,
-            exact: false,
-        }
-    }
 }
 
 impl Scenario {
@@ -129,7 +99,7 @@ impl Scenario {
             fits: 1,
             parts: 4,
             names: [0, 1, 2, 3, 4],
-            reading: Reading::default(),
+            torn: false,
             is_restored: false,
             fault: None,
         }

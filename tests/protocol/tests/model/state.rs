@@ -208,8 +208,10 @@ pub(crate) struct Process {
 /// What a reader has read, and what it may answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Seen {
-    /// The members that each group had since the request began, each as a bit.
-    pub(crate) possible: [u32; 2],
+    /// The members that the group of a reader of a group may have, each as a bit.
+    pub(crate) possible: u32,
+    /// What a reader of users may show of each group.
+    pub(crate) may_show: [MayShow; 2],
     /// Whether the subject did not exist at some time.
     pub(crate) gone: bool,
     /// Whether the table has changed since the reader began to read.
@@ -221,6 +223,8 @@ pub(crate) struct Seen {
     /// Headers of changes of members, and the changes that have ended while the reader read.
     pub(crate) headers: u8,
     pub(crate) ended: u8,
+    /// Committed changes with a part that was not there. They have ended if it is not there the next time.
+    pub(crate) uncovered: u8,
     /// The group when it was read first.
     pub(crate) intent: u8,
     pub(crate) finished: u8,
@@ -235,6 +239,16 @@ pub(crate) struct Seen {
     pub(crate) parts: [Members; 2],
     /// Members that only parts add, and that do not exist.
     pub(crate) absent: Mask,
+}
+
+/// What a response may show of the users in a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(crate) struct MayShow {
+    /// The users that may be shown as members, and those that may be left out.
+    pub(crate) members: Mask,
+    pub(crate) others: Mask,
+    /// The operations of the committed changes whose headers or groups the reader has read. All of them are shown.
+    pub(crate) committed: Members,
 }
 
 /// Why a transaction was refused.

@@ -72,6 +72,11 @@ impl Members {
         Self { add: self.add & mask, remove: self.remove & mask }
     }
 
+    /// Returns these operations followed by others.
+    pub(crate) const fn then(self, next: Self) -> Self {
+        Self { add: next.of(self.add), remove: self.remove & !next.add | next.remove }
+    }
+
     /// Returns the mask after the operations.
     pub(crate) const fn of(self, members: Mask) -> Mask {
         (members | self.add) & !self.remove

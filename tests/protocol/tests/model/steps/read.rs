@@ -5,8 +5,9 @@ use protocol::item::Id;
 use super::Turn;
 use crate::{
     faults::Fault,
-    scenario::{Request, Scenario},
-    state::{Answer, Pc, Process, Seen, Violation, subject_of},
+    ghost,
+    scenario::Request,
+    state::{Answer, Pc, Seen, Violation, subject_of},
     table::{GROUP, GROUPS, Mask, Members, at, bit, ids},
 };
 
@@ -23,7 +24,7 @@ const FIRST: Mask = 1;
 
 impl Turn<'_> {
     fn edges(&self) -> u8 {
-        if self.scenario.reading.torn { EDGES | OTHER_EDGES } else { EDGES }
+        if self.scenario.torn { EDGES | OTHER_EDGES } else { EDGES }
     }
 
     pub(crate) fn reads_before_put(&self) -> u8 {
@@ -38,48 +39,58 @@ impl Turn<'_> {
     }
 
     fn read_edges_or_headers(&mut self, read: u8) {
-        let items = self.state.items;
-        let torn = self.scenario.reading.torn;
-        let process = self.process();
-        process.todo &= !read;
-        let rows = match read {
-            EDGES if !torn => Mask::MAX,
-            EDGES => FIRST,
-            OTHER_EDGES => !FIRST,
-            _ => 0,
+        self.process().todo &= !read;
+        match read {
+            EDGES if self.scenario.torn => self.read_edges(FIRST),
+            EDGES => self.read_edges(Mask::MAX),
+            OTHER_EDGES => self.read_edges(!FIRST),
+            _ => self.read_headers(),
+        }
+    }
+
+    fn read_edges(&mut self, rows: Mask) {
+        let (groups, rows) = match self.request() {
+            Request::GetUsers { users } => (GROUP..GROUP + GROUPS, rows & users),
+            request => (request.subject()..request.subject() + 1, rows),
         };
-        for group in 0..GROUPS as usize {
-            process.seen.edges[group] |= items.edges[group] & rows;
+        for group in groups {
+            let edges = self.state.items.edges[at(group)];
+            self.process().seen.edges[at(group)] |= edges & rows;
         }
-        if read == HEADERS {
-            let ignored = self.scenario.has(Fault::TombstonesIgnored);
-            let process = &mut self.state.processes[self.number];
-            process.seen.deleted = ids(if ignored { 0 } else { items.headers & items.tombstones })
-                .fold(0, |mask, change| mask | bit(items.subject[usize::from(change)].into()));
-            let changes = items.headers & !items.tombstones & !process.seen.ended;
-            process.seen.headers = changes & !items.discarded;
-            process.seen.discarded = changes & items.discarded;
+    }
+
+    fn read_headers(&mut self) {
+        let items = self.state.items;
+        let (request, fault) = (self.request(), self.scenario.fault);
+        let seen = &mut self.process().seen;
+        let subjects = ids(items.headers & items.tombstones).map(|change| items.subject[usize::from(change)]);
+        seen.deleted = subjects.fold(0, |mask, subject| mask | bit(subject.into()));
+        let Request::GetUsers { users } = request else {
+            // The group names its change.
+            if fault == Some(Fault::GroupTombstonesIgnored) {
+                seen.deleted = 0;
+            }
+            return;
+        };
+        if fault == Some(Fault::UserTombstonesIgnored) {
+            seen.deleted = 0;
         }
+        ghost::note_headers(users, &items, seen);
+        let changes = items.headers & !items.tombstones & !seen.ended;
+        seen.headers = changes & !items.discarded;
+        seen.discarded = changes & items.discarded;
     }
 
     /// Begins, or begins again.
     pub(crate) fn begin_reading(&mut self) {
-        let ghost = &self.state.ghost;
-        let Process { started, seen, .. } = self.state.processes[self.number];
-        let Seen { possible, gone, ended, .. } = seen;
-        let mut seen = Seen { possible, gone, ended, ..Seen::default() };
-        if !started {
-            seen.gone = ghost.alive & bit(self.request().subject()) == 0;
-            seen.possible = ghost.members.map(|members| 1 << members);
-            if let (Request::GetUsers { .. }, false) = (self.request(), self.scenario.reading.exact) {
-                // A change that was committed and not finished before may be seen as before it.
-                for group in 0..GROUPS as usize {
-                    seen.possible[group] |= 1 << self.state.items.reverse[group];
-                }
-            }
-        }
+        let Seen { ended, uncovered, .. } = self.process().seen;
+        let mut seen = Seen { ended, uncovered, ..Seen::default() };
+        ghost::begin_reading(self.request(), &self.state.items, &self.state.ghost, &mut seen);
+        let subject = self.request().subject();
         let todo = match self.request() {
             Request::GetGroup { .. } => ITEM | HEADERS,
+            // The read of a user finds the same at any time unless a request deletes it.
+            _ if !self.scenario.requests.contains(&Request::Delete { id: subject }) => HEADERS | self.edges(),
             _ => ITEM | HEADERS | self.edges(),
         };
         let process = self.process();
@@ -88,8 +99,8 @@ impl Turn<'_> {
         process.pc = Pc::Gather;
     }
 
-    /// Begins again after other processes have changed what was read. Without a change, and without a change that is now
-    /// known to have ended, the reader would find the same for ever.
+    /// Reads the memberships of users again after other processes have changed what was read. Without a change, and without
+    /// a change that is now known to have ended, the reader would find the same for ever.
     fn begin_again(&mut self, ended: u8) {
         let seen = &mut self.process().seen;
         let is_stuck = !seen.changed && ended & !seen.ended == 0;
@@ -130,12 +141,13 @@ impl Turn<'_> {
 
     /// Reads the group first. The version of the response is never newer than its members.
     fn read_group(&mut self, group: Id) {
+        let compares_finished = self.scenario.has(Fault::FinishedCompared);
         let items = &mut self.state.items;
         items.version[usize::from(group)] = 2;
         let (intent, finished) = (items.intent[at(group)], items.finished[at(group)]);
         let seen = &mut self.process().seen;
         seen.intent = intent;
-        seen.finished = finished;
+        seen.finished = if compares_finished { finished } else { 0 };
         seen.version = 2;
     }
 
@@ -150,14 +162,14 @@ impl Turn<'_> {
         if read == PARTS {
             let intent = self.process().seen.intent - 1;
             let parts = self.state.items.parts[usize::from(intent)];
-            let ignored = self.scenario.has(Fault::PartsIgnored);
+            let ignored = self.scenario.has(Fault::GroupPartsIgnored);
             self.process().seen.parts[0] = if ignored { Members::default() } else { parts.stored() };
             self.process().todo &= !PARTS;
         } else {
             self.read_edges_or_headers(read);
         }
         if self.process().todo == 0 {
-            let checks = self.scenario.reading.checks_added;
+            let checks = !self.scenario.has(Fault::AddedUnchecked);
             let process = self.process();
             let added = process.seen.parts[0].add & !process.seen.edges[at(group)];
             process.todo = AGAIN | if checks && added != 0 { ADDED } else { 0 };
@@ -168,8 +180,7 @@ impl Turn<'_> {
     pub(crate) fn confirm(&mut self, read: u8) {
         let Request::GetGroup { group } = self.request() else { return };
         let items = self.state.items;
-        let compares_version = self.scenario.reading.compares_version;
-        let reads_again = !self.scenario.has(Fault::ReadOnce);
+        let fault = self.scenario.fault;
         let process = self.process();
         process.todo &= !read;
         if read == ADDED {
@@ -178,18 +189,26 @@ impl Turn<'_> {
             return self.respond_gone();
         } else {
             let seen = process.seen;
-            let same = seen.intent == items.intent[at(group)]
-                && seen.finished == items.finished[at(group)]
-                && (!compares_version || seen.version == items.version[usize::from(group)]);
-            if !same && reads_again {
-                return self.begin_again(0);
+            let same = [
+                seen.intent == items.intent[at(group)] || fault == Some(Fault::IntentNotCompared),
+                if fault == Some(Fault::FinishedCompared) {
+                    seen.finished == items.finished[at(group)]
+                } else {
+                    seen.version == items.version[usize::from(group)]
+                },
+            ];
+            if same.contains(&false) && fault != Some(Fault::ReadOnce) {
+                if self.tries_again() {
+                    self.begin_reading();
+                }
+                return;
             }
         }
         let process = self.process();
         if process.todo == 0 {
             let Seen { edges, parts, deleted, absent, possible, .. } = process.seen;
             let members = parts[0].of(edges[at(group)]) & !deleted & !absent;
-            if possible[at(group)] & (1 << members) == 0 {
+            if possible & (1 << members) == 0 {
                 self.violate(Violation::Response);
             }
             self.answer(Answer::Done);
@@ -213,10 +232,11 @@ impl Turn<'_> {
     }
 
     fn reads_of_change(&self) -> u8 {
-        if self.scenario.reading.resolves_header { ITEM | HEADERS | PARTS } else { ITEM | PARTS }
+        if self.scenario.has(Fault::HeaderReadWithGroup) { ITEM | HEADERS | PARTS } else { ITEM | PARTS }
     }
 
-    /// Reads group, header and parts of the next pending change, at the same time.
+    /// Reads group and parts of the next pending change at the same time. If the group does not name the change, it reads
+    /// the header afterwards.
     fn resolve_change(&mut self, read: u8) {
         let change = u16::from(self.process().seen.headers.trailing_zeros() as u8);
         let group = subject_of(self.scenario, change);
@@ -224,30 +244,47 @@ impl Turn<'_> {
         let items = self.state.items;
         let fault = self.scenario.fault;
         let Request::GetUsers { users } = self.request() else { return };
+        let reads = self.reads_of_change();
         let seen = &mut self.process().seen;
         match read {
             ITEM => {
-                seen.intent =
-                    u8::from(is_change(items.intent[at(group)]) && fault != Some(Fault::PartsIgnored));
-                seen.intent |= u8::from(fault == Some(Fault::DraftsShown));
-                seen.finished = u8::from(is_change(items.finished[at(group)]));
+                let is_committed = is_change(items.intent[at(group)]);
+                if is_committed {
+                    ghost::note_committed(users, &items, group, change, seen);
+                }
+                seen.intent = match fault {
+                    Some(Fault::UserPartsIgnored) => 0,
+                    Some(Fault::DraftsShown) => 1,
+                    _ => u8::from(is_committed),
+                };
+                let is_finished = is_change(items.finished[at(group)]);
+                seen.finished = u8::from(is_finished && fault == Some(Fault::HeaderReadWithGroup));
             }
-            HEADERS => seen.is_open = items.headers & !items.discarded & (1 << change) != 0,
+            HEADERS => {
+                let is_open = items.headers & !items.discarded & (1 << change) != 0;
+                seen.is_open = is_open || fault == Some(Fault::EndIgnored);
+            }
             _ => {
                 let parts = items.parts[usize::from(change)];
                 seen.covers = ids(users).all(|user| parts.covering(user).is_some());
-                seen.part = parts.stored();
+                seen.part = parts.stored().only(users);
             }
         }
-        self.process().todo &= !read;
-        if self.process().todo == 0 {
+        let process = self.process();
+        process.todo &= !read;
+        if process.todo != 0 {
+            return;
+        }
+        if process.seen.intent == 0 && read != HEADERS && reads & HEADERS == 0 {
+            process.todo = HEADERS;
+        } else {
             self.change_resolved(change, group);
         }
     }
 
     fn change_resolved(&mut self, change: u16, group: Id) {
-        let resolves_header = self.scenario.reading.resolves_header;
-        let todo = self.reads_of_change();
+        let draft_ends = self.scenario.has(Fault::DraftTakenForEnded);
+        let reads = self.reads_of_change();
         let process = self.process();
         let Seen { intent, finished, is_open, covers, part, .. } = process.seen;
         process.seen = Seen {
@@ -258,14 +295,18 @@ impl Turn<'_> {
             part: Members::default(),
             ..process.seen
         };
-        let has_ended = finished != 0 || if resolves_header { !is_open } else { !covers };
-        if has_ended || (intent != 0 && !covers) {
-            return self.begin_again(if resolves_header { 1 << change } else { 0 });
+        let has_ended = finished != 0 || !(is_open || intent != 0);
+        let is_uncovered = intent != 0 && !covers;
+        if has_ended || is_uncovered {
+            // The parts were read before all of them were written, or after they were deleted.
+            let is_first = is_uncovered && !has_ended && process.seen.uncovered & (1 << change) == 0;
+            process.seen.uncovered |= u8::from(is_first) << change;
+            return self.begin_again(u8::from(!is_first || draft_ends) << change);
         }
         if intent != 0 {
-            process.seen.parts[at(group)] = part;
+            process.seen.parts[at(group)] = process.seen.parts[at(group)].then(part);
         }
-        process.todo = todo;
+        process.todo = reads;
         process.seen.headers &= process.seen.headers - 1;
         if process.seen.headers == 0 {
             self.respond_users();
@@ -274,13 +315,11 @@ impl Turn<'_> {
 
     fn respond_users(&mut self) {
         let Request::GetUsers { users } = self.request() else { return };
-        let Seen { edges, parts, deleted, possible, .. } = self.process().seen;
+        let Seen { edges, parts, deleted, may_show, .. } = self.process().seen;
         for group in GROUP..GROUP + GROUPS {
             let deleted = if deleted & bit(group) == 0 { deleted } else { Mask::MAX };
-            let shown = parts[at(group)].of(edges[at(group)]) & users & !deleted;
-            let was = |members: &u32| possible[at(group)] & (1 << members) != 0;
-            let is_shown = |members: u32| members as Mask & users == shown;
-            if !(0..32).filter(was).any(is_shown) {
+            let members = parts[at(group)].of(edges[at(group)]) & users & !deleted;
+            if !ghost::may_show(&self.state.ghost, users, may_show[at(group)], members) {
                 self.violate(Violation::Response);
             }
         }
@@ -293,10 +332,4 @@ impl Turn<'_> {
         }
         self.answer(Answer::Done);
     }
-}
-
-/// Returns the reads of a process that may come next.
-pub(crate) fn next_reads(scenario: &Scenario, process: &Process) -> u8 {
-    let waits = scenario.reading.headers_first && process.pc == Pc::Gather && process.todo & HEADERS != 0;
-    if waits { process.todo & !(EDGES | OTHER_EDGES) } else { process.todo }
 }
