@@ -41,6 +41,9 @@ pub struct WrittenGroup {
     members: Option<Vec<Edge>>,
 }
 
+/// The number of times that a group is read again because of changes in one transaction.
+const MOST_REPEATS: usize = 3;
+
 impl WrittenGroup {
     /// Returns the group and, if they are wanted, known and not too many to show, its members.
     #[must_use]
@@ -61,19 +64,23 @@ impl Directory {
         if !with_members {
             return Ok((read(self, ResourceKind::Group, &id).await?, Memberships::None));
         }
-        let mut backoff = Backoff::new(&self.table);
+        let (mut backoff, mut repeats) = (Backoff::new(&self.table), 0);
         loop {
             // The group is read first, so its version is never newer than the members that are shown with it: a client
             // that writes under the version undoes nothing that it has not seen. The group is read again to find out
-            // whether a deletion, or a change in several transactions, began or ended in between.
+            // whether its members changed in between: a query may show a transaction in part. Small changes alone do not
+            // keep a reader of a busy group waiting.
             let view = View::new(self);
             let (before, _) = tokio::try_join!(read(self, ResourceKind::Group, &id), view.deleted())?;
             let members = members_of(&view, &before, MEMBERS_SHOWN).await?.ok_or_else(too_many_members)?;
             let again = read(self, ResourceKind::Group, &id);
             let (members, after) = tokio::try_join!(existing(self, members), again)?;
-            if (&after.intent, &after.finished) == (&before.intent, &before.finished) {
+            let is_same = (&after.intent, &after.version) == (&before.intent, &before.version);
+            let has_no_large_change = (&after.intent, &after.finished) == (&before.intent, &before.finished);
+            if is_same || has_no_large_change && repeats >= MOST_REPEATS {
                 return Ok((before, shown(&members)));
             }
+            repeats += 1;
             backoff.wait().await?;
         }
     }

@@ -156,7 +156,7 @@ pub(super) async fn members_page(
 }
 
 /// Reads the members of a group that was read before. Returns `None` if there are more than `limit`. The members are
-/// right if a later read of the group returns the same intent and the same last change.
+/// right if a later read of the group returns the same intent and the same version.
 pub(super) async fn members_of(
     view: &View<'_>,
     group: &Stored,

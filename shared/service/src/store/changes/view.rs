@@ -11,7 +11,7 @@
 //! If a change has ended since the header was read, it may have changed some of the memberships before they were read and
 //! some afterwards. They are read again.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use scim::{ResourceKind, id::Id};
@@ -27,7 +27,7 @@ use crate::{
     store::{
         directory::Directory,
         edges::Edge,
-        items::{Item, Stored, name, optional_id, partition_key, sort_key},
+        items::{Stored, name, optional_id},
         keys::{AFTER_IDS, BEFORE_IDS, Key},
         table::{CONCURRENCY, KeyRange},
     },
@@ -78,7 +78,19 @@ pub(in crate::store) struct SeenMembers {
 enum State {
     Uncommitted,
     Committed(Vec<Part>),
+    /// The change is committed, and a part was not there.
+    Uncovered,
     Ended,
+}
+
+/// The changes that a reader has met in earlier reads of the same memberships.
+#[derive(Default)]
+struct Met {
+    /// Those that have ended. They have no effect on memberships that are read later.
+    ended: BTreeSet<Id>,
+    /// Those that were committed after their parts were read, or ended before. If a part is still not there, they have
+    /// ended, or the part is lost.
+    uncovered: BTreeSet<Id>,
 }
 
 impl<'a> View<'a> {
@@ -107,13 +119,13 @@ impl<'a> View<'a> {
     {
         let directory = self.directory;
         let (headers, value) = tokio::try_join!(self.headers(), read())?;
-        let mut ended = BTreeSet::new();
-        if let Some(effects) = effects(directory, headers, &scope(&value), &mut ended).await? {
+        let mut met = Met::default();
+        if let Some(effects) = effects(directory, headers, &scope(&value), &mut met).await? {
             return Ok((value, effects));
         }
         while Instant::now() < directory.table.deadline {
             let (headers, value) = tokio::try_join!(read_headers(directory), read())?;
-            if let Some(effects) = effects(directory, &headers, &scope(&value), &mut ended).await? {
+            if let Some(effects) = effects(directory, &headers, &scope(&value), &mut met).await? {
                 return Ok((value, effects));
             }
         }
@@ -219,34 +231,36 @@ async fn read_headers(directory: &Directory) -> Result<Headers, Error> {
 }
 
 /// Returns the effects of the changes on memberships that were read at the time of the headers. Returns `None` if the
-/// memberships have to be read again, because a change has ended. The change then joins the `ended`, which have no effect
-/// on memberships that are read later.
+/// memberships have to be read again, because a change has ended or was committed meanwhile.
 async fn effects(
     directory: &Directory,
     headers: &Headers,
     scope: &Scope,
-    ended: &mut BTreeSet<Id>,
+    met: &mut Met,
 ) -> Result<Option<Effects>, Error> {
-    let is_open = |change: &&Change| scope.contains(change) && !ended.contains(&change.id);
+    let is_open = |change: &&Change| scope.contains(change) && !met.ended.contains(&change.id);
     let changes: Vec<&Change> = headers.changes.iter().filter(is_open).collect();
     let discarded = changes.iter().filter(|change| change.discarded).map(|change| change.id.clone());
     let mut over: Vec<Id> = discarded.collect();
+    let mut are_current = over.is_empty();
     let mut effects = Effects { deleted: headers.deleted.clone(), committed: Vec::new() };
-    if over.is_empty() {
+    if are_current {
         for (change, state) in states(directory, &changes, scope).await? {
             match state {
                 State::Uncommitted => {}
                 State::Committed(parts) => effects.committed.push((change.subject.clone(), parts)),
-                State::Ended => over.push(change.id.clone()),
+                State::Uncovered if met.uncovered.insert(change.id.clone()) => are_current = false,
+                State::Uncovered | State::Ended => over.push(change.id.clone()),
             }
         }
     }
-    let are_current = over.is_empty();
-    ended.extend(over);
+    are_current &= over.is_empty();
+    met.ended.extend(over);
     Ok(are_current.then_some(effects))
 }
 
-/// Reads the states of changes: their headers, their groups, and the parts that contain members of the scope.
+/// Reads the states of changes: their groups, and the parts that contain members of the scope. The headers of changes
+/// that are not named are read afterwards. A change whose header is open then had not ended when its group was read.
 async fn states<'c>(
     directory: &Directory,
     changes: &[&'c Change],
@@ -254,35 +268,31 @@ async fn states<'c>(
 ) -> Result<Vec<(&'c Change, State)>, Error> {
     let group = |change: &Change| directory.keys.resource(ResourceKind::Group, change.subject.as_str());
     // A set, because BatchGetItem rejects duplicate keys.
-    let keys: HashSet<Key> =
-        changes.iter().flat_map(|change| [group(change), change.key(&directory.keys)]).collect();
-    let keys: Vec<Key> = keys.into_iter().collect();
+    let groups: HashSet<Key> = changes.iter().map(|change| group(change)).collect();
+    let groups: Vec<Key> = groups.into_iter().collect();
     let reads: Vec<_> =
         changes.iter().map(|change| read_parts(directory, &change.id, &scope.first, &scope.last)).collect();
     let parts = stream::iter(reads).buffered(CONCURRENCY).try_collect::<Vec<_>>();
-    let (found, parts) = tokio::try_join!(directory.table.get_all(&keys), parts)?;
-    let mut items = HashMap::new();
-    for item in found {
-        items.insert((partition_key(&item)?.to_owned(), sort_key(&item)?.to_owned()), item);
+    let (found, parts) = tokio::try_join!(directory.table.get_all(&groups), parts)?;
+    let mut named = BTreeSet::new();
+    for item in &found {
+        named.extend(optional_id(item, name::INTENT)?);
     }
-    let item = |key: Key| items.get(&(key.pk, key.sk));
+    let unnamed = changes.iter().filter(|change| !named.contains(&change.id));
+    let headers: Vec<Key> = unnamed.map(|change| change.key(&directory.keys)).collect();
+    let mut open = BTreeSet::new();
+    for item in directory.table.get_all(&headers).await? {
+        open.extend(Change::from_item(&item).ok().filter(|now| !now.discarded).map(|now| now.id));
+    }
     let mut states = Vec::new();
     for (change, parts) in changes.iter().zip(parts) {
-        let names_change = |name| {
-            let holder = item(group(change)).map_or(Ok(None), |item: &Item| optional_id(item, name))?;
-            Ok::<_, Error>(holder.as_ref() == Some(&change.id))
-        };
-        let header = item(change.key(&directory.keys));
-        let is_open = header.is_some_and(|item| Change::from_item(item).is_ok_and(|now| !now.discarded));
-        let state = if !is_open || names_change(name::FINISHED)? {
-            State::Ended
-        } else if !names_change(name::INTENT)? {
-            State::Uncommitted
+        let state = if !named.contains(&change.id) {
+            if open.contains(&change.id) { State::Uncommitted } else { State::Ended }
         } else if cover(&parts, &scope.first, &scope.last) {
             State::Committed(parts)
         } else {
-            // Parts are deleted after the end of their change.
-            State::Ended
+            // The parts were read before the last of them was written, or after they were deleted.
+            State::Uncovered
         };
         states.push((*change, state));
     }
