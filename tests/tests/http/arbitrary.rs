@@ -663,7 +663,8 @@ fn user_name_is_available_when_no_filter_matches_it() {
         match created.status {
             201 => prop_assert!(before.is_empty(), "{:?} beside {:?}", name, before),
             409 => prop_assert_eq!(before.len(), 1, "{:?} is in use, but no user has it", name),
-            _ => prop_assert!(created.verdict() == "400 invalidValue" && before.is_empty(), "{:?}", name),
+            // A filter ignores the invisible characters for which the name is refused, so it may find a user.
+            _ => prop_assert_eq!(created.verdict(), "400 invalidValue", "{:?}", name),
         }
         if created.status == 201 {
             prop_assert_eq!(found("eq"), [name.clone()]);
