@@ -22,7 +22,7 @@ use crate::path::Target;
 use crate::resource::Document;
 use crate::schema::{Attribute, CUSTOM, MEMBERS, Mutability, ResourceType, Type};
 use crate::syntax::{Filter, Path};
-use crate::validate::{extension_object, read_value, sub_attributes};
+use crate::validate::{check_values, extension_object, read_value, sub_attributes};
 use crate::value::{check_distinct_names, get_ignore_case, is_unassigned, type_mismatch};
 
 mod change;
@@ -241,6 +241,8 @@ impl OperationReader<'_> {
                 Ok(())
             }
             Target::Attribute { attribute, filter, sub } => {
+                // The body may have more values, because another operation may add members.
+                check_values(value)?;
                 let edit = match self.op {
                     Op::Remove => removal(&attribute, filter.is_some(), sub, value)?,
                     Op::Add | Op::Replace => {
