@@ -80,9 +80,11 @@ impl Operation {
         self.find_references();
         if self.is_creation() {
             let name = member(&self.data, self.unique_attribute()).ok().flatten().and_then(Value::as_str);
-            // A longer name is refused, so its spelling does not matter.
-            let name = name.filter(|name| name.len() <= MAX_UNIQUE_BYTES);
-            self.name = name.map(fold).unwrap_or_default();
+            self.name = match name.unwrap_or_default() {
+                name if name.len() <= MAX_UNIQUE_BYTES => fold(name),
+                // A longer name is refused, so its spelling does not matter.
+                name => format!("{:08x}", crc32fast::hash(name.as_bytes())),
+            };
         }
         let names = || mentions(&self.data, self.unique_attribute());
         self.is_exclusive = self.method == "PUT" || (self.method == "PATCH" && names());

@@ -142,6 +142,9 @@ impl Queue {
                 let before = self.leave(index);
                 self.examine(&before, index);
                 self.enter(index, operations[index].subject(ids));
+                if still_waits {
+                    self.suspend_after(index);
+                }
             }
             if !still_waits {
                 let subject = self.subject(index).to_owned();
@@ -163,6 +166,17 @@ impl Queue {
         subject
     }
 
+    /// Makes the operations on the same subject wait that follow one that waits. Its subject may have become that of
+    /// operations that name the resource by its id.
+    fn suspend_after(&mut self, index: usize) {
+        let others = self.by_subject.get(self.subject(index));
+        let later: Vec<usize> =
+            others.into_iter().flat_map(|others| others.range(index..)).copied().collect();
+        for index in later {
+            self.ready.remove(&index);
+        }
+    }
+
     /// Finds the operations on a subject that became ready when the one of this index changed.
     fn examine(&mut self, subject: &str, from: usize) {
         let Some(indexes) = self.by_subject.get(subject) else { return };
@@ -172,10 +186,10 @@ impl Queue {
             return;
         }
         for index in indexes.range(from..) {
-            if self.waiting.contains(*index) {
+            // Those after one that is ready were examined together with it.
+            if self.waiting.contains(*index) || !self.ready.insert(*index) {
                 return;
             }
-            self.ready.insert(*index);
         }
     }
 }
