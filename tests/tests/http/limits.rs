@@ -8,7 +8,10 @@ use expect_test::expect;
 use http_body_util::BodyExt;
 use local::embedded;
 use serde_json::{Value, json};
-use service::{auth::Scope, limits::ANSWER_BYTES};
+use service::{
+    auth::Scope,
+    limits::{ANSWER_BYTES, BULK_DETAIL_BYTES},
+};
 use tests::{
     ORG, Request, Service,
     counting::Counter,
@@ -162,6 +165,8 @@ async fn bulk_answer_of_longest_texts_fits() {
     let outcomes = answer.body["Operations"].as_array().expect("a list");
     assert_eq!(outcomes.len(), 1_000);
     assert_eq!((&outcomes[0]["status"], &outcomes[999]["status"]), (&json!("201"), &json!("400")));
+    let detail = outcomes[999]["response"]["detail"].as_str().expect("a detail");
+    assert!(detail.len() <= BULK_DETAIL_BYTES + '…'.len_utf8() && detail.ends_with('…'), "{}", detail.len());
     assert!(enveloped(&answer.body) <= ANSWER_BYTES, "{}", enveloped(&answer.body));
 }
 

@@ -55,8 +55,8 @@ fn render_with(
 /// take 90 MB.
 pub struct Shown<'a> {
     /// The attributes that the answer has, with the first of the memberships.
-    shown: Map<String, Value>,
-    attribute: &'static str,
+    attributes: Map<String, Value>,
+    membership_attribute: &'static str,
     memberships: &'a Memberships,
     base: &'a str,
     /// The sub-attributes of each membership that the answer has.
@@ -78,7 +78,7 @@ impl<'a> Shown<'a> {
         let attribute = kind.membership_attribute();
         let first = shown.get(attribute).and_then(|elements| elements.get(0)).and_then(Value::as_object);
         let names = first.into_iter().flat_map(Map::keys).cloned().collect();
-        Self { shown, attribute, memberships, base, names }
+        Self { attributes: shown, membership_attribute: attribute, memberships, base, names }
     }
 
     /// Reduces each membership to its `value`, if the answer has it.
@@ -93,9 +93,9 @@ impl<'a> Shown<'a> {
 
 impl Serialize for Shown<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.shown.len()))?;
-        for (name, value) in &self.shown {
-            if name == self.attribute && !self.names.is_empty() {
+        let mut map = serializer.serialize_map(Some(self.attributes.len()))?;
+        for (name, value) in &self.attributes {
+            if name == self.membership_attribute && !self.names.is_empty() {
                 map.serialize_entry(name, &Elements(self))?;
             } else {
                 map.serialize_entry(name, value)?;

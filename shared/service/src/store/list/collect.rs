@@ -57,18 +57,17 @@ pub(super) async fn slice(
     let mut more = left.next().is_some();
     let known = page.first_mut().and_then(|first| first.memberships.take());
     let mut loads = pin!(load(directory, request.kind, page));
-    let (mut shown, mut bytes) = (Vec::new(), 0);
+    let (mut shown, mut bytes, mut is_cut) = (Vec::new(), 0, false);
     'page: while let Some(loaded) = loads.try_next().await? {
         for (position, stored) in loaded {
             bytes += stored.document.len();
             if bytes > PAGE_BYTES && !shown.is_empty() {
-                more = true;
+                is_cut = true;
                 break 'page;
             }
             shown.push((position, stored));
         }
     }
-    let is_cut = bytes > PAGE_BYTES && more && shown.last().map(|(position, _)| position) != last.as_ref();
     if is_cut && !may_be_short {
         return Err(too_large());
     }
@@ -224,12 +223,12 @@ async fn scan_range(
         }
         let stored = page.items.into_iter().map(|item| Ok((String::new(), Packed::pack(item)?)));
         let stored = stored.collect::<Result<_, Error>>()?;
-        let mut pace = Pace::new();
+        let mut points = Pace::new();
         for (_, stored) in keep_matching(directory, request, filter, stored, true).await? {
             let mut matching = request.positioned(stored)?;
             matching.forget();
             matches.push(matching);
-            pace.step().await;
+            points.step().await;
         }
         match page.next {
             None => return Ok(Some(matches)),

@@ -69,20 +69,20 @@ async fn match_memberships(
     let matches = |stored: &Packed, memberships: &Memberships| {
         Ok::<_, Error>(filter.matches(&request.render(&stored.unpack()?, memberships)))
     };
-    let mut matched = Vec::with_capacity(stored.len());
+    let mut verdicts = Vec::with_capacity(stored.len());
     if kind == ResourceKind::User && contiguous {
         let _permit = directory.large_reads.acquire().await;
         let mut pace = Pace::new();
-        while matched.len() < stored.len() {
-            let left: Vec<&Id> = stored[matched.len()..].iter().map(|(_, stored)| &stored.id).collect();
+        while verdicts.len() < stored.len() {
+            let left: Vec<&Id> = stored[verdicts.len()..].iter().map(|(_, stored)| &stored.id).collect();
             let groups =
                 groups_of_range(&view, &left, FILTERED_AT_ONCE).await?.ok_or_else(|| too_many(kind))?;
             for groups in groups {
-                matched.push(matches(&stored[matched.len()].1, &Memberships::Groups(groups))?);
+                verdicts.push(matches(&stored[verdicts.len()].1, &Memberships::Groups(groups))?);
                 pace.step().await;
             }
         }
-        return Ok(matched);
+        return Ok(verdicts);
     }
     if let Some(needs) = MembershipNeeds::of(kind.membership_attribute(), filter) {
         let reads: Vec<_> = stored
@@ -105,18 +105,17 @@ async fn match_memberships(
             .collect();
         let some: Vec<Option<bool>> = stream::iter(reads).buffered(CONCURRENCY).try_collect().await?;
         for ((_, stored), is_match) in chunk.iter().zip(some) {
-            matched.push(match is_match {
-                Some(is_match) => is_match,
+            verdicts.push(if let Some(is_match) = is_match {
+                is_match
+            } else {
                 // The memberships of these resources are too many to be read at the same time.
-                None => {
-                    let alone = Allowance::new(SCAN_LIMIT);
-                    let memberships = all_memberships(&view, kind, &stored.id, &alone).await?;
-                    matches(stored, &memberships.ok_or_else(|| too_many(kind))?)?
-                }
+                let alone = Allowance::new(SCAN_LIMIT);
+                let memberships = all_memberships(&view, kind, &stored.id, &alone).await?;
+                matches(stored, &memberships.ok_or_else(|| too_many(kind))?)?
             });
         }
     }
-    Ok(matched)
+    Ok(verdicts)
 }
 
 /// Adds their memberships to the resources of a page, if the projection contains them. The memberships of a resource that
