@@ -97,7 +97,9 @@ async fn cursor_page_with_many_groups_is_short() {
     let database = Database::memory().expect("a database in memory");
     let service = Service::on(embedded::client(database.clone())).await;
     let users = create_users(&service, 4).await;
-    users.iter().for_each(|user| join(&database, user, 30_000));
+    for user in &users {
+        join(&database, user, 30_000);
+    }
     assert_eq!(service.get("/Users").await.verdict(), "400 tooMany");
     for query in ["attributes=groups.value", "attributes=groups.value&sortBy=id&sortOrder=descending"] {
         let pages = walk(&service, query).await;
