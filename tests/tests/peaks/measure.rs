@@ -17,7 +17,7 @@ use tower::ServiceExt;
 use crate::cases::Case;
 
 /// The address space of the measuring process, in KB.
-const ADDRESS_SPACE: u64 = 768 * 1024;
+const ADDRESS_SPACE: u64 = 512 * 1024;
 
 /// The figures of a request.
 pub(crate) struct Figures {
