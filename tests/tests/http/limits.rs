@@ -95,7 +95,7 @@ async fn write_of_user_in_too_many_groups_is_answered() {
 #[tokio::test]
 async fn write_whose_answer_would_be_too_large_is_answered() {
     let (service, path) = user_in_groups(114_500).await;
-    let user = json!({ "userName": "ada", "title": "x".repeat(100_000) });
+    let user = json!({ "userName": "ada", "title": "x".repeat(290_000) });
     let put = service.put(&path, user.clone()).await;
     assert_eq!((put.status, &put.body["title"], put.body.get("groups")), (200, &user["title"], None));
     assert_eq!(service.get(&path).await.verdict(), "400 tooMany");

@@ -44,6 +44,8 @@ pub(crate) const CASES: &[Case] = &[
     Case { name: "bulk_of_waiting_users", prepare: |_| bulk_of_waiting_users(), statuses: &[200] },
     Case { name: "group_of_members", prepare: group_of_members, statuses: &[201] },
     Case { name: "group_of_unknown_members", prepare: |_| members_body(0), statuses: &[400] },
+    Case { name: "bulk_of_unknown_members", prepare: |_| bulk_of_members(), statuses: &[200] },
+    Case { name: "put_of_no_members", prepare: put_of_no_members, statuses: &[200] },
     Case { name: "put_of_same_members", prepare: put_of_same_members, statuses: &[200] },
     Case { name: "get_group", prepare: get_group, statuses: &[200] },
     Case { name: "delete_group", prepare: delete_group, statuses: &[204] },
@@ -208,6 +210,15 @@ fn large_group(database: &Database) -> String {
 fn put_of_same_members(database: &Database) -> Request {
     let path = large_group(database);
     Request { method: Method::PUT, ..Request::bytes(Method::PUT, path, members_body(0).body) }
+}
+
+fn put_of_no_members(database: &Database) -> Request {
+    Request::put(large_group(database), json!({ "displayName": "m" }))
+}
+
+fn bulk_of_members() -> Request {
+    let body = members_body(0).body;
+    bulk(&[creation("/Groups", 0, std::str::from_utf8(&body).unwrap_or_default())])
 }
 
 fn get_group(database: &Database) -> Request {
