@@ -272,3 +272,13 @@ fn unused_data_types_are_read() {
     assert!(read(Type::DateTime, json!("31.1.2026")).is_err());
     assert_eq!(read(Type::Binary, json!("aGk=")), Ok(Some(json!("aGk="))));
 }
+
+#[test]
+fn values_inside_of_custom_values_are_counted() {
+    let wide = |count: usize| json!({CUSTOM_URN: {"a": [vec![0; count]]}});
+    // The userName, the extension and both lists are values too.
+    assert!(read_user(&wide(MAX_RESOURCE_VALUES - 4)).is_ok());
+    let detail =
+        "The resource has more than 20000 values. Send fewer values, counting those inside of others.";
+    refuses(&wide(MAX_RESOURCE_VALUES - 3), ScimType::InvalidValue, detail);
+}
