@@ -7,13 +7,14 @@
 //!
 //! `schemas` never changes, because it lists what the resource has and not what the response returns.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value};
 
 use crate::error::Invalid;
-use crate::extension::{extension_key, is_joined};
-use crate::lookup::AttributeRef;
+use crate::extension::extension_key;
 use crate::path::Target;
-use crate::schema::{Attribute, ResourceType, Returned};
+use crate::schema::{Attribute, COMMON, CUSTOM, ResourceType, Returned, Schema};
 use crate::syntax::Path;
 
 /// The attributes that a request wants to see.
@@ -43,21 +44,47 @@ pub struct Projection {
     requested: Requested,
 }
 
-/// The maximum number of names in a list. Each name is compared with each attribute of each resource.
+/// The maximum number of names in a list.
 pub const MAX_NAMES: usize = 200;
 
 #[derive(Debug, Clone, PartialEq)]
 enum Requested {
     Default,
-    Only(Vec<Target>),
-    Except(Vec<Target>),
+    Only(Named),
+    Except(Named),
+}
+
+/// The attributes that a request names. All keys are in lower case, because names compare in any case. A resource may have
+/// thousands of attributes, so each is looked up and not compared with each name.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Named {
+    /// The core and common attributes.
+    core: HashMap<String, Selection>,
+    /// The extensions, by URN.
+    extensions: HashMap<String, NamedInExtension>,
+}
+
+/// The attributes of an extension that a request names.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct NamedInExtension {
+    /// Whether the request names the whole extension.
+    whole: bool,
+    attributes: HashMap<String, Selection>,
 }
 
 /// The part of an attribute that a request names.
+#[derive(Debug, Clone, PartialEq)]
 enum Selection {
-    None,
     SubAttributes(Vec<&'static Attribute>),
     Whole,
+}
+
+/// An extension of a document.
+struct Extension<'a> {
+    /// The schema. `None` for a custom extension.
+    schema: Option<&'static Schema>,
+    /// The attributes that the request names in it.
+    named: Option<&'a NamedInExtension>,
 }
 
 impl Projection {
@@ -74,8 +101,8 @@ impl Projection {
         let given = |list: &&str| !list.trim().is_empty();
         let requested = match (attributes.filter(given), excluded.filter(given)) {
             (None, None) => Requested::Default,
-            (Some(attributes), None) => Requested::Only(targets(resource_type, attributes)?),
-            (None, Some(excluded)) => Requested::Except(targets(resource_type, excluded)?),
+            (Some(attributes), None) => Requested::Only(named(resource_type, attributes)?),
+            (None, Some(excluded)) => Requested::Except(named(resource_type, excluded)?),
             (Some(_), Some(_)) => {
                 return Err(Invalid::value(
                     "The parameters 'attributes' and 'excludedAttributes' exclude each other. Send one of them.",
@@ -91,6 +118,13 @@ impl Projection {
         Self { resource_type, requested: Requested::Default }
     }
 
+    /// Creates the projection for a client that may not read: `schemas`, `id` and `meta`.
+    #[must_use]
+    pub fn identity_of(resource_type: &'static ResourceType) -> Self {
+        let meta = HashMap::from([("meta".to_owned(), Selection::Whole)]);
+        Self { resource_type, requested: Requested::Only(Named { core: meta, ..Named::default() }) }
+    }
+
     /// Returns whether the request has neither parameter.
     #[must_use]
     pub const fn is_default(&self) -> bool {
@@ -101,7 +135,7 @@ impl Projection {
     /// read it.
     #[must_use]
     pub fn includes(&self, name: &str) -> bool {
-        self.attribute(None, name).is_some_and(|attribute| self.shows_any(&attribute))
+        self.core(name).is_some_and(|definition| self.shows_any(definition, self.named_in_core(name)))
     }
 
     /// Returns the parts of a document that the response includes.
@@ -109,52 +143,81 @@ impl Projection {
     pub fn apply(&self, document: Map<String, Value>) -> Map<String, Value> {
         let members = document.into_iter().filter_map(|(key, value)| match value {
             Value::Object(members) if extension_key(&key, self.resource_type).is_some() => {
-                let shown =
-                    members.into_iter().filter_map(|(name, value)| self.member(Some(&key), name, value));
+                let extension = self.extension(&key);
+                let shown = members
+                    .into_iter()
+                    .filter_map(|(name, value)| self.in_extension(&extension, name, value));
                 let shown: Map<_, _> = shown.collect();
                 (!shown.is_empty()).then_some((key, Value::Object(shown)))
             }
-            value => self.member(None, key, value),
+            value => {
+                let definition = self.core(&key)?;
+                let selection = self.named_in_core(&key);
+                self.attribute(definition, selection, key, value)
+            }
         });
         members.collect()
     }
 
-    /// Projects one member of the document or of an extension.
-    fn member(&self, extension: Option<&str>, key: String, value: Value) -> Option<(String, Value)> {
-        let attribute = self.attribute(extension, &key)?;
-        if !self.shows_any(&attribute) {
+    /// Projects one attribute of an extension.
+    fn in_extension(&self, extension: &Extension<'_>, name: String, value: Value) -> Option<(String, Value)> {
+        let definition = match extension.schema {
+            Some(schema) => schema.attribute(&name)?,
+            None => &CUSTOM,
+        };
+        let selection = match extension.named {
+            None => None,
+            Some(named) if named.whole => Some(&Selection::Whole),
+            Some(named) => named.attributes.get(&name.to_ascii_lowercase()),
+        };
+        self.attribute(definition, selection, name, value)
+    }
+
+    /// Projects one attribute.
+    fn attribute(
+        &self,
+        definition: &'static Attribute,
+        selection: Option<&Selection>,
+        key: String,
+        value: Value,
+    ) -> Option<(String, Value)> {
+        if !self.shows_any(definition, selection) {
             return None;
         }
-        if attribute.definition.sub_attributes.is_empty() {
+        if definition.sub_attributes.is_empty() {
             return Some((key, value));
         }
-        let selection = self.selection(&attribute);
         let value = match value {
             Value::Array(elements) if elements.is_empty() => Value::Array(elements),
             Value::Array(elements) => {
                 let shown = elements
                     .into_iter()
-                    .filter_map(|element| self.sub_attributes(&attribute, &selection, element));
+                    .filter_map(|element| self.sub_attributes(definition, selection, element));
                 let shown: Vec<_> = shown.collect();
                 if shown.is_empty() {
                     return None;
                 }
                 Value::Array(shown)
             }
-            value => self.sub_attributes(&attribute, &selection, value)?,
+            value => self.sub_attributes(definition, selection, value)?,
         };
         Some((key, value))
     }
 
     /// Projects one complex value.
-    fn sub_attributes(&self, attribute: &AttributeRef, selection: &Selection, value: Value) -> Option<Value> {
+    fn sub_attributes(
+        &self,
+        definition: &'static Attribute,
+        selection: Option<&Selection>,
+        value: Value,
+    ) -> Option<Value> {
         let Value::Object(members) = value else { return None };
         let shown = members.into_iter().filter(|(name, _)| {
-            attribute.definition.sub(name).is_some_and(|sub| {
+            definition.sub(name).is_some_and(|sub| {
                 let named = match selection {
-                    Selection::None => false,
-                    Selection::SubAttributes(sub_attributes) => sub_attributes.contains(&sub),
-                    Selection::Whole => true,
+                    None => false,
+                    Some(Selection::SubAttributes(sub_attributes)) => sub_attributes.contains(&sub),
+                    Some(Selection::Whole) => true,
                 };
                 self.shows(sub, named)
             })
@@ -163,22 +226,40 @@ impl Projection {
         (!shown.is_empty()).then_some(Value::Object(shown))
     }
 
-    /// Looks up a key of a document.
-    fn attribute(&self, extension: Option<&str>, key: &str) -> Option<AttributeRef> {
-        match extension {
-            None => AttributeRef::in_core(key, self.resource_type),
-            Some(urn) => AttributeRef::in_extension(urn, key, self.resource_type),
+    /// Looks up a core or common attribute.
+    fn core(&self, name: &str) -> Option<&'static Attribute> {
+        COMMON
+            .iter()
+            .find(|attribute| attribute.name.eq_ignore_ascii_case(name))
+            .or_else(|| self.resource_type.schema.attribute(name))
+    }
+
+    fn extension(&self, urn: &str) -> Extension<'_> {
+        let mut schemas = self.resource_type.extensions.iter();
+        let schema = schemas.find(|schema| schema.id.eq_ignore_ascii_case(urn)).copied();
+        let named = self.named().and_then(|named| named.extensions.get(&urn.to_ascii_lowercase()));
+        Extension { schema, named }
+    }
+
+    fn named(&self) -> Option<&Named> {
+        match &self.requested {
+            Requested::Default => None,
+            Requested::Only(named) | Requested::Except(named) => Some(named),
         }
     }
 
-    fn shows_any(&self, attribute: &AttributeRef) -> bool {
-        let named = match (self.selection(attribute), &self.requested) {
-            (Selection::None, _) => false,
-            (Selection::Whole, _) => true,
+    fn named_in_core(&self, name: &str) -> Option<&Selection> {
+        self.named()?.core.get(&name.to_ascii_lowercase())
+    }
+
+    fn shows_any(&self, definition: &Attribute, selection: Option<&Selection>) -> bool {
+        let named = match (selection, &self.requested) {
+            (None, _) => false,
+            (Some(Selection::Whole), _) => true,
             // Excluding a sub-attribute does not exclude the attribute.
-            (Selection::SubAttributes(_), requested) => matches!(requested, Requested::Only(_)),
+            (Some(Selection::SubAttributes(_)), requested) => matches!(requested, Requested::Only(_)),
         };
-        self.shows(attribute.definition, named)
+        self.shows(definition, named)
     }
 
     fn shows(&self, attribute: &Attribute, named: bool) -> bool {
@@ -190,64 +271,46 @@ impl Projection {
             (Returned::Default, Requested::Except(_)) => !named,
         }
     }
-
-    fn selection(&self, attribute: &AttributeRef) -> Selection {
-        let (Requested::Only(targets) | Requested::Except(targets)) = &self.requested else {
-            return Selection::None;
-        };
-        let mut sub_attributes = Vec::new();
-        for target in targets {
-            match target {
-                Target::Extension(urn) if same(attribute.extension.as_deref(), Some(urn)) => {
-                    return Selection::Whole;
-                }
-                Target::Attribute { attribute: named, sub: None, .. }
-                    if is_extension_of(named, attribute) =>
-                {
-                    return Selection::Whole;
-                }
-                Target::Attribute { attribute: named, sub, .. }
-                    if same(attribute.extension.as_deref(), named.extension.as_deref())
-                        && attribute.name.eq_ignore_ascii_case(&named.name) =>
-                {
-                    match sub {
-                        None => return Selection::Whole,
-                        Some(sub) => sub_attributes.push(*sub),
-                    }
-                }
-                _ => {}
-            }
-        }
-        if sub_attributes.is_empty() { Selection::None } else { Selection::SubAttributes(sub_attributes) }
-    }
 }
 
 /// Resolves the names of a list. Unknown names are ignored.
-fn targets(resource_type: &'static ResourceType, list: &str) -> Result<Vec<Target>, Invalid> {
+fn named(resource_type: &'static ResourceType, list: &str) -> Result<Named, Invalid> {
     if list.split(',').count() > MAX_NAMES {
         return Err(Invalid::value(format!(
             "The parameters 'attributes' and 'excludedAttributes' take at most {MAX_NAMES} names. Send fewer names."
         )));
     }
+    let mut named = Named::default();
     let paths =
         list.split(',').filter_map(|name| Path::parse(name).ok()).filter(|path| path.filter.is_none());
-    Ok(paths.filter_map(|path| path.resolve(resource_type).ok()).collect())
-}
-
-/// Returns whether a name is the URN of the extension that an attribute belongs to. A path divides the URN of a custom
-/// extension at its last colon.
-fn is_extension_of(named: &AttributeRef, attribute: &AttributeRef) -> bool {
-    matches!((&attribute.extension, &named.extension), (Some(key), Some(urn)) if is_joined(key, urn, &named.name))
-}
-
-/// Returns whether two keys belong to the same extension. Keys of custom extensions keep the case in which the client
-/// sent them.
-fn same(a: Option<&str>, b: Option<&str>) -> bool {
-    match (a, b) {
-        (None, None) => true,
-        (Some(a), Some(b)) => a.eq_ignore_ascii_case(b),
-        _ => false,
+    for target in paths.filter_map(|path| path.resolve(resource_type).ok()) {
+        match target {
+            Target::Extension(urn) => {
+                named.extensions.entry(urn.to_ascii_lowercase()).or_default().whole = true;
+            }
+            Target::Attribute { attribute, sub, .. } => {
+                if let (Some(urn), None) = (&attribute.extension, sub) {
+                    // A path divides the URN of a custom extension at its last colon.
+                    let whole = format!("{urn}:{}", attribute.name).to_ascii_lowercase();
+                    named.extensions.entry(whole).or_default().whole = true;
+                }
+                let attributes = match attribute.extension {
+                    None => &mut named.core,
+                    Some(urn) => {
+                        &mut named.extensions.entry(urn.to_ascii_lowercase()).or_default().attributes
+                    }
+                };
+                let none = Selection::SubAttributes(Vec::new());
+                let selection = attributes.entry(attribute.name.to_ascii_lowercase()).or_insert(none);
+                match (&mut *selection, sub) {
+                    (Selection::SubAttributes(sub_attributes), Some(sub)) => sub_attributes.push(sub),
+                    (_, None) => *selection = Selection::Whole,
+                    (Selection::Whole, Some(_)) => {}
+                }
+            }
+        }
     }
+    Ok(named)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! dates and numbers.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 use std::fmt;
 
 use serde_json::{Map, Number, Value};
@@ -79,6 +80,10 @@ pub(crate) fn get_ignore_case<'a>(map: &'a Map<String, Value>, name: &str) -> Op
 /// Refuses names that differ only in case. Attribute names are case-insensitive, so `userName` beside `USERNAME`
 /// would be one attribute with two values.
 pub(crate) fn check_distinct_names(map: &Map<String, Value>) -> Result<(), Invalid> {
+    // A group may have a hundred thousand members, each of which is a small object.
+    if map.len() <= 1 {
+        return Ok(());
+    }
     let mut names: Vec<_> = map.keys().map(|name| (name.to_ascii_lowercase(), name)).collect();
     names.sort_unstable();
     match names.windows(2).find(|pair| pair[0].0 == pair[1].0) {
@@ -128,13 +133,11 @@ pub(crate) fn type_mismatch(what: &dyn fmt::Display, expected: &str, value: &Val
 
 /// Removes all but the first of equal elements. The order of their sub-attributes does not matter.
 pub(crate) fn remove_duplicates(elements: &mut Vec<Value>) {
-    let mut distinct: Vec<Value> = Vec::with_capacity(elements.len());
-    for element in elements.drain(..) {
-        if !distinct.contains(&element) {
-            distinct.push(element);
-        }
-    }
-    *elements = distinct;
+    // A thousand operations of a PATCH may each change a list, so elements are compared by hash.
+    let mut seen = HashSet::with_capacity(elements.len());
+    let distinct: Vec<bool> = elements.iter().map(|element| seen.insert(element)).collect();
+    let mut distinct = distinct.into_iter();
+    elements.retain(|_| distinct.next() == Some(true));
 }
 
 /// Returns whether a text has only the characters of base64: either alphabet of RFC 4648, padding and line breaks.

@@ -34,6 +34,9 @@ pub enum Error {
     /// The body exceeds this limit in bytes.
     #[error("The request body exceeds the limit of {0} bytes. Send it in several requests.")]
     TooLarge(usize),
+    /// The client did not send the whole body in time.
+    #[error("The request body was not complete in time. Repeat the request.")]
+    BodyTimeout,
     /// The bulk request has more operations than this limit.
     #[error("The bulk request has more than {0} operations. Send the rest in another request.")]
     TooManyOperations(usize),

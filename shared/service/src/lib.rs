@@ -11,6 +11,7 @@
 //! | [`store`] | resources, memberships and keys in DynamoDB |
 //! | [`janitor`] | completes the changes of requests that were killed |
 //! | [`limits`] | the published limits and the division of a request's time |
+//! | `pace` | scheduling points in long loops |
 //! | [`telemetry`] | log lines and metrics |
 //! | [`clock`], [`entropy`], [`config`] | the only readers of the time, random bytes and the environment |
 //! | `cloud` | AWS clients with TLS and credentials (feature `cloud`) |
@@ -54,6 +55,7 @@ pub mod janitor;
 #[cfg(feature = "lambda")]
 pub mod lambda;
 pub mod limits;
+mod pace;
 pub mod pepper;
 mod sdk_failure;
 pub mod store;

@@ -10,6 +10,7 @@
 //! 0 s                            15 s      20 s  23 s 24 s 25 s  28 s 29 s
 //! ├──────────────────────────────┼─────────┼─────┼────┼────┼─────┼────┤
 //! ├──────────────────────────────┤         │     │    │    │     │    │  BULK_START_RESERVE  starts bulk operations
+//! ├────────────────────────────────────────┤     │    │    │     │    │  BODY_RESERVE        reads the body
 //! ├────────────────────────────────────────┤     │    │    │     │    │  ANSWER_RESERVE      reads the items of a query
 //! ├──────────────────────────────────────────────┤    │    │     │    │  COMMIT_RESERVE      completes its own change
 //! ├──────────────────────────────────────────────┤    │    │     │    │  BULK_RUN_RESERVE    runs bulk operations
@@ -36,10 +37,12 @@ pub const USER_BODY: usize = 1024 * 1024;
 pub const GROUP_BODY: usize = LAMBDA_PAYLOAD - 512 * 1024;
 /// The largest body of an answer, in bytes of Lambda's envelope: the limit of Lambda less 64 KB for headers and envelope.
 pub const ANSWER_BYTES: usize = LAMBDA_PAYLOAD - 64 * 1024;
-/// The largest number of members in an answer, of one group or of all groups on a page. More ids do not fit into
-/// [`ANSWER_BYTES`].
+/// The largest number of members in an answer, of one group or of all groups on a page, and the largest number of groups of
+/// one user or of all users on a page. More ids do not fit into [`ANSWER_BYTES`].
 pub const MEMBERS_SHOWN: usize = 115_000;
 
+/// The largest size of the documents that a page reads for its answer, in bytes.
+pub const PAGE_BYTES: usize = 8 * 1024 * 1024;
 /// The number of resources on a page if the client does not give a `count`.
 pub const DEFAULT_COUNT: usize = 100;
 /// The largest number of resources on a page (`filter.maxResults` of ServiceProviderConfig).
@@ -54,10 +57,18 @@ pub const CURSOR_SECONDS: u64 = 3_600;
 /// The largest number of operations in a bulk request (`bulk.maxOperations` of ServiceProviderConfig).
 pub const MAX_BULK_OPERATIONS: usize = 1_000;
 
+/// The longest method, `bulkId`, version and path of a bulk operation, in bytes. The answer repeats these texts.
+pub const BULK_TEXT_BYTES: usize = 128;
+/// The longest error detail of a bulk operation, in bytes of Lambda's envelope. With this limit and the one above, the answer
+/// to [`MAX_BULK_OPERATIONS`] fits into [`ANSWER_BYTES`].
+pub const BULK_DETAIL_BYTES: usize = 2_048;
+
 /// The time after which a request is answered with 503.
 pub const REQUEST_BUDGET: Duration = Duration::from_secs(25);
 /// The reserve of a bulk request for the operations that still run. It starts no operation afterwards.
 pub const BULK_START_RESERVE: Duration = Duration::from_secs(10);
+/// The reserve of a request for its work once its body is complete. A body that is not complete by then is answered 408.
+pub const BODY_RESERVE: Duration = Duration::from_secs(5);
 /// The reserve of a query for its answer. The query reads no items afterwards.
 pub const ANSWER_RESERVE: Duration = Duration::from_secs(5);
 /// The reserve of a write for its answer once its change is committed. A change that is not complete by then stays pending.
@@ -122,10 +133,14 @@ mod tests {
             ("Body of a user or a search", size(USER_BODY)),
             ("Body of a group", size(GROUP_BODY)),
             ("Body of a bulk request", size(GROUP_BODY)),
+            ("Time to send a body", seconds(end(BODY_RESERVE))),
             ("Operations in a bulk request", grouped(MAX_BULK_OPERATIONS)),
+            ("Length of `method`, `bulkId`, `version` and path of a bulk operation", bytes(BULK_TEXT_BYTES)),
             ("Time to start a bulk operation", seconds(end(BULK_START_RESERVE))),
             ("Time to finish a bulk operation", seconds(end(BULK_RUN_RESERVE))),
             ("Depth of JSON", grouped(json::MAX_DEPTH)),
+            ("Values in a body", grouped(json::MAX_VALUES)),
+            ("Values in a body outside of `members`, or in a resource", grouped(json::MAX_RESOURCE_VALUES)),
             ("Length of a filter or PATCH path", characters(parser::MAX_LENGTH)),
             ("Depth of a filter or PATCH path", grouped(parser::MAX_DEPTH)),
             ("Terms in a filter or PATCH path", grouped(parser::MAX_NODES)),
@@ -155,7 +170,8 @@ mod tests {
             ("Resources before a `startIndex` that does not continue an earlier page", grouped(SCAN_LIMIT)),
             ("Time for the reads of a query", seconds(end(ANSWER_RESERVE))),
             ("Resources that a page by cursor reads", format!("About {}", grouped(MAX_ITEMS_PER_PAGE))),
-            ("Members in an answer", grouped(MEMBERS_SHOWN)),
+            ("Documents of a page", size(PAGE_BYTES)),
+            ("Members, or groups of users, in an answer", grouped(MEMBERS_SHOWN)),
             ("Size of an answer", size(LAMBDA_PAYLOAD)),
             ("Lifetime of a cursor", format!("{} hour", CURSOR_SECONDS / 3_600)),
             ("Duration of a request", seconds(REQUEST_BUDGET)),
@@ -197,6 +213,7 @@ mod tests {
     fn stages_of_a_request_end_in_the_drawn_order() {
         let ends = [
             (BULK_START_RESERVE, 15),
+            (BODY_RESERVE, 20),
             (ANSWER_RESERVE, 20),
             (COMMIT_RESERVE, 23),
             (BULK_RUN_RESERVE, 23),

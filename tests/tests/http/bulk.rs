@@ -70,6 +70,26 @@ fn created(answer: &Answer, index: usize) -> String {
 }
 
 #[tokio::test]
+async fn operation_does_not_overtake_one_on_the_same_user() {
+    let service = Service::new().await;
+    let id = service.user("ada").await;
+    let title = |path: &str, title: &str, manager: Option<&str>| {
+        json!({
+            "method": "PATCH", "path": path,
+            "data": { "Operations": [{ "op": "replace", "value": { "title": title, "manager": manager } }] },
+        })
+    };
+    let mut first = title(&format!("/Users/{id}"), "first", None);
+    first["bulkId"] = "x".into();
+    let second = title("/Users/bulkId:x", "second", Some("bulkId:grace"));
+    let third = title(&format!("/Users/{id}"), "third", None);
+    let answer = bulk(&service, json!([first, second, third, user("grace", "grace")])).await;
+    let statuses = answer.body["Operations"].as_array().expect("a list").iter();
+    assert_eq!(statuses.map(|outcome| &outcome["status"]).collect::<Vec<_>>(), ["200", "200", "200", "201"]);
+    assert_eq!(service.get(&format!("/Users/{id}")).await.body["title"], "third");
+}
+
+#[tokio::test]
 async fn bulk_id_resolves_before_and_after_the_creation() {
     for user_first in [true, false] {
         let service = Service::new().await;

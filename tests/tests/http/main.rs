@@ -12,6 +12,7 @@ mod bad_input;
 mod bulk;
 mod discovery;
 mod lifecycle;
+mod limits;
 mod lists;
 mod logs;
 mod memberships;

@@ -25,7 +25,7 @@ use crate::path::Target;
 use crate::resource::Document;
 use crate::schema::{Attribute, CUSTOM, MEMBERS, Mutability, ResourceType, Type};
 use crate::syntax::{Filter, Path, is_attribute_name};
-use crate::validate::{check_numbers, read_value, sub_attributes};
+use crate::validate::{check_numbers, check_values, read_value, sub_attributes};
 use crate::value::{
     check_distinct_names, excerpt, get_ignore_case, is_present, is_unassigned, type_mismatch,
 };
@@ -277,6 +277,8 @@ impl OperationReader<'_> {
                 Ok(())
             }
             Target::Attribute { attribute, filter, sub } => {
+                // The body may have more values, because another operation may add members.
+                check_values(value)?;
                 let edit = match self.op {
                     Op::Remove => removal(&attribute, filter.is_some(), sub, value)?,
                     Op::Add | Op::Replace => {

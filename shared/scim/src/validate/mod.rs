@@ -23,6 +23,7 @@ use crate::fold::{
     find_forbidden_in_display_name, find_forbidden_in_email, find_forbidden_in_user_name, fold,
     is_unassigned as is_unassigned_character,
 };
+use crate::json::{MAX_RESOURCE_VALUES, count_values};
 use crate::schema::{
     Attribute, COMMON, CUSTOM, GROUP_URN, MEMBERS, Mutability, ResourceType, Schema, Type, USER_URN,
 };
@@ -317,7 +318,19 @@ pub(crate) fn check_document(
     {
         text.check(document)?;
     }
+    // Each value takes many times the memory of its text in every request that reads the resource.
+    check_values(document.values())?;
     if json_text(document).len() > MAX_DOCUMENT { Err(too_large()) } else { Ok(()) }
+}
+
+/// Refuses more values than a resource may have.
+pub(crate) fn check_values<'a>(values: impl IntoIterator<Item = &'a Value>) -> Result<(), Invalid> {
+    if values.into_iter().map(count_values).sum::<usize>() > MAX_RESOURCE_VALUES {
+        return Err(Invalid::value(format!(
+            "The resource has more than {MAX_RESOURCE_VALUES} values. Send fewer values, counting those inside of others."
+        )));
+    }
+    Ok(())
 }
 
 pub(crate) fn too_large() -> Invalid {

@@ -303,6 +303,16 @@ fn unused_data_types_are_read() {
     assert_eq!(read(Type::Binary, json!("aGk=")), Ok(Some(json!("aGk="))));
 }
 
+#[test]
+fn values_inside_of_custom_values_are_counted() {
+    let wide = |count: usize| json!({CUSTOM_URN: {"a": [vec![0; count]]}});
+    // The userName, the extension and both lists are values too.
+    assert!(read_user(&wide(MAX_RESOURCE_VALUES - 4)).is_ok());
+    let detail =
+        "The resource has more than 20000 values. Send fewer values, counting those inside of others.";
+    refuses(&wide(MAX_RESOURCE_VALUES - 3), ScimType::InvalidValue, detail);
+}
+
 /// Returns every complex attribute of a user that a client may write, with the name of its extension.
 fn complex_attributes() -> impl Iterator<Item = (Option<&'static str>, &'static Attribute)> {
     let core = USER_TYPE.schema.attributes.iter().map(|attribute| (None, attribute));

@@ -121,12 +121,7 @@ fn refuse_filter(parameters: &Parameters) -> Result<(), Error> {
 /// Returns all documents on one page. Paging parameters are ignored.
 fn all_of(parameters: &Parameters, documents: Vec<Value>) -> Result<Response, Error> {
     refuse_filter(parameters)?;
-    let documents: Vec<_> = documents
-        .into_iter()
-        .map(|document| match document {
-            Value::Object(document) => document,
-            _ => unreachable!("every document of scim::discovery is an object"),
-        })
-        .collect();
-    Ok(answer(StatusCode::OK, &message::list_response(documents.len() as u64, 1, documents)))
+    let mut body = message::list_response(documents.len() as u64, 1, documents.len());
+    body["Resources"] = documents.into();
+    Ok(answer(StatusCode::OK, &body))
 }

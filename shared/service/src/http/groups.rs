@@ -18,7 +18,7 @@ use scim::{
 use super::{
     parameters::Parameters,
     request::{BaseUrl, Conditions, Json, PathSegment, ReadCaller, WriteCaller},
-    response::{no_content, not_modified, resource, set},
+    response::{no_content, not_modified, resource, set, written},
     route::Route,
     search,
 };
@@ -47,13 +47,14 @@ async fn create(
     parameters: Parameters,
     Json(body): Json<GROUP_BODY>,
 ) -> Result<Response, Error> {
-    let projection = parameters.projection(&GROUP_TYPE)?;
+    let projection = parameters.projection_of_write(&GROUP_TYPE, &caller)?;
     let document = Document::from_request(&GROUP_TYPE, &body)?;
     let members = members::from_body(&body)?;
+    drop(body);
     let (stored, members) = app.store.directory(&caller).create_group(document, &members).await?;
     let members =
         if members.len() > MEMBERS_SHOWN { Memberships::None } else { Memberships::Members(members) };
-    Ok(resource(StatusCode::CREATED, ResourceKind::Group, &stored, &members, &base, &projection))
+    written(StatusCode::CREATED, ResourceKind::Group, &stored, &members, &base, &projection)
 }
 
 async fn read(
@@ -69,7 +70,7 @@ async fn read(
     if conditions.has(&stored.version) {
         return Ok(not_modified(&stored.version));
     }
-    Ok(resource(StatusCode::OK, ResourceKind::Group, &stored, &members, &base, &projection))
+    resource(StatusCode::OK, ResourceKind::Group, &stored, &members, &base, &projection)
 }
 
 async fn replace(
@@ -81,14 +82,15 @@ async fn replace(
     conditions: Conditions,
     Json(body): Json<GROUP_BODY>,
 ) -> Result<Response, Error> {
-    let projection = parameters.projection(&GROUP_TYPE)?;
+    let projection = parameters.projection_of_write(&GROUP_TYPE, &caller)?;
     let document = Document::from_request(&GROUP_TYPE, &body)?;
     let members = [MemberOperation::Replace(members::from_body(&body)?)];
+    drop(body);
     let directory = app.store.directory(&caller);
     let change = |_: &Document| Ok(document.clone());
-    let written = directory.update_group(&id, conditions.if_match.as_ref(), change, &members).await?;
-    let (stored, members) = written.shown(projection.includes("members"));
-    Ok(resource(StatusCode::OK, ResourceKind::Group, &stored, &members, &base, &projection))
+    let group = directory.update_group(&id, conditions.if_match.as_ref(), change, &members).await?;
+    let (stored, members) = group.shown(projection.includes("members"));
+    written(StatusCode::OK, ResourceKind::Group, &stored, &members, &base, &projection)
 }
 
 /// Answers 204, which Entra expects for groups with many members. Answers 200 with the group if the client requests
@@ -102,15 +104,17 @@ async fn patch(
     conditions: Conditions,
     Json(body): Json<GROUP_BODY>,
 ) -> Result<Response, Error> {
-    let projection = parameters.projection(&GROUP_TYPE)?;
+    let shows_group = !parameters.projection(&GROUP_TYPE)?.is_default();
+    let projection = parameters.projection_of_write(&GROUP_TYPE, &caller)?;
     let patch = Patch::parse(&GROUP_TYPE, &body)?;
+    drop(body);
     let directory = app.store.directory(&caller);
-    let (version, written) = directory.patch_group(&id, conditions.if_match.as_ref(), &patch).await?;
-    if !projection.is_default()
+    let (version, group) = directory.patch_group(&id, conditions.if_match.as_ref(), &patch).await?;
+    if shows_group
         && let Some((stored, members)) =
-            directory.patched_group(&id, written, projection.includes("members")).await
+            directory.patched_group(&id, group, projection.includes("members")).await
     {
-        return Ok(resource(StatusCode::OK, ResourceKind::Group, &stored, &members, &base, &projection));
+        return written(StatusCode::OK, ResourceKind::Group, &stored, &members, &base, &projection);
     }
     let mut response = no_content();
     if let Some(version) = version {

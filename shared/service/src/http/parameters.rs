@@ -5,7 +5,10 @@ use percent_encoding::percent_decode_str;
 use scim::{Invalid, ResourceType, message, projection::Projection};
 use serde_json::Value;
 
-use crate::{App, Error};
+use crate::{
+    App, Error,
+    auth::{Caller, Scope},
+};
 
 /// The JSON type of an attribute of a SearchRequest.
 enum ParameterType {
@@ -133,6 +136,16 @@ impl Parameters {
         let (attributes, excluded) =
             (self.attribute_names("attributes"), self.attribute_names("excludedAttributes"));
         Projection::parse(resource_type, attributes.as_deref(), excluded.as_deref())
+    }
+
+    /// Reads the same parameters of a write. The answer to a caller that may not read has `schemas`, `id` and `meta` alone.
+    pub(super) fn projection_of_write(
+        &self,
+        resource_type: &'static ResourceType,
+        caller: &Caller,
+    ) -> Result<Projection, Invalid> {
+        let requested = self.projection(resource_type)?;
+        Ok(if caller.may(Scope::Read) { requested } else { Projection::identity_of(resource_type) })
     }
 }
 

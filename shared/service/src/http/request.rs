@@ -14,13 +14,14 @@ use axum::{
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use scim::{Invalid, json};
 use serde_json::Value;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::base_path::BASE_PATH;
 use crate::{
     App, Error,
     auth::{ApiKey, Caller, Scope},
     error::Refusal,
+    limits::{BODY_RESERVE, GROUP_BODY},
     store::{Expected, RefusedKey, representation::GROUPS_IN_VERSION},
     telemetry::{PresentedKey, RequestRecord},
 };
@@ -152,14 +153,37 @@ impl<const LIMIT: usize> FromRequest<App> for Json<LIMIT> {
     type Rejection = Error;
 
     async fn from_request(request: Request, _: &App) -> Result<Self, Error> {
-        let (parts, body) = request.into_parts();
-        check_form(&parts.headers)?;
-        let bytes: Bytes = match Limited::new(body, LIMIT).collect().await {
-            Ok(body) => body.to_bytes(),
-            Err(error) if error.is::<LengthLimitError>() => return Err(Error::TooLarge(LIMIT)),
-            Err(_) => return Err(Invalid::syntax("The body is incomplete. Repeat the request.").into()),
-        };
-        Ok(Self(json::parse(&bytes)?))
+        Ok(Self(json::parse(&read_body(request, LIMIT).await?)?))
+    }
+}
+
+/// The JSON body of a bulk request, which has several resources.
+pub(super) struct BulkJson(pub(super) Value);
+
+impl FromRequest<App> for BulkJson {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, _: &App) -> Result<Self, Error> {
+        Ok(Self(json::parse_bulk(&read_body(request, GROUP_BODY).await?)?))
+    }
+}
+
+/// Reads a body of at most `limit` bytes.
+async fn read_body(request: Request, limit: usize) -> Result<Bytes, Error> {
+    let (parts, body) = request.into_parts();
+    check_form(&parts.headers)?;
+    let body = Limited::new(body, limit).collect();
+    let body = match parts.extensions.get() {
+        Some(Deadline(deadline)) => {
+            timeout_at(*deadline - BODY_RESERVE, body).await.map_err(|_| Error::BodyTimeout)?
+        }
+        // The body of an operation of a bulk request is in memory.
+        None => body.await,
+    };
+    match body {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Error::TooLarge(limit)),
+        Err(_) => Err(Invalid::syntax("The body is incomplete. Repeat the request.").into()),
     }
 }
 

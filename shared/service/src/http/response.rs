@@ -1,5 +1,7 @@
 //! Responses: resources, lists and errors as `application/scim+json` (RFC 7644 §3.1, §3.12).
 
+use std::io::{self, Write};
+
 use axum::{
     body::Body,
     http::{
@@ -12,25 +14,29 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use scim::{Invalid, ResourceKind, ScimType, message, projection::Projection, resource::etag};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
     Error,
     limits::ANSWER_BYTES,
-    store::{Memberships, Stored, representation},
+    store::{
+        Memberships, Stored,
+        representation::{self, Shown},
+    },
     telemetry,
 };
 
 /// The value of `Retry-After`, in seconds. Okta reads whole numbers only.
 const RETRY_SECONDS: &str = "2";
 
-/// Makes a response with a JSON body.
+/// Makes a response with a JSON body whose size does not depend on a request or on stored data.
 pub(super) fn answer(status: StatusCode, body: &Value) -> Response {
-    with_json(status, body.to_string())
+    with_json(status, Body::from(body.to_string()))
 }
 
-fn with_json(status: StatusCode, body: String) -> Response {
-    let mut response = with_body(status, Body::from(body));
+fn with_json(status: StatusCode, body: Body) -> Response {
+    let mut response = with_body(status, body);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/scim+json"));
     response
 }
@@ -46,48 +52,73 @@ fn with_body(status: StatusCode, body: Body) -> Response {
     response
 }
 
-/// Makes a response from a body that may be too large for Lambda.
-///
-/// # Errors
-/// `tooMany` if the body is too large (RFC 7644 §3.4.2.2).
-pub(super) fn bounded_answer(status: StatusCode, body: Value) -> Result<Response, Error> {
-    let body = shortened(body);
-    if enveloped_bytes(&body) <= ANSWER_BYTES {
-        return Ok(with_json(status, body));
+/// The text of a body, which ends before it is larger than Lambda delivers.
+#[derive(Default)]
+pub(super) struct BoundedText {
+    text: Vec<u8>,
+    /// The size in Lambda's envelope, in which the body is a JSON string.
+    enveloped: usize,
+}
+
+impl BoundedText {
+    /// Adds a JSON text. Returns `None` if the body would be too large.
+    pub(super) fn write(&mut self, value: &impl Serialize) -> Option<()> {
+        serde_json::to_writer(self, value).ok()
     }
-    Err(Error::Invalid(Invalid::new(
+
+    /// Adds a part of a JSON text. Returns `None` if the body would be too large.
+    pub(super) fn write_text(&mut self, text: &str) -> Option<()> {
+        self.write_all(text.as_bytes()).ok()
+    }
+
+    pub(super) fn into_response(self, status: StatusCode) -> Response {
+        with_json(status, Body::from(self.text))
+    }
+}
+
+impl io::Write for BoundedText {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.enveloped += bytes.len() + bytes.iter().filter(|byte| matches!(byte, b'"' | b'\\')).count();
+        if self.enveloped > ANSWER_BYTES {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.text.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Returns the error for an answer that is too large (RFC 7644 §3.4.2.2).
+pub(super) fn too_large() -> Error {
+    Error::Invalid(Invalid::new(
         ScimType::TooMany,
         format!(
             "The response would be larger than {ANSWER_BYTES} bytes. Request fewer resources with 'count', or exclude \
              attributes (for groups: excludedAttributes=members)."
         ),
-    )))
+    ))
 }
 
-/// Serializes a body. If it is too large, the members of groups are reduced to their `value`, because clients that
-/// import groups have a fixed page size.
-fn shortened(mut body: Value) -> String {
-    let whole = body.to_string();
-    if enveloped_bytes(&whole) <= ANSWER_BYTES {
-        return whole;
-    }
-    let groups = match body.get_mut("Resources").and_then(Value::as_array_mut) {
-        Some(resources) => resources.as_mut_slice(),
-        None => std::slice::from_mut(&mut body),
-    };
-    for members in groups.iter_mut().filter_map(|group| group.get_mut("members")?.as_array_mut()) {
-        for member in members.iter_mut().filter_map(Value::as_object_mut) {
-            if member.contains_key("value") {
-                member.retain(|name, _| name == "value");
-            }
+/// The form of memberships in an answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// With all sub-attributes.
+    Whole,
+    /// By `value` alone. Clients that import groups have a fixed page size.
+    Values,
+}
+
+impl Form {
+    /// Writes a resource.
+    pub(super) fn write(self, body: &mut BoundedText, shown: Shown<'_>) -> Option<()> {
+        match self {
+            Self::Whole => body.write(&shown),
+            Self::Values => body.write(&shown.with_values_only()),
         }
     }
-    body.to_string()
-}
-
-/// Returns the size of a body in Lambda's envelope, in which it is a JSON string.
-fn enveloped_bytes(body: &str) -> usize {
-    body.len() + body.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count()
 }
 
 /// Makes a response without a body (204).
@@ -95,7 +126,11 @@ pub(super) fn no_content() -> Response {
     with_body(StatusCode::NO_CONTENT, Body::empty())
 }
 
-/// Makes a response with one resource, its ETag and its location (RFC 7644 §3.3, §3.14).
+/// Makes a response with one resource, its ETag and its location (RFC 7644 §3.3, §3.14). If it would be too large, its
+/// memberships have their `value` alone.
+///
+/// # Errors
+/// `tooMany` if the response is still too large.
 pub(super) fn resource(
     status: StatusCode,
     kind: ResourceKind,
@@ -103,9 +138,13 @@ pub(super) fn resource(
     memberships: &Memberships,
     base: &str,
     projection: &Projection,
-) -> Response {
-    let rendered = representation::render(kind, stored, memberships, base);
-    let mut response = with_json(status, shortened(Value::Object(projection.apply(rendered))));
+) -> Result<Response, Error> {
+    let body = [Form::Whole, Form::Values].into_iter().find_map(|form| {
+        let mut body = BoundedText::default();
+        form.write(&mut body, Shown::new(kind, stored, memberships, base, projection))?;
+        Some(body)
+    });
+    let mut response = body.ok_or_else(too_large)?.into_response(status);
     let location = message::location(base, kind.resource_type(), stored.id.as_str());
     set(&mut response, ETAG, &etag(&representation::version(stored, memberships)));
     // RFC 7643 §3.1: `meta.location` is the value of Content-Location.
@@ -113,7 +152,24 @@ pub(super) fn resource(
     if status == StatusCode::CREATED {
         set(&mut response, LOCATION, &location);
     }
-    response
+    Ok(response)
+}
+
+/// Makes a response like [`resource`] to a write. The write has succeeded, so a response that would be too large leaves the
+/// memberships out.
+///
+/// # Errors
+/// None: a document fits into a response.
+pub(super) fn written(
+    status: StatusCode,
+    kind: ResourceKind,
+    stored: &Stored,
+    memberships: &Memberships,
+    base: &str,
+    projection: &Projection,
+) -> Result<Response, Error> {
+    resource(status, kind, stored, memberships, base, projection)
+        .or_else(|_| resource(status, kind, stored, &Memberships::None, base, projection))
 }
 
 /// Makes a response for a client that has this version already (304, RFC 9110 §15.4.5).
@@ -144,6 +200,7 @@ impl Error {
             Self::NotImplemented(_) => StatusCode::NOT_IMPLEMENTED,
             Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::TooLarge(_) | Self::TooManyOperations(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::UnsupportedMediaType(_) | Self::UnsupportedEncoding(_) => {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE

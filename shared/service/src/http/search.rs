@@ -7,14 +7,19 @@ use axum::{
     routing,
 };
 use scim::{ResourceKind, message};
+use serde_json::Value;
 
 use super::{
     list_query::{ListQuery, Paging},
     request::{BaseUrl, ReadCaller},
-    response::bounded_answer,
+    response::{BoundedText, Form, too_large},
     route::Route,
 };
-use crate::{App, Error};
+use crate::{
+    App, Error,
+    pace::Pace,
+    store::{Listed, Query, representation::Shown},
+};
 
 /// Returns the list route and the search route of one kind of resource.
 pub(super) fn routes(kind: ResourceKind, collection: &'static str, search: &'static str) -> Vec<Route> {
@@ -45,15 +50,46 @@ async fn list(
 ) -> Result<Response, Error> {
     let query = list_query.resolve(kinds, &base)?;
     let directory = app.store.directory(&caller);
-    let body = match list_query.paging {
+    let (body, resources) = match list_query.paging {
         Paging::Index { start_index, count } => {
             let page = directory.page_by_index(&query, start_index, count).await?;
-            message::list_response(page.total, start_index, page.resources)
+            (message::list_response(page.total, start_index, page.resources.len()), page.resources)
         }
         Paging::Cursor { cursor, count } => {
             let page = directory.page_by_cursor(&query, cursor.as_deref(), count).await?;
-            message::cursor_response(page.total, page.next, page.resources)
+            (message::cursor_response(page.total, page.next, page.resources.len()), page.resources)
         }
     };
-    bounded_answer(StatusCode::OK, body)
+    for form in [Form::Whole, Form::Values] {
+        if let Some(body) = page(&query, &body, &resources, form).await? {
+            return Ok(body.into_response(StatusCode::OK));
+        }
+    }
+    Err(too_large())
+}
+
+/// Writes the body of a page. Returns `None` if it would be too large.
+async fn page(
+    query: &Query<'_>,
+    body: &Value,
+    resources: &[Listed],
+    form: Form,
+) -> Result<Option<BoundedText>, Error> {
+    const END: &str = "]}";
+    let head = body.to_string();
+    let mut text = BoundedText::default();
+    let mut is_full = text.write_text(head.trim_end_matches(END)).is_none();
+    let mut pace = Pace::new();
+    for (index, Listed { kind, stored, memberships }) in resources.iter().enumerate() {
+        let Some(request) = query.requests.iter().find(|request| request.kind == *kind) else { continue };
+        let stored = stored.unpack()?;
+        let shown = Shown::new(*kind, &stored, memberships, request.base, &request.projection);
+        let separator = if index == 0 { "" } else { "," };
+        is_full |= text.write_text(separator).and_then(|()| form.write(&mut text, shown)).is_none();
+        if is_full {
+            return Ok(None);
+        }
+        pace.step().await;
+    }
+    Ok(text.write_text(END).map(|()| text))
 }

@@ -6,19 +6,19 @@ use axum::{
     response::Response,
     routing,
 };
-use scim::{ResourceKind, patch::Patch, projection::Projection, resource::Document, schema::USER_TYPE};
+use scim::{ResourceKind, patch::Patch, resource::Document, schema::USER_TYPE};
 
 use super::{
     parameters::Parameters,
     request::{BaseUrl, Conditions, Json, PathSegment, ReadCaller, WriteCaller},
-    response::{no_content, not_modified, resource},
+    response::{no_content, not_modified, resource, written},
     route::Route,
     search,
 };
 use crate::{
     App, Error,
     limits::USER_BODY,
-    store::{Memberships, Stored, representation},
+    store::{Memberships, representation},
 };
 
 const COLLECTION: &str = "/Users";
@@ -44,17 +44,11 @@ async fn create(
     parameters: Parameters,
     Json(body): Json<USER_BODY>,
 ) -> Result<Response, Error> {
-    let projection = parameters.projection(&USER_TYPE)?;
+    let projection = parameters.projection_of_write(&USER_TYPE, &caller)?;
     let document = Document::from_request(&USER_TYPE, &body)?.active_by_default();
+    drop(body);
     let stored = app.store.directory(&caller).create_user(document).await?;
-    Ok(resource(
-        StatusCode::CREATED,
-        ResourceKind::User,
-        &stored,
-        &Memberships::Groups(Vec::new()),
-        &base,
-        &projection,
-    ))
+    written(StatusCode::CREATED, ResourceKind::User, &stored, &Memberships::None, &base, &projection)
 }
 
 async fn read(
@@ -67,12 +61,11 @@ async fn read(
 ) -> Result<Response, Error> {
     let projection = parameters.projection(&USER_TYPE)?;
     let (stored, groups) = app.store.directory(&caller).user(&id, projection.includes("groups")).await?;
-    let groups = Memberships::Groups(groups);
     let version = representation::version(&stored, &groups);
     if conditions.has(&version) {
         return Ok(not_modified(&version));
     }
-    Ok(resource(StatusCode::OK, ResourceKind::User, &stored, &groups, &base, &projection))
+    resource(StatusCode::OK, ResourceKind::User, &stored, &groups, &base, &projection)
 }
 
 async fn replace(
@@ -84,14 +77,15 @@ async fn replace(
     conditions: Conditions,
     Json(body): Json<USER_BODY>,
 ) -> Result<Response, Error> {
-    let projection = parameters.projection(&USER_TYPE)?;
+    let projection = parameters.projection_of_write(&USER_TYPE, &caller)?;
     let document = Document::from_request(&USER_TYPE, &body)?;
+    drop(body);
     let directory = app.store.directory(&caller);
     let change = |current: &Document| Ok(document.clone().replacing(current));
     let (stored, groups) = directory
         .update_user(&id, conditions.if_match.as_ref(), change, projection.includes("groups"))
         .await?;
-    Ok(updated(&stored, groups, &base, &projection))
+    written(StatusCode::OK, ResourceKind::User, &stored, &groups, &base, &projection)
 }
 
 async fn patch(
@@ -103,19 +97,15 @@ async fn patch(
     conditions: Conditions,
     Json(body): Json<USER_BODY>,
 ) -> Result<Response, Error> {
-    let projection = parameters.projection(&USER_TYPE)?;
+    let projection = parameters.projection_of_write(&USER_TYPE, &caller)?;
     let patch = Patch::parse(&USER_TYPE, &body)?;
+    drop(body);
     let directory = app.store.directory(&caller);
     let change = |document: &Document| patch.apply(document);
     let (stored, groups) = directory
         .update_user(&id, conditions.if_match.as_ref(), change, projection.includes("groups"))
         .await?;
-    Ok(updated(&stored, groups, &base, &projection))
-}
-
-/// Makes the response to `PUT` and `PATCH`: the user as it is now.
-fn updated(stored: &Stored, groups: Vec<String>, base: &str, projection: &Projection) -> Response {
-    resource(StatusCode::OK, ResourceKind::User, stored, &Memberships::Groups(groups), base, projection)
+    written(StatusCode::OK, ResourceKind::User, &stored, &groups, &base, &projection)
 }
 
 async fn delete(

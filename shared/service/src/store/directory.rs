@@ -1,7 +1,9 @@
 //! The store of all organisations, and the directory of one.
 
+use std::sync::Arc;
+
 use aws_sdk_dynamodb::Client;
-use tokio::time::Instant;
+use tokio::{sync::Semaphore, time::Instant};
 
 use super::{capacity::metered, keys::Keys, table::Table};
 use crate::{
@@ -34,6 +36,7 @@ impl Store {
             table: self.resource_table(caller.deadline()),
             keys: Keys::of(caller.org()),
             caller: caller.clone(),
+            large_reads: Arc::new(Semaphore::new(1)),
         }
     }
 
@@ -70,6 +73,9 @@ pub struct Directory {
     pub(super) table: Table,
     pub(super) keys: Keys,
     pub(super) caller: Caller,
+    /// The permit to read memberships for a filter. Scans read several ranges at the same time, and the memberships of each
+    /// page of resources may take 20 MB.
+    pub(super) large_reads: Arc<Semaphore>,
 }
 
 impl Directory {

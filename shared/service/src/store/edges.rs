@@ -4,16 +4,17 @@
 //! sorted by member. The item of a group contains no member, so the cost of a change of members does not depend on the
 //! size of the group.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use scim::{Invalid, ResourceKind, ScimType, id::Id, members::Member};
 
 use super::{
     directory::Directory,
     items::{Item, name, sort_key, string, text},
     keys::{self, Key, Keys, kind_from_stored, stored_kind},
-    table::KeyRange,
+    table::{BATCH_GET, CONCURRENCY, KeyRange},
     transaction::{Condition, Transaction},
     write::Guard,
 };
@@ -129,16 +130,7 @@ pub(super) fn edge_actions(
 /// Reads the members of a group.
 pub(super) async fn edges(directory: &Directory, group: &Id) -> Result<Vec<Edge>, Error> {
     let partition = directory.keys.members(group.as_str());
-    let items = directory.table.query_all(KeyRange::all(&partition).whole_pages()).await?;
-    items.iter().map(Edge::from_item).collect()
-}
-
-/// Reads the ids of the groups of a member.
-pub(super) async fn reverse_edges(directory: &Directory, member: &str) -> Result<Vec<String>, Error> {
-    let partition = directory.keys.reverse_edges();
-    let range = KeyRange::between(&partition, keys::reverse_range(member, member)).whole_pages();
-    let items = directory.table.query_all(range).await?;
-    items.iter().map(|item| reverse_edge(item).map(|(_, group)| group.to_owned())).collect()
+    directory.table.query_each(KeyRange::all(&partition).whole_pages(), |item| Edge::from_item(&item)).await
 }
 
 /// Returns the members as edges, in the order in which they are read. Reads each member to find out its kind.
@@ -146,24 +138,44 @@ pub(super) async fn reverse_edges(directory: &Directory, member: &str) -> Result
 /// # Errors
 /// `invalidValue` if a member does not exist.
 pub(super) async fn resolve(directory: &Directory, members: &[Member]) -> Result<Vec<Edge>, Error> {
-    let mut unresolved = parse_members(members)?;
-    let mut found = BTreeMap::new();
+    let members = parse_members(members)?;
+    let batches: Vec<_> = members.chunks(BATCH_GET).map(|batch| resolve_batch(directory, batch)).collect();
+    let resolved: Vec<Vec<Edge>> = stream::iter(batches).buffered(CONCURRENCY).try_collect().await?;
+    let mut edges: Vec<Edge> = resolved.into_iter().flatten().collect();
+    edges.sort_unstable();
+    Ok(edges)
+}
+
+/// Does the same as [`resolve`] for one batch. A member that does not exist ends the request before the other batches are
+/// read.
+async fn resolve_batch(
+    directory: &Directory,
+    members: &[(Id, Option<ResourceKind>)],
+) -> Result<Vec<Edge>, Error> {
+    let mut edges = Vec::with_capacity(members.len());
+    let mut unresolved: Vec<_> = members.iter().collect();
     for kind in ResourceKind::ALL {
         let (candidates, rest): (Vec<_>, Vec<_>) =
             unresolved.into_iter().partition(|(_, stated)| stated.is_none_or(|stated| stated == kind));
         let keys: Vec<Key> =
             candidates.iter().map(|(id, _)| directory.keys.resource(kind, id.as_str())).collect();
-        found.extend(directory.table.existing(&keys).await?.into_iter().map(|id| (id, kind)));
+        let found: BTreeSet<String> = match keys.as_slice() {
+            [] => BTreeSet::new(),
+            keys => directory.table.existing_batch(keys).await?.into_iter().collect(),
+        };
         unresolved = rest;
-        unresolved.extend(candidates.into_iter().filter(|(id, _)| !found.contains_key(id.as_str())));
+        for member in candidates {
+            if found.contains(member.0.as_str()) {
+                edges.push(Edge { member: member.0.clone(), kind });
+            } else {
+                unresolved.push(member);
+            }
+        }
     }
-    if let Some((id, _)) = unresolved.first() {
-        return Err(unknown_member(id.as_str()));
+    match unresolved.first() {
+        Some((id, _)) => Err(unknown_member(id.as_str())),
+        None => Ok(edges),
     }
-    let edge = |(id, _): (Id, _)| found.get(id.as_str()).map(|kind| Edge { member: id.clone(), kind: *kind });
-    let mut edges: Vec<Edge> = parse_members(members)?.into_iter().filter_map(edge).collect();
-    edges.sort_unstable();
-    Ok(edges)
 }
 
 /// Returns the id of each member, and its kind if the client stated it.
@@ -179,6 +191,18 @@ pub(super) fn parse_members(members: &[Member]) -> Result<Vec<(Id, Option<Resour
             ))),
         })
         .collect()
+}
+
+/// Returns the error for a user in more than [`MEMBERS_SHOWN`] groups, or users in so many groups together.
+pub(super) fn too_many_groups() -> Error {
+    Error::Invalid(Invalid::new(
+        ScimType::TooMany,
+        format!(
+            "The answer would show more than {MEMBERS_SHOWN} groups of users. Request fewer users with 'count', or leave \
+             the groups out with excludedAttributes=groups, and read them page by page from /Groups with the filter \
+             members.value eq \"<id of the user>\"."
+        ),
+    ))
 }
 
 /// Returns the error for more than [`MEMBERS_SHOWN`] members.

@@ -7,12 +7,12 @@ use scim::{ResourceKind, id::Id};
 use super::{
     changes::{Scope, SeenMembers, View},
     directory::Directory,
-    edges::{Edge, reverse_edge, reverse_edges},
+    edges::{Edge, reverse_edge, too_many_groups},
     items::{Item, Stored, sort_key},
     keys::{self, AFTER_IDS, BEFORE_IDS, Key},
     table::KeyRange,
 };
-use crate::Error;
+use crate::{Error, limits::MEMBERS_SHOWN};
 
 /// A page of the members of a group.
 pub(super) struct MembersPage {
@@ -24,33 +24,103 @@ pub(super) struct MembersPage {
     pub(super) next: Option<Item>,
 }
 
-/// Returns the ids of the groups of a member that exists.
-pub(super) async fn groups_of(view: &View<'_>, member: &Id) -> Result<Vec<String>, Error> {
-    let read = || reverse_edges(view.directory, member.as_str());
-    let (groups, effects) = view.read(|_| Scope::of_member(member), read).await?;
-    Ok(effects.groups(member, groups))
+/// The groups of the members of a range.
+struct RangeGroups {
+    groups: HashMap<String, Vec<String>>,
+    /// The member whose groups may be incomplete. Those of the members after it were not read.
+    incomplete: Option<String>,
 }
 
-/// Returns the ids of the groups of each of these members with one query. The members are all resources of their kind
-/// between the first and the last of them, so their reverse edges are one range.
-pub(super) async fn groups_of_range<'a>(
+/// Returns the ids of the groups of a member that exists. Returns `None` if there are more than `limit`.
+pub(super) async fn groups_of(
     view: &View<'_>,
-    members: impl Iterator<Item = &'a Id> + Clone,
-) -> Result<Vec<Vec<String>>, Error> {
-    let (Some(first), Some(last)) = (members.clone().min(), members.clone().max()) else {
-        return Ok(Vec::new());
+    member: &Id,
+    limit: usize,
+) -> Result<Option<Vec<String>>, Error> {
+    let between = keys::reverse_range(member.as_str(), member.as_str());
+    let read = || read_groups(view.directory, between.clone(), false, limit);
+    let (mut read, effects) = view.read(|_| Scope::of_member(member), read).await?;
+    let groups = read.groups.remove(member.as_str()).unwrap_or_default();
+    Ok(read.incomplete.is_none().then(|| effects.groups(member, groups)))
+}
+
+/// Returns the ids of the groups of each of these members, with one query for about 12,000 groups. The members are all
+/// resources of their kind between the first and the last of them, in ascending or descending order, so their reverse
+/// edges are one range. Once more than `limit` groups were read, the rest of the members is left out, but not the first one.
+/// Returns `None` if the first member has more than [`MEMBERS_SHOWN`].
+pub(super) async fn groups_of_range(
+    view: &View<'_>,
+    members: &[&Id],
+    limit: usize,
+) -> Result<Option<Vec<Vec<String>>>, Error> {
+    let (Some(first), Some(last)) = (members.iter().min(), members.iter().max()) else {
+        return Ok(Some(Vec::new()));
     };
-    let partition = view.directory.keys.reverse_edges();
-    let between = keys::reverse_range(first.as_str(), last.as_str());
-    let range = KeyRange::between(&partition, between).whole_pages();
     let scope = || Scope { groups: Vec::new(), first: first.to_string(), last: last.to_string() };
-    let (items, effects) = view.read(|_| scope(), || view.directory.table.query_all(range.clone())).await?;
-    let mut groups: HashMap<&str, Vec<String>> = HashMap::new();
-    for item in &items {
-        let (member, group) = reverse_edge(item)?;
-        groups.entry(member).or_default().push(group.to_owned());
+    let backward = members.first() > members.last();
+    let between = keys::reverse_range(first.as_str(), last.as_str());
+    let read = || read_groups(view.directory, between.clone(), backward, limit);
+    let (mut read, effects) = view.read(|_| scope(), read).await?;
+    let is_read = |id: &Id| match read.incomplete.as_deref() {
+        None => true,
+        Some(incomplete) if backward => id.as_str() > incomplete,
+        Some(incomplete) => id.as_str() < incomplete,
+    };
+    // The last page may lead far beyond the limit.
+    let mut count = 0;
+    let mut is_within = |id: &Id| {
+        count += read.groups.get(id.as_str()).map_or(0, Vec::len);
+        count <= limit
+    };
+    let complete = members.iter().copied().take_while(|id| is_read(id) && is_within(id));
+    let complete: Vec<&Id> = complete.collect();
+    if let (true, [first, ..]) = (complete.is_empty(), members) {
+        return Ok(groups_of(view, first, MEMBERS_SHOWN).await?.map(|groups| vec![groups]));
     }
-    Ok(members.map(|id| effects.groups(id, groups.remove(id.as_str()).unwrap_or_default())).collect())
+    let groups = complete.into_iter().map(|id| {
+        let groups = read.groups.remove(id.as_str()).unwrap_or_default();
+        effects.groups(id, groups)
+    });
+    Ok(Some(groups.collect()))
+}
+
+/// Reads the reverse edges of a range of sort keys, until there are more than `limit`.
+async fn read_groups(
+    directory: &Directory,
+    between: (String, String),
+    backward: bool,
+    limit: usize,
+) -> Result<RangeGroups, Error> {
+    let partition = directory.keys.reverse_edges();
+    let range = KeyRange::between(&partition, between).whole_pages().backward(backward);
+    let mut read = RangeGroups { groups: HashMap::new(), incomplete: None };
+    let (mut after, mut count) = (None, 0);
+    loop {
+        let page = directory.table.query(range.clone().after(after)).await?;
+        count += page.items.len();
+        for item in &page.items {
+            let (member, group) = reverse_edge(item)?;
+            match read.groups.get_mut(member) {
+                Some(groups) => groups.push(group.to_owned()),
+                None => {
+                    read.groups.insert(member.to_owned(), vec![group.to_owned()]);
+                }
+            }
+        }
+        if count > limit {
+            let last = page.items.last().map(|item| reverse_edge(item).map(|(member, _)| member.to_owned()));
+            read.incomplete = last.transpose()?;
+            break;
+        }
+        match page.next {
+            Some(next) => after = Some(next),
+            None => break,
+        }
+    }
+    if backward {
+        read.groups.values_mut().for_each(|groups| groups.reverse());
+    }
+    Ok(read)
 }
 
 /// Returns those of the groups that have this member, which exists.
@@ -81,7 +151,8 @@ pub(super) async fn any_group_of(view: &View<'_>, member: &Id) -> Result<Option<
     let read = || directory.table.query(range.clone());
     let (page, effects) = view.read(|_| Scope::of_member(member), read).await?;
     if !effects.is_empty() {
-        return Ok(groups_of(view, member).await?.into_iter().next());
+        let groups = groups_of(view, member, MEMBERS_SHOWN).await?.ok_or_else(too_many_groups)?;
+        return Ok(groups.into_iter().next());
     }
     page.items.first().map(|item| reverse_edge(item).map(|(_, group)| group.to_owned())).transpose()
 }

@@ -13,13 +13,12 @@
 //! within an hour after a client paged past it.
 
 use scim::ResourceKind;
-use serde_json::{Map, Value};
 
 use super::{
     bookmarks::{Bookmark, ListPosition, read_bookmark, resolve_cursor, save_bookmarks, save_cursor},
     counts::{Counts, counts},
     directory::Directory,
-    list::{ListPart, ListRequest, Start, list_by_cursor, list_by_index},
+    list::{ListPart, ListRequest, Listed, Start, list_by_cursor, list_by_index},
 };
 use crate::Error;
 
@@ -36,8 +35,8 @@ pub struct Query<'a> {
 pub struct IndexPage {
     /// The number of matches.
     pub total: u64,
-    /// The resources of the page, as the answer shows them.
-    pub resources: Vec<Map<String, Value>>,
+    /// The resources of the page.
+    pub resources: Vec<Listed>,
 }
 
 /// A page by cursor.
@@ -45,8 +44,8 @@ pub struct IndexPage {
 pub struct CursorPage {
     /// The number of matches. `None` if it would cost more reads than the page.
     pub total: Option<u64>,
-    /// The resources of the page, as the answer shows them.
-    pub resources: Vec<Map<String, Value>>,
+    /// The resources of the page.
+    pub resources: Vec<Listed>,
     /// The cursor of the next page. `None` if this page is the last one.
     pub next: Option<String>,
 }
@@ -54,7 +53,7 @@ pub struct CursorPage {
 /// The resources of a page by index, and their positions.
 #[derive(Default)]
 struct IndexResult {
-    resources: Vec<Map<String, Value>>,
+    resources: Vec<Listed>,
     /// The number of matches, as far as it was determined.
     total: u64,
     /// The position before the first resource, if resources were skipped to reach it.

@@ -32,7 +32,7 @@ pub(super) const PAGE: usize = 1_000;
 /// A number of items that exceeds a page of DynamoDB, which is 1 MB. The smallest items, reverse edges, have 89 bytes.
 const WHOLE_PAGE: usize = 12_000;
 /// The largest number of keys in a BatchGetItem.
-const BATCH_GET: usize = 100;
+pub(super) const BATCH_GET: usize = 100;
 /// The largest number of items in a BatchWriteItem.
 const BATCH_WRITE: usize = 25;
 /// The first pause of a [`Backoff`], before jitter.
@@ -177,28 +177,29 @@ impl Table {
         if let [key] = keys {
             return Ok(self.get(key).await?.into_iter().collect());
         }
-        self.get_batches(keys, None).await
-    }
-
-    /// Returns the sort keys of those items that exist.
-    pub(super) async fn existing(&self, keys: &[Key]) -> Result<Vec<String>, Error> {
-        let items = self.get_batches(keys, Some(SK)).await?;
-        items.iter().map(|item| sort_key(item).map(str::to_owned)).collect()
-    }
-
-    /// Returns the named attributes of the items that exist, or all attributes.
-    async fn get_batches(&self, keys: &[Key], attributes: Option<&str>) -> Result<Vec<Item>, Error> {
-        let batches: Vec<_> = keys
-            .chunks(BATCH_GET)
-            .map(|chunk| self.get_batch(chunk.iter().map(Key::attributes).collect(), attributes))
-            .collect();
+        let batches: Vec<_> = keys.chunks(BATCH_GET).map(|keys| self.get_batch(keys, None)).collect();
         let found: Vec<Vec<Item>> = stream::iter(batches).buffered(CONCURRENCY).try_collect().await?;
         Ok(found.into_iter().flatten().collect())
     }
 
-    async fn get_batch(&self, keys: Vec<Item>, attributes: Option<&str>) -> Result<Vec<Item>, Error> {
+    /// Returns the sort keys of those items that exist.
+    pub(super) async fn existing(&self, keys: &[Key]) -> Result<Vec<String>, Error> {
+        // The keys of a batch are encoded when its turn comes: those of a hundred thousand items take 60 MB.
+        let batches: Vec<_> = keys.chunks(BATCH_GET).map(|keys| self.existing_batch(keys)).collect();
+        let found: Vec<Vec<String>> = stream::iter(batches).buffered(CONCURRENCY).try_collect().await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    /// Returns the sort keys of those items that exist, of one batch.
+    pub(super) async fn existing_batch(&self, keys: &[Key]) -> Result<Vec<String>, Error> {
+        let items = self.get_batch(keys, Some(SK)).await?;
+        items.iter().map(|item| sort_key(item).map(str::to_owned)).collect()
+    }
+
+    /// Returns the named attributes of the items of one batch that exist, or all attributes.
+    async fn get_batch(&self, keys: &[Key], attributes: Option<&str>) -> Result<Vec<Item>, Error> {
         let mut found = Vec::with_capacity(keys.len());
-        let mut unread = Some(keys);
+        let mut unread = Some(keys.iter().map(Key::attributes).collect::<Vec<Item>>());
         let mut backoff = Backoff::after_throttling(self);
         while let Some(keys) = unread {
             let request = KeysAndAttributes::builder()
@@ -294,14 +295,25 @@ impl Table {
 
     /// Reads every item of a range.
     pub(super) async fn query_all(&self, range: KeyRange<'_>) -> Result<Vec<Item>, Error> {
-        let mut items = Vec::new();
+        self.query_each(range, Ok).await
+    }
+
+    /// Reads every item of a range, and converts each. The smallest item takes 500 bytes.
+    pub(super) async fn query_each<T>(
+        &self,
+        range: KeyRange<'_>,
+        convert: impl Fn(Item) -> Result<T, Error>,
+    ) -> Result<Vec<T>, Error> {
+        let mut all = Vec::new();
         let mut after = None;
         loop {
             let page = self.query(range.clone().after(after)).await?;
-            items.extend(page.items);
+            for item in page.items {
+                all.push(convert(item)?);
+            }
             match page.next {
                 Some(next) => after = Some(next),
-                None => return Ok(items),
+                None => return Ok(all),
             }
         }
     }

@@ -5,26 +5,26 @@ use scim::{Invalid, ResourceKind, id::Id, resource::Document};
 use super::{
     changes::View,
     directory::Directory,
+    edges::{Memberships, too_many_groups},
     items::Stored,
     memberships::groups_of,
     resources::{Expected, check_expected, creation, fresh, read, replacement, successor},
     table::Backoff,
     write::{lost_race, not_found, taken},
 };
-use crate::{Error, error::Reason};
+use crate::{Error, error::Reason, limits::MEMBERS_SHOWN};
 
 impl Directory {
-    /// Returns the user of that id and, if they are wanted, the ids of its groups.
+    /// Returns the user of that id and, if they are wanted, its groups.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if there is none in this organisation.
-    pub async fn user(&self, id: &str, with_groups: bool) -> Result<(Stored, Vec<String>), Error> {
-        let id = Id::parse(id).ok_or_else(|| not_found(ResourceKind::User))?;
-        if !with_groups {
-            return Ok((read(self, ResourceKind::User, &id).await?, Vec::new()));
+    /// [`Error::NotFound`] if there is none in this organisation, `tooMany` if it is in more than [`MEMBERS_SHOWN`] groups.
+    pub async fn user(&self, id: &str, with_groups: bool) -> Result<(Stored, Memberships), Error> {
+        match read_user(self, id, with_groups).await? {
+            (stored, Some(groups)) => Ok((stored, Memberships::Groups(groups))),
+            (_, None) if with_groups => Err(too_many_groups()),
+            (stored, None) => Ok((stored, Memberships::None)),
         }
-        let view = View::new(self);
-        tokio::try_join!(read(self, ResourceKind::User, &id), groups_of(&view, &id))
     }
 
     /// Creates a user.
@@ -41,9 +41,9 @@ impl Directory {
         }
     }
 
-    /// Changes a user's document. Returns what [`Self::user`] returns. `change` takes the current document, and may be
-    /// called again if another writer was faster. A document that `change` returns unchanged is not written: version and
-    /// `lastModified` stay.
+    /// Changes a user's document. Returns the user and, if they are wanted and not too many to show, its groups. `change`
+    /// takes the current document, and may be called again if another writer was faster. A document that `change` returns
+    /// unchanged is not written: version and `lastModified` stay.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::PreconditionFailed`], `uniqueness`, and the errors of `change`.
@@ -53,10 +53,11 @@ impl Directory {
         expected: Option<&Expected>,
         change: impl Fn(&Document) -> Result<Document, Invalid>,
         with_groups: bool,
-    ) -> Result<(Stored, Vec<String>), Error> {
+    ) -> Result<(Stored, Memberships), Error> {
         let mut backoff = Backoff::new(&self.table);
         loop {
-            let (stored, groups) = self.user(id, with_groups).await?;
+            let (stored, groups) = read_user(self, id, with_groups).await?;
+            let groups = groups.map_or(Memberships::None, Memberships::Groups);
             check_expected(expected, &stored)?;
             let document = change(&stored.document)?;
             if document == stored.document {
@@ -74,4 +75,18 @@ impl Directory {
             }
         }
     }
+}
+
+/// Reads a user and, if they are wanted and not more than [`MEMBERS_SHOWN`], the ids of its groups.
+async fn read_user(
+    directory: &Directory,
+    id: &str,
+    with_groups: bool,
+) -> Result<(Stored, Option<Vec<String>>), Error> {
+    let id = Id::parse(id).ok_or_else(|| not_found(ResourceKind::User))?;
+    if !with_groups {
+        return Ok((read(directory, ResourceKind::User, &id).await?, None));
+    }
+    let view = View::new(directory);
+    tokio::try_join!(read(directory, ResourceKind::User, &id), groups_of(&view, &id, MEMBERS_SHOWN))
 }

@@ -1,6 +1,6 @@
 //! The order in which the operations of a bulk request run.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use axum::{
     Router,
@@ -21,6 +21,7 @@ use tower::ServiceExt;
 use super::{
     operation::{Ids, Operation, REFERENCE},
     outcome::Outcome,
+    queue::{Queue, Waiting},
 };
 use crate::{
     Error,
@@ -40,11 +41,14 @@ pub(super) struct Job {
     base: String,
     fail_on_errors: usize,
     operations: Vec<Operation>,
-    /// The operations that have not run.
-    left: BTreeSet<usize>,
+    queue: Queue,
     ids: Ids,
     /// The groups that were created without some members, with the operations that add these members.
-    joins: Vec<(usize, Operation)>,
+    joins: BTreeMap<usize, Operation>,
+    /// The joins that wait.
+    waiting_joins: Waiting,
+    /// The joins that are ready.
+    ready_joins: VecDeque<usize>,
     outcomes: BTreeMap<usize, Outcome>,
     errors: usize,
 }
@@ -67,15 +71,18 @@ impl Job {
         operations: Vec<Operation>,
     ) -> Self {
         let ids = operations.iter().filter(|operation| operation.fault.is_none());
+        let ids: Ids = ids.filter_map(Operation::pending_id).collect();
         Self {
             router,
             caller,
             base,
             fail_on_errors,
-            left: (0..operations.len()).collect(),
-            ids: ids.filter_map(Operation::pending_id).collect(),
+            queue: Queue::new(&operations, &ids),
+            ids,
             operations,
-            joins: Vec::new(),
+            joins: BTreeMap::new(),
+            waiting_joins: Waiting::default(),
+            ready_joins: VecDeque::new(),
             outcomes: BTreeMap::new(),
             errors: 0,
         }
@@ -85,10 +92,11 @@ impl Job {
     /// because too many failed, are left out.
     pub(super) async fn run(mut self) -> Vec<Value> {
         while self.errors < self.fail_on_errors {
-            if let Some(ready) = self.joins.iter().position(|(_, join)| !join.waits(&self.ids)) {
-                let (index, join) = self.joins.remove(ready);
-                self.join(index, join).await;
-            } else if !self.left.is_empty() {
+            if let Some(index) = self.ready_joins.pop_front() {
+                if let Some(join) = self.joins.remove(&index) {
+                    self.join(index, join).await;
+                }
+            } else if !self.queue.is_empty() {
                 self.run_wave().await;
             } else {
                 break;
@@ -126,59 +134,54 @@ impl Job {
     }
 
     fn record(&mut self, index: usize, outcome: Outcome, deferred: &[Value]) {
-        self.left.remove(&index);
+        self.queue.remove(index);
         self.errors += usize::from(outcome.is_failure());
-        if let Some(bulk_id) = &self.operations[index].bulk_id {
-            match outcome.id() {
-                Some(id) => {
-                    if !deferred.is_empty() {
-                        self.joins.push((index, Operation::join(&id, deferred)));
-                    }
-                    self.ids.insert(bulk_id.clone(), Some(id));
+        if let Some(bulk_id) = self.operations[index].bulk_id.clone() {
+            let join = outcome.id().filter(|_| !deferred.is_empty()).map(|id| Operation::join(&id, deferred));
+            self.settle(&bulk_id, outcome.id());
+            if let Some(join) = join {
+                if !self.waiting_joins.add(index, &join, &self.ids) {
+                    self.ready_joins.push_back(index);
                 }
-                None => {
-                    self.ids.remove(bulk_id);
-                }
+                self.joins.insert(index, join);
             }
         }
         self.outcomes.insert(index, outcome);
     }
 
+    /// Notes the id of the resource that an operation is about, or that it failed.
+    fn settle(&mut self, bulk_id: &str, id: Option<String>) {
+        match id {
+            Some(id) => self.ids.insert(bulk_id.to_owned(), Some(id)),
+            None => self.ids.remove(bulk_id),
+        };
+        self.queue.settle(bulk_id, &self.operations, &self.ids);
+        let joins = self.waiting_joins.settle(bulk_id).into_iter();
+        self.ready_joins.extend(joins.filter(|(_, still_waits)| !still_waits).map(|(index, _)| index));
+    }
+
     /// Returns the next operations, at most `at_once`. Operations that wait for another one are skipped. The wave ends
     /// before an operation of another method, and before one on a subject that is in the wave.
-    fn next_wave(&self, at_once: usize) -> Vec<Turn> {
+    fn next_wave(&mut self, at_once: usize) -> Vec<Turn> {
         let mut wave: Vec<usize> = Vec::new();
-        let mut under_way = BTreeSet::new();
-        let mut waiting = BTreeSet::new();
-        let is_late = self.is_late();
-        for index in &self.left {
-            let operation = &self.operations[*index];
-            if wave.len() == at_once {
-                break;
-            }
-            if is_late {
-                wave.push(*index);
-                continue;
-            }
-            let waits_for = |other: &usize| {
-                self.operations[*other].bulk_id.as_ref().is_some_and(|id| operation.references.contains(id))
-            };
+        if self.is_late() {
+            wave.extend(self.queue.left().take(at_once));
+        } else {
+            let mut under_way = BTreeSet::new();
             // An operation that waits for this wave is the next one. None after it may overtake it.
-            if wave.iter().any(waits_for) {
-                break;
+            let mut end = usize::MAX;
+            for index in self.queue.ready() {
+                let operation = &self.operations[index];
+                let fits = wave.first().map(|first| &self.operations[*first]).is_none_or(|first| {
+                    first.method == operation.method && !first.is_exclusive && !operation.is_exclusive
+                });
+                let is_last = wave.len() == at_once || index > end;
+                if is_last || !fits || !under_way.insert(self.queue.subject(index)) {
+                    break;
+                }
+                end = end.min(self.queue.first_waiting_for(operation).unwrap_or(usize::MAX));
+                wave.push(index);
             }
-            let subject = operation.subject(&self.ids);
-            if operation.waits(&self.ids) || waiting.contains(&subject) {
-                waiting.insert(subject);
-                continue;
-            }
-            let fits = wave.first().map(|first| &self.operations[*first]).is_none_or(|first| {
-                first.method == operation.method && !first.is_exclusive && !operation.is_exclusive
-            });
-            if !fits || !under_way.insert(subject) {
-                break;
-            }
-            wave.push(*index);
         }
         let turn = |index| Turn { index, operation: self.ready(index), deferred: Vec::new() };
         wave.into_iter().map(turn).collect()
@@ -188,7 +191,7 @@ impl Job {
         Instant::now() >= self.caller.deadline() - BULK_START_RESERVE
     }
 
-    fn ready(&self, index: usize) -> Result<Operation, Error> {
+    fn ready(&mut self, index: usize) -> Result<Operation, Error> {
         let operation = &self.operations[index];
         if let Some(fault) = &operation.fault {
             return Err(fault.clone().into());
@@ -196,7 +199,8 @@ impl Job {
         if self.is_late() {
             return Err(Error::Unavailable(Reason::Budget));
         }
-        self.resolve(operation.clone())
+        let operation = self.operations[index].take();
+        self.resolve(operation)
     }
 
     fn resolve(&self, operation: Operation) -> Result<Operation, Error> {
@@ -210,19 +214,16 @@ impl Job {
 
     /// Returns the next operations if every operation left waits for another: a group to create without some of its
     /// members if there is one, else the operations to refuse.
-    fn break_circle(&self) -> Vec<Turn> {
-        let waiting = || self.left.iter().filter(|index| self.operations[**index].waits(&self.ids));
-        let broken = waiting().find_map(|index| {
-            let (early, deferred) = self.operations[*index].without_members(&self.ids)?;
-            Some(Turn { index: *index, operation: self.resolve(early), deferred })
-        });
-        match broken {
-            Some(turn) => vec![turn],
-            None => waiting()
-                .take(self.fail_on_errors - self.errors)
-                .map(|index| Turn { index: *index, operation: Err(circular()), deferred: Vec::new() })
-                .collect(),
+    fn break_circle(&mut self) -> Vec<Turn> {
+        let waiting = self.queue.waiting.indexes();
+        for index in &waiting {
+            if let Some(deferred) = self.operations[*index].defer_members(&self.ids) {
+                let early = self.operations[*index].take();
+                return vec![Turn { index: *index, operation: self.resolve(early), deferred }];
+            }
         }
+        let turn = |index| Turn { index, operation: Err(circular()), deferred: Vec::new() };
+        waiting.into_iter().take(self.fail_on_errors - self.errors).map(turn).collect()
     }
 
     /// Adds the members that a group was created without. If this fails, the operation that creates the group fails too,
@@ -237,8 +238,8 @@ impl Job {
         let created = self.outcomes.remove(&index).expect("the creation of the group has an outcome");
         if outcome.is_failure() {
             self.errors += 1;
-            if let Some(bulk_id) = &self.operations[index].bulk_id {
-                self.ids.remove(bulk_id);
+            if let Some(bulk_id) = self.operations[index].bulk_id.clone() {
+                self.settle(&bulk_id, None);
             }
             let undone = self.run_operation(Operation::deletion(group), BULK_UNDO_RESERVE).await;
             outcome.location = None;

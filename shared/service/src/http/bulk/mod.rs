@@ -9,6 +9,7 @@
 mod job;
 mod operation;
 mod outcome;
+mod queue;
 
 use std::collections::BTreeMap;
 
@@ -24,19 +25,16 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use self::{
     job::Job,
-    operation::{Operation, member},
+    operation::{Operation, member, take_member},
 };
 use super::{
     groups,
-    request::{BaseUrl, Json, WriteCaller},
-    response::answer,
+    request::{BaseUrl, BulkJson, WriteCaller},
+    response::BoundedText,
     route::{Route, panicked, plain_router},
     users,
 };
-use crate::{
-    App, Error,
-    limits::{GROUP_BODY, MAX_BULK_OPERATIONS},
-};
+use crate::{App, Error, limits::MAX_BULK_OPERATIONS, pace::Pace};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![Route::new(Method::POST, "/Bulk", routing::post(bulk))]
@@ -46,16 +44,20 @@ async fn bulk(
     State(app): State<App>,
     WriteCaller(caller): WriteCaller,
     BaseUrl(base): BaseUrl,
-    Json(body): Json<GROUP_BODY>,
+    BulkJson(body): BulkJson,
 ) -> Result<Response, Error> {
-    let BulkRequest { fail_on_errors, operations } = BulkRequest::parse(&body)?;
+    let BulkRequest { fail_on_errors, operations } = BulkRequest::parse(body).await?;
     // A search is not an operation of a bulk request.
     let all = [users::routes(), groups::routes()].concat();
     let all = all.into_iter().filter(|route| !route.path.ends_with("/.search")).collect();
     let router = plain_router(app, all).layer(CatchPanicLayer::custom(panicked));
     let outcomes = Job::new(router, caller, base, fail_on_errors, operations).run().await;
     let body = json!({ "schemas": [message::BULK_RESPONSE_URN], "Operations": outcomes });
-    Ok(answer(StatusCode::OK, &body))
+    let mut text = BoundedText::default();
+    // The texts in an outcome are so short that the outcomes of all operations fit.
+    text.write(&body)
+        .ok_or_else(|| Error::Internal("the answer to a bulk request is too large".to_owned()))?;
+    Ok(text.into_response(StatusCode::OK))
 }
 
 /// A parsed bulk request.
@@ -65,17 +67,18 @@ struct BulkRequest {
 }
 
 impl BulkRequest {
-    fn parse(body: &Value) -> Result<Self, Error> {
-        if let Value::Object(request) = body {
+    async fn parse(mut body: Value) -> Result<Self, Error> {
+        if let Value::Object(request) = &body {
             message::check_schemas(request, &[message::BULK_REQUEST_URN])?;
         }
-        let operations = member(body, "Operations")?.and_then(Value::as_array).ok_or_else(|| {
-            Invalid::syntax("The body must be a BulkRequest: an object with a list 'Operations'.")
-        })?;
+        let Some(Value::Array(operations)) = take_member(&mut body, "Operations")? else {
+            let detail = "The body must be a BulkRequest: an object with a list 'Operations'.";
+            return Err(Invalid::syntax(detail).into());
+        };
         if operations.len() > MAX_BULK_OPERATIONS {
             return Err(Error::TooManyOperations(MAX_BULK_OPERATIONS));
         }
-        let fail_on_errors = match member(body, "failOnErrors")? {
+        let fail_on_errors = match member(&body, "failOnErrors")? {
             None => usize::MAX,
             Some(number) => number
                 .as_u64()
@@ -85,9 +88,14 @@ impl BulkRequest {
                     Invalid::value("The value of 'failOnErrors' must be a whole number above 0.")
                 })?,
         };
-        let mut operations: Vec<_> = operations.iter().map(Operation::parse).collect();
-        refuse_duplicate_bulk_ids(&mut operations);
-        Ok(Self { fail_on_errors, operations })
+        let mut parsed = Vec::with_capacity(operations.len());
+        let mut pace = Pace::new();
+        for operation in operations {
+            parsed.push(Operation::parse(operation));
+            pace.step().await;
+        }
+        refuse_duplicate_bulk_ids(&mut parsed);
+        Ok(Self { fail_on_errors, operations: parsed })
     }
 }
 

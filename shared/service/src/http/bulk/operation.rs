@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use scim::{Invalid, fold::fold, message};
+use scim::{Invalid, fold::fold, message, validate::MAX_UNIQUE_BYTES};
 use serde_json::{Value, json};
 
-use crate::http::base_path::under_base;
+use crate::{http::base_path::under_base, limits::BULK_TEXT_BYTES as MAX_TEXT_BYTES};
 
-/// The longest method, `bulkId`, version and path in bytes. The answer repeats these texts.
-const MAX_TEXT_BYTES: usize = 1_024;
+/// The longest path with its query, in bytes.
+const MAX_PATH_BYTES: usize = 1_024;
 /// The prefix of a reference to an operation.
 pub(super) const REFERENCE: &str = "bulkId:";
 
@@ -16,7 +16,7 @@ pub(super) const REFERENCE: &str = "bulkId:";
 pub(super) type Ids = BTreeMap<String, Option<String>>;
 
 /// An operation. Parts that could not be parsed are empty, and `fault` has the reason.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(super) struct Operation {
     pub(super) method: String,
     pub(super) bulk_id: Option<String>,
@@ -26,33 +26,42 @@ pub(super) struct Operation {
     /// The query with its question mark, or nothing.
     pub(super) query: String,
     pub(super) data: Value,
+    /// The name of a new resource, folded.
+    name: String,
     /// The `bulkId`s that the operation refers to.
     pub(super) references: BTreeSet<String>,
     /// Whether the operation may release one name and take another, so that no other may run beside it.
     pub(super) is_exclusive: bool,
+    /// The references of a group apart from those of members that did not exist when it was last examined.
+    fixed_references: BTreeSet<String>,
     pub(super) fault: Option<Invalid>,
 }
 
 impl Operation {
-    /// Parses an operation. An invalid one does not make the request fail.
-    pub(super) fn parse(sent: &Value) -> Self {
+    /// Parses an operation. An invalid one does not make the request fail. The data is moved, because it may be as large as
+    /// the body.
+    pub(super) fn parse(mut sent: Value) -> Self {
         let mut operation = Self::default();
-        operation.fault = operation.fill(sent).err();
+        operation.fault = operation.fill(&mut sent).err();
         operation
     }
 
     /// Parses the parts that an answer repeats first, because the answer has the refused operations too.
-    fn fill(&mut self, sent: &Value) -> Result<(), Invalid> {
+    fn fill(&mut self, sent: &mut Value) -> Result<(), Invalid> {
         let missing = |name: &str| Invalid::value(format!("The operation has no '{name}'."));
-        self.method = text(sent, "method")?.ok_or_else(|| missing("method"))?.to_ascii_uppercase();
-        self.bulk_id = text(sent, "bulkId")?;
-        let path = text(sent, "path")?.filter(|path| path.starts_with('/')).ok_or_else(|| {
+        self.method = short_text(sent, "method")?.ok_or_else(|| missing("method"))?.to_ascii_uppercase();
+        self.bulk_id = short_text(sent, "bulkId")?;
+        let path = text(sent, "path", MAX_PATH_BYTES)?.filter(|path| path.starts_with('/')).ok_or_else(|| {
             Invalid::value(
                 "The operation has no valid 'path'. Give the endpoint under the base URL, such as /Users or /Users/<id>.",
             )
         })?;
         let (path, query) = path.split_at(path.find('?').unwrap_or(path.len()));
         self.path = under_base(path);
+        if self.path.len() > MAX_TEXT_BYTES {
+            self.path.clear();
+            return Err(too_long("path", MAX_TEXT_BYTES));
+        }
         query.clone_into(&mut self.query);
         if !matches!(self.method.as_str(), "POST" | "PUT" | "PATCH" | "DELETE") {
             return Err(Invalid::value("The value of 'method' must be POST, PUT, PATCH or DELETE."));
@@ -60,18 +69,40 @@ impl Operation {
         if self.is_creation() && self.bulk_id.is_none() {
             return Err(missing("bulkId"));
         }
-        self.version = text(sent, "version")?;
-        self.data = match member(sent, "data")? {
+        self.version = short_text(sent, "version")?;
+        self.data = match take_member(sent, "data")? {
             // An example of RFC 7644 §3.7.3 has a list of operations instead of a PatchOp.
             Some(operations @ Value::Array(_)) if self.method == "PATCH" => patch_op(operations),
-            Some(data) => data.clone(),
+            Some(data) => data,
             None if self.method == "DELETE" => Value::Null,
             None => return Err(missing("data")),
         };
         self.find_references();
-        let names = || self.data.to_string().to_ascii_lowercase().contains(&self.name().to_ascii_lowercase());
+        if self.is_creation() {
+            let name = member(&self.data, self.unique_attribute()).ok().flatten().and_then(Value::as_str);
+            self.name = match name.unwrap_or_default() {
+                name if name.len() <= MAX_UNIQUE_BYTES => fold(name),
+                // A longer name is refused, so its spelling does not matter.
+                name => format!("{:08x}", crc32fast::hash(name.as_bytes())),
+            };
+        }
+        let names = || mentions(&self.data, self.unique_attribute());
         self.is_exclusive = self.method == "PUT" || (self.method == "PATCH" && names());
         Ok(())
+    }
+
+    /// Takes the operation to run it. What the answer repeats stays.
+    pub(super) fn take(&mut self) -> Self {
+        Self {
+            method: self.method.clone(),
+            bulk_id: self.bulk_id.clone(),
+            version: self.version.clone(),
+            path: self.path.clone(),
+            query: self.query.clone(),
+            data: self.data.take(),
+            references: self.references.clone(),
+            ..Self::default()
+        }
     }
 
     /// Returns an operation that deletes the resource at the path.
@@ -81,7 +112,7 @@ impl Operation {
 
     /// Returns an operation that adds members to a group.
     pub(super) fn join(group: &str, members: &[Value]) -> Self {
-        let data = patch_op(&json!([{ "op": "add", "path": "members", "value": members }]));
+        let data = patch_op(json!([{ "op": "add", "path": "members", "value": members }]));
         let mut join =
             Self { method: "PATCH".to_owned(), path: format!("/Groups/{group}"), data, ..Self::default() };
         join.find_references();
@@ -97,6 +128,11 @@ impl Operation {
         in_each(&self.path, '/', &mut find);
         in_value(&mut self.data, &mut find);
         self.references = found;
+    }
+
+    /// Returns whether the path refers to another operation.
+    pub(super) fn path_refers(&self) -> bool {
+        self.path.contains(REFERENCE)
     }
 
     /// Returns the operation with ids instead of references.
@@ -123,26 +159,21 @@ impl Operation {
     /// Returns the subject: the resource, or the name of a new one. The order of operations on one subject matters.
     pub(super) fn subject(&self, ids: &Ids) -> String {
         let path = self.path_with(ids);
-        if !self.is_creation() {
-            return path;
-        }
-        let name = member(&self.data, self.name()).ok().flatten().and_then(Value::as_str);
-        format!("{path} {}", name.map(fold).unwrap_or_default())
+        if self.is_creation() { format!("{path} {}", self.name) } else { path }
     }
 
     /// Returns the name of the unique attribute.
-    fn name(&self) -> &'static str {
+    fn unique_attribute(&self) -> &'static str {
         if self.path.starts_with("/Groups") { "displayName" } else { "userName" }
     }
 
-    /// Divides the creation of a group whose members do not exist yet: returns the creation without these members, and
-    /// the members to add later. Returns `None` for any other operation.
-    pub(super) fn without_members(&self, ids: &Ids) -> Option<(Self, Vec<Value>)> {
-        if !self.is_creation() || self.path != "/Groups" {
+    /// Divides the creation of a group whose members do not exist yet: removes these members, and returns them to be added
+    /// later. Returns `None` and changes nothing for any other operation, and if the rest waits too.
+    pub(super) fn defer_members(&mut self, ids: &Ids) -> Option<Vec<Value>> {
+        if !self.is_creation() || self.path != "/Groups" || waits_for(&self.fixed_references, ids) {
             return None;
         }
-        let mut early = self.clone();
-        let mut attributes = early.data.as_object_mut()?.iter_mut();
+        let mut attributes = self.data.as_object_mut()?.iter_mut();
         let (_, members) = attributes.find(|(name, _)| name.eq_ignore_ascii_case("members"))?;
         if members.is_object() {
             // A list of one, as in a request of its own.
@@ -155,14 +186,33 @@ impl Operation {
         };
         let (deferred, now) = std::mem::take(members).into_iter().partition(waits);
         *members = now;
-        early.find_references();
-        (!early.waits(ids)).then_some((early, deferred))
+        self.find_references();
+        if self.waits(ids) {
+            // No later attempt succeeds before these references are resolved.
+            self.fixed_references.clone_from(&self.references);
+            self.restore_members(deferred);
+            return None;
+        }
+        Some(deferred)
+    }
+
+    fn restore_members(&mut self, deferred: Vec<Value>) {
+        let mut attributes = self.data.as_object_mut().into_iter().flatten();
+        let members = attributes.find(|(name, _)| name.eq_ignore_ascii_case("members"));
+        if let Some((_, Value::Array(members))) = members {
+            members.extend(deferred);
+        }
+        self.find_references();
     }
 
     /// Returns whether the operation refers to one that has not run.
     pub(super) fn waits(&self, ids: &Ids) -> bool {
-        self.references.iter().any(|reference| ids.get(reference) == Some(&None))
+        waits_for(&self.references, ids)
     }
+}
+
+fn waits_for(references: &BTreeSet<String>, ids: &Ids) -> bool {
+    references.iter().any(|reference| ids.get(reference) == Some(&None))
 }
 
 fn id_of(ids: &Ids, reference: &str) -> Option<String> {
@@ -170,8 +220,24 @@ fn id_of(ids: &Ids, reference: &str) -> Option<String> {
 }
 
 /// Returns a PATCH body (RFC 7644 §3.5.2).
-fn patch_op(operations: &Value) -> Value {
-    json!({ "schemas": [message::PATCH_OP_URN], "Operations": operations })
+fn patch_op(operations: Value) -> Value {
+    let mut body = json!({ "schemas": [message::PATCH_OP_URN] });
+    // `json!` would copy the operations.
+    body["Operations"] = operations;
+    body
+}
+
+/// Returns whether a name or a text contains the word, in any case.
+fn mentions(value: &Value, word: &str) -> bool {
+    let contains = |text: &str| {
+        text.as_bytes().windows(word.len()).any(|part| part.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    match value {
+        Value::String(text) => contains(text),
+        Value::Array(elements) => elements.iter().any(|element| mentions(element, word)),
+        Value::Object(members) => members.iter().any(|(name, value)| contains(name) || mentions(value, word)),
+        _ => false,
+    }
 }
 
 /// Replaces references anywhere in the data: a text that is a reference, or a reference in the path of a PATCH
@@ -218,12 +284,29 @@ pub(super) fn member<'a>(object: &'a Value, name: &str) -> Result<Option<&'a Val
     }
 }
 
-fn text(operation: &Value, name: &str) -> Result<Option<String>, Invalid> {
+/// Takes the member with that name in any case. Null counts as absent.
+pub(super) fn take_member(object: &mut Value, name: &str) -> Result<Option<Value>, Invalid> {
+    if member(object, name)?.is_none() {
+        return Ok(None);
+    }
+    let mut members = object.as_object_mut().into_iter().flatten();
+    let found = members.find(|(known, value)| known.eq_ignore_ascii_case(name) && !value.is_null());
+    Ok(found.map(|(_, value)| value.take()))
+}
+
+/// Returns a text that the answer repeats.
+fn short_text(operation: &Value, name: &str) -> Result<Option<String>, Invalid> {
+    text(operation, name, MAX_TEXT_BYTES)
+}
+
+fn text(operation: &Value, name: &str, most: usize) -> Result<Option<String>, Invalid> {
     match member(operation, name)? {
         None => Ok(None),
-        Some(Value::String(text)) if text.len() <= MAX_TEXT_BYTES => Ok(Some(text.clone())),
-        Some(_) => Err(Invalid::value(format!(
-            "The value of '{name}' must be a string of at most {MAX_TEXT_BYTES} bytes."
-        ))),
+        Some(Value::String(text)) if text.len() <= most => Ok(Some(text.clone())),
+        Some(_) => Err(too_long(name, most)),
     }
+}
+
+fn too_long(name: &str, most: usize) -> Invalid {
+    Invalid::value(format!("The value of '{name}' must be a string of at most {most} bytes."))
 }

@@ -12,6 +12,7 @@ use scim::json;
 use serde_json::{Map, Value};
 
 use super::operation::Operation;
+use crate::limits::BULK_DETAIL_BYTES;
 
 /// The outcome of an operation.
 pub(super) struct Outcome {
@@ -36,7 +37,7 @@ impl Outcome {
             response: if parts.status.is_success() {
                 Value::Null
             } else {
-                json::parse(&bytes).expect("an error of this service is JSON")
+                shortened(json::parse(&bytes).expect("an error of this service is JSON"))
             },
         }
     }
@@ -72,5 +73,30 @@ impl Outcome {
         insert("status", Some(self.status.as_u16().to_string().into()));
         insert("response", Some(self.response).filter(|response| !response.is_null()));
         Value::Object(members)
+    }
+}
+
+/// Shortens the detail of an error, which may quote a path of 4,096 characters.
+fn shortened(mut response: Value) -> Value {
+    if let Some(Value::String(detail)) = response.get_mut("detail") {
+        let mut size = 0;
+        let end = detail.char_indices().find(|(_, character)| {
+            size += enveloped_bytes(*character);
+            size > BULK_DETAIL_BYTES
+        });
+        if let Some((end, _)) = end {
+            detail.truncate(end);
+            detail.push('…');
+        }
+    }
+    response
+}
+
+/// Returns the largest size of a character in Lambda's envelope, in which the body is a JSON string.
+fn enveloped_bytes(character: char) -> usize {
+    match character {
+        '"' | '\\' => 4,
+        character if character.is_control() => 7,
+        character => character.len_utf8(),
     }
 }

@@ -5,13 +5,24 @@ use tokio::time::Instant;
 
 use crate::{
     Error,
-    limits::{ANSWER_RESERVE, REQUEST_BUDGET, SCAN_LIMIT},
+    limits::{ANSWER_RESERVE, PAGE_BYTES, REQUEST_BUDGET, SCAN_LIMIT},
     store::{directory::Directory, index::INDEXED},
 };
 
 /// Returns whether the time for reading is over.
 pub(super) fn is_late(directory: &Directory) -> bool {
     directory.table.deadline.saturating_duration_since(Instant::now()) < ANSWER_RESERVE
+}
+
+/// Returns the error for a page whose documents are too large.
+pub(super) fn too_large() -> Error {
+    let megabytes = PAGE_BYTES >> 20;
+    Error::Invalid(Invalid::new(
+        ScimType::TooMany,
+        format!(
+            "The resources of this page are larger than {megabytes} MB. Request fewer with 'count', or page with a cursor."
+        ),
+    ))
 }
 
 /// Returns the error for a page over budget.

@@ -1,23 +1,27 @@
 //! Collections: all resources that match a filter, sorted, of which a page is a slice.
 
+use std::pin::pin;
+
 use futures_util::{StreamExt, TryStreamExt, stream};
 use scim::{ResourceKind, filter::Predicate, id::Id};
 
 use super::{
-    budget::is_late,
-    memberships::{keep_matching, render_all},
-    read::{entry_id, gather, gather_members, load},
+    budget::{is_late, too_large},
+    memberships::{keep_matching, with_memberships},
+    read::{Allowance, entry_id, gather, gather_members, load},
     request::{ListPart, ListRequest, ResourceRef, Start},
 };
 use crate::{
     Error,
+    limits::{MEMBERS_SHOWN, PAGE_BYTES},
+    pace::Pace,
     store::{
         changes::View,
         counts::counts,
         directory::Directory,
-        edges::{Edge, Memberships},
+        edges::{Edge, Memberships, too_many_groups},
         index::Indexed,
-        items::{Item, Stored, sort_key},
+        items::{Item, Packed, sort_key},
         keys::{self, Partition},
         memberships::groups_of,
         plan::{Access, Lookup, Plan},
@@ -30,13 +34,14 @@ const PARALLEL_SCAN_MIN: u64 = 4_000;
 /// The number of ranges that such a scan reads.
 const PARALLEL_SCAN_RANGES: u64 = 8;
 
-/// Reads the page at `start` from a collection.
+/// Reads the page at `start` from a collection. A page that would be too large ends early if it `may_be_short`.
 pub(super) async fn slice(
     directory: &Directory,
     request: &ListRequest<'_>,
     matches: Vec<ResourceRef>,
     start: Start,
     count: usize,
+    may_be_short: bool,
 ) -> Result<ListPart, Error> {
     let is_before = |matching: &ResourceRef| match &start.after {
         None => false,
@@ -48,18 +53,30 @@ pub(super) async fn slice(
     let total = Some(matches.len() as u64);
     let mut left = matches.into_iter().skip(before + skip);
     let mut page: Vec<ResourceRef> = left.by_ref().take(count).collect();
-    let last = page.last().map(|last| last.position.clone());
+    let mut last = page.last().map(|last| last.position.clone());
+    let mut more = left.next().is_some();
     let known = page.first_mut().and_then(|first| first.memberships.take());
-    let loaded = load(directory, request.kind, page).await?;
-    let stored = loaded.into_iter().map(|(_, stored)| stored).collect();
-    Ok(ListPart {
-        resources: render_all(directory, request, stored, known).await?,
-        last,
-        more: left.next().is_some(),
-        skipped: skip as u64,
-        total,
-        ..ListPart::default()
-    })
+    let mut loads = pin!(load(directory, request.kind, page));
+    let (mut shown, mut bytes, mut is_cut) = (Vec::new(), 0, false);
+    'page: while let Some(loaded) = loads.try_next().await? {
+        for (position, stored) in loaded {
+            bytes += stored.document.len();
+            if bytes > PAGE_BYTES && !shown.is_empty() {
+                is_cut = true;
+                break 'page;
+            }
+            shown.push((position, stored));
+        }
+    }
+    if is_cut && !may_be_short {
+        return Err(too_large());
+    }
+    let resources = with_memberships(directory, request, &mut shown, known, may_be_short).await?;
+    if is_cut || resources.len() < shown.len() {
+        more = true;
+        last = resources.len().checked_sub(1).map(|index| shown[index].0.clone());
+    }
+    Ok(ListPart { resources, last, more, skipped: skip as u64, total, ..ListPart::default() })
 }
 
 /// Collects every resource that matches, in the requested order. Returns `None` if more than `limit` items would be read,
@@ -85,7 +102,7 @@ pub(super) async fn collect(
             None => None,
         },
         Access::Entries { indexed, between } => {
-            match entry_ids(directory, request.kind, indexed, between, limit).await? {
+            match entry_ids(directory, request.kind, indexed, between, &Allowance::new(limit)).await? {
                 Some(ids) => read_matching(directory, request, filter, ids).await?,
                 None => None,
             }
@@ -114,16 +131,17 @@ async fn read_user(
 ) -> Result<Option<Vec<ResourceRef>>, Error> {
     let view = View::new(directory);
     let user = load(directory, request.kind, vec![ResourceRef::unread(id.to_string(), id.clone())]);
-    let (user, groups) = tokio::try_join!(user, groups_of(&view, id))?;
-    let memberships = Memberships::Groups(groups);
-    let matches =
-        |stored: &Stored| filter.is_none_or(|filter| filter.matches(&request.render(stored, &memberships)));
-    let mut matching = Vec::new();
-    for (_, stored) in user.into_iter().filter(|(_, stored)| matches(stored)) {
-        let memberships = Some(memberships.clone());
-        matching.push(ResourceRef { memberships, ..request.positioned(stored) });
+    let user = user.try_concat();
+    let (user, groups) = tokio::try_join!(user, groups_of(&view, id, MEMBERS_SHOWN))?;
+    let memberships = Memberships::Groups(groups.ok_or_else(too_many_groups)?);
+    let Some((_, stored)) = user.into_iter().next() else { return Ok(Some(Vec::new())) };
+    if let Some(filter) = filter
+        && !filter.matches(&request.render(&stored.unpack()?, &memberships))
+    {
+        return Ok(Some(Vec::new()));
     }
-    Ok(Some(matching))
+    let memberships = Some(Box::new(memberships));
+    Ok(Some(vec![ResourceRef { memberships, ..request.positioned(stored)? }]))
 }
 
 /// Reads the resources of these ids, a page at a time, and keeps those that match.
@@ -140,15 +158,22 @@ async fn read_matching(
         return Ok(Some(ids.iter().map(unread).collect()));
     }
     let mut matches = Vec::new();
-    for chunk in ids.chunks(PAGE) {
+    // The documents of a small collection are kept, so that the page need not read them again.
+    let (is_small, mut kept) = (ids.len() <= PAGE, 0);
+    let mut loads = pin!(load(directory, request.kind, ids.iter().map(unread).collect()));
+    while let Some(stored) = loads.try_next().await? {
+        for (_, stored) in keep_matching(directory, request, filter, stored, false).await? {
+            let bytes = stored.document.len();
+            let mut matching = request.positioned(stored)?;
+            if is_small && kept + bytes <= PAGE_BYTES {
+                kept += bytes;
+            } else {
+                matching.forget();
+            }
+            matches.push(matching);
+        }
         if is_late(directory) {
             return Ok(None);
-        }
-        let stored = load(directory, request.kind, chunk.iter().map(unread).collect()).await?;
-        let matching = keep_matching(directory, request, filter, stored, false).await?;
-        matches.extend(matching.into_iter().map(|(_, stored)| request.positioned(stored)));
-        if ids.len() > PAGE {
-            matches.iter_mut().for_each(ResourceRef::forget);
         }
     }
     Ok(Some(matches))
@@ -196,12 +221,14 @@ async fn scan_range(
         if read > limit {
             return Ok(None);
         }
-        let stored = page.items.iter().map(|item| Ok((String::new(), Stored::from_item(item)?)));
+        let stored = page.items.into_iter().map(|item| Ok((String::new(), Packed::pack(item)?)));
         let stored = stored.collect::<Result<_, Error>>()?;
+        let mut points = Pace::new();
         for (_, stored) in keep_matching(directory, request, filter, stored, true).await? {
-            let mut matching = request.positioned(stored);
+            let mut matching = request.positioned(stored)?;
             matching.forget();
             matches.push(matching);
+            points.step().await;
         }
         match page.next {
             None => return Ok(Some(matches)),
@@ -241,7 +268,8 @@ async fn look_up_all(
     limit: usize,
 ) -> Result<Option<Vec<Id>>, Error> {
     let view = View::new(directory);
-    let reads: Vec<_> = lookups.into_iter().map(|lookup| look_up(&view, kind, lookup, limit)).collect();
+    let allowance = Allowance::new(limit);
+    let reads: Vec<_> = lookups.into_iter().map(|lookup| look_up(&view, kind, lookup, &allowance)).collect();
     let mut reads = stream::iter(reads).buffered(CONCURRENCY);
     let mut ids = Vec::new();
     while let Some(found) = reads.try_next().await? {
@@ -257,7 +285,7 @@ async fn look_up(
     view: &View<'_>,
     kind: ResourceKind,
     lookup: Lookup<'_>,
-    limit: usize,
+    allowance: &Allowance,
 ) -> Result<Option<Vec<Id>>, Error> {
     let directory = view.directory;
     match lookup {
@@ -271,16 +299,16 @@ async fn look_up(
         // The sort key contains an id after the value, so the value is shorter than the longest key.
         Lookup::Entry(_, value) if value.len() == keys::MAX_KEY => Ok(Some(Vec::new())),
         Lookup::Entry(indexed, value) => {
-            entry_ids(directory, kind, indexed, keys::index_range(value), limit).await
+            entry_ids(directory, kind, indexed, keys::index_range(value), allowance).await
         }
         Lookup::GroupsOf(id) => {
             let Some(id) = Id::parse(id) else { return Ok(Some(Vec::new())) };
-            let groups = groups_of(view, &id).await?;
-            Ok(Some(groups.iter().filter_map(|id| Id::parse(id)).collect()))
+            let groups = groups_of(view, &id, allowance.left()).await?;
+            Ok(groups.map(|groups| groups.iter().filter_map(|id| Id::parse(id)).collect()))
         }
         Lookup::MembersOf(id) => {
             let Some(id) = Id::parse(id) else { return Ok(Some(Vec::new())) };
-            let members = gather_members(view, &id, limit).await?;
+            let members = gather_members(view, &id, allowance).await?;
             let of_kind = |members: Vec<Edge>| {
                 members.into_iter().filter(|edge| edge.kind == kind).map(|edge| edge.member).collect()
             };
@@ -294,8 +322,8 @@ async fn entry_ids(
     kind: ResourceKind,
     indexed: &Indexed,
     between: (String, String),
-    limit: usize,
+    allowance: &Allowance,
 ) -> Result<Option<Vec<Id>>, Error> {
     let partition = directory.keys.index(kind, indexed.name);
-    gather(directory, KeyRange::between(&partition, between), limit, entry_id).await
+    gather(directory, KeyRange::between(&partition, between), allowance, entry_id).await
 }

@@ -4,22 +4,29 @@ use std::collections::BTreeSet;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use scim::{ResourceKind, filter::Predicate, id::Id};
-use serde_json::{Map, Value};
 
-use super::{budget::too_many, read::gather_members, request::ListRequest};
+use super::{
+    budget::too_many,
+    read::{Allowance, gather_members},
+    request::{ListRequest, Listed},
+};
 use crate::{
     Error,
     limits::{MEMBERS_SHOWN, SCAN_LIMIT},
+    pace::Pace,
     store::{
         changes::View,
         directory::Directory,
-        edges::{Edge, Memberships, too_many_members},
-        items::Stored,
+        edges::{Edge, Memberships, too_many_groups, too_many_members},
+        items::Packed,
         memberships::{any_group_of, any_member_of, groups_among, groups_of, groups_of_range, members_among},
         plan::MembershipNeeds,
         table::CONCURRENCY,
     },
 };
+
+/// The number of memberships that a filter holds at a time, unless a single resource has more.
+const FILTERED_AT_ONCE: usize = 50_000;
 
 /// Keeps the resources that match the filter. They are `contiguous` if they are all resources between the first and the
 /// last of them.
@@ -27,117 +34,171 @@ pub(super) async fn keep_matching(
     directory: &Directory,
     request: &ListRequest<'_>,
     filter: Option<&Predicate>,
-    stored: Vec<(String, Stored)>,
+    stored: Vec<(String, Packed)>,
     contiguous: bool,
-) -> Result<Vec<(String, Stored)>, Error> {
+) -> Result<Vec<(String, Packed)>, Error> {
     let Some(filter) = filter else { return Ok(stored) };
-    let matches = if filter.mentions(request.kind.membership_attribute()) {
-        match_memberships(directory, request, filter, &stored, contiguous).await?
-    } else {
-        let matches = |stored| filter.matches(&request.render(stored, &Memberships::None));
-        stored.iter().map(|(_, stored)| matches(stored)).collect()
-    };
-    let with_matches = stored.into_iter().zip(matches);
-    Ok(with_matches.filter_map(|(stored, matches)| matches.then_some(stored)).collect())
+    let mut kept = Vec::new();
+    if filter.mentions(request.kind.membership_attribute()) {
+        let matches = match_memberships(directory, request, filter, &stored, contiguous).await?;
+        let with_matches = stored.into_iter().zip(matches);
+        kept.extend(with_matches.filter_map(|(stored, matches)| matches.then_some(stored)));
+        return Ok(kept);
+    }
+    let mut pace = Pace::new();
+    for (position, stored) in stored {
+        if filter.matches(&request.render(&stored.unpack()?, &Memberships::None)) {
+            kept.push((position, stored));
+        }
+        pace.step().await;
+    }
+    Ok(kept)
 }
 
 /// Evaluates a filter on memberships for each resource. The memberships of one resource are dropped before those of the
-/// next one are read, because the groups of a page may have any number of members.
+/// next are rendered.
 async fn match_memberships(
     directory: &Directory,
     request: &ListRequest<'_>,
     filter: &Predicate,
-    stored: &[(String, Stored)],
+    stored: &[(String, Packed)],
     contiguous: bool,
 ) -> Result<Vec<bool>, Error> {
     let kind = request.kind;
     let view = View::new(directory);
-    let matches =
-        |stored: &Stored, memberships: &Memberships| filter.matches(&request.render(stored, memberships));
+    let matches = |stored: &Packed, memberships: &Memberships| {
+        Ok::<_, Error>(filter.matches(&request.render(&stored.unpack()?, memberships)))
+    };
+    let mut verdicts = Vec::with_capacity(stored.len());
     if kind == ResourceKind::User && contiguous {
-        let groups = groups_of_range(&view, stored.iter().map(|(_, stored)| &stored.id)).await?;
-        let with_groups = stored.iter().zip(groups);
-        let matches =
-            |((_, stored), groups): (&(_, Stored), _)| matches(stored, &Memberships::Groups(groups));
-        return Ok(with_groups.map(matches).collect());
+        let _permit = directory.large_reads.acquire().await;
+        let mut pace = Pace::new();
+        while verdicts.len() < stored.len() {
+            let left: Vec<&Id> = stored[verdicts.len()..].iter().map(|(_, stored)| &stored.id).collect();
+            let groups =
+                groups_of_range(&view, &left, FILTERED_AT_ONCE).await?.ok_or_else(|| too_many(kind))?;
+            for groups in groups {
+                verdicts.push(matches(&stored[verdicts.len()].1, &Memberships::Groups(groups))?);
+                pace.step().await;
+            }
+        }
+        return Ok(verdicts);
     }
-    let needs = MembershipNeeds::of(kind.membership_attribute(), filter);
-    let reads: Vec<_> = stored
-        .iter()
-        .map(async |(_, stored)| {
-            let memberships = match &needs {
-                Some(needs) => Some(needed_memberships(&view, kind, &stored.id, needs).await?),
-                None => all_memberships(&view, kind, &stored.id, SCAN_LIMIT).await?,
-            };
-            Ok(matches(stored, &memberships.ok_or_else(|| too_many(kind))?))
-        })
-        .collect();
-    stream::iter(reads).buffered(CONCURRENCY).try_collect().await
+    if let Some(needs) = MembershipNeeds::of(kind.membership_attribute(), filter) {
+        let reads: Vec<_> = stored
+            .iter()
+            .map(async |(_, stored)| {
+                matches(stored, &needed_memberships(&view, kind, &stored.id, &needs).await?)
+            })
+            .collect();
+        return stream::iter(reads).buffered(CONCURRENCY).try_collect().await;
+    }
+    let _permit = directory.large_reads.acquire().await;
+    for chunk in stored.chunks(CONCURRENCY) {
+        let allowance = Allowance::new(FILTERED_AT_ONCE);
+        let reads: Vec<_> = chunk
+            .iter()
+            .map(async |(_, stored)| {
+                let memberships = all_memberships(&view, kind, &stored.id, &allowance).await?;
+                memberships.map(|memberships| matches(stored, &memberships)).transpose()
+            })
+            .collect();
+        let some: Vec<Option<bool>> = stream::iter(reads).buffered(CONCURRENCY).try_collect().await?;
+        for ((_, stored), is_match) in chunk.iter().zip(some) {
+            verdicts.push(if let Some(is_match) = is_match {
+                is_match
+            } else {
+                // The memberships of these resources are too many to be read at the same time.
+                let alone = Allowance::new(SCAN_LIMIT);
+                let memberships = all_memberships(&view, kind, &stored.id, &alone).await?;
+                matches(stored, &memberships.ok_or_else(|| too_many(kind))?)?
+            });
+        }
+    }
+    Ok(verdicts)
 }
 
-/// Renders the resources of a page, with their memberships if the projection contains them. The memberships of a resource
-/// that are `known` are not read again.
-pub(super) async fn render_all(
+/// Adds their memberships to the resources of a page, if the projection contains them. The memberships of a resource that
+/// are `known` are not read again. If there are too many memberships, a page that `may_be_short` has fewer resources. The
+/// documents are moved out of the resources that are returned.
+pub(super) async fn with_memberships(
     directory: &Directory,
     request: &ListRequest<'_>,
-    stored: Vec<Stored>,
-    known: Option<Memberships>,
-) -> Result<Vec<Map<String, Value>>, Error> {
-    let render = |(stored, memberships): (&Stored, &Memberships)| {
-        request.projection.apply(request.render(stored, memberships))
+    page: &mut [(String, Packed)],
+    known: Option<Box<Memberships>>,
+    may_be_short: bool,
+) -> Result<Vec<Listed>, Error> {
+    let kind = request.kind;
+    let memberships = if page.is_empty() || !request.projection.includes(kind.membership_attribute()) {
+        vec![Memberships::None; page.len()]
+    } else if let (Some(known), [_]) = (known, &*page) {
+        vec![*known]
+    } else {
+        let ids: Vec<&Id> = page.iter().map(|(_, stored)| &stored.id).collect();
+        read_memberships(directory, request, &ids, may_be_short).await?
     };
-    if stored.is_empty() || !request.projection.includes(request.kind.membership_attribute()) {
-        return Ok(stored.iter().map(|stored| render((stored, &Memberships::None))).collect());
-    }
-    if let (Some(known), [stored]) = (&known, stored.as_slice()) {
-        return Ok(vec![render((stored, known))]);
-    }
+    let listed = page.iter_mut().zip(memberships).map(|((_, stored), memberships)| {
+        let document = std::mem::take(&mut stored.document);
+        Listed { kind, stored: Packed { document, ..stored.clone() }, memberships }
+    });
+    Ok(listed.collect())
+}
+
+/// Returns the memberships of the resources of a page, in their order. If there are too many, those of the first resources
+/// if the page `may_be_short`.
+async fn read_memberships(
+    directory: &Directory,
+    request: &ListRequest<'_>,
+    ids: &[&Id],
+    may_be_short: bool,
+) -> Result<Vec<Memberships>, Error> {
+    let kind = request.kind;
+    let too_many = || match kind {
+        ResourceKind::User => too_many_groups(),
+        ResourceKind::Group => too_many_members(),
+    };
     let view = View::new(directory);
     let contiguous =
-        request.kind == ResourceKind::User && request.filter.is_none() && request.is_in_order_of_creation();
-    let memberships = if contiguous {
-        let groups = groups_of_range(&view, stored.iter().map(|user| &user.id)).await?;
+        kind == ResourceKind::User && request.filter.is_none() && request.is_in_order_of_creation();
+    // A short page has room for the documents too.
+    let limit = if may_be_short { MEMBERS_SHOWN / 4 * 3 } else { MEMBERS_SHOWN };
+    let mut memberships: Vec<Memberships> = if contiguous {
+        let groups = groups_of_range(&view, ids, limit).await?.ok_or_else(too_many)?;
         groups.into_iter().map(Memberships::Groups).collect()
     } else {
-        memberships_of_each(&view, request.kind, &stored).await?
+        let allowance = Allowance::new(limit);
+        let reads: Vec<_> = ids.iter().map(|id| all_memberships(&view, kind, id, &allowance)).collect();
+        let mut reads = stream::iter(reads).buffered(CONCURRENCY);
+        let mut read = Vec::with_capacity(ids.len());
+        while let Some(Some(memberships)) = reads.try_next().await? {
+            read.push(memberships);
+        }
+        read
     };
-    Ok(stored.iter().zip(&memberships).map(render).collect())
-}
-
-/// Returns the memberships of each resource, in the order of the resources.
-async fn memberships_of_each(
-    view: &View<'_>,
-    kind: ResourceKind,
-    stored: &[Stored],
-) -> Result<Vec<Memberships>, Error> {
-    let reads: Vec<_> =
-        stored.iter().map(|stored| all_memberships(view, kind, &stored.id, MEMBERS_SHOWN)).collect();
-    let mut reads = stream::iter(reads).buffered(CONCURRENCY);
-    let mut all = Vec::new();
-    let mut members = 0;
-    while let Some(memberships) = reads.try_next().await? {
-        let memberships = memberships.ok_or_else(too_many_members)?;
-        if let Memberships::Members(of_group) = &memberships {
-            members += of_group.len();
-        }
-        if members > MEMBERS_SHOWN {
-            return Err(too_many_members());
-        }
-        all.push(memberships);
+    if memberships.len() < ids.len() && !may_be_short {
+        return Err(too_many());
     }
-    Ok(all)
+    if let (true, [first, ..]) = (memberships.is_empty(), ids) {
+        // The reads at the same time left nothing of the allowance.
+        let alone = Allowance::new(MEMBERS_SHOWN);
+        memberships.push(all_memberships(&view, kind, first, &alone).await?.ok_or_else(too_many)?);
+    }
+    Ok(memberships)
 }
 
-/// Returns the groups of a user or the members of a group. `None` if a group has more than `limit` members.
+/// Returns the groups of a user or the members of a group. `None` if the allowance does not suffice.
 async fn all_memberships(
     view: &View<'_>,
     kind: ResourceKind,
     id: &Id,
-    limit: usize,
+    allowance: &Allowance,
 ) -> Result<Option<Memberships>, Error> {
     match kind {
-        ResourceKind::User => Ok(Some(Memberships::Groups(groups_of(view, id).await?))),
-        ResourceKind::Group => Ok(gather_members(view, id, limit).await?.as_deref().map(members)),
+        ResourceKind::User => {
+            let groups = groups_of(view, id, allowance.left()).await?;
+            Ok(groups.filter(|groups| allowance.take(groups.len())).map(Memberships::Groups))
+        }
+        ResourceKind::Group => Ok(gather_members(view, id, allowance).await?.as_deref().map(members)),
     }
 }
 

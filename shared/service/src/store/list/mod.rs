@@ -23,8 +23,8 @@ mod read;
 mod request;
 mod walk;
 
-pub use request::ListRequest;
 pub(super) use request::{ListPart, Start};
+pub use request::{ListRequest, Listed};
 
 use super::{directory::Directory, plan::Access};
 use crate::{
@@ -60,7 +60,8 @@ pub(super) async fn list_by_index(
         return Ok(ListPart { total, ..part });
     }
     let matches = collect(directory, request, plan, SCAN_LIMIT, count > 0).await?;
-    slice(directory, request, matches.ok_or_else(|| too_many(request.kind))?, start, count).await
+    let matches = matches.ok_or_else(|| too_many(request.kind))?;
+    slice(directory, request, matches, start, count, false).await
 }
 
 /// Reads the page of at most `count` resources after a position. The page may be short, because it reads a limited
@@ -82,7 +83,7 @@ pub(super) async fn list_by_cursor(
     let full_walk = Walk::of(&directory.keys, request, &Access::Partition);
     let limit = if full_walk.is_some() { MAX_ITEMS_PER_PAGE } else { SCAN_LIMIT };
     match (collect(directory, request, plan, limit, count > 0).await?, full_walk) {
-        (Some(matches), _) => slice(directory, request, matches, Start { after, skip: 0 }, count).await,
+        (Some(matches), _) => slice(directory, request, matches, Start { after, skip: 0 }, count, true).await,
         (None, Some(walk)) => {
             let filter = request.filter.as_ref();
             walk::page(directory, request, &walk, filter, after, count, Some(MAX_ITEMS_PER_PAGE)).await

@@ -3,13 +3,16 @@
 use scim::{ResourceKind, filter::Predicate, id::Id, projection::Projection, sort::Sort};
 use serde_json::{Map, Value};
 
-use crate::store::{
-    edges::Memberships,
-    index::{INDEXED, Indexed},
-    items::Stored,
-    keys,
-    plan::{Access, Plan, plan},
-    representation,
+use crate::{
+    Error,
+    store::{
+        edges::Memberships,
+        index::{INDEXED, Indexed},
+        items::{Packed, Stored},
+        keys,
+        plan::{Access, Plan, plan},
+        representation,
+    },
 };
 
 /// A request for the resources of one kind.
@@ -33,11 +36,22 @@ pub(in crate::store) struct Start {
     pub(in crate::store) skip: u64,
 }
 
+/// A resource of a page, with the memberships that the answer shows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listed {
+    /// The kind of the resource.
+    pub kind: ResourceKind,
+    /// The resource.
+    pub stored: Packed,
+    /// Its memberships, unless the answer shows none.
+    pub memberships: Memberships,
+}
+
 /// The resources of one kind on a page.
 #[derive(Default)]
 pub(in crate::store) struct ListPart {
-    /// The resources, as the answer shows them.
-    pub(in crate::store) resources: Vec<Map<String, Value>>,
+    /// The resources.
+    pub(in crate::store) resources: Vec<Listed>,
     /// The position before the first resource, if resources were skipped to reach it.
     pub(in crate::store) before: Option<String>,
     /// The position after which the next page begins.
@@ -54,10 +68,10 @@ pub(in crate::store) struct ListPart {
 pub(super) struct ResourceRef {
     pub(super) position: String,
     pub(super) id: Id,
-    /// The resource itself. `None` if it is yet to be read.
-    pub(super) stored: Option<Stored>,
+    /// The resource itself. `None` if it is yet to be read. In a box, because a collection may have 100,000 references.
+    pub(super) stored: Option<Box<Packed>>,
     /// Its memberships, if they were read together with it.
-    pub(super) memberships: Option<Memberships>,
+    pub(super) memberships: Option<Box<Memberships>>,
 }
 
 impl ListRequest<'_> {
@@ -73,17 +87,18 @@ impl ListRequest<'_> {
     }
 
     /// Returns the resource and its position, which is the sort key of a walk in the same order if there is one.
-    pub(super) fn positioned(&self, stored: Stored) -> ResourceRef {
+    pub(super) fn positioned(&self, stored: Packed) -> Result<ResourceRef, Error> {
         let position = match (&self.sort, self.index_of_order()) {
-            (_, Some(index)) => index.sort_key(&stored),
+            (_, Some(index)) => index.sort_key(&stored.unpack()?),
             (Some(sort), None) if !sort.is_creation() => {
-                let key = sort.key(&self.render(&stored, &Memberships::None));
+                let key = sort.key(&self.render(&stored.unpack()?, &Memberships::None));
                 Some(keys::index_entry(&key, false, &stored.id))
             }
             _ => None,
         };
         let position = position.unwrap_or_else(|| stored.id.to_string());
-        ResourceRef { position, id: stored.id.clone(), stored: Some(stored), memberships: None }
+        let id = stored.id.clone();
+        Ok(ResourceRef { position, id, stored: Some(Box::new(stored)), memberships: None })
     }
 
     /// Returns whether the order is descending.

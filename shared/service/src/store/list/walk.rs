@@ -1,20 +1,23 @@
 //! Walks: pages of a partition that is in the requested order already.
 
+use std::pin::pin;
+
+use futures_util::TryStreamExt;
 use scim::{ResourceKind, filter::Predicate, id::Id};
 
 use super::{
-    budget::{is_late, too_many},
-    memberships::{keep_matching, render_all},
+    budget::{is_late, too_large, too_many},
+    memberships::{keep_matching, with_memberships},
     read::{entry_id, load},
     request::{ListPart, ListRequest, ResourceRef, Start},
 };
 use crate::{
     Error,
-    limits::SCAN_LIMIT,
+    limits::{PAGE_BYTES, SCAN_LIMIT},
     store::{
         changes::View,
         directory::Directory,
-        items::{Item, Stored, sort_key},
+        items::{Item, Packed, sort_key},
         keys::{Keys, Partition},
         memberships::members_page,
         plan::Access,
@@ -99,18 +102,20 @@ impl Walk {
             return Ok(WalkPage { references, read: page.read, next: page.next });
         }
         let page = view.directory.table.query(self.range(after).limit(limit.unwrap_or(PAGE))).await?;
-        let references = page.items.iter().map(|item| self.resource(item)).collect::<Result<_, _>>()?;
-        Ok(WalkPage { references, read: page.items.len(), next: page.next })
+        let read = page.items.len();
+        let references = page.items.into_iter().map(|item| self.resource(item)).collect::<Result<_, _>>()?;
+        Ok(WalkPage { references, read, next: page.next })
     }
 
     /// Returns the resource that an item stands for.
-    fn resource(&self, item: &Item) -> Result<ResourceRef, Error> {
-        let position = sort_key(item)?.to_owned();
+    fn resource(&self, item: Item) -> Result<ResourceRef, Error> {
+        let position = sort_key(&item)?.to_owned();
         if let ItemType::IndexEntries = self.items {
-            return Ok(ResourceRef::unread(position, entry_id(item)?));
+            return Ok(ResourceRef::unread(position, entry_id(&item)?));
         }
-        let stored = Stored::from_item(item)?;
-        Ok(ResourceRef { position, id: stored.id.clone(), stored: Some(stored), memberships: None })
+        let stored = Packed::pack(item)?;
+        let id = stored.id.clone();
+        Ok(ResourceRef { position, id, stored: Some(Box::new(stored)), memberships: None })
     }
 }
 
@@ -188,7 +193,8 @@ async fn skip(
 }
 
 /// Reads up to `count` resources that match the filter. With a `limit`, the page ends early after that many items, or
-/// when the time is over. Without a `limit`, the page fails when the time is over.
+/// when the time is over, the documents are too large or there are too many memberships. Without a `limit`, the page fails
+/// then.
 pub(super) async fn page(
     directory: &Directory,
     request: &ListRequest<'_>,
@@ -199,25 +205,34 @@ pub(super) async fn page(
     limit: Option<usize>,
 ) -> Result<ListPart, Error> {
     let view = View::new(directory);
-    let mut resources = Vec::new();
+    let mut resources: Vec<(String, Packed)> = Vec::new();
     let mut after = walk.start(after);
     let mut last = None;
-    let mut read = 0;
-    let more = 'page: loop {
+    let (mut read, mut bytes) = (0, 0);
+    let mut more = 'page: loop {
         let wanted = if filter.is_some() { PAGE } else { count - resources.len() };
         // One more item than wanted shows whether anything follows. If items lead to no resource, each query reads twice
         // as many as the one before.
         let limit_of_query = Some(read.max(wanted + 1));
         let walked = walk.read(&view, request.kind, after.take(), limit_of_query).await?;
         read += walked.read;
-        let stored = load(directory, request.kind, walked.references).await?;
         let contiguous = matches!(walk.items, ItemType::Resources);
-        for (position, stored) in keep_matching(directory, request, filter, stored, contiguous).await? {
-            if resources.len() == count {
-                break 'page true;
+        let mut loads = pin!(load(directory, request.kind, walked.references));
+        while let Some(stored) = loads.try_next().await? {
+            for (position, stored) in keep_matching(directory, request, filter, stored, contiguous).await? {
+                if resources.len() == count {
+                    break 'page true;
+                }
+                bytes += stored.document.len();
+                if bytes > PAGE_BYTES && !resources.is_empty() {
+                    if limit.is_none() {
+                        return Err(too_large());
+                    }
+                    break 'page true;
+                }
+                last = Some(position.clone());
+                resources.push((position, stored));
             }
-            resources.push(stored);
-            last = Some(position);
         }
         match walked.next {
             None => break false,
@@ -229,6 +244,11 @@ pub(super) async fn page(
             next => after = next,
         }
     };
-    let resources = render_all(directory, request, resources, None).await?;
+    let shown = with_memberships(directory, request, &mut resources, None, limit.is_some()).await?;
+    if shown.len() < resources.len() {
+        more = true;
+        last = shown.len().checked_sub(1).map(|index| resources[index].0.clone());
+    }
+    let resources = shown;
     Ok(ListPart { resources, last, more, ..ListPart::default() })
 }
