@@ -292,8 +292,6 @@ fn embedded_dynamodb_rejects_web_pages_and_other_users() {
     let gateway = Gateway::start(&dir);
     let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build();
     let agent = config.new_agent();
-    let credential =
-        |key: &str| format!("AWS4-HMAC-SHA256 Credential={key}/20260101/local/dynamodb/aws4_request");
     let scan = |method: &str, header: Option<(&str, &str)>| {
         let mut request = ureq::http::Request::builder()
             .method(method)
