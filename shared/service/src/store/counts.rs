@@ -9,8 +9,8 @@ use scim::{ResourceKind, id::Id};
 use super::{
     directory::Directory,
     items::{Item, name, optional_number, sort_key},
+    key_range::KeyRange,
     keys::{Keys, stored_kind},
-    table::KeyRange,
     transaction::Transaction,
     write::Guard,
 };

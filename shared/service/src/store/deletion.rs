@@ -14,9 +14,10 @@ use super::{
     edges::{Difference, IfSatisfied, edge_actions, edge_member, reverse_edge},
     index::entries,
     items::{Stored, name},
+    key_range::KeyRange,
     keys,
     resources::{Expected, check_expected, index_changes, is_unchanged},
-    table::{Backoff, KeyRange},
+    table::Backoff,
     transaction::{MAX_ACTIONS, Transaction},
     write::{Guard, not_found},
 };

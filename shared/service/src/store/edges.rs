@@ -13,8 +13,9 @@ use scim::{Invalid, ResourceKind, ScimType, id::Id, members::Member};
 use super::{
     directory::Directory,
     items::{Item, name, sort_key, string, text},
+    key_range::KeyRange,
     keys::{self, Key, Keys, kind_from_stored, stored_kind},
-    table::{BATCH_GET, CONCURRENCY, KeyRange},
+    table::{BATCH_GET, CONCURRENCY},
     transaction::{Condition, Transaction},
     write::Guard,
 };

@@ -9,8 +9,8 @@ use super::{
     directory::Directory,
     edges::{Edge, reverse_edge, too_many_groups},
     items::{Item, Stored, sort_key},
+    key_range::KeyRange,
     keys::{self, AFTER_IDS, BEFORE_IDS, Key},
-    table::KeyRange,
 };
 use crate::{Error, limits::MEMBERS_SHOWN};
 

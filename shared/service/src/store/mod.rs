@@ -8,7 +8,7 @@
 //! The public methods of [`Store`] and [`Directory`] are for `http` and `infra`. Inside the store, a file calls only
 //! functions and types that it imports, from files that stand before it in this order:
 //!
-//! 1. `keys`, `items`, `index`: the items.
+//! 1. `keys`, `items`, `index`, `key_range`: the items.
 //! 2. `sdk_error`, `table`, `attempts`, `transaction`, `write`: calls to DynamoDB, and the meaning of failed conditions.
 //! 3. `capacity`, `directory`: [`Store`] and [`Directory`].
 //! 4. `counts`, `resources`, `edges`: the items of one resource.
@@ -30,6 +30,7 @@ mod edges;
 mod groups;
 mod index;
 mod items;
+mod key_range;
 mod keys;
 mod list;
 mod member_edit;

@@ -11,8 +11,9 @@ use tokio::time::Instant;
 use super::{
     directory::Store,
     items::{Item, optional_text, sort_key, string, text},
+    key_range::KeyRange,
     keys::{KEY_PREFIX, Key, Keys, ORG_PREFIX, PK, SETTINGS},
-    table::{KeyRange, Table},
+    table::Table,
     transaction::{Condition, Transaction},
 };
 use crate::{

@@ -15,7 +15,8 @@ use tokio::time::{Duration, Instant};
 
 use super::{
     items::{Item, sort_key},
-    keys::{Key, PK, Partition, SK},
+    key_range::{KeyRange, PAGE},
+    keys::{Key, PK, SK},
     sdk_error::{failed, malformed},
 };
 use crate::{
@@ -27,10 +28,6 @@ use crate::{
 
 /// The number of requests to DynamoDB that one request of a client has in flight at a time.
 pub(super) const CONCURRENCY: usize = 16;
-/// The largest number of resources that one page of a query reads.
-pub(super) const PAGE: usize = 1_000;
-/// A number of items that exceeds a page of DynamoDB, which is 1 MB. The smallest items, reverse edges, have 89 bytes.
-const WHOLE_PAGE: usize = 12_000;
 /// The largest number of keys in a BatchGetItem.
 pub(super) const BATCH_GET: usize = 100;
 /// The largest number of items in a BatchWriteItem.
@@ -71,59 +68,6 @@ pub(super) struct QueryPage {
     pub(super) count: usize,
     /// The key after which the next page begins. It may be present although no item follows.
     pub(super) next: Option<Item>,
-}
-
-/// The sort keys of a partition that a query reads, and the order and amount in which it reads them.
-#[derive(Clone)]
-pub(super) struct KeyRange<'a> {
-    partition: &'a Partition,
-    between: Option<(String, String)>,
-    after: Option<Item>,
-    limit: usize,
-    count_only: bool,
-    backward: bool,
-}
-
-impl<'a> KeyRange<'a> {
-    /// Selects the whole partition.
-    pub(super) fn all(partition: &'a Partition) -> Self {
-        Self { partition, between: None, after: None, limit: PAGE, count_only: false, backward: false }
-    }
-
-    /// Selects the items between these sort keys, both included.
-    pub(super) fn between(partition: &'a Partition, ends: (String, String)) -> Self {
-        Self::within(partition, Some(ends))
-    }
-
-    /// Selects the items between these sort keys, both included, or the whole partition.
-    pub(super) fn within(partition: &'a Partition, between: Option<(String, String)>) -> Self {
-        Self { between, ..Self::all(partition) }
-    }
-
-    /// Begins after this key.
-    pub(super) fn after(self, after: Option<Item>) -> Self {
-        Self { after, ..self }
-    }
-
-    /// Limits the items of one page.
-    pub(super) fn limit(self, limit: usize) -> Self {
-        Self { limit: limit.clamp(1, PAGE), ..self }
-    }
-
-    /// Reads pages as large as those of DynamoDB. Suits items that are small.
-    pub(super) fn whole_pages(self) -> Self {
-        Self { limit: WHOLE_PAGE, ..self }
-    }
-
-    /// Reads in descending order of the sort key.
-    pub(super) fn backward(self, backward: bool) -> Self {
-        Self { backward, ..self }
-    }
-
-    /// Requests the number of items only.
-    pub(super) fn count_only(self) -> Self {
-        Self { count_only: true, ..self }
-    }
 }
 
 impl<'a> Backoff<'a> {

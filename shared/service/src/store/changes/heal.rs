@@ -15,8 +15,9 @@ use crate::{
     store::{
         directory::Directory,
         items::{Item, name, optional_id, partition_key, sort_key},
+        key_range::KeyRange,
         keys::{Key, org_and_change, unfinished_shards},
-        table::{KeyRange, delete_request},
+        table::delete_request,
     },
 };
 

@@ -17,8 +17,9 @@ use crate::{
     store::{
         directory::{Directory, Store},
         items::{Item, partition_key, sort_key},
+        key_range::KeyRange,
         keys::{Key, Partition, org_and_change, unfinished_shards},
-        table::{KeyRange, Table},
+        table::Table,
         transaction::{Condition, Transaction},
         write::Guard,
     },

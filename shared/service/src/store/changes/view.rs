@@ -28,8 +28,9 @@ use crate::{
         directory::Directory,
         edges::Edge,
         items::{Stored, name, optional_id},
+        key_range::KeyRange,
         keys::{AFTER_IDS, BEFORE_IDS, Key},
-        table::{CONCURRENCY, KeyRange},
+        table::CONCURRENCY,
     },
 };
 

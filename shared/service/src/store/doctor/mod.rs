@@ -19,8 +19,8 @@ use super::{
     directory::Directory,
     index::entries,
     items::{Stored, name, number, sort_key, text},
+    key_range::KeyRange,
     keys::{self, Key, kind_from_stored, stored_kind, unfinished_shards},
-    table::KeyRange,
 };
 use crate::Error;
 use items::Unexplained;

@@ -5,8 +5,8 @@ use scim::ResourceKind;
 use crate::{
     Error,
     store::{
-        directory::Directory, index::is_folded_alike, items::Stored, keys::stored_kind,
-        resources::replacement, table::KeyRange, write::taken,
+        directory::Directory, index::is_folded_alike, items::Stored, key_range::KeyRange, keys::stored_kind,
+        resources::replacement, write::taken,
     },
 };
 

@@ -22,10 +22,11 @@ use crate::{
         edges::{Edge, Memberships, too_many_groups},
         index::Indexed,
         items::{Item, Packed, sort_key},
+        key_range::{KeyRange, PAGE},
         keys::{self, Partition},
         memberships::groups_of,
         plan::{Access, Lookup, Plan},
-        table::{CONCURRENCY, KeyRange, PAGE},
+        table::CONCURRENCY,
     },
 };
 

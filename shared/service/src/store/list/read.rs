@@ -16,9 +16,10 @@ use crate::{
         directory::Directory,
         edges::Edge,
         items::{Item, Packed, name, text},
+        key_range::KeyRange,
         keys::Key,
         memberships::members_page,
-        table::{BATCH_GET, KeyRange},
+        table::BATCH_GET,
     },
 };
 

@@ -18,10 +18,10 @@ use crate::{
         changes::View,
         directory::Directory,
         items::{Item, Packed, sort_key},
+        key_range::{KeyRange, PAGE},
         keys::{Keys, Partition},
         memberships::members_page,
         plan::Access,
-        table::{KeyRange, PAGE},
     },
 };
 
