@@ -160,19 +160,22 @@ fn invalid_pepper_is_rejected_and_left_unchanged() {
     assert_eq!(dir.read("data/pepper"), "short");
 }
 
+/// Damages a data directory.
+type Damage = fn(&Path);
+
 /// Other users of this machine may have written or read such a file.
 #[test]
 fn data_file_of_others_is_rejected() {
     let dir = TempDir::new("others");
-    let damage: [(&str, &dyn Fn(&Path)); 5] = [
-        ("loose-pepper", &|data| set_mode(&data.join("pepper"), 0o644)),
-        ("loose-database", &|data| set_mode(&data.join("scim.db"), 0o606)),
-        ("loose-lock", &|data| set_mode(&data.join("lock"), 0o660)),
-        ("linked-pepper", &|data| {
+    let damage: [(&str, Damage); 5] = [
+        ("loose-pepper", |data| set_mode(&data.join("pepper"), 0o644)),
+        ("loose-database", |data| set_mode(&data.join("scim.db"), 0o606)),
+        ("loose-lock", |data| set_mode(&data.join("lock"), 0o660)),
+        ("linked-pepper", |data| {
             fs::rename(data.join("pepper"), data.join("elsewhere")).expect("a rename");
             symlink("elsewhere", data.join("pepper")).expect("a link");
         }),
-        ("no-pepper", &|data| fs::remove_file(data.join("pepper")).expect("the file is there")),
+        ("no-pepper", |data| fs::remove_file(data.join("pepper")).expect("the file is there")),
     ];
     let mut errors = String::new();
     for (data, damage) in damage {
