@@ -208,7 +208,7 @@ PYTHON
 }
 
 throttling() {
-    local url seen
+    local url seen metrics
     url=$(stage_url)/v2
     # A16: the log may miss lines when many requests are refused.
     deploy_stack "$stack" ThrottleRate=1 ThrottleBurst=1
@@ -217,6 +217,13 @@ throttling() {
     pause 180
     answer A16 "$seen answers were 429, and $(ask number aws logs filter-log-events --log-group-name "/aws/apigateway/$stack" \
         --filter-pattern '{ $.error = "THROTTLED" }' --output text --query 'length(events)') lines of the access log say so"
+
+    # C12: no emulator computes the share of a quota.
+    metrics=$(ask metrics aws cloudwatch describe-alarms --alarm-names "$stack-account-concurrency" --output json \
+        --query 'MetricAlarms[0].Metrics')
+    answer C12 "percent of the quota, in the alarm account-concurrency: $(ask percent aws cloudwatch get-metric-data \
+        --start-time "$(date --utc --date '-30 minutes' +%FT%TZ)" --end-time "$(date --utc +%FT%TZ)" \
+        --metric-data-queries "$metrics" --output text --query 'MetricDataResults[0].Values')"
 
     # The answer of the firewall is its own, or the gateway's response WAF_FILTERED.
     deploy_stack "$stack" ThrottleRate=100 ThrottleBurst=200 KeyLimit=10
