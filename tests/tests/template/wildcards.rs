@@ -1,6 +1,6 @@
 //! Finds statements with wildcards and policies managed by AWS. Three exceptions are known.
 //!
-//! SAM adds resources to the template. `.ci/run lint` checks the translated template too (`.ci/wildcards.py`).
+//! SAM adds resources to the template. `.ci/run lint` checks the translated template too (`.ci/findings.toml`).
 
 use saphyr::{LoadableYamlNode, Yaml};
 
