@@ -5,12 +5,13 @@ use std::fmt;
 use aws_smithy_runtime_api::client::{
     http::{HttpConnector, HttpConnectorFuture},
     orchestrator::HttpRequest,
+    result::ConnectorError,
 };
 
 use crate::{
     embedded::{Connector, TARGET, response},
     log::Log,
-    turns::turn,
+    turns::in_turn,
 };
 
 /// A connector whose writes count in a log, and whose calls wait for their turn.
@@ -54,9 +55,11 @@ impl HttpConnector for Served {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let served = self.clone();
         HttpConnectorFuture::new(async move {
-            turn().await;
-            let body = request.body().bytes().unwrap_or_default();
-            let (status, body) = served.respond(request.headers().get(TARGET), body);
+            let call = move || {
+                served.respond(request.headers().get(TARGET), request.body().bytes().unwrap_or_default())
+            };
+            let (status, body) =
+                in_turn(call).await.map_err(|error| ConnectorError::other(error.into(), None))?;
             response(status, body)
         })
     }
