@@ -3,8 +3,8 @@
 //! A [`Document`] is the canonical JSON of what the client may write. It does not hold `schemas`, which follows from
 //! the other attributes, nor `id` and `meta`, which belong to the store. Memberships (`groups`, `members`) are stored
 //! beside the document, and passwords are not stored. There is one constructor for each way to write: a body in
-//! [`crate::body`], and a PATCH in [`crate::patch`]. Both end in the same check, so every document is valid. Writing back the result of
-//! [`render`] changes nothing.
+//! [`crate::body`], and a PATCH in [`crate::patch`]. Both end in the same check, so every document is valid. Writing
+//! back the result of [`render`] changes nothing.
 //!
 //! A document is not a struct with a field for each attribute, because the schema table lists the attributes.
 //! Accessors exist only for attributes that the service itself uses.
