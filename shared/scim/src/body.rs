@@ -204,6 +204,11 @@ mod tests {
             ("urn:", json!({"x": 1})),
             ("urn", json!({"x": 1})),
             ("urn:a b", json!({"x": 1})),
+            ("urn:ietf:params:scim:schemas:core:2.0:Users", json!({"active": false})),
+            ("urn:ietf:params:scim:schemas:core:2.0:Users:active", json!(false)),
+            ("urn:scim:schemas:core:1.0", json!({"userName": "x"})),
+            ("urn:ietf:params:scim:schemas:extension:enterprise:1.0:User", json!({"department": "x"})),
+            ("urn:ietf:params:scim:api:messages:2.0:PatchOp", json!({"x": 1})),
             ("example:x", json!({"x": 1})),
         ] {
             means(&json!({key: value}), &json!({}));

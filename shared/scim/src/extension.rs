@@ -6,6 +6,9 @@
 //!
 //! - The URN of a schema (`is_schema_urn`) and a URN in the `schemas` of the same body end where they end.
 //! - Any other URN ends at the last colon, or is the whole key if its value is an object.
+//!
+//! The namespaces of the RFC's own schemas and messages are reserved. A text there that is no schema of the service is
+//! mistyped or belongs to SCIM 1, so it is no extension.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -24,11 +27,20 @@ pub const MAX_ATTRIBUTES: usize = 1000;
 /// the resource type follow.
 const ENTRA_PREFIX: &str = "urn:ietf:params:scim:schemas:extension:";
 
+/// The namespaces of the schemas and messages of SCIM 2.0 (RFC 7643 §10, RFC 7644 §8) and of SCIM 1.
+const RESERVED: [&str; 4] = [
+    "urn:ietf:params:scim:schemas:core",
+    "urn:ietf:params:scim:schemas:extension:enterprise",
+    "urn:ietf:params:scim:api",
+    "urn:scim:schemas:core",
+];
+
 /// Returns the key of an extension in a document, or `None` if the text cannot be the URN of an extension.
 ///
 /// The key is the canonical URN of a known extension, and the URN as written of a custom extension. A custom extension
-/// has no schema here. The schema of another resource type, an attribute of a schema, and a text that no filter can name
-/// are no extensions.
+/// has no schema here. The schema of another resource type, an attribute of a schema, a text in a reserved namespace and
+/// a text that no filter can name are no extensions. The form of Microsoft Entra is always accepted, because release 0.2
+/// stored every name in it.
 #[must_use]
 pub fn extension_key(urn: &str, resource_type: &ResourceType) -> Option<String> {
     if let Some(schema) = known(resource_type, urn) {
@@ -36,9 +48,19 @@ pub fn extension_key(urn: &str, resource_type: &ResourceType) -> Option<String> 
     }
     let name = strip_prefix(urn, "urn:")?;
     let is_nameable = |c: char| !c.is_whitespace() && !c.is_control() && !"()[]\"".contains(c);
-    let is_foreign = || SCHEMAS.iter().any(|schema| schema.id.eq_ignore_ascii_case(urn));
-    let is_free = || is_schema_urn(urn) || !is_inside_schema(urn);
-    (!name.is_empty() && urn.chars().all(is_nameable) && !is_foreign() && is_free()).then(|| urn.to_owned())
+    let is_extension = if is_schema_urn(urn) {
+        !SCHEMAS.iter().any(|schema| schema.id.eq_ignore_ascii_case(urn))
+    } else {
+        !name.is_empty() && urn.chars().all(is_nameable) && !is_reserved(urn) && !is_inside_schema(urn)
+    };
+    is_extension.then(|| urn.to_owned())
+}
+
+fn is_reserved(urn: &str) -> bool {
+    let is_in = |namespace: &&str| {
+        strip_prefix(urn, namespace).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+    };
+    RESERVED.iter().any(is_in)
 }
 
 /// Returns the schema of an extension, or `None` for a custom extension.

@@ -435,3 +435,21 @@ async fn resources_of_release_0_2_are_deleted_with_their_index_entries() {
     service.assert_healthy().await;
     assert_eq!(service.post("/Groups", json!({ "displayName": "team" })).await.verdict(), "409 uniqueness");
 }
+
+#[tokio::test]
+async fn extension_of_release_0_2_with_any_name_is_kept() {
+    const SENT: &str = "urn:ietf:params:scim:schemas:extension:Acme:2.0:User";
+    const STORED: &str = "urn:ietf:params:scim:schemas:extension:My App [EU] (\u{a0}1.0):2.0:User";
+    let database = Database::memory().expect("a database in memory");
+    let service = Service::on(embedded::client(database.clone())).await;
+    let body = json!({ "userName": "ada", SENT: { "tag": "t" } });
+    let user = format!("/Users/{}", service.post("/Users", body).await.id());
+    as_release_0_2(&database, &[(SENT, STORED)]);
+    let shown = service.get(&user).await.body;
+    assert_eq!(shown[STORED], json!({ "tag": "t" }));
+    let deactivate = json!([{ "op": "replace", "path": "active", "value": false }]);
+    let patched = service.patch(&user, deactivate).await;
+    assert_eq!((patched.status, &patched.body[STORED]), (200, &shown[STORED]));
+    let put = Request::put(&user, &shown).send(&service).await;
+    assert_eq!((put.status, &put.body[STORED]), (200, &shown[STORED]));
+}
