@@ -240,6 +240,7 @@ mod tests {
             (json!({}), ENTERPRISE, json!({format!("{ENTERPRISE}.department"): "d"})),
             (json!({}), BADGES, json!({BADGES: colour})),
             (json!({}), OKTA, json!({OKTA: colour})),
+            (json!({}), OKTA, colour.clone()),
             (json!({OKTA: {"size": 1, "colour": "blue"}}), OKTA, colour.clone()),
             (json!({OKTA: {"size": 1}}), OKTA, json!({OKTA: colour})),
         ] {
@@ -257,9 +258,15 @@ mod tests {
         }
         let before = json!({OKTA: {"size": 1}});
         assert_eq!(patched(&before, &json!({"op": "remove", "path": OKTA})), read(&json!({})));
-        for value in [json!("x"), json!([1])] {
-            let invalid = patched(&before, &json!({"op": "add", "path": OKTA, "value": value})).unwrap_err();
-            assert_eq!(invalid.scim_type, ScimType::InvalidValue);
+        for op in ["add", "replace"] {
+            for value in [json!("x"), json!([1]), json!(""), json!([])] {
+                let invalid = patched(&before, &json!({"op": op, "path": OKTA, "value": value})).unwrap_err();
+                assert_eq!(invalid.scim_type, ScimType::InvalidValue);
+            }
+            assert_eq!(patched(&before, &json!({"op": op, "path": OKTA, "value": {}})), read(&before));
+            assert_eq!(patched(&before, &json!({"op": op, "path": OKTA, "value": null})), read(&json!({})));
+            let size = format!("{OKTA}:size");
+            assert_eq!(patched(&before, &json!({"op": op, "path": size, "value": ""})), read(&json!({})));
         }
         let invalid = patched(&json!({}), &json!({"op": "add", "path": ENTERPRISE, "value": {"dept": "x"}}))
             .unwrap_err();

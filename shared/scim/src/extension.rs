@@ -187,6 +187,7 @@ pub(crate) fn named_twice(name: &str) -> Invalid {
 }
 
 /// The URNs in the `schemas` of a body, in lower case.
+#[derive(Default)]
 pub(crate) struct Declared(HashSet<String>);
 
 impl Declared {

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::dialect::patch::has_no_value;
 use crate::error::Invalid;
-use crate::extension::{self, is_joined, unwrapped};
+use crate::extension::{self, is_joined};
 use crate::filter::Predicate;
 use crate::fold::FoldCache;
 use crate::lookup::AttributeRef;
@@ -63,33 +63,28 @@ impl Change {
     }
 
     /// Returns the key of the extension that the path names if the document has one. A path divides the URN of a custom
-    /// extension at its last colon.
+    /// extension at its last colon. If its value has attributes, the URN was divided on purpose.
     fn whole_extension(&self, urn: &str, document: &Map<String, Value>) -> Option<String> {
         let is_whole =
             |(key, value): &(&String, &Value)| value.is_object() && is_joined(key, urn, &self.attribute.name);
-        let is_custom = self.attribute.definition.data_type == Type::Any;
-        document.iter().find(is_whole).filter(|_| is_custom).map(|(key, _)| key.clone())
+        let may_be_whole = self.attribute.definition.data_type == Type::Any
+            && !matches!(&self.edit, Edit::Assign(Value::Object(object)) if !object.is_empty());
+        document.iter().find(is_whole).filter(|_| may_be_whole).map(|(key, _)| key.clone())
     }
 
     fn apply_to_extension(&self, urn: &str, document: &mut Map<String, Value>) -> Result<(), Invalid> {
-        let Edit::Assign(value) = &self.edit else {
-            return Err(type_mismatch(&format!("Extension '{}'", excerpt(urn)), "an object", &json!([])));
-        };
-        let (key, held) = take(document, urn);
-        let mut held = into_object(held);
-        let count = held.len();
-        match extension::object(urn, value)? {
-            None => held.clear(),
-            Some(given) => {
-                for (name, value) in &*unwrapped(urn, given)? {
-                    let (name, _) = take(&mut held, name);
-                    put(&mut held, name, value.clone());
-                }
+        let refused =
+            |value| Err(type_mismatch(&format!("Extension '{}'", excerpt(urn)), "an object", value));
+        match &self.edit {
+            Edit::Assign(Value::Null) => {
+                document.shift_remove(urn);
+                Ok(())
             }
+            // An object without attributes changes none.
+            Edit::Assign(Value::Object(_)) => Ok(()),
+            Edit::Assign(value) => refused(value),
+            _ => refused(&json!([])),
         }
-        check_growth(urn, count, held.len())?;
-        put(document, key, held.into());
-        Ok(())
     }
 
     /// Returns whether the document has a value that this change would replace.

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use self::change::{Change, Edit};
 use crate::dialect::{patch as dialect, values};
 use crate::error::Invalid;
-use crate::extension::{self, Declared, extension_key, named_twice, unwrapped};
+use crate::extension::{self, Declared, named_twice, unwrapped};
 use crate::filter::Predicate;
 use crate::fold::FoldCache;
 use crate::lookup::AttributeRef;
@@ -237,9 +237,10 @@ impl OperationReader<'_> {
     fn read_path(&mut self, text: &str, value: Option<&Value>) -> Result<(), Invalid> {
         let path = Path::parse(text)?;
         let target = match value {
-            // The value names the extension, so the URN does not end at the last colon.
-            Some(Value::Object(object)) if object.keys().any(|key| key.eq_ignore_ascii_case(text)) => {
-                extension_key(text, self.patch.resource_type).map(Target::Extension)
+            // The path has no `schemas`, so the value tells where the URN ends, as in a body without them.
+            Some(value) if !is_unassigned(value) => {
+                let urn = Declared::default().whole_extension(self.patch.resource_type, text.trim(), value);
+                urn.map(Target::Extension)
             }
             _ => None,
         };
@@ -527,6 +528,8 @@ fn assignment(
                 "{label} is required and cannot be unassigned. Send a value."
             )));
         }
+        // A whole extension may be meant, which only null unassigns.
+        None if definition.data_type == Type::Any => Edit::Assign(value.clone()),
         // The type of a custom attribute is unknown, so `add` of a list appends to a list.
         Some(Value::Array(elements)) if add => Edit::Append(elements),
         value => Edit::Assign(value.unwrap_or(Value::Null)),
