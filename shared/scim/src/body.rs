@@ -284,8 +284,8 @@ mod tests {
             json!({"name": {"givenName": "a"}, "name.givenName": "b"}),
             json!({"title": "a", USER_URN: {"title": "b"}}),
             json!({"title": "a", USER_URN: {"Title": "b"}}),
-            json!({"title": "a", format!("{USER_URN}:title"): "a"}),
-            json!({"title": "a", format!("{USER_URN}.TITLE"): "a"}),
+            json!({"title": "a", format!("{USER_URN}:title"): "b"}),
+            json!({"title": "a", format!("{USER_URN}.TITLE"): "b"}),
             json!({"department": "a", format!("{ENTERPRISE}:department"): "b"}),
             json!({ENTERPRISE: {"department": "a"}, format!("{ENTERPRISE}:department"): "b"}),
             json!({ENTERPRISE: {"department": "a", format!("{ENTERPRISE}:department"): "b"}}),
@@ -300,6 +300,67 @@ mod tests {
             assert_eq!(invalid.scim_type, ScimType::InvalidSyntax, "{attributes}");
             let invalid = patched(&json!({}), &json!({"op": "add", "value": attributes})).unwrap_err();
             assert_eq!(invalid.scim_type, ScimType::InvalidSyntax, "{attributes}");
+        }
+    }
+
+    #[test]
+    fn null_or_equal_value_under_another_name_is_no_conflict() {
+        let sales = json!({ENTERPRISE: {"department": "Sales", "manager": {"value": "m1"}}});
+        for attributes in [
+            json!({"department": null, "manager": null, ENTERPRISE: sales[ENTERPRISE]}),
+            json!({ENTERPRISE: sales[ENTERPRISE], "department": null, "manager": null}),
+            json!({"department": "Sales", "manager": "m1", ENTERPRISE: sales[ENTERPRISE]}),
+            json!({format!("{ENTERPRISE}:manager"): [{"value": "m1"}], ENTERPRISE: sales[ENTERPRISE], "manager.value": "m1"}),
+            json!({format!("{ENTERPRISE}:department"): "Sales", ENTERPRISE: {"department": null, "manager": "m1"}}),
+            json!({ENTERPRISE: {"department": "Sales", format!("{ENTERPRISE}:department"): null, "manager.value": "m1", "manager.displayName": null}}),
+            json!({ENTERPRISE: {"department": null, ENTERPRISE: {"department": "Sales"}, "manager": null, "manager.value": "m1"}}),
+        ] {
+            means(&attributes, &sales);
+        }
+        for attributes in [
+            json!({"title": "t", USER_URN: {"title": "t"}, "name.givenName": "G", "name": null}),
+            json!({"title": null, USER_URN: {"title": "t"}, "name.givenName": null, "name": {"givenName": "G"}}),
+            json!({USER_URN: {"title": "t"}, "title": "t", "name.givenName": "G", "name": {"givenName": "G"}}),
+        ] {
+            means(&attributes, &json!({"title": "t", "name": {"givenName": "G"}}));
+        }
+        let emails = json!({"emails": [{"value": "a", "type": "work"}]});
+        let value = "emails[type eq \"work\"].value";
+        for attributes in [
+            json!({"emails": null, value: "a"}),
+            json!({value: "a", "emails": null}),
+            json!({value: null, "emails": emails["emails"]}),
+            json!({"emails[type eq \"work\"]": null, "emails": emails["emails"]}),
+        ] {
+            means(&attributes, &emails);
+        }
+        let reference = json!({ENTERPRISE: {"manager": {"value": "a", "$ref": "r"}}});
+        for attributes in [
+            json!({ENTERPRISE: {"manager": {"value": "a"}}, format!("{ENTERPRISE}:manager.$ref"): "r"}),
+            json!({format!("{ENTERPRISE}:manager.$ref"): "r", ENTERPRISE: {"manager": {"value": "a"}}}),
+            json!({"manager": "a", ENTERPRISE: {"manager": {"value": "a", "$ref": "r"}}}),
+        ] {
+            means(&attributes, &reference);
+        }
+        let colour = json!({OKTA: {"colour": "red"}});
+        for attributes in [
+            json!({format!("{OKTA}:colour"): "red", OKTA: {"Colour": "red"}}),
+            json!({OKTA: {"colour": "red"}, format!("{OKTA}:colour"): null}),
+        ] {
+            let operation = json!({"op": "replace", "value": attributes});
+            assert!(patched(&json!({}), &operation).is_ok() && read(&attributes).is_ok(), "{attributes}");
+        }
+        // In a body, a null has no effect. In a PATCH it unassigns the extension, so the order would decide.
+        for extension in [OKTA, ENTERPRISE] {
+            let (key, value) = if extension == OKTA { ("colour", "red") } else { ("department", "d") };
+            let key = format!("{extension}:{key}");
+            for attributes in
+                [json!({extension: null, key.as_str(): value}), json!({key.as_str(): value, extension: null})]
+            {
+                assert!(read(&attributes).unwrap().get(extension).is_some());
+                let operation = json!({"op": "replace", "value": attributes});
+                assert_eq!(patched(&colour, &operation).unwrap_err().scim_type, ScimType::InvalidSyntax);
+            }
         }
     }
 
@@ -372,6 +433,10 @@ mod tests {
             ("name".into(), json!({"givenName": "G"})),
             ("name.givenName".into(), json!("H")),
             ("Name.middleName".into(), json!(null)),
+            ("department".into(), json!(null)),
+            (format!("{ENTERPRISE}:manager.value"), json!(null)),
+            (format!("{USER_URN}:name"), json!(null)),
+            (format!("{OKTA}.size"), json!(null)),
             ("emails".into(), json!([{"value": "a"}])),
             ("emails[type eq \"work\"].value".into(), json!("b")),
             ("emails[type eq \"home\"].value".into(), json!("c")),

@@ -137,7 +137,7 @@ pub(crate) fn check_count(urn: &str, count: usize) -> Result<(), Invalid> {
 /// `tests/fixtures/other/extension-names-itself.json`
 ///
 /// # Errors
-/// If a name occurs twice, or if the object under the URN is no object.
+/// If a name has two values, or if the object under the URN is no object.
 pub(crate) fn unwrapped<'a>(
     urn: &str,
     object: &'a Map<String, Value>,
@@ -163,8 +163,11 @@ fn unwrap_into(
                 }
             }
             name => {
-                if attributes.insert(name.unwrap_or(key).to_owned(), value.clone()).is_some() {
-                    return Err(named_twice(key));
+                let name = name.unwrap_or(key);
+                match attributes.get(name) {
+                    Some(held) if value.is_null() || held == value => {}
+                    Some(held) if !held.is_null() => return Err(named_twice(key)),
+                    _ => drop(attributes.insert(name.to_owned(), value.clone())),
                 }
             }
         }
@@ -181,7 +184,7 @@ fn after_urn<'k>(urn: &str, key: &'k str) -> Option<&'k str> {
 /// Creates the error for an attribute that one body names in two ways.
 pub(crate) fn named_twice(name: &str) -> Invalid {
     Invalid::syntax(format!(
-        "The name '{}' refers to an attribute that the same object has under another name. Send it once.",
+        "The name '{}' refers to an attribute that has another value in the same object. Send one of the values.",
         excerpt(name)
     ))
 }

@@ -87,13 +87,14 @@ impl Change {
         }
     }
 
-    /// Returns whether the document has a value that this change would replace.
-    pub(super) fn sets_again(&self, document: &Map<String, Value>) -> bool {
+    /// Returns whether the document has another value than the one that this change sets.
+    pub(super) fn contradicts(&self, document: &Map<String, Value>) -> bool {
         match (self.attribute.value_in(document), &self.edit) {
             (None, _) => false,
             (Some(Value::Object(held)), Edit::Merge(parts)) => {
-                parts.keys().any(|part| held.contains_key(part))
+                parts.iter().any(|(part, value)| held.get(part).is_some_and(|held| held != value))
             }
+            (Some(held), Edit::Assign(value)) => held != value,
             (Some(_), _) => true,
         }
     }

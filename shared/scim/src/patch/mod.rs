@@ -8,8 +8,6 @@
 //! `replace` of a complex attribute keeps the sub-attributes that are not sent (§3.5.2.3). For single values, `add`
 //! and `replace` are therefore the same. A `value` of null unassigns the attribute (RFC 7643 §2.5).
 
-use std::collections::HashSet;
-
 use serde_json::{Map, Value};
 
 use self::change::{Change, Edit};
@@ -31,6 +29,7 @@ use crate::value::{
 };
 
 mod change;
+mod conflict;
 
 /// The maximum number of operations in a request, of attributes that they change (without members), and of
 /// comparisons in the filters of their paths. Each comparison reads every element of an attribute.
@@ -219,7 +218,7 @@ impl OperationReader<'_> {
                 None => self.read_key(&declared.with_colon(key), value).map(drop)?,
             }
         }
-        check_distinct_targets(&self.patch.changes[first..])
+        conflict::reconcile(&mut self.patch.changes, first)
     }
 
     /// Reads an attribute under a key that is a path. Returns whether the key names an attribute. Attributes that the
@@ -253,7 +252,7 @@ impl OperationReader<'_> {
                         excerpt(&urn)
                     )));
                 }
-                check_distinct_targets(&self.patch.changes[first..])
+                conflict::reconcile(&mut self.patch.changes, first)
             }
             target @ Target::Attribute { .. } => self.read_target(&path, target, value),
         }
@@ -367,34 +366,6 @@ impl OperationReader<'_> {
     }
 }
 
-/// Refuses changes of one operation that set the same attribute, or that unassign an extension and set its attributes.
-/// Their order would decide which value stays. Several filters may select different elements of one attribute.
-fn check_distinct_targets(changes: &[Change]) -> Result<(), Invalid> {
-    let mut named = HashSet::new();
-    for change in changes {
-        let urn = change.attribute.extension.as_deref().unwrap_or_default();
-        let whole = format!("{urn}:{}", change.attribute.name).to_ascii_lowercase();
-        let any_part = format!("{whole}.");
-        let extension = format!(":{urn}").to_ascii_lowercase();
-        let is_removed = !urn.is_empty() && named.contains(&extension);
-        named.insert(format!("{extension}."));
-        let is_new = match (&change.filter, &change.edit) {
-            (None, Edit::Merge(parts)) => {
-                parts.keys().all(|part| named.insert(format!("{whole}.{part}"))) && !named.contains(&whole)
-            }
-            (None, _) => !named.contains(&any_part) && named.insert(whole),
-            (Some(_), _) => !named.contains(&whole),
-        };
-        if !is_new || is_removed {
-            return Err(named_twice(&change.attribute.name));
-        }
-        if change.filter.is_some() || matches!(change.edit, Edit::Merge(_)) {
-            named.insert(any_part);
-        }
-    }
-    Ok(())
-}
-
 /// The keys of a POST or PUT body that are paths. Each has the meaning that it has in a PATCH without a path.
 pub(crate) struct KeyPatch(Patch);
 
@@ -403,20 +374,26 @@ impl KeyPatch {
         Self(Patch { resource_type, changes: Vec::new(), members: Vec::new() })
     }
 
-    /// Reads an attribute. A key that names no attribute is ignored.
+    /// Reads an attribute. A key that names no attribute is ignored, and so is a null, because the body replaces all
+    /// attributes.
     pub(crate) fn read(&mut self, key: &str, value: &Value) -> Result<(), Invalid> {
-        OperationReader { patch: &mut self.0, index: 0, op: Op::Replace }.read_key(key, value).map(drop)
+        OperationReader { patch: &mut self.0, index: 0, op: Op::Replace }.read_key(key, value)?;
+        if let Some(mut change) = self.0.changes.pop() {
+            let is_kept = conflict::drop_nulls(&mut change, |_| true);
+            self.0.changes.extend(is_kept.then_some(change));
+        }
+        Ok(())
     }
 
     /// Applies the changes to the attributes that the body has under their own names. Returns whether there are any.
     ///
     /// # Errors
-    /// If the body has an attribute under two names.
+    /// If the body has an attribute under two names with different values.
     pub(crate) fn apply(&self, document: &mut Map<String, Value>) -> Result<bool, Invalid> {
         self.0.check_comparisons()?;
-        check_distinct_targets(&self.0.changes)?;
+        conflict::check_distinct(&self.0.changes)?;
         for change in &self.0.changes {
-            if change.sets_again(document) {
+            if change.contradicts(document) {
                 return Err(named_twice(&change.attribute.name));
             }
         }
