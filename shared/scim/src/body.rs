@@ -365,6 +365,58 @@ mod tests {
     }
 
     #[test]
+    fn bare_extension_name_with_an_unfit_value_is_ignored_in_a_body() {
+        for (name, value) in [
+            ("employeeNumber", json!(4711)),
+            ("organization", json!({"name": "Acme"})),
+            ("costCenter", json!(["a"])),
+            ("Department", json!(true)),
+            ("manager", json!(7)),
+            ("manager", json!({"name": "x"})),
+            ("manager.value", json!(7)),
+        ] {
+            assert_eq!(read(&json!({name: value})), read(&json!({})), "{name}");
+            for key in [format!("{ENTERPRISE}:{name}"), format!("{ENTERPRISE}.{name}")] {
+                assert_eq!(read(&json!({key: value})).unwrap_err().scim_type, ScimType::InvalidValue);
+            }
+            let operation = json!({"op": "replace", "value": {name: value}});
+            assert_eq!(patched(&json!({}), &operation).unwrap_err().scim_type, ScimType::InvalidValue);
+        }
+    }
+
+    #[test]
+    fn key_of_an_unknown_attribute_with_brackets_is_ignored() {
+        for key in [
+            "customs[type eq \"badge\"].value",
+            "customs[",
+            "a b[x",
+            "[",
+            "urn:scim:schemas:core:1.0:emails[value pr]",
+        ] {
+            means(&json!({key: "7"}), &json!({}));
+        }
+        for key in ["emails[type eq work].value", "userName[value pr]", "emails[", "name.givenName[value pr]"]
+        {
+            assert!(read(&json!({key: "7"})).is_err(), "{key}");
+        }
+    }
+
+    #[test]
+    fn empty_list_instead_of_an_object_is_unassigned() {
+        let department = json!({ENTERPRISE: {"department": "d"}});
+        for urn in [ENTERPRISE, BADGES, USER_URN] {
+            means(&json!({urn: []}), &json!({}));
+            let operation = json!({"op": "replace", "value": {urn: []}});
+            assert_eq!(patched(&department, &operation), read(&department));
+        }
+        means(&json!({ENTERPRISE: {ENTERPRISE: [], "department": "d"}}), &department);
+        means(&json!({USER_URN: "x"}), &json!({}));
+        assert!(read(&json!({ENTERPRISE: ["x"]})).is_err());
+        let operation = json!({"op": "replace", "path": ENTERPRISE, "value": []});
+        assert_eq!(patched(&department, &operation).unwrap_err().scim_type, ScimType::InvalidValue);
+    }
+
+    #[test]
     fn members_may_be_under_the_core_urn() {
         let ids = |body: &Value| -> Vec<String> {
             let group = Document::from_request(&GROUP_TYPE, body).unwrap();

@@ -109,13 +109,21 @@ pub(crate) fn is_joined(key: &str, urn: &str, name: &str) -> bool {
         .is_some_and(|rest| rest.eq_ignore_ascii_case(name))
 }
 
-/// Returns the object of an extension, or `None` if it is unassigned.
+/// Returns the object of an extension, or `None` if it is unassigned. PHP writes an empty object as an empty list.
+///
+/// `tests/fixtures/other/empty-list-instead-of-an-object.json`
 pub(crate) fn object<'a>(urn: &str, value: &'a Value) -> Result<Option<&'a Map<String, Value>>, Invalid> {
     match value {
         Value::Null => Ok(None),
+        Value::Array(elements) if elements.is_empty() => Ok(None),
         Value::Object(object) => Ok(Some(object)),
-        value => Err(type_mismatch(&format!("Extension '{}'", excerpt(urn)), "an object", value)),
+        value => Err(not_an_object(urn, value)),
     }
+}
+
+/// Creates the error for an extension that is no object.
+pub(crate) fn not_an_object(urn: &str, value: &Value) -> Invalid {
+    type_mismatch(&format!("Extension '{}'", excerpt(urn)), "an object", value)
 }
 
 /// Refuses more attributes than an extension may have.
@@ -132,12 +140,13 @@ pub(crate) fn check_count(urn: &str, count: usize) -> Result<(), Invalid> {
 /// Returns the attributes of a schema's object, without the URN that the client repeats inside: the members of
 /// `{"<URN>": {…}}`, and `department` for `<URN>:department`.
 ///
-/// The object of the core schema is the resource itself.
+/// The object of the core schema is the resource itself. Any other value under its URN is ignored like an unknown
+/// attribute.
 ///
 /// `tests/fixtures/other/extension-names-itself.json`
 ///
 /// # Errors
-/// If a name has two values, or if the object under the URN is no object.
+/// If a name has two values, or if the value under the URN of an extension is no object.
 pub(crate) fn unwrapped<'a>(
     urn: &str,
     object: &'a Map<String, Value>,
@@ -158,7 +167,8 @@ fn unwrap_into(
     for (key, value) in given {
         match after_urn(urn, key) {
             Some("") => {
-                if let Some(inner) = object(urn, value)? {
+                let inner = if is_core(urn) { value.as_object() } else { object(urn, value)? };
+                if let Some(inner) = inner {
                     unwrap_into(attributes, urn, inner)?;
                 }
             }
@@ -173,6 +183,11 @@ fn unwrap_into(
         }
     }
     Ok(())
+}
+
+/// Returns whether the URN is that of a core schema, as written in the table.
+fn is_core(urn: &str) -> bool {
+    RESOURCE_TYPES.iter().any(|resource_type| resource_type.schema.id == urn)
 }
 
 /// Returns the text after a URN and its separator. It is empty if the key is the URN.

@@ -10,7 +10,7 @@ use crate::fold::FoldCache;
 use crate::lookup::AttributeRef;
 use crate::schema::Type;
 use crate::validate::{MAX_DOCUMENT, check_count, max_values, too_large, unassigns_content};
-use crate::value::{excerpt, is_unassigned, remove_duplicates, type_mismatch};
+use crate::value::{is_unassigned, remove_duplicates};
 
 /// A change of one attribute.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,8 +73,6 @@ impl Change {
     }
 
     fn apply_to_extension(&self, urn: &str, document: &mut Map<String, Value>) -> Result<(), Invalid> {
-        let refused =
-            |value| Err(type_mismatch(&format!("Extension '{}'", excerpt(urn)), "an object", value));
         match &self.edit {
             Edit::Assign(Value::Null) => {
                 document.shift_remove(urn);
@@ -82,8 +80,8 @@ impl Change {
             }
             // An object without attributes changes none.
             Edit::Assign(Value::Object(_)) => Ok(()),
-            Edit::Assign(value) => refused(value),
-            _ => refused(&json!([])),
+            Edit::Assign(value) => Err(extension::not_an_object(urn, value)),
+            _ => Err(extension::not_an_object(urn, &json!([]))),
         }
     }
 

@@ -245,6 +245,11 @@ impl OperationReader<'_> {
         };
         match target.map_or_else(|| path.resolve(self.patch.resource_type), Ok)? {
             Target::Extension(urn) => {
+                if let Some(list @ Value::Array(_)) = value
+                    && self.op != Op::Remove
+                {
+                    return Err(extension::not_an_object(&urn, list));
+                }
                 let first = self.patch.changes.len();
                 if !self.read_extension(urn.clone(), value)? {
                     return Err(Invalid::value(format!(
@@ -297,9 +302,11 @@ impl OperationReader<'_> {
     /// Reads an operation on a whole extension: one change for each attribute in its object. Returns false if the object
     /// has attributes, and the extension has none of them.
     fn read_extension(&mut self, urn: String, value: Option<&Value>) -> Result<bool, Invalid> {
-        let object = match self.op {
-            Op::Remove => None,
-            Op::Add | Op::Replace => extension::object(&urn, value.ok_or_else(no_value)?)?,
+        let object = match (self.op, value) {
+            (Op::Remove, _) => None,
+            // An empty object, as PHP writes it, changes nothing.
+            (_, Some(Value::Array(elements))) if elements.is_empty() => return Ok(true),
+            (_, value) => extension::object(&urn, value.ok_or_else(no_value)?)?,
         };
         let Some(object) = object else {
             let attribute = AttributeRef { extension: None, name: urn, definition: &CUSTOM };
@@ -377,6 +384,9 @@ impl KeyPatch {
     /// Reads an attribute. A key that names no attribute is ignored, and so is a null, because the body replaces all
     /// attributes.
     pub(crate) fn read(&mut self, key: &str, value: &Value) -> Result<(), Invalid> {
+        if dialect::is_another_attribute(self.0.resource_type, key, value) {
+            return Ok(());
+        }
         OperationReader { patch: &mut self.0, index: 0, op: Op::Replace }.read_key(key, value)?;
         if let Some(mut change) = self.0.changes.pop() {
             let is_kept = conflict::drop_nulls(&mut change, |_| true);
