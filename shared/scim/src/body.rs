@@ -13,18 +13,22 @@ use crate::message::are_of_another_type;
 use crate::patch::KeyPatch;
 use crate::resource::Document;
 use crate::schema::{ResourceType, Schema};
-use crate::validate::{
-    canonical_document, check_numbers, core_attributes, custom_attributes, extension_attributes,
-};
-use crate::value::{Label, check_distinct_names, excerpt, get_ignore_case};
+use crate::validate::{canonical_document, core_attributes, custom_attributes, extension_attributes};
+use crate::value::{check_distinct_names, get_ignore_case};
 
 impl Document {
-    /// Reads the body of a POST or a PUT. Attributes that the client may not write and unknown attributes are ignored
-    /// (RFC 7644 §3.3, §3.5.1).
+    /// Reads the body of a POST. Attributes that the client may not write and unknown attributes are ignored (RFC 7644
+    /// §3.3).
     ///
     /// # Errors
     /// If a value does not fit its attribute, or if the document as a whole is not valid.
     pub fn from_request(resource_type: &'static ResourceType, body: &Value) -> Result<Self, Invalid> {
+        let document = Self::read(resource_type, body)?;
+        document.check_additions(resource_type, None)?;
+        Ok(document)
+    }
+
+    fn read(resource_type: &'static ResourceType, body: &Value) -> Result<Self, Invalid> {
         let Value::Object(body) = body else {
             return Err(Invalid::syntax(format!(
                 "The body must be a JSON object with the attributes of a {}.",
@@ -62,6 +66,32 @@ impl Document {
     }
 }
 
+/// The body of a PUT. It replaces all attributes of a resource.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Replacement {
+    resource_type: &'static ResourceType,
+    document: Document,
+}
+
+impl Replacement {
+    /// Reads the body as [`Document::from_request`] does (RFC 7644 §3.5.1).
+    ///
+    /// # Errors
+    /// As [`Document::from_request`], except for values that the stored resource may have.
+    pub fn parse(resource_type: &'static ResourceType, body: &Value) -> Result<Self, Invalid> {
+        Ok(Self { resource_type, document: Document::read(resource_type, body)? })
+    }
+
+    /// Returns the document that replaces the current one. A user without `active` keeps its value.
+    ///
+    /// # Errors
+    /// If the body has a value that is not valid, and the current document does not have the value.
+    pub fn apply(&self, current: &Document) -> Result<Document, Invalid> {
+        self.document.check_additions(self.resource_type, Some(current))?;
+        Ok(self.document.clone().keeping_active(current))
+    }
+}
+
 /// Reads the object of an extension. Keys that are paths are left to `keys`.
 fn extension_of(
     resource_type: &'static ResourceType,
@@ -73,9 +103,6 @@ fn extension_of(
     extension::check_count(urn, object.len())?;
     check_distinct_names(&object)?;
     let Some(schema) = extension::known(resource_type, urn) else {
-        for (name, value) in &*object {
-            check_numbers(Label::new(Some(excerpt(urn)), excerpt(name)), value)?;
-        }
         return custom_attributes(urn, &object);
     };
     read_paths(schema, &object, keys)?;
@@ -115,7 +142,7 @@ mod tests {
 
     use super::*;
     use crate::error::ScimType;
-    use crate::extension::{MAX_ATTRIBUTES, extension_key};
+    use crate::extension::{MAX_ATTRIBUTES, MAX_EXTENSIONS, extension_key};
     use crate::members;
     use crate::patch::Patch;
     use crate::schema::{ENTERPRISE_USER_URN as ENTERPRISE, GROUP_TYPE, GROUP_URN, USER_TYPE, USER_URN};
@@ -433,6 +460,62 @@ mod tests {
         for empty in [json!(""), json!({})] {
             assert!(members::from_body(&json!({ "members": empty })).is_err());
         }
+    }
+
+    #[test]
+    fn values_that_are_stored_block_no_other_change() {
+        let stored = |text: &str| Document::from_stored(text).unwrap();
+        let named =
+            |name: &str| format!(r#"{{"userName":"{name}","active":true,"emails":[{{"value":"{name}"}}]}}"#);
+        let numbered = |number: &str| {
+            format!(r#"{{"userName":"bob","active":true,"{OKTA}":{{"level":[{{"x":{number}}},1]}}}}"#)
+        };
+        for text in [
+            named("bob\u{378}"),
+            named("\u{3164}"),
+            named("a\u{200d}b"),
+            numbered("1.2345678901234568e29"),
+            numbered("1e300"),
+            numbered("1.7976931348623157e308"),
+            numbered("-0.0"),
+        ] {
+            let before = stored(&text);
+            let body = crate::json::parse(text.replace("true", "false").as_bytes()).unwrap();
+            let after = Replacement::parse(&USER_TYPE, &body).unwrap().apply(&before).unwrap();
+            assert_eq!(after.to_stored(), before.to_stored().replace("true", "false"));
+            for operation in [
+                json!({"op": "replace", "path": "active", "value": false}),
+                json!({"op": "replace", "value": body}),
+            ] {
+                let patch = Patch::parse(&USER_TYPE, &json!({ "Operations": [operation] })).unwrap();
+                assert_eq!(patch.apply(&before), Ok(after.clone()), "{operation}");
+            }
+            // A new value is checked.
+            let other = stored(&named("bob"));
+            assert!(Replacement::parse(&USER_TYPE, &body).unwrap().apply(&other).is_err(), "{text}");
+            assert!(Document::from_request(&USER_TYPE, &body).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn number_of_extensions_is_limited() {
+        let extensions = |count: usize| -> Value {
+            (0..count).map(|index| (format!("urn:x:{index}"), json!({"a": 1}))).collect::<Map<_, _>>().into()
+        };
+        let most = read(&extensions(MAX_EXTENSIONS)).unwrap();
+        let detail = "The resource has 101 extensions. Send at most 100.";
+        assert_eq!(read(&extensions(MAX_EXTENSIONS + 1)).unwrap_err().detail, detail);
+        let add = json!({ "Operations": [{"op": "add", "path": "urn:y:b:c", "value": 1}] });
+        let add = Patch::parse(&USER_TYPE, &add).unwrap();
+        assert_eq!(add.apply(&most).unwrap_err().detail, detail);
+        let mut more = extensions(MAX_EXTENSIONS + 1);
+        more["userName"] = "bob".into();
+        let stored = Document::from_stored(&more.to_string()).unwrap();
+        assert!(add.apply(&stored).is_err());
+        more["active"] = false.into();
+        assert!(Replacement::parse(&USER_TYPE, &more).unwrap().apply(&stored).is_ok());
+        let deactivate = json!({ "Operations": [{"op": "replace", "path": "active", "value": false}] });
+        assert!(Patch::parse(&USER_TYPE, &deactivate).unwrap().apply(&stored).is_ok());
     }
 
     #[test]

@@ -23,6 +23,9 @@ use crate::value::{excerpt, get_ignore_case, type_mismatch};
 /// that the resource has.
 pub const MAX_ATTRIBUTES: usize = 1000;
 
+/// The maximum number of extensions of a resource. Each of them is compared with each key that names one.
+pub const MAX_EXTENSIONS: usize = 100;
+
 /// The URN of a custom extension in the form that Microsoft Entra requires begins with this text. A name, `:2.0:` and
 /// the resource type follow.
 const ENTRA_PREFIX: &str = "urn:ietf:params:scim:schemas:extension:";

@@ -23,7 +23,7 @@ use crate::path::Target;
 use crate::resource::Document;
 use crate::schema::{Attribute, CUSTOM, MEMBERS, Mutability, ResourceType, Type};
 use crate::syntax::{Filter, Path, is_attribute_name};
-use crate::validate::{check_numbers, check_values, read_value, sub_attributes};
+use crate::validate::{check_values, read_value, sub_attributes};
 use crate::value::{
     check_distinct_names, excerpt, get_ignore_case, is_present, is_unassigned, type_mismatch,
 };
@@ -121,7 +121,7 @@ impl Patch {
                 .apply(&mut patched, &mut folds)
                 .map_err(|invalid| in_operation(change.operation, invalid))?;
         }
-        Document::from_patched(self.resource_type, &patched)
+        Document::from_patched(self.resource_type, document, &patched)
     }
 
     fn filters(&self) -> impl Iterator<Item = &Predicate> {
@@ -429,13 +429,6 @@ fn no_value() -> Invalid {
     Invalid::value("The \"value\" is missing. Send the value to add or replace, or use \"remove\".")
 }
 
-fn check_custom(attribute: &AttributeRef, value: Option<&Value>) -> Result<(), Invalid> {
-    match value {
-        Some(value) if attribute.definition.data_type == Type::Any => check_numbers(attribute.label(), value),
-        _ => Ok(()),
-    }
-}
-
 fn removal(
     attribute: &AttributeRef,
     filtered: bool,
@@ -443,7 +436,6 @@ fn removal(
     value: Option<&Value>,
 ) -> Result<Option<Edit>, Invalid> {
     let definition = attribute.definition;
-    check_custom(attribute, value)?;
     Ok(Some(match sub {
         Some(sub) => merge(definition, Map::from_iter([(sub.name.to_owned(), Value::Null)])),
         None if filtered => Edit::RemoveSelected,
@@ -476,7 +468,6 @@ fn assignment(
     value: &Value,
 ) -> Result<Option<Edit>, Invalid> {
     let (definition, label) = (attribute.definition, attribute.label());
-    check_custom(attribute, Some(value))?;
     if let Some(sub) = sub {
         let value = read_value(sub, label.sub(sub.name), value)?.unwrap_or(Value::Null);
         return Ok(Some(merge(definition, Map::from_iter([(sub.name.to_owned(), value)]))));
