@@ -217,12 +217,12 @@ mod tests {
             "URN:Ünï:c",
             GROUP_EXTENSION,
         ] {
-            let kept = json!({urn: {"Colour": "red", "sizes": [1, {"x": null}], "flag": false}});
+            let kept = json!({urn: {"Colour": "red", "sizes": [1, {"x": null}], "flag": false, "a name": 1, "ä.ö:": 2}});
             means(&kept, &kept);
             assert_eq!(read(&kept).unwrap().get(urn), kept.get(urn));
             means(&json!({urn: {urn: kept[urn]}}), &kept);
             means(
-                &json!({urn: {format!("{urn}:Colour"): "red", "sizes": [1, {"x": null}], "flag": false}}),
+                &json!({urn: {format!("{urn}:Colour"): "red", "sizes": [1, {"x": null}], "flag": false, "a name": 1, "ä.ö:": 2}}),
                 &kept,
             );
         }

@@ -22,8 +22,8 @@ use crate::message::{Op, PATCH_OP_URN, check_schemas};
 use crate::path::Target;
 use crate::resource::Document;
 use crate::schema::{Attribute, CUSTOM, MEMBERS, Mutability, ResourceType, Type};
-use crate::syntax::{Filter, Path, is_attribute_name};
-use crate::validate::{check_values, read_value, sub_attributes};
+use crate::syntax::{Filter, Path};
+use crate::validate::{check_values, is_custom_name, read_value, sub_attributes};
 use crate::value::{
     check_distinct_names, excerpt, get_ignore_case, is_present, is_unassigned, type_mismatch,
 };
@@ -316,13 +316,31 @@ impl OperationReader<'_> {
         extension::check_count(&urn, object.len())?;
         check_distinct_names(&object)?;
         let mut has_any = !object.values().any(is_present);
-        // A name with a colon would be an attribute of another extension. A custom extension has no paths.
         let is_custom = extension::known(self.patch.resource_type, &urn).is_none();
-        let is_name = |name: &str| if is_custom { is_attribute_name(name) } else { !name.contains(':') };
-        for (name, value) in object.iter().filter(|(name, _)| is_name(name)) {
-            has_any |= self.read_key(&format!("{urn}:{name}"), value)?;
+        for (name, value) in &*object {
+            has_any |= if is_custom {
+                self.read_custom(&urn, name, value)?
+            } else {
+                // A name with a colon would be an attribute of another extension.
+                !name.contains(':') && self.read_key(&format!("{urn}:{name}"), value)?
+            };
         }
         Ok(has_any)
+    }
+
+    /// Reads an attribute in the object of a custom extension. Its name need not be a path. Returns whether an attribute
+    /// may have the name.
+    fn read_custom(&mut self, urn: &str, name: &str, value: &Value) -> Result<bool, Invalid> {
+        if !is_custom_name(name) {
+            return Ok(false);
+        }
+        check_values(Some(value))?;
+        let attribute =
+            AttributeRef { extension: Some(urn.to_owned()), name: name.to_owned(), definition: &CUSTOM };
+        if let Some(edit) = assignment(self.op == Op::Add, &attribute, false, None, value)? {
+            self.push_change(attribute, None, None, edit)?;
+        }
+        Ok(true)
     }
 
     fn read_members(

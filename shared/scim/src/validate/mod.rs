@@ -27,7 +27,6 @@ use crate::json::{MAX_RESOURCE_VALUES, count_values};
 use crate::schema::{
     Attribute, COMMON, CUSTOM, GROUP_URN, MEMBERS, Mutability, ResourceType, Schema, Type, USER_URN,
 };
-use crate::syntax::is_attribute_name;
 use crate::value::{
     Label, check_distinct_names, excerpt, find_control_character, get_ignore_case, is_base64, is_present,
     json_text, parse_date_time, remove_duplicates, type_mismatch,
@@ -102,19 +101,26 @@ pub(crate) fn extension_attributes(
     read_attributes(Some(schema.id), schema.attributes.iter(), object)
 }
 
-/// Returns the canonical attributes of a custom extension. A name that is no attribute name is ignored, because no path
-/// and no filter can name it.
+/// Returns the canonical attributes of a custom extension. Clients send labels of their directory as names, such as
+/// `Business Unit`. They are kept, although no path and no filter can name them.
+///
+/// `tests/fixtures/other/extension-attributes-with-blanks.json`
 pub(crate) fn custom_attributes(
     urn: &str,
     object: &Map<String, Value>,
 ) -> Result<Map<String, Value>, Invalid> {
     let mut held = Map::new();
-    for (name, value) in object.iter().filter(|(name, _)| is_attribute_name(name)) {
+    for (name, value) in object.iter().filter(|(name, _)| is_custom_name(name)) {
         if let Some(value) = read_value(&CUSTOM, Label::new(Some(excerpt(urn)), excerpt(name)), value)? {
             held.insert(name.clone(), value);
         }
     }
     Ok(held)
+}
+
+/// Returns whether an attribute of a custom extension may have this name.
+pub(crate) fn is_custom_name(name: &str) -> bool {
+    !name.is_empty() && find_control_character(name).is_none()
 }
 
 fn read_attributes(
