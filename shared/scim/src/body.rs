@@ -242,6 +242,13 @@ mod tests {
         }
     }
 
+    #[test]
+    fn wrapped_body_is_copied_without_its_members() {
+        let body = json!({GROUP_URN: {"displayName": "g", "members": [{"value": "a"}]}, format!("{GROUP_URN}:members"): [{"value": "a"}]});
+        let copy = unwrapped(GROUP_URN, body.as_object().unwrap()).unwrap();
+        assert_eq!(Value::Object(copy.into_owned()), json!({"displayName": "g"}));
+    }
+
     const GROUP_EXTENSION: &str = "urn:ietf:params:scim:schemas:extension:Badges:2.0:Group";
 
     #[test]
@@ -457,6 +464,15 @@ mod tests {
         assert!(ids(&foreign).is_empty());
         assert_eq!(Document::from_request(&GROUP_TYPE, &foreign).unwrap().as_map().len(), 1);
         assert!(members::from_body(&json!({"members": [], GROUP_URN: {"MEMBERS": members}})).is_err());
+        for body in [
+            json!({GROUP_URN: {GROUP_URN: {"displayName": "g", "members": members}}, "members": null}),
+            json!({"members": members, GROUP_URN: {"displayName": "g", "members": members}}),
+        ] {
+            assert_eq!(ids(&body), ["a"]);
+            let operation = json!({"op": "add", "value": body});
+            let patch = Patch::parse(&GROUP_TYPE, &json!({ "Operations": [operation] })).unwrap();
+            assert_eq!(patch.members(), [members::MemberOperation::Add(members::from_body(&body).unwrap())]);
+        }
         for empty in [json!(""), json!({})] {
             assert!(members::from_body(&json!({ "members": empty })).is_err());
         }

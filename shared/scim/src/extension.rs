@@ -16,7 +16,7 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use crate::error::Invalid;
-use crate::schema::{RESOURCE_TYPES, ResourceType, SCHEMAS, Schema};
+use crate::schema::{MEMBERS, RESOURCE_TYPES, ResourceType, SCHEMAS, Schema};
 use crate::value::{excerpt, get_ignore_case, type_mismatch};
 
 /// The maximum number of attributes of an extension. Each attribute that a request names is compared with each attribute
@@ -144,7 +144,7 @@ pub(crate) fn check_count(urn: &str, count: usize) -> Result<(), Invalid> {
 /// `{"<URN>": {…}}`, and `department` for `<URN>:department`.
 ///
 /// The object of the core schema is the resource itself. Any other value under its URN is ignored like an unknown
-/// attribute.
+/// attribute. A copy lacks `members`, which may be a hundred thousand. [`crate::members::in_body`] finds them.
 ///
 /// `tests/fixtures/other/extension-names-itself.json`
 ///
@@ -177,6 +177,9 @@ fn unwrap_into(
             }
             name => {
                 let name = name.unwrap_or(key);
+                if is_core(urn) && name.eq_ignore_ascii_case(MEMBERS) {
+                    continue;
+                }
                 match attributes.get(name) {
                     Some(held) if value.is_null() || held == value => {}
                     Some(held) if !held.is_null() => return Err(named_twice(key)),
@@ -194,7 +197,7 @@ fn is_core(urn: &str) -> bool {
 }
 
 /// Returns the text after a URN and its separator. It is empty if the key is the URN.
-fn after_urn<'k>(urn: &str, key: &'k str) -> Option<&'k str> {
+pub(crate) fn after_urn<'k>(urn: &str, key: &'k str) -> Option<&'k str> {
     let rest = strip_prefix(key, urn)?;
     if rest.is_empty() { Some(rest) } else { rest.strip_prefix([':', '.']).filter(|name| !name.is_empty()) }
 }

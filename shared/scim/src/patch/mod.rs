@@ -196,10 +196,9 @@ struct OperationReader<'a> {
 impl OperationReader<'_> {
     /// Reads an operation without a path. Its value is an object of attributes.
     fn read_without_path(&mut self, value: Option<&Value>) -> Result<(), Invalid> {
+        let has_members = self.patch.resource_type.schema.attribute(MEMBERS).is_some();
         if self.op == Op::Remove {
-            if self.patch.resource_type.schema.attribute(MEMBERS).is_some()
-                && let Some(members) = value.and_then(dialect::members_in_object)
-            {
+            if has_members && let Some(members) = value.and_then(dialect::members_in_object) {
                 return self.read_members(None, None, Some(members));
             }
             return Err(Invalid::no_target(
@@ -208,11 +207,14 @@ impl OperationReader<'_> {
         }
         let value = value.ok_or_else(no_value)?;
         let object = &*dialect::object_from_text(value)?;
+        if has_members && let Some(members) = members::in_body(object)? {
+            self.read_key(MEMBERS, members)?;
+        }
         let object = unwrapped(self.patch.resource_type.schema.id, object)?;
         check_distinct_names(&object)?;
         let declared = Declared::of(&object);
         let first = self.patch.changes.len();
-        for (key, value) in &*object {
+        for (key, value) in object.iter().filter(|(key, _)| !key.eq_ignore_ascii_case(MEMBERS)) {
             match declared.whole_extension(self.patch.resource_type, key, value) {
                 Some(urn) => self.read_extension(urn, Some(value)).map(drop)?,
                 None => self.read_key(&declared.with_colon(key), value).map(drop)?,
