@@ -211,6 +211,7 @@ mod tests {
         for urn in [
             OKTA,
             BADGES,
+            "urn:ietf:params:scim:schemas:extension:My App [EU]:2.0:User",
             "urn:x",
             "urn:example:1.0",
             "urn:example:schemas:2.0:User",
