@@ -134,12 +134,16 @@ impl Gateway {
         }
         let entropy = Entropy::system();
         let file = data.join("scim.db");
-        let has_keys = !memory && fs::metadata(&file).is_ok_and(|file| file.len() > 0);
+        let has_keys = fs::metadata(&file).is_ok_and(|file| file.len() > 0);
         let pepper_path = data.join("pepper");
         let pepper = pepper(&pepper_path, has_keys, &entropy).map_err(unusable(&pepper_path))?;
         if !memory {
             // The file is created here for its mode. SQLite gives the same mode to the files it creates beside it.
             private::open(&file).map_err(unusable(&file))?;
+            for end in ["-journal", "-shm", "-wal"] {
+                let beside = data.join(format!("scim.db{end}"));
+                private::check(&beside).map_err(unusable(&beside))?;
+            }
         }
         let damaged = || StartError::Database(data.to_owned());
         let database = embedded::open((!memory).then_some(file.as_path())).map_err(|_| damaged())?;

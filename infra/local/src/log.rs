@@ -59,10 +59,11 @@ impl Log {
         let mut path = database.as_os_str().to_owned();
         path.push("-wal");
         Ok(Self(Some(Arc::new(Shared {
-            written: Mutex::new(0),
+            // The log may contain what a killed process wrote and did not flush.
+            written: Mutex::new(1),
             flushed: AtomicU64::new(0),
             turn: AsyncMutex::new(()),
-            file: File::open(Path::new(&path))?,
+            file: File::open(Path::new(&path)).map_err(without_log)?,
             flush: Box::new(flush),
             failure: watch::Sender::new(None),
         }))))
@@ -86,7 +87,10 @@ impl Log {
             return;
         }
         let _turn = log.turn.lock().await;
-        if !log.is_flushed(written) && !log.flush().await {
+        if !log.is_flushed(written) {
+            log.flush().await;
+        }
+        if log.failure.borrow().is_some() {
             std::future::pending::<()>().await;
         }
     }
@@ -101,6 +105,13 @@ impl Log {
     }
 }
 
+fn without_log(error: io::Error) -> io::Error {
+    if error.kind() == io::ErrorKind::NotFound {
+        return io::Error::other("SQLite keeps no write-ahead log on this file system: use a local one");
+    }
+    error
+}
+
 impl Shared {
     fn written(&self) -> u64 {
         *self.written.lock().unwrap_or_else(PoisonError::into_inner)
@@ -110,15 +121,23 @@ impl Shared {
         self.flushed.load(Ordering::Acquire) >= written
     }
 
-    /// Flushes all writes so far. Returns whether they are on the disk.
-    async fn flush(self: &Arc<Self>) -> bool {
-        let (log, written) = (Arc::clone(self), self.written());
-        let flushed = spawn_blocking(move || (log.flush)(&log.file)).await;
-        match flushed.unwrap_or_else(|error| Err(io::Error::other(error))) {
-            Ok(()) => self.flushed.store(written, Ordering::Release),
-            Err(error) => drop(self.failure.send_replace(Some(error.to_string()))),
+    /// Flushes all writes so far, unless a flush has failed. The operating system reports the error of a flush once, so a
+    /// flush after it proves nothing. The result is kept even if the request ends meanwhile.
+    async fn flush(self: &Arc<Self>) {
+        let log = Arc::clone(self);
+        let flush = move || {
+            if log.failure.borrow().is_some() {
+                return;
+            }
+            let written = log.written();
+            match (log.flush)(&log.file) {
+                Ok(()) => drop(log.flushed.fetch_max(written, Ordering::AcqRel)),
+                Err(error) => drop(log.failure.send_replace(Some(error.to_string()))),
+            }
+        };
+        if spawn_blocking(flush).await.is_err() {
+            self.failure.send_replace(Some("the process is stopping".to_owned()));
         }
-        self.is_flushed(written)
     }
 }
 

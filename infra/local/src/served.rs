@@ -31,7 +31,8 @@ impl Served {
     pub(crate) fn respond(&self, target: Option<&str>, body: &[u8]) -> (u16, String) {
         self.log.record(|| {
             let (status, body) = self.engine.respond(target, body);
-            ((status, body), status == 200 && !target.is_some_and(reads))
+            // A call that fails may have written: the engine writes the items of a batch one by one.
+            ((status, body), !target.is_some_and(reads))
         })
     }
 

@@ -1,20 +1,22 @@
 //! Turns: the requests of one organisation leave time for those of others.
 //!
-//! The gateway and the engine share two threads or a few. A request yields before each call of the engine. After
-//! [`LIGHT_CALLS`] calls, a request is heavy: a scan, a bulk request, a change of many members. At most [`HEAVY_AT_ONCE`]
-//! heavy requests of an organisation proceed at once, and the others wait.
+//! The requests share the engine and a few threads. A request yields before each call of the engine. After eight calls, a
+//! request is heavy: a scan, a bulk request, a change of many members. At most two heavy requests of an organisation
+//! proceed at once, and the others wait. A request that makes no call for a while leaves its turn to others, because it may
+//! wait for one of them.
 
 use std::{
     hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::{Semaphore, watch},
     task::yield_now,
+    time::{Duration, sleep},
 };
 
 /// The number of calls after which a request is heavy.
@@ -23,6 +25,8 @@ const LIGHT_CALLS: usize = 8;
 const HEAVY_AT_ONCE: usize = 2;
 /// The number of semaphores. Organisations whose names have the same hash share one.
 const SEMAPHORES: usize = 64;
+/// The time without a call after which a heavy request leaves its turn to others.
+const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
 tokio::task_local! {
     static REQUEST: Arc<Request>;
@@ -35,9 +39,16 @@ pub struct Turns(Arc<[Arc<Semaphore>]>);
 /// A request that is served.
 struct Request {
     calls: AtomicUsize,
+    state: watch::Sender<State>,
     heavy: Arc<Semaphore>,
-    /// The permit of a heavy request. It ends with the request.
-    permit: watch::Sender<Option<OwnedSemaphorePermit>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// The request has no permit of its organisation, and does not wait for one.
+    Idle,
+    Waiting,
+    Permitted,
 }
 
 impl Default for Turns {
@@ -52,8 +63,8 @@ impl Turns {
         let hash = BuildHasherDefault::<DefaultHasher>::new().hash_one(organisation);
         let index = usize::try_from(hash % SEMAPHORES as u64).unwrap_or_default();
         let heavy = Arc::clone(&self.0[index]);
-        let calls = AtomicUsize::new(0);
-        REQUEST.scope(Arc::new(Request { calls, heavy, permit: watch::Sender::new(None) }), request).await
+        let (calls, state) = (AtomicUsize::new(0), watch::Sender::new(State::Idle));
+        REQUEST.scope(Arc::new(Request { calls, state, heavy }), request).await
     }
 }
 
@@ -67,23 +78,45 @@ pub async fn turn() {
 
 impl Request {
     async fn turn(self: Arc<Self>) {
-        let calls = self.calls.fetch_add(1, Ordering::Relaxed);
-        if calls < LIGHT_CALLS {
+        if self.calls.fetch_add(1, Ordering::Relaxed) < LIGHT_CALLS {
             return;
         }
-        if calls == LIGHT_CALLS {
-            // A task of its own acquires the permit. The calls of a request are futures of one task, which may poll one
-            // of them only after the end of another. Such a future would never use a permit that it was given.
-            let permit = Arc::clone(&self.heavy).acquire_owned();
-            let request = Arc::downgrade(&self);
-            tokio::spawn(async move {
-                if let (Ok(permit), Some(request)) = (permit.await, request.upgrade()) {
-                    request.permit.send_replace(Some(permit));
+        let mut state = self.state.subscribe();
+        loop {
+            let begins = self.state.send_if_modified(|state| {
+                let begins = *state == State::Idle;
+                if begins {
+                    *state = State::Waiting;
                 }
+                begins
             });
+            if begins {
+                // A task of its own has the permit. The calls of a request are futures of one task, which may poll one of
+                // them only after the end of another. Such a future would never use a permit that it was given.
+                tokio::spawn(hold(Arc::downgrade(&self), Arc::clone(&self.heavy)));
+            }
+            // An error is impossible: the sender is part of the request.
+            let state = state.wait_for(|state| *state != State::Waiting).await;
+            if state.is_ok_and(|state| *state == State::Permitted) {
+                return;
+            }
         }
-        // An error is impossible: the sender is part of the request.
-        let _ = self.permit.subscribe().wait_for(Option::is_some).await;
+    }
+}
+
+/// Acquires a permit, and holds it until the request ends or makes no call for a while.
+async fn hold(request: Weak<Request>, heavy: Arc<Semaphore>) {
+    let Ok(_permit) = heavy.acquire_owned().await else { return };
+    let mut calls = None;
+    while let Some(request) = request.upgrade() {
+        let before = calls.replace(request.calls.load(Ordering::Relaxed));
+        let is_over = before == calls;
+        request.state.send_replace(if is_over { State::Idle } else { State::Permitted });
+        if is_over {
+            return;
+        }
+        drop(request);
+        sleep(LONGEST_PAUSE).await;
     }
 }
 
@@ -107,7 +140,7 @@ mod tests {
         turns.serve(organisation, work).await;
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn heavy_requests_of_an_organisation_are_bounded() {
         let (turns, gate) = (Turns::default(), Arc::new(Notify::new()));
         let arrived = Arc::new(Mutex::new(BTreeSet::new()));
@@ -135,14 +168,36 @@ mod tests {
         for task in light.into_iter().chain(heavy).chain([other]) {
             while !task.is_finished() {
                 gate.notify_waiters();
-                yield_now().await;
+                sleep(LONGEST_PAUSE).await;
             }
         }
         assert_eq!(arrived.lock().await.len(), 11);
     }
 
+    /// Two writers wait for a group that a third one holds. It needs a permit to let go of the group.
+    #[tokio::test(start_paused = true)]
+    async fn request_that_waits_leaves_its_turn_to_others() {
+        let (turns, released) = (Turns::default(), Arc::new(Notify::new()));
+        let waiting: Vec<_> = (0..HEAVY_AT_ONCE)
+            .map(|_| {
+                let (turns, released) = (turns.clone(), Arc::clone(&released));
+                let calls = LIGHT_CALLS + 1;
+                tokio::spawn(async move { request(&turns, "acme", calls, released.notified()).await })
+            })
+            .collect();
+        while turns.0.iter().all(|heavy| heavy.available_permits() > 0) {
+            yield_now().await;
+        }
+        request(&turns, "acme", LIGHT_CALLS + 1, async { released.notify_waiters() }).await;
+        for task in waiting {
+            task.await.unwrap();
+        }
+        // A request that goes on has a turn again.
+        request(&turns, "acme", 3 * LIGHT_CALLS, sleep(3 * LONGEST_PAUSE)).await;
+    }
+
     /// The futures of a stream make no progress while the loop over it makes other calls.
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn calls_of_a_request_do_not_wait_for_each_other() {
         let turns = Turns::default();
         let work = async {
@@ -152,6 +207,7 @@ mod tests {
             }
         };
         turns.serve("acme", work).await;
+        sleep(2 * LONGEST_PAUSE).await;
         assert!(turns.0.iter().all(|heavy| heavy.available_permits() == HEAVY_AT_ONCE));
     }
 }

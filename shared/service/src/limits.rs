@@ -43,6 +43,9 @@ pub const MEMBERS_SHOWN: usize = 115_000;
 
 /// The largest size of the documents that a page reads for its answer, in bytes.
 pub const PAGE_BYTES: usize = 8 * 1024 * 1024;
+/// The same for a page by cursor, which may be short. Lambda's envelope may double the size of a document, and the answer
+/// must fit into [`ANSWER_BYTES`].
+pub const SHORT_PAGE_BYTES: usize = 5 * 1024 * 1024 / 2;
 /// The number of resources on a page if the client does not give a `count`.
 pub const DEFAULT_COUNT: usize = 100;
 /// The largest number of resources on a page (`filter.maxResults` of ServiceProviderConfig).

@@ -89,6 +89,35 @@ async fn operation_does_not_overtake_one_on_the_same_user() {
     assert_eq!(service.get(&format!("/Users/{id}")).await.body["title"], "third");
 }
 
+/// Operations on `bulkId:x` join those on the user's id once the first one has run. One of those waits for `bulkId:y`.
+#[tokio::test]
+async fn operations_that_join_a_resource_keep_their_order() {
+    for last in ["200", "204"] {
+        let service = Service::new().await;
+        let (a, d) = (service.user("ada").await, service.user("dan").await);
+        let title = |path: &str, title: &str| {
+            patch(path, &json!({ "op": "replace", "path": "title", "value": title }))
+        };
+        let named = |bulk_id: &str, mut operation: Value| {
+            operation["bulkId"] = bulk_id.into();
+            operation
+        };
+        let manager = json!({ "op": "replace", "path": "manager", "value": "bulkId:y" });
+        let end = if last == "204" { delete("/Users/bulkId:x") } else { title("/Users/bulkId:x", "fourth") };
+        let operations = json!([
+            named("x", title(&format!("/Users/{a}"), "first")),
+            named("y", title(&format!("/Users/{d}"), "other")),
+            patch(&format!("/Users/{a}"), &manager),
+            title("/Users/bulkId:x", "third"),
+            end,
+            title(&format!("/Users/{a}"), "last"),
+        ]);
+        let answer = bulk(&service, operations).await;
+        let after = if last == "204" { "404" } else { "200" };
+        assert_eq!(statuses(&answer), ["200", "200", "200", "200", last, after]);
+    }
+}
+
 #[tokio::test]
 async fn bulk_id_resolves_before_and_after_the_creation() {
     for user_first in [true, false] {

@@ -109,13 +109,13 @@ impl World {
 
     /// Returns a copy of the database as a power cut leaves it, in a new directory.
     fn cut(&self, dir: &TempDir, name: &str) -> PathBuf {
-        let flushed = usize::try_from(self.disk.flushed.load(Ordering::SeqCst)).unwrap();
+        let flushed = self.disk.flushed.load(Ordering::SeqCst);
         let (data, copy) = (dir.path("data"), dir.path(name));
         fs::DirBuilder::new().mode(0o700).create(&copy).unwrap();
         fs::copy(data.join("pepper"), copy.join("pepper")).unwrap();
         fs::copy(data.join("scim.db"), copy.join("scim.db")).unwrap();
-        let log = fs::read(data.join("scim.db-wal")).unwrap();
-        fs::write(copy.join("scim.db-wal"), &log[..flushed]).unwrap();
+        fs::copy(data.join("scim.db-wal"), copy.join("scim.db-wal")).unwrap();
+        File::options().write(true).open(copy.join("scim.db-wal")).unwrap().set_len(flushed).unwrap();
         copy
     }
 }
@@ -243,4 +243,48 @@ async fn failed_flush_answers_no_request() {
     assert!(timeout(SHORT, send(&router, &key, "POST", "/Users", user)).await.is_err());
     assert_eq!(timeout(LONG, gateway.log().failed()).await.unwrap(), "the disk is gone");
     assert!(timeout(SHORT, send(&router, &key, "GET", "/Users", Value::Null)).await.is_err());
+}
+
+/// The operating system reports the error of a flush once. The request that asked for the flush may have ended.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn flush_that_fails_after_its_request_stops_the_gateway() {
+    let dir = TempDir::new("abandoned_flush");
+    let disk = Arc::new(Disk::default());
+    let (flushed, calls) = (Arc::clone(&disk), AtomicUsize::new(0));
+    let flush = move |log: &File| match calls.fetch_add(1, Ordering::SeqCst) {
+        1 => flushed.flush(log).and(Err(io::Error::other("the disk is gone"))),
+        _ => flushed.flush(log),
+    };
+    let gateway = Arc::new(Gateway::open_with(&dir.path("data"), false, None, flush).await.unwrap());
+    let key = gateway.key(None).await.unwrap();
+    gateway.log().flushed().await;
+    let world = World { gateway: Arc::clone(&gateway), disk, key };
+    let created = world.create_held("abandoned@example.com").await;
+    tokio::time::sleep(SHORT).await;
+    created.abort();
+    assert!(created.await.is_err());
+    world.disk.hold(false);
+    assert_eq!(timeout(LONG, gateway.log().failed()).await.unwrap(), "the disk is gone");
+    assert!(timeout(SHORT, world.create("next@example.com")).await.is_err());
+}
+
+/// The log may contain what a killed process wrote and did not flush.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn first_response_after_a_start_waits_for_a_flush() {
+    let dir = TempDir::new("start_flush");
+    let world = World::new(&dir).await;
+    let created = world.create_held("unflushed@example.com").await;
+    created.abort();
+    let copy = dir.path("copy");
+    fs::DirBuilder::new().mode(0o700).create(&copy).unwrap();
+    for name in ["pepper", "scim.db", "scim.db-wal"] {
+        fs::copy(dir.path("data").join(name), copy.join(name)).unwrap();
+    }
+    world.disk.hold(false);
+    let disk = Arc::new(Disk::default());
+    let flushed = Arc::clone(&disk);
+    let gateway = Gateway::open_with(&copy, false, None, move |log| flushed.flush(log)).await.unwrap();
+    let again = World { gateway: Arc::new(gateway), disk, key: world.key.clone() };
+    let (_, list) = again.send("GET", "/Users", Value::Null).await;
+    assert_eq!((list["totalResults"].as_u64(), again.disk.flushes()), (Some(1), 1));
 }

@@ -543,8 +543,11 @@ credential_process = /bin/cat credentials.json
 fn scimctl_finds_credentials_as_the_aws_cli_does() {
     let dir = TempDir::new("credentials");
     let gateway = Gateway::start(&dir);
-    fs::write(dir.path("config"), PROFILES).expect("profiles");
-    let credentials = json!({ "Version": 1, "AccessKeyId": "AKIDEXAMPLE", "SecretAccessKey": "example" });
+    // The embedded DynamoDB accepts its own access key alone.
+    let profiles = PROFILES.replace("AKIDEXAMPLE", &gateway.dynamodb_key);
+    fs::write(dir.path("config"), profiles).expect("profiles");
+    let credentials =
+        json!({ "Version": 1, "AccessKeyId": gateway.dynamodb_key, "SecretAccessKey": "example" });
     fs::write(dir.path("credentials.json"), credentials.to_string()).expect("credentials");
     let (config, home) = (dir.path("config"), dir.path("home"));
     let list = |profile: &str, endpoint: &str| {

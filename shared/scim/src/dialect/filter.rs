@@ -5,7 +5,7 @@ use crate::syntax::{Name, Operator};
 /// Returns whether a filter that consists of one comparison may have a value without quotes: `userName eq ada`.
 ///
 /// authentik up to 2025.8 looks a user up in this form after each 409. The attribute is text, so the word has a single
-/// meaning, also if it is a number. Only `null` keeps its meaning. A word with quotes around it or with characters that
+/// meaning, even if it is a number. Only `null` keeps its meaning. A word with quotes around it or with characters that
 /// hardly occur in names is refused, because its meaning is not certain.
 ///
 /// `tests/fixtures/other/authentik-filter-without-quotes.json`

@@ -131,7 +131,7 @@ impl Directory {
         let mut total = counts.map_or(result.total, |counts| counts.total);
         let shown = result.resources.len() as u64;
         if shown > 0 {
-            // A client that stops at the total has to reach the last page, also if resources that it has seen were
+            // A client that stops at the total has to reach the last page, even if resources that it has seen were
             // deleted.
             total = total.max(start_index - 1 + shown + u64::from(result.more));
         }

@@ -64,7 +64,7 @@ pub(super) struct Backoff<'a> {
 /// A page of a query.
 pub(super) struct QueryPage {
     pub(super) items: Vec<Item>,
-    /// The number of items, also if only their count was requested.
+    /// The number of items, even if only their count was requested.
     pub(super) count: usize,
     /// The key after which the next page begins. It may be present although no item follows.
     pub(super) next: Option<Item>,

@@ -140,6 +140,8 @@ impl Queue {
             }
             if operations[index].path_refers() {
                 let before = self.leave(index);
+                // Whether it is ready is decided among the operations on its new subject.
+                self.ready.remove(&index);
                 self.examine(&before, index);
                 self.enter(index, operations[index].subject(ids));
                 if still_waits {

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Error,
-    limits::{MEMBERS_SHOWN, PAGE_BYTES},
+    limits::{MEMBERS_SHOWN, PAGE_BYTES, SHORT_PAGE_BYTES},
     pace::Pace,
     store::{
         changes::View,
@@ -59,10 +59,11 @@ pub(super) async fn slice(
     let known = page.first_mut().and_then(|first| first.memberships.take());
     let mut loads = pin!(load(directory, request.kind, page));
     let (mut shown, mut bytes, mut is_cut) = (Vec::new(), 0, false);
+    let most = if may_be_short { SHORT_PAGE_BYTES } else { PAGE_BYTES };
     'page: while let Some(loaded) = loads.try_next().await? {
         for (position, stored) in loaded {
             bytes += stored.document.len();
-            if bytes > PAGE_BYTES && !shown.is_empty() {
+            if bytes > most && !shown.is_empty() {
                 is_cut = true;
                 break 'page;
             }

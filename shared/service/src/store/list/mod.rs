@@ -10,7 +10,7 @@
 //!
 //! With index paging the total is exact, so the first page of a filter without an index is a slice of a collection.
 //! Later pages, whose total is known, and all pages by cursor, whose total is optional, apply the filter along a walk.
-//! Positions are sort keys and not counts: a resource that exists during all pages is shown exactly once, also if other
+//! Positions are sort keys and not counts: a resource that exists during all pages is shown exactly once, even if other
 //! resources are created or deleted between the pages.
 //!
 //! Each page has a read budget (`budget`). A page by index over budget fails with `tooMany`. A page by cursor ends

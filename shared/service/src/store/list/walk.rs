@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Error,
-    limits::{PAGE_BYTES, SCAN_LIMIT},
+    limits::{PAGE_BYTES, SCAN_LIMIT, SHORT_PAGE_BYTES},
     store::{
         changes::View,
         directory::Directory,
@@ -209,6 +209,7 @@ pub(super) async fn page(
     let mut after = walk.start(after);
     let mut last = None;
     let (mut read, mut bytes) = (0, 0);
+    let most = if limit.is_some() { SHORT_PAGE_BYTES } else { PAGE_BYTES };
     let mut more = 'page: loop {
         let wanted = if filter.is_some() { PAGE } else { count - resources.len() };
         // One more item than wanted shows whether anything follows. If items lead to no resource, each query reads twice
@@ -224,7 +225,7 @@ pub(super) async fn page(
                     break 'page true;
                 }
                 bytes += stored.document.len();
-                if bytes > PAGE_BYTES && !resources.is_empty() {
+                if bytes > most && !resources.is_empty() {
                     if limit.is_none() {
                         return Err(too_large());
                     }
