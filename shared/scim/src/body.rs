@@ -13,18 +13,22 @@ use crate::message::are_of_another_type;
 use crate::patch::KeyPatch;
 use crate::resource::Document;
 use crate::schema::{ResourceType, Schema};
-use crate::validate::{
-    canonical_document, check_numbers, core_attributes, custom_attributes, extension_attributes,
-};
-use crate::value::{Label, check_distinct_names, excerpt, get_ignore_case};
+use crate::validate::{canonical_document, core_attributes, custom_attributes, extension_attributes};
+use crate::value::{check_distinct_names, get_ignore_case};
 
 impl Document {
-    /// Reads the body of a POST or a PUT. Attributes that the client may not write and unknown attributes are ignored
-    /// (RFC 7644 §3.3, §3.5.1).
+    /// Reads the body of a POST. Attributes that the client may not write and unknown attributes are ignored (RFC 7644
+    /// §3.3).
     ///
     /// # Errors
     /// If a value does not fit its attribute, or if the document as a whole is not valid.
     pub fn from_request(resource_type: &'static ResourceType, body: &Value) -> Result<Self, Invalid> {
+        let document = Self::read(resource_type, body)?;
+        document.check_additions(resource_type, None)?;
+        Ok(document)
+    }
+
+    fn read(resource_type: &'static ResourceType, body: &Value) -> Result<Self, Invalid> {
         let Value::Object(body) = body else {
             return Err(Invalid::syntax(format!(
                 "The body must be a JSON object with the attributes of a {}.",
@@ -62,6 +66,32 @@ impl Document {
     }
 }
 
+/// The body of a PUT. It replaces all attributes of a resource.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Replacement {
+    resource_type: &'static ResourceType,
+    document: Document,
+}
+
+impl Replacement {
+    /// Reads the body as [`Document::from_request`] does (RFC 7644 §3.5.1).
+    ///
+    /// # Errors
+    /// As [`Document::from_request`], except for values that the stored resource may have.
+    pub fn parse(resource_type: &'static ResourceType, body: &Value) -> Result<Self, Invalid> {
+        Ok(Self { resource_type, document: Document::read(resource_type, body)? })
+    }
+
+    /// Returns the document that replaces the current one. A user without `active` keeps its value.
+    ///
+    /// # Errors
+    /// If the body has a value that is not valid, and the current document does not have the value.
+    pub fn apply(&self, current: &Document) -> Result<Document, Invalid> {
+        self.document.check_additions(self.resource_type, Some(current))?;
+        Ok(self.document.clone().keeping_active(current))
+    }
+}
+
 /// Reads the object of an extension. Keys that are paths are left to `keys`.
 fn extension_of(
     resource_type: &'static ResourceType,
@@ -73,9 +103,6 @@ fn extension_of(
     extension::check_count(urn, object.len())?;
     check_distinct_names(&object)?;
     let Some(schema) = extension::known(resource_type, urn) else {
-        for (name, value) in &*object {
-            check_numbers(Label::new(Some(excerpt(urn)), excerpt(name)), value)?;
-        }
         return custom_attributes(urn, &object);
     };
     read_paths(schema, &object, keys)?;
@@ -115,7 +142,7 @@ mod tests {
 
     use super::*;
     use crate::error::ScimType;
-    use crate::extension::{MAX_ATTRIBUTES, extension_key};
+    use crate::extension::{MAX_ATTRIBUTES, MAX_EXTENSIONS, extension_key};
     use crate::members;
     use crate::patch::Patch;
     use crate::schema::{ENTERPRISE_USER_URN as ENTERPRISE, GROUP_TYPE, GROUP_URN, USER_TYPE, USER_URN};
@@ -184,18 +211,19 @@ mod tests {
         for urn in [
             OKTA,
             BADGES,
+            "urn:ietf:params:scim:schemas:extension:My App [EU]:2.0:User",
             "urn:x",
             "urn:example:1.0",
             "urn:example:schemas:2.0:User",
             "URN:Ünï:c",
             GROUP_EXTENSION,
         ] {
-            let kept = json!({urn: {"Colour": "red", "sizes": [1, {"x": null}], "flag": false}});
+            let kept = json!({urn: {"Colour": "red", "sizes": [1, {"x": null}], "flag": false, "a name": 1, "ä.ö:": 2}});
             means(&kept, &kept);
             assert_eq!(read(&kept).unwrap().get(urn), kept.get(urn));
             means(&json!({urn: {urn: kept[urn]}}), &kept);
             means(
-                &json!({urn: {format!("{urn}:Colour"): "red", "sizes": [1, {"x": null}], "flag": false}}),
+                &json!({urn: {format!("{urn}:Colour"): "red", "sizes": [1, {"x": null}], "flag": false, "a name": 1, "ä.ö:": 2}}),
                 &kept,
             );
         }
@@ -204,10 +232,22 @@ mod tests {
             ("urn:", json!({"x": 1})),
             ("urn", json!({"x": 1})),
             ("urn:a b", json!({"x": 1})),
+            ("urn:ietf:params:scim:schemas:core:2.0:Users", json!({"active": false})),
+            ("urn:ietf:params:scim:schemas:core:2.0:Users:active", json!(false)),
+            ("urn:scim:schemas:core:1.0", json!({"userName": "x"})),
+            ("urn:ietf:params:scim:schemas:extension:enterprise:1.0:User", json!({"department": "x"})),
+            ("urn:ietf:params:scim:api:messages:2.0:PatchOp", json!({"x": 1})),
             ("example:x", json!({"x": 1})),
         ] {
             means(&json!({key: value}), &json!({}));
         }
+    }
+
+    #[test]
+    fn wrapped_body_is_copied_without_its_members() {
+        let body = json!({GROUP_URN: {"displayName": "g", "members": [{"value": "a"}]}, format!("{GROUP_URN}:members"): [{"value": "a"}]});
+        let copy = unwrapped(GROUP_URN, body.as_object().unwrap()).unwrap();
+        assert_eq!(Value::Object(copy.into_owned()), json!({"displayName": "g"}));
     }
 
     const GROUP_EXTENSION: &str = "urn:ietf:params:scim:schemas:extension:Badges:2.0:Group";
@@ -235,6 +275,7 @@ mod tests {
             (json!({}), ENTERPRISE, json!({format!("{ENTERPRISE}.department"): "d"})),
             (json!({}), BADGES, json!({BADGES: colour})),
             (json!({}), OKTA, json!({OKTA: colour})),
+            (json!({}), OKTA, colour.clone()),
             (json!({OKTA: {"size": 1, "colour": "blue"}}), OKTA, colour.clone()),
             (json!({OKTA: {"size": 1}}), OKTA, json!({OKTA: colour})),
         ] {
@@ -252,9 +293,15 @@ mod tests {
         }
         let before = json!({OKTA: {"size": 1}});
         assert_eq!(patched(&before, &json!({"op": "remove", "path": OKTA})), read(&json!({})));
-        for value in [json!("x"), json!([1])] {
-            let invalid = patched(&before, &json!({"op": "add", "path": OKTA, "value": value})).unwrap_err();
-            assert_eq!(invalid.scim_type, ScimType::InvalidValue);
+        for op in ["add", "replace"] {
+            for value in [json!("x"), json!([1]), json!(""), json!([])] {
+                let invalid = patched(&before, &json!({"op": op, "path": OKTA, "value": value})).unwrap_err();
+                assert_eq!(invalid.scim_type, ScimType::InvalidValue);
+            }
+            assert_eq!(patched(&before, &json!({"op": op, "path": OKTA, "value": {}})), read(&before));
+            assert_eq!(patched(&before, &json!({"op": op, "path": OKTA, "value": null})), read(&json!({})));
+            let size = format!("{OKTA}:size");
+            assert_eq!(patched(&before, &json!({"op": op, "path": size, "value": ""})), read(&json!({})));
         }
         let invalid = patched(&json!({}), &json!({"op": "add", "path": ENTERPRISE, "value": {"dept": "x"}}))
             .unwrap_err();
@@ -272,8 +319,8 @@ mod tests {
             json!({"name": {"givenName": "a"}, "name.givenName": "b"}),
             json!({"title": "a", USER_URN: {"title": "b"}}),
             json!({"title": "a", USER_URN: {"Title": "b"}}),
-            json!({"title": "a", format!("{USER_URN}:title"): "a"}),
-            json!({"title": "a", format!("{USER_URN}.TITLE"): "a"}),
+            json!({"title": "a", format!("{USER_URN}:title"): "b"}),
+            json!({"title": "a", format!("{USER_URN}.TITLE"): "b"}),
             json!({"department": "a", format!("{ENTERPRISE}:department"): "b"}),
             json!({ENTERPRISE: {"department": "a"}, format!("{ENTERPRISE}:department"): "b"}),
             json!({ENTERPRISE: {"department": "a", format!("{ENTERPRISE}:department"): "b"}}),
@@ -292,6 +339,119 @@ mod tests {
     }
 
     #[test]
+    fn null_or_equal_value_under_another_name_is_no_conflict() {
+        let sales = json!({ENTERPRISE: {"department": "Sales", "manager": {"value": "m1"}}});
+        for attributes in [
+            json!({"department": null, "manager": null, ENTERPRISE: sales[ENTERPRISE]}),
+            json!({ENTERPRISE: sales[ENTERPRISE], "department": null, "manager": null}),
+            json!({"department": "Sales", "manager": "m1", ENTERPRISE: sales[ENTERPRISE]}),
+            json!({format!("{ENTERPRISE}:manager"): [{"value": "m1"}], ENTERPRISE: sales[ENTERPRISE], "manager.value": "m1"}),
+            json!({format!("{ENTERPRISE}:department"): "Sales", ENTERPRISE: {"department": null, "manager": "m1"}}),
+            json!({ENTERPRISE: {"department": "Sales", format!("{ENTERPRISE}:department"): null, "manager.value": "m1", "manager.displayName": null}}),
+            json!({ENTERPRISE: {"department": null, ENTERPRISE: {"department": "Sales"}, "manager": null, "manager.value": "m1"}}),
+        ] {
+            means(&attributes, &sales);
+        }
+        for attributes in [
+            json!({"title": "t", USER_URN: {"title": "t"}, "name.givenName": "G", "name": null}),
+            json!({"title": null, USER_URN: {"title": "t"}, "name.givenName": null, "name": {"givenName": "G"}}),
+            json!({USER_URN: {"title": "t"}, "title": "t", "name.givenName": "G", "name": {"givenName": "G"}}),
+        ] {
+            means(&attributes, &json!({"title": "t", "name": {"givenName": "G"}}));
+        }
+        let emails = json!({"emails": [{"value": "a", "type": "work"}]});
+        let value = "emails[type eq \"work\"].value";
+        for attributes in [
+            json!({"emails": null, value: "a"}),
+            json!({value: "a", "emails": null}),
+            json!({value: null, "emails": emails["emails"]}),
+            json!({"emails[type eq \"work\"]": null, "emails": emails["emails"]}),
+        ] {
+            means(&attributes, &emails);
+        }
+        let reference = json!({ENTERPRISE: {"manager": {"value": "a", "$ref": "r"}}});
+        for attributes in [
+            json!({ENTERPRISE: {"manager": {"value": "a"}}, format!("{ENTERPRISE}:manager.$ref"): "r"}),
+            json!({format!("{ENTERPRISE}:manager.$ref"): "r", ENTERPRISE: {"manager": {"value": "a"}}}),
+            json!({"manager": "a", ENTERPRISE: {"manager": {"value": "a", "$ref": "r"}}}),
+        ] {
+            means(&attributes, &reference);
+        }
+        let colour = json!({OKTA: {"colour": "red"}});
+        for attributes in [
+            json!({format!("{OKTA}:colour"): "red", OKTA: {"Colour": "red"}}),
+            json!({OKTA: {"colour": "red"}, format!("{OKTA}:colour"): null}),
+        ] {
+            let operation = json!({"op": "replace", "value": attributes});
+            assert!(patched(&json!({}), &operation).is_ok() && read(&attributes).is_ok(), "{attributes}");
+        }
+        // In a body, a null has no effect. In a PATCH it unassigns the extension, so the order would decide.
+        for extension in [OKTA, ENTERPRISE] {
+            let (key, value) = if extension == OKTA { ("colour", "red") } else { ("department", "d") };
+            let key = format!("{extension}:{key}");
+            for attributes in
+                [json!({extension: null, key.as_str(): value}), json!({key.as_str(): value, extension: null})]
+            {
+                assert!(read(&attributes).unwrap().get(extension).is_some());
+                let operation = json!({"op": "replace", "value": attributes});
+                assert_eq!(patched(&colour, &operation).unwrap_err().scim_type, ScimType::InvalidSyntax);
+            }
+        }
+    }
+
+    #[test]
+    fn bare_extension_name_with_an_unfit_value_is_ignored_in_a_body() {
+        for (name, value) in [
+            ("employeeNumber", json!(4711)),
+            ("organization", json!({"name": "Acme"})),
+            ("costCenter", json!(["a"])),
+            ("Department", json!(true)),
+            ("manager", json!(7)),
+            ("manager", json!({"name": "x"})),
+            ("manager.value", json!(7)),
+        ] {
+            assert_eq!(read(&json!({name: value})), read(&json!({})), "{name}");
+            for key in [format!("{ENTERPRISE}:{name}"), format!("{ENTERPRISE}.{name}")] {
+                assert_eq!(read(&json!({key: value})).unwrap_err().scim_type, ScimType::InvalidValue);
+            }
+            let operation = json!({"op": "replace", "value": {name: value}});
+            assert_eq!(patched(&json!({}), &operation).unwrap_err().scim_type, ScimType::InvalidValue);
+        }
+    }
+
+    #[test]
+    fn key_of_an_unknown_attribute_with_brackets_is_ignored() {
+        for key in [
+            "customs[type eq \"badge\"].value",
+            "customs[",
+            "a b[x",
+            "[",
+            "urn:scim:schemas:core:1.0:emails[value pr]",
+        ] {
+            means(&json!({key: "7"}), &json!({}));
+        }
+        for key in ["emails[type eq work].value", "userName[value pr]", "emails[", "name.givenName[value pr]"]
+        {
+            assert!(read(&json!({key: "7"})).is_err(), "{key}");
+        }
+    }
+
+    #[test]
+    fn empty_list_instead_of_an_object_is_unassigned() {
+        let department = json!({ENTERPRISE: {"department": "d"}});
+        for urn in [ENTERPRISE, BADGES, USER_URN] {
+            means(&json!({urn: []}), &json!({}));
+            let operation = json!({"op": "replace", "value": {urn: []}});
+            assert_eq!(patched(&department, &operation), read(&department));
+        }
+        means(&json!({ENTERPRISE: {ENTERPRISE: [], "department": "d"}}), &department);
+        means(&json!({USER_URN: "x"}), &json!({}));
+        assert!(read(&json!({ENTERPRISE: ["x"]})).is_err());
+        let operation = json!({"op": "replace", "path": ENTERPRISE, "value": []});
+        assert_eq!(patched(&department, &operation).unwrap_err().scim_type, ScimType::InvalidValue);
+    }
+
+    #[test]
     fn members_may_be_under_the_core_urn() {
         let ids = |body: &Value| -> Vec<String> {
             let group = Document::from_request(&GROUP_TYPE, body).unwrap();
@@ -305,9 +465,74 @@ mod tests {
         assert!(ids(&foreign).is_empty());
         assert_eq!(Document::from_request(&GROUP_TYPE, &foreign).unwrap().as_map().len(), 1);
         assert!(members::from_body(&json!({"members": [], GROUP_URN: {"MEMBERS": members}})).is_err());
+        for body in [
+            json!({GROUP_URN: {GROUP_URN: {"displayName": "g", "members": members}}, "members": null}),
+            json!({"members": members, GROUP_URN: {"displayName": "g", "members": members}}),
+        ] {
+            assert_eq!(ids(&body), ["a"]);
+            let operation = json!({"op": "add", "value": body});
+            let patch = Patch::parse(&GROUP_TYPE, &json!({ "Operations": [operation] })).unwrap();
+            assert_eq!(patch.members(), [members::MemberOperation::Add(members::from_body(&body).unwrap())]);
+        }
         for empty in [json!(""), json!({})] {
             assert!(members::from_body(&json!({ "members": empty })).is_err());
         }
+    }
+
+    #[test]
+    fn values_that_are_stored_block_no_other_change() {
+        let stored = |text: &str| Document::from_stored(text).unwrap();
+        let named =
+            |name: &str| format!(r#"{{"userName":"{name}","active":true,"emails":[{{"value":"{name}"}}]}}"#);
+        let numbered = |number: &str| {
+            format!(r#"{{"userName":"bob","active":true,"{OKTA}":{{"level":[{{"x":{number}}},1]}}}}"#)
+        };
+        for text in [
+            named("bob\u{378}"),
+            named("\u{3164}"),
+            named("a\u{200d}b"),
+            numbered("1.2345678901234568e29"),
+            numbered("1e300"),
+            numbered("1.7976931348623157e308"),
+            numbered("-0.0"),
+        ] {
+            let before = stored(&text);
+            let body = crate::json::parse(text.replace("true", "false").as_bytes()).unwrap();
+            let after = Replacement::parse(&USER_TYPE, &body).unwrap().apply(&before).unwrap();
+            assert_eq!(after.to_stored(), before.to_stored().replace("true", "false"));
+            for operation in [
+                json!({"op": "replace", "path": "active", "value": false}),
+                json!({"op": "replace", "value": body}),
+            ] {
+                let patch = Patch::parse(&USER_TYPE, &json!({ "Operations": [operation] })).unwrap();
+                assert_eq!(patch.apply(&before), Ok(after.clone()), "{operation}");
+            }
+            // A new value is checked.
+            let other = stored(&named("bob"));
+            assert!(Replacement::parse(&USER_TYPE, &body).unwrap().apply(&other).is_err(), "{text}");
+            assert!(Document::from_request(&USER_TYPE, &body).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn number_of_extensions_is_limited() {
+        let extensions = |count: usize| -> Value {
+            (0..count).map(|index| (format!("urn:x:{index}"), json!({"a": 1}))).collect::<Map<_, _>>().into()
+        };
+        let most = read(&extensions(MAX_EXTENSIONS)).unwrap();
+        let detail = "The resource has 101 extensions. Send at most 100.";
+        assert_eq!(read(&extensions(MAX_EXTENSIONS + 1)).unwrap_err().detail, detail);
+        let add = json!({ "Operations": [{"op": "add", "path": "urn:y:b:c", "value": 1}] });
+        let add = Patch::parse(&USER_TYPE, &add).unwrap();
+        assert_eq!(add.apply(&most).unwrap_err().detail, detail);
+        let mut more = extensions(MAX_EXTENSIONS + 1);
+        more["userName"] = "bob".into();
+        let stored = Document::from_stored(&more.to_string()).unwrap();
+        assert!(add.apply(&stored).is_err());
+        more["active"] = false.into();
+        assert!(Replacement::parse(&USER_TYPE, &more).unwrap().apply(&stored).is_ok());
+        let deactivate = json!({ "Operations": [{"op": "replace", "path": "active", "value": false}] });
+        assert!(Patch::parse(&USER_TYPE, &deactivate).unwrap().apply(&stored).is_ok());
     }
 
     #[test]
@@ -360,6 +585,10 @@ mod tests {
             ("name".into(), json!({"givenName": "G"})),
             ("name.givenName".into(), json!("H")),
             ("Name.middleName".into(), json!(null)),
+            ("department".into(), json!(null)),
+            (format!("{ENTERPRISE}:manager.value"), json!(null)),
+            (format!("{USER_URN}:name"), json!(null)),
+            (format!("{OKTA}.size"), json!(null)),
             ("emails".into(), json!([{"value": "a"}])),
             ("emails[type eq \"work\"].value".into(), json!("b")),
             ("emails[type eq \"home\"].value".into(), json!("c")),

@@ -6,6 +6,9 @@
 //!
 //! - The URN of a schema (`is_schema_urn`) and a URN in the `schemas` of the same body end where they end.
 //! - Any other URN ends at the last colon, or is the whole key if its value is an object.
+//!
+//! The namespaces of the RFC's own schemas and messages are reserved. A text there that is no schema of the service is
+//! mistyped or belongs to SCIM 1, so it is no extension.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -13,22 +16,34 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use crate::error::Invalid;
-use crate::schema::{RESOURCE_TYPES, ResourceType, SCHEMAS, Schema};
+use crate::schema::{MEMBERS, RESOURCE_TYPES, ResourceType, SCHEMAS, Schema};
 use crate::value::{excerpt, get_ignore_case, type_mismatch};
 
 /// The maximum number of attributes of an extension. Each attribute that a request names is compared with each attribute
 /// that the resource has.
 pub const MAX_ATTRIBUTES: usize = 1000;
 
+/// The maximum number of extensions of a resource. Each of them is compared with each key that names one.
+pub const MAX_EXTENSIONS: usize = 100;
+
 /// The URN of a custom extension in the form that Microsoft Entra requires begins with this text. A name, `:2.0:` and
 /// the resource type follow.
 const ENTRA_PREFIX: &str = "urn:ietf:params:scim:schemas:extension:";
 
+/// The namespaces of the schemas and messages of SCIM 2.0 (RFC 7643 §10, RFC 7644 §8) and of SCIM 1.
+const RESERVED: [&str; 4] = [
+    "urn:ietf:params:scim:schemas:core",
+    "urn:ietf:params:scim:schemas:extension:enterprise",
+    "urn:ietf:params:scim:api",
+    "urn:scim:schemas:core",
+];
+
 /// Returns the key of an extension in a document, or `None` if the text cannot be the URN of an extension.
 ///
 /// The key is the canonical URN of a known extension, and the URN as written of a custom extension. A custom extension
-/// has no schema here. The schema of another resource type, an attribute of a schema, and a text that no filter can name
-/// are no extensions.
+/// has no schema here. The schema of another resource type, an attribute of a schema, a text in a reserved namespace and
+/// a text that no filter can name are no extensions. The form of Microsoft Entra is always accepted, because release 0.2
+/// stored every name in it.
 #[must_use]
 pub fn extension_key(urn: &str, resource_type: &ResourceType) -> Option<String> {
     if let Some(schema) = known(resource_type, urn) {
@@ -36,9 +51,19 @@ pub fn extension_key(urn: &str, resource_type: &ResourceType) -> Option<String> 
     }
     let name = strip_prefix(urn, "urn:")?;
     let is_nameable = |c: char| !c.is_whitespace() && !c.is_control() && !"()[]\"".contains(c);
-    let is_foreign = || SCHEMAS.iter().any(|schema| schema.id.eq_ignore_ascii_case(urn));
-    let is_free = || is_schema_urn(urn) || !is_inside_schema(urn);
-    (!name.is_empty() && urn.chars().all(is_nameable) && !is_foreign() && is_free()).then(|| urn.to_owned())
+    let is_extension = if is_schema_urn(urn) {
+        !SCHEMAS.iter().any(|schema| schema.id.eq_ignore_ascii_case(urn))
+    } else {
+        !name.is_empty() && urn.chars().all(is_nameable) && !is_reserved(urn) && !is_inside_schema(urn)
+    };
+    is_extension.then(|| urn.to_owned())
+}
+
+fn is_reserved(urn: &str) -> bool {
+    let is_in = |namespace: &&str| {
+        strip_prefix(urn, namespace).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+    };
+    RESERVED.iter().any(is_in)
 }
 
 /// Returns the schema of an extension, or `None` for a custom extension.
@@ -87,13 +112,21 @@ pub(crate) fn is_joined(key: &str, urn: &str, name: &str) -> bool {
         .is_some_and(|rest| rest.eq_ignore_ascii_case(name))
 }
 
-/// Returns the object of an extension, or `None` if it is unassigned.
+/// Returns the object of an extension, or `None` if it is unassigned. PHP writes an empty object as an empty list.
+///
+/// `tests/fixtures/other/empty-list-instead-of-an-object.json`
 pub(crate) fn object<'a>(urn: &str, value: &'a Value) -> Result<Option<&'a Map<String, Value>>, Invalid> {
     match value {
         Value::Null => Ok(None),
+        Value::Array(elements) if elements.is_empty() => Ok(None),
         Value::Object(object) => Ok(Some(object)),
-        value => Err(type_mismatch(&format!("Extension '{}'", excerpt(urn)), "an object", value)),
+        value => Err(not_an_object(urn, value)),
     }
+}
+
+/// Creates the error for an extension that is no object.
+pub(crate) fn not_an_object(urn: &str, value: &Value) -> Invalid {
+    type_mismatch(&format!("Extension '{}'", excerpt(urn)), "an object", value)
 }
 
 /// Refuses more attributes than an extension may have.
@@ -110,12 +143,13 @@ pub(crate) fn check_count(urn: &str, count: usize) -> Result<(), Invalid> {
 /// Returns the attributes of a schema's object, without the URN that the client repeats inside: the members of
 /// `{"<URN>": {…}}`, and `department` for `<URN>:department`.
 ///
-/// The object of the core schema is the resource itself.
+/// The object of the core schema is the resource itself. Any other value under its URN is ignored like an unknown
+/// attribute. A copy lacks `members`, which may be a hundred thousand. [`crate::members::in_body`] finds them.
 ///
 /// `tests/fixtures/other/extension-names-itself.json`
 ///
 /// # Errors
-/// If a name occurs twice, or if the object under the URN is no object.
+/// If a name has two values, or if the value under the URN of an extension is no object.
 pub(crate) fn unwrapped<'a>(
     urn: &str,
     object: &'a Map<String, Value>,
@@ -136,13 +170,20 @@ fn unwrap_into(
     for (key, value) in given {
         match after_urn(urn, key) {
             Some("") => {
-                if let Some(inner) = object(urn, value)? {
+                let inner = if is_core(urn) { value.as_object() } else { object(urn, value)? };
+                if let Some(inner) = inner {
                     unwrap_into(attributes, urn, inner)?;
                 }
             }
             name => {
-                if attributes.insert(name.unwrap_or(key).to_owned(), value.clone()).is_some() {
-                    return Err(named_twice(key));
+                let name = name.unwrap_or(key);
+                if is_core(urn) && name.eq_ignore_ascii_case(MEMBERS) {
+                    continue;
+                }
+                match attributes.get(name) {
+                    Some(held) if value.is_null() || held == value => {}
+                    Some(held) if !held.is_null() => return Err(named_twice(key)),
+                    _ => drop(attributes.insert(name.to_owned(), value.clone())),
                 }
             }
         }
@@ -150,8 +191,13 @@ fn unwrap_into(
     Ok(())
 }
 
+/// Returns whether the URN is that of a core schema, as written in the table.
+fn is_core(urn: &str) -> bool {
+    RESOURCE_TYPES.iter().any(|resource_type| resource_type.schema.id == urn)
+}
+
 /// Returns the text after a URN and its separator. It is empty if the key is the URN.
-fn after_urn<'k>(urn: &str, key: &'k str) -> Option<&'k str> {
+pub(crate) fn after_urn<'k>(urn: &str, key: &'k str) -> Option<&'k str> {
     let rest = strip_prefix(key, urn)?;
     if rest.is_empty() { Some(rest) } else { rest.strip_prefix([':', '.']).filter(|name| !name.is_empty()) }
 }
@@ -159,12 +205,13 @@ fn after_urn<'k>(urn: &str, key: &'k str) -> Option<&'k str> {
 /// Creates the error for an attribute that one body names in two ways.
 pub(crate) fn named_twice(name: &str) -> Invalid {
     Invalid::syntax(format!(
-        "The name '{}' refers to an attribute that the same object has under another name. Send it once.",
+        "The name '{}' refers to an attribute that has another value in the same object. Send one of the values.",
         excerpt(name)
     ))
 }
 
 /// The URNs in the `schemas` of a body, in lower case.
+#[derive(Default)]
 pub(crate) struct Declared(HashSet<String>);
 
 impl Declared {

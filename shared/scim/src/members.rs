@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::dialect::values::as_list;
 use crate::error::Invalid;
-use crate::extension::unwrapped;
+use crate::extension::{after_urn, named_twice};
 use crate::filter::{Operand, Predicate};
 use crate::fold::FoldCache;
 use crate::schema::{GROUP_URN, MEMBERS, ResourceKind};
@@ -78,9 +78,31 @@ pub fn from_body(body: &Value) -> Result<Vec<Member>, Invalid> {
     let Value::Object(body) = body else {
         return Err(Invalid::syntax("The body must be a JSON object with the attributes of a Group."));
     };
-    let body = unwrapped(GROUP_URN, body)?;
-    check_distinct_names(&body)?;
-    get_ignore_case(&body, MEMBERS).map_or(Ok(Vec::new()), from_value)
+    in_body(body)?.map_or(Ok(Vec::new()), from_value)
+}
+
+/// Returns the value of `members` in the body of a group, also under the core URN.
+///
+/// # Errors
+/// If `members` has two values.
+pub(crate) fn in_body(body: &Map<String, Value>) -> Result<Option<&Value>, Invalid> {
+    let mut found: Option<&Value> = None;
+    for (key, value) in body {
+        let (name, given) = match (after_urn(GROUP_URN, key), value) {
+            (Some(""), Value::Object(inner)) => (key.as_str(), in_body(inner)?),
+            (name, value) => {
+                let name = name.unwrap_or(key);
+                (name, name.eq_ignore_ascii_case(MEMBERS).then_some(value))
+            }
+        };
+        match (found, given) {
+            (_, None) => {}
+            (Some(held), Some(given)) if given.is_null() || held == given => {}
+            (Some(held), Some(_)) if !held.is_null() => return Err(named_twice(name)),
+            (_, given) => found = given,
+        }
+    }
+    Ok(found)
 }
 
 /// Reads the members in a value of the attribute. No id occurs twice.

@@ -1,8 +1,8 @@
 //! PATCH paths (RFC 7644 §3.5.2): resolving a [`Path`] against the schema.
 //!
 //! The parser reads a whole extension, `urn:…:2.0:User`, as an attribute `User` of `urn:…:2.0`. [`Path::resolve`]
-//! joins the two again if they are the URN of a schema. Any other URN ends at the last colon of the path. Paths are never deeper than `attribute.sub`, because complex attributes do not nest (RFC 7643
-//! §2.3.8).
+//! joins the two again if they are the URN of a schema. Any other URN ends at the last colon of the path. Paths are
+//! never deeper than `attribute.sub`, because complex attributes do not nest (RFC 7643 §2.3.8).
 
 use crate::error::Invalid;
 use crate::extension::{extension_key, is_schema_urn};
@@ -164,6 +164,13 @@ mod tests {
             ("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:foo:bar", "has no attribute"),
             ("urn:ietf:params:scim:schemas:extension:Acme:2.0:User:tag.sub", "has no attribute"),
             ("urn:okta:acme:1.0:user:custom.colour", "has no attribute"),
+            ("urn:ietf:params:scim:schemas:core:2.0:Users:active", "has no attribute"),
+            ("URN:ietf:params:scim:schemas:core:1.0:User:active", "has no attribute"),
+            ("urn:ietf:params:scim:schemas:core:active", "has no attribute"),
+            ("urn:ietf:params:scim:api:messages:2.0:PatchOp:active", "has no attribute"),
+            ("urn:scim:schemas:core:1.0:active", "has no attribute"),
+            ("urn:ietf:params:scim:schemas:extension:enterprise:1.0:User:department", "has no attribute"),
+            ("urn:ietf:params:scim:schemas:extension:enterprise:2.0:Users:department", "has no attribute"),
         ] {
             refused(path, ScimType::InvalidPath, detail);
         }

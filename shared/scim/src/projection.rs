@@ -12,9 +12,10 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use crate::error::Invalid;
-use crate::extension::extension_key;
+use crate::extension::{self, extension_key};
+use crate::lookup::AttributeRef;
 use crate::path::Target;
-use crate::schema::{Attribute, COMMON, CUSTOM, ResourceType, Returned, Schema};
+use crate::schema::{Attribute, CUSTOM, ResourceType, Returned, Schema};
 use crate::syntax::Path;
 
 /// The attributes that a request wants to see.
@@ -228,15 +229,11 @@ impl Projection {
 
     /// Looks up a core or common attribute.
     fn core(&self, name: &str) -> Option<&'static Attribute> {
-        COMMON
-            .iter()
-            .find(|attribute| attribute.name.eq_ignore_ascii_case(name))
-            .or_else(|| self.resource_type.schema.attribute(name))
+        AttributeRef::in_core(name, self.resource_type).map(|attribute| attribute.definition)
     }
 
     fn extension(&self, urn: &str) -> Extension<'_> {
-        let mut schemas = self.resource_type.extensions.iter();
-        let schema = schemas.find(|schema| schema.id.eq_ignore_ascii_case(urn)).copied();
+        let schema = extension::known(self.resource_type, urn);
         let named = self.named().and_then(|named| named.extensions.get(&urn.to_ascii_lowercase()));
         Extension { schema, named }
     }

@@ -3,8 +3,8 @@
 //! A [`Document`] is the canonical JSON of what the client may write. It does not hold `schemas`, which follows from
 //! the other attributes, nor `id` and `meta`, which belong to the store. Memberships (`groups`, `members`) are stored
 //! beside the document, and passwords are not stored. There is one constructor for each way to write: a body in
-//! [`crate::body`], and a PATCH in [`crate::patch`]. Both end in the same check, so every document is valid. Writing back the result of
-//! [`render`] changes nothing.
+//! [`crate::body`], and a PATCH in [`crate::patch`]. Both end in the same check, so every document is valid. Writing
+//! back the result of [`render`] changes nothing.
 //!
 //! A document is not a struct with a field for each attribute, because the schema table lists the attributes.
 //! Accessors exist only for attributes that the service itself uses.
@@ -43,18 +43,30 @@ impl Document {
     /// Reads a document after a PATCH. Reading it again removes unassigned values and duplicates.
     pub(crate) fn from_patched(
         resource_type: &'static ResourceType,
+        stored: &Self,
         patched: &Map<String, Value>,
     ) -> Result<Self, Invalid> {
-        Self::checked(resource_type, validate::canonical_document(resource_type, patched)?)
+        let patched = Self::checked(resource_type, validate::canonical_document(resource_type, patched)?)?;
+        patched.check_additions(resource_type, Some(stored))?;
+        Ok(patched)
     }
 
-    /// Checks the rules of a whole document in canonical form.
+    /// Checks the rules of a whole document in canonical form, except those of [`Self::check_additions`].
     pub(crate) fn checked(
         resource_type: &'static ResourceType,
         document: Map<String, Value>,
     ) -> Result<Self, Invalid> {
         validate::check_document(resource_type, &document)?;
         Ok(Self(document))
+    }
+
+    /// Checks the rules that hold for what the document adds to the stored one.
+    pub(crate) fn check_additions(
+        &self,
+        resource_type: &'static ResourceType,
+        stored: Option<&Self>,
+    ) -> Result<(), Invalid> {
+        validate::check_additions(resource_type, &self.0, stored.map(Self::as_map))
     }
 
     /// Reads a document that [`Self::to_stored`] wrote.
@@ -73,8 +85,7 @@ impl Document {
 
     /// Returns the document of a user that replaces another. `active` keeps its value unless the client sends one, so
     /// that a client that does not know the attribute neither enables nor disables a user.
-    #[must_use]
-    pub fn replacing(self, current: &Self) -> Self {
+    pub(crate) fn keeping_active(self, current: &Self) -> Self {
         self.with_active(current.get(ACTIVE))
     }
 

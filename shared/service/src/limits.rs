@@ -156,6 +156,7 @@ mod tests {
             ("Names in `attributes` or `excludedAttributes`", grouped(projection::MAX_NAMES)),
             ("Values of a multi-valued attribute", grouped(validate::MAX_VALUES)),
             ("E-mail addresses of a user", grouped(validate::MAX_EMAILS)),
+            ("Extensions of a resource", grouped(extension::MAX_EXTENSIONS)),
             ("Attributes of an extension", grouped(extension::MAX_ATTRIBUTES)),
             ("Keys of a body that are paths, such as `name.givenName`", grouped(patch::MAX_OPERATIONS)),
             ("Length of `userName`", characters(validate::MAX_USER_NAME)),

@@ -435,3 +435,46 @@ async fn resources_of_release_0_2_are_deleted_with_their_index_entries() {
     service.assert_healthy().await;
     assert_eq!(service.post("/Groups", json!({ "displayName": "team" })).await.verdict(), "409 uniqueness");
 }
+
+#[tokio::test]
+async fn extension_of_release_0_2_with_any_name_is_kept() {
+    const SENT: &str = "urn:ietf:params:scim:schemas:extension:Acme:2.0:User";
+    const STORED: &str = "urn:ietf:params:scim:schemas:extension:My App [EU] (\u{a0}1.0):2.0:User";
+    let database = Database::memory().expect("a database in memory");
+    let service = Service::on(embedded::client(database.clone())).await;
+    let body = json!({ "userName": "ada", SENT: { "tag": "t" } });
+    let user = format!("/Users/{}", service.post("/Users", body).await.id());
+    as_release_0_2(&database, &[(SENT, STORED)]);
+    let shown = service.get(&user).await.body;
+    assert_eq!(shown[STORED], json!({ "tag": "t" }));
+    let deactivate = json!([{ "op": "replace", "path": "active", "value": false }]);
+    let patched = service.patch(&user, deactivate).await;
+    assert_eq!((patched.status, &patched.body[STORED]), (200, &shown[STORED]));
+    let put = Request::put(&user, &shown).send(&service).await;
+    assert_eq!((put.status, &put.body[STORED]), (200, &shown[STORED]));
+}
+
+#[tokio::test]
+async fn user_with_a_name_of_release_0_2_is_deactivated() {
+    for name in ["bob\u{378}", "\u{3164}"] {
+        let database = Database::memory().expect("a database in memory");
+        let service = Service::on(embedded::client(database.clone())).await;
+        let user = format!("/Users/{}", service.user("one").await);
+        as_release_0_2(&database, &[("one", name)]);
+        let deactivate = json!([{ "op": "replace", "path": "active", "value": false }]);
+        let patched = service.patch(&user, deactivate).await;
+        assert_eq!((patched.status, &patched.body["active"]), (200, &json!(false)));
+        let mut body = patched.body;
+        assert_eq!(body["userName"], name);
+        body["title"] = "t".into();
+        let put = Request::put(&user, &body).send(&service).await;
+        assert_eq!(
+            (put.status, &put.body["userName"], &put.body["active"]),
+            (200, &json!(name), &json!(false))
+        );
+        body["userName"] = format!("{name}{name}").into();
+        assert_eq!(Request::put(&user, &body).send(&service).await.verdict(), "400 invalidValue");
+        assert_eq!(service.delete(&user).await.status, 204);
+        service.assert_healthy().await;
+    }
+}

@@ -11,7 +11,7 @@ use crate::message::Op;
 use crate::path::Target;
 use crate::schema::{Attribute, MEMBERS, ResourceType};
 use crate::syntax::{Filter, Literal, Operator, Path};
-use crate::validate::{is_qualifier, read_single};
+use crate::validate::{is_qualifier, read_single, read_value};
 use crate::value::{Label, type_mismatch};
 
 /// The URN of a PATCH request in drafts of RFC 7644. Clients that were written before the RFC still send it.
@@ -63,7 +63,7 @@ pub(crate) fn object_from_text(value: &Value) -> Result<Cow<'_, Map<String, Valu
 /// "work"].value`.
 ///
 /// A key that names no attribute is ignored like an unknown attribute in a POST, because Okta sends all that its
-/// administrator maps. A key with brackets must be a valid path.
+/// administrator maps. A key with an attribute before brackets must be a valid path.
 ///
 /// `tests/fixtures/entra/replace-several-in-one-pathless-operation.json`,
 /// `tests/fixtures/okta/create-user-with-mapped-unknown-attributes.json`
@@ -71,10 +71,30 @@ pub(crate) fn key_as_path(
     resource_type: &'static ResourceType,
     key: &str,
 ) -> Result<Option<(Path, Target)>, Invalid> {
-    let found = Path::parse(key).and_then(|path| path.resolve(resource_type).map(|target| (path, target)));
-    match found {
-        Err(invalid) if key.contains('[') => Err(invalid),
+    let read = |key: &str| {
+        Path::parse(key).and_then(|path| path.resolve(resource_type).map(|target| (path, target)))
+    };
+    let is_attribute = |name: &str| read(name).is_ok();
+    match read(key) {
+        Err(invalid) if key.split_once('[').is_some_and(|(name, _)| is_attribute(name)) => Err(invalid),
         found => Ok(found.ok()),
+    }
+}
+
+/// Returns whether a key of a POST or PUT body has the bare name of an attribute of an extension and a value that does not
+/// fit it. It is then an unknown attribute of the same name, such as a number in `employeeNumber`. Okta sends all that its
+/// administrator maps.
+///
+/// `tests/fixtures/okta/create-user-with-mapped-unknown-attributes.json`
+pub(crate) fn is_another_attribute(resource_type: &'static ResourceType, key: &str, value: &Value) -> bool {
+    if key.contains(':') {
+        return false;
+    }
+    match key_as_path(resource_type, key) {
+        Ok(Some((_, Target::Attribute { attribute, sub, .. }))) if attribute.extension.is_some() => {
+            read_value(sub.unwrap_or(attribute.definition), attribute.label(), value).is_err()
+        }
+        _ => false,
     }
 }
 

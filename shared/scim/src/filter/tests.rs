@@ -313,6 +313,8 @@ fn unknown_and_secret_attributes_are_refused() {
         (r#"PassWord sw "a""#, "cannot be used in a filter"),
         ("urn:ietf:params:scim:schemas:core:2.0:User:password pr", "cannot be used in a filter"),
         ("urn:ietf:params:scim:schemas:core:2.0:Group:displayName pr", "User has no attribute"),
+        (r#"urn:scim:schemas:core:1.0:userName eq "bob""#, "User has no attribute"),
+        ("urn:ietf:params:scim:schemas:core:2.0:Users:active pr", "User has no attribute"),
         ("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:foo pr", "User has no attribute"),
         ("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User pr", "User has no attribute"),
         ("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:foo:bar pr", "User has no attribute"),

@@ -4,13 +4,13 @@ use serde_json::{Map, Value, json};
 
 use crate::dialect::patch::has_no_value;
 use crate::error::Invalid;
-use crate::extension::{self, is_joined, unwrapped};
+use crate::extension::{self, is_joined};
 use crate::filter::Predicate;
 use crate::fold::FoldCache;
 use crate::lookup::AttributeRef;
 use crate::schema::Type;
 use crate::validate::{MAX_DOCUMENT, check_count, max_values, too_large, unassigns_content};
-use crate::value::{excerpt, is_unassigned, remove_duplicates, type_mismatch};
+use crate::value::{is_unassigned, remove_duplicates};
 
 /// A change of one attribute.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,42 +63,36 @@ impl Change {
     }
 
     /// Returns the key of the extension that the path names if the document has one. A path divides the URN of a custom
-    /// extension at its last colon.
+    /// extension at its last colon. If its value has attributes, the URN was divided on purpose.
     fn whole_extension(&self, urn: &str, document: &Map<String, Value>) -> Option<String> {
         let is_whole =
             |(key, value): &(&String, &Value)| value.is_object() && is_joined(key, urn, &self.attribute.name);
-        let is_custom = self.attribute.definition.data_type == Type::Any;
-        document.iter().find(is_whole).filter(|_| is_custom).map(|(key, _)| key.clone())
+        let may_be_whole = self.attribute.definition.data_type == Type::Any
+            && !matches!(&self.edit, Edit::Assign(Value::Object(object)) if !object.is_empty());
+        document.iter().find(is_whole).filter(|_| may_be_whole).map(|(key, _)| key.clone())
     }
 
     fn apply_to_extension(&self, urn: &str, document: &mut Map<String, Value>) -> Result<(), Invalid> {
-        let Edit::Assign(value) = &self.edit else {
-            return Err(type_mismatch(&format!("Extension '{}'", excerpt(urn)), "an object", &json!([])));
-        };
-        let (key, held) = take(document, urn);
-        let mut held = into_object(held);
-        let count = held.len();
-        match extension::object(urn, value)? {
-            None => held.clear(),
-            Some(given) => {
-                for (name, value) in &*unwrapped(urn, given)? {
-                    let (name, _) = take(&mut held, name);
-                    put(&mut held, name, value.clone());
-                }
+        match &self.edit {
+            Edit::Assign(Value::Null) => {
+                document.shift_remove(urn);
+                Ok(())
             }
+            // An object without attributes changes none.
+            Edit::Assign(Value::Object(_)) => Ok(()),
+            Edit::Assign(value) => Err(extension::not_an_object(urn, value)),
+            _ => Err(extension::not_an_object(urn, &json!([]))),
         }
-        check_growth(urn, count, held.len())?;
-        put(document, key, held.into());
-        Ok(())
     }
 
-    /// Returns whether the document has a value that this change would replace.
-    pub(super) fn sets_again(&self, document: &Map<String, Value>) -> bool {
+    /// Returns whether the document has another value than the one that this change sets.
+    pub(super) fn contradicts(&self, document: &Map<String, Value>) -> bool {
         match (self.attribute.value_in(document), &self.edit) {
             (None, _) => false,
             (Some(Value::Object(held)), Edit::Merge(parts)) => {
-                parts.keys().any(|part| held.contains_key(part))
+                parts.iter().any(|(part, value)| held.get(part).is_some_and(|held| held != value))
             }
+            (Some(held), Edit::Assign(value)) => held != value,
             (Some(_), _) => true,
         }
     }

@@ -8,14 +8,12 @@
 //! `replace` of a complex attribute keeps the sub-attributes that are not sent (§3.5.2.3). For single values, `add`
 //! and `replace` are therefore the same. A `value` of null unassigns the attribute (RFC 7643 §2.5).
 
-use std::collections::HashSet;
-
 use serde_json::{Map, Value};
 
 use self::change::{Change, Edit};
 use crate::dialect::{patch as dialect, values};
 use crate::error::Invalid;
-use crate::extension::{self, Declared, extension_key, named_twice, unwrapped};
+use crate::extension::{self, Declared, named_twice, unwrapped};
 use crate::filter::Predicate;
 use crate::fold::FoldCache;
 use crate::lookup::AttributeRef;
@@ -24,13 +22,14 @@ use crate::message::{Op, PATCH_OP_URN, check_schemas};
 use crate::path::Target;
 use crate::resource::Document;
 use crate::schema::{Attribute, CUSTOM, MEMBERS, Mutability, ResourceType, Type};
-use crate::syntax::{Filter, Path, is_attribute_name};
-use crate::validate::{check_numbers, check_values, read_value, sub_attributes};
+use crate::syntax::{Filter, Path};
+use crate::validate::{check_values, is_custom_name, read_value, sub_attributes};
 use crate::value::{
     check_distinct_names, excerpt, get_ignore_case, is_present, is_unassigned, type_mismatch,
 };
 
 mod change;
+mod conflict;
 
 /// The maximum number of operations in a request, of attributes that they change (without members), and of
 /// comparisons in the filters of their paths. Each comparison reads every element of an attribute.
@@ -122,7 +121,7 @@ impl Patch {
                 .apply(&mut patched, &mut folds)
                 .map_err(|invalid| in_operation(change.operation, invalid))?;
         }
-        Document::from_patched(self.resource_type, &patched)
+        Document::from_patched(self.resource_type, document, &patched)
     }
 
     fn filters(&self) -> impl Iterator<Item = &Predicate> {
@@ -197,10 +196,9 @@ struct OperationReader<'a> {
 impl OperationReader<'_> {
     /// Reads an operation without a path. Its value is an object of attributes.
     fn read_without_path(&mut self, value: Option<&Value>) -> Result<(), Invalid> {
+        let has_members = self.patch.resource_type.schema.attribute(MEMBERS).is_some();
         if self.op == Op::Remove {
-            if self.patch.resource_type.schema.attribute(MEMBERS).is_some()
-                && let Some(members) = value.and_then(dialect::members_in_object)
-            {
+            if has_members && let Some(members) = value.and_then(dialect::members_in_object) {
                 return self.read_members(None, None, Some(members));
             }
             return Err(Invalid::no_target(
@@ -209,17 +207,20 @@ impl OperationReader<'_> {
         }
         let value = value.ok_or_else(no_value)?;
         let object = &*dialect::object_from_text(value)?;
+        if has_members && let Some(members) = members::in_body(object)? {
+            self.read_key(MEMBERS, members)?;
+        }
         let object = unwrapped(self.patch.resource_type.schema.id, object)?;
         check_distinct_names(&object)?;
         let declared = Declared::of(&object);
         let first = self.patch.changes.len();
-        for (key, value) in &*object {
+        for (key, value) in object.iter().filter(|(key, _)| !key.eq_ignore_ascii_case(MEMBERS)) {
             match declared.whole_extension(self.patch.resource_type, key, value) {
                 Some(urn) => self.read_extension(urn, Some(value)).map(drop)?,
                 None => self.read_key(&declared.with_colon(key), value).map(drop)?,
             }
         }
-        check_distinct_targets(&self.patch.changes[first..])
+        conflict::reconcile(&mut self.patch.changes, first)
     }
 
     /// Reads an attribute under a key that is a path. Returns whether the key names an attribute. Attributes that the
@@ -237,14 +238,20 @@ impl OperationReader<'_> {
     fn read_path(&mut self, text: &str, value: Option<&Value>) -> Result<(), Invalid> {
         let path = Path::parse(text)?;
         let target = match value {
-            // The value names the extension, so the URN does not end at the last colon.
-            Some(Value::Object(object)) if object.keys().any(|key| key.eq_ignore_ascii_case(text)) => {
-                extension_key(text, self.patch.resource_type).map(Target::Extension)
+            // The path has no `schemas`, so the value tells where the URN ends, as in a body without them.
+            Some(value) if !is_unassigned(value) => {
+                let urn = Declared::default().whole_extension(self.patch.resource_type, text.trim(), value);
+                urn.map(Target::Extension)
             }
             _ => None,
         };
         match target.map_or_else(|| path.resolve(self.patch.resource_type), Ok)? {
             Target::Extension(urn) => {
+                if let Some(list @ Value::Array(_)) = value
+                    && self.op != Op::Remove
+                {
+                    return Err(extension::not_an_object(&urn, list));
+                }
                 let first = self.patch.changes.len();
                 if !self.read_extension(urn.clone(), value)? {
                     return Err(Invalid::value(format!(
@@ -252,7 +259,7 @@ impl OperationReader<'_> {
                         excerpt(&urn)
                     )));
                 }
-                check_distinct_targets(&self.patch.changes[first..])
+                conflict::reconcile(&mut self.patch.changes, first)
             }
             target @ Target::Attribute { .. } => self.read_target(&path, target, value),
         }
@@ -297,9 +304,11 @@ impl OperationReader<'_> {
     /// Reads an operation on a whole extension: one change for each attribute in its object. Returns false if the object
     /// has attributes, and the extension has none of them.
     fn read_extension(&mut self, urn: String, value: Option<&Value>) -> Result<bool, Invalid> {
-        let object = match self.op {
-            Op::Remove => None,
-            Op::Add | Op::Replace => extension::object(&urn, value.ok_or_else(no_value)?)?,
+        let object = match (self.op, value) {
+            (Op::Remove, _) => None,
+            // An empty object, as PHP writes it, changes nothing.
+            (_, Some(Value::Array(elements))) if elements.is_empty() => return Ok(true),
+            (_, value) => extension::object(&urn, value.ok_or_else(no_value)?)?,
         };
         let Some(object) = object else {
             let attribute = AttributeRef { extension: None, name: urn, definition: &CUSTOM };
@@ -309,13 +318,31 @@ impl OperationReader<'_> {
         extension::check_count(&urn, object.len())?;
         check_distinct_names(&object)?;
         let mut has_any = !object.values().any(is_present);
-        // A name with a colon would be an attribute of another extension. A custom extension has no paths.
         let is_custom = extension::known(self.patch.resource_type, &urn).is_none();
-        let is_name = |name: &str| if is_custom { is_attribute_name(name) } else { !name.contains(':') };
-        for (name, value) in object.iter().filter(|(name, _)| is_name(name)) {
-            has_any |= self.read_key(&format!("{urn}:{name}"), value)?;
+        for (name, value) in &*object {
+            has_any |= if is_custom {
+                self.read_custom(&urn, name, value)?
+            } else {
+                // A name with a colon would be an attribute of another extension.
+                !name.contains(':') && self.read_key(&format!("{urn}:{name}"), value)?
+            };
         }
         Ok(has_any)
+    }
+
+    /// Reads an attribute in the object of a custom extension. Its name need not be a path. Returns whether an attribute
+    /// may have the name.
+    fn read_custom(&mut self, urn: &str, name: &str, value: &Value) -> Result<bool, Invalid> {
+        if !is_custom_name(name) {
+            return Ok(false);
+        }
+        check_values(Some(value))?;
+        let attribute =
+            AttributeRef { extension: Some(urn.to_owned()), name: name.to_owned(), definition: &CUSTOM };
+        if let Some(edit) = assignment(self.op == Op::Add, &attribute, false, None, value)? {
+            self.push_change(attribute, None, None, edit)?;
+        }
+        Ok(true)
     }
 
     fn read_members(
@@ -366,34 +393,6 @@ impl OperationReader<'_> {
     }
 }
 
-/// Refuses changes of one operation that set the same attribute, or that unassign an extension and set its attributes.
-/// Their order would decide which value stays. Several filters may select different elements of one attribute.
-fn check_distinct_targets(changes: &[Change]) -> Result<(), Invalid> {
-    let mut named = HashSet::new();
-    for change in changes {
-        let urn = change.attribute.extension.as_deref().unwrap_or_default();
-        let whole = format!("{urn}:{}", change.attribute.name).to_ascii_lowercase();
-        let any_part = format!("{whole}.");
-        let extension = format!(":{urn}").to_ascii_lowercase();
-        let is_removed = !urn.is_empty() && named.contains(&extension);
-        named.insert(format!("{extension}."));
-        let is_new = match (&change.filter, &change.edit) {
-            (None, Edit::Merge(parts)) => {
-                parts.keys().all(|part| named.insert(format!("{whole}.{part}"))) && !named.contains(&whole)
-            }
-            (None, _) => !named.contains(&any_part) && named.insert(whole),
-            (Some(_), _) => !named.contains(&whole),
-        };
-        if !is_new || is_removed {
-            return Err(named_twice(&change.attribute.name));
-        }
-        if change.filter.is_some() || matches!(change.edit, Edit::Merge(_)) {
-            named.insert(any_part);
-        }
-    }
-    Ok(())
-}
-
 /// The keys of a POST or PUT body that are paths. Each has the meaning that it has in a PATCH without a path.
 pub(crate) struct KeyPatch(Patch);
 
@@ -402,20 +401,29 @@ impl KeyPatch {
         Self(Patch { resource_type, changes: Vec::new(), members: Vec::new() })
     }
 
-    /// Reads an attribute. A key that names no attribute is ignored.
+    /// Reads an attribute. A key that names no attribute is ignored, and so is a null, because the body replaces all
+    /// attributes.
     pub(crate) fn read(&mut self, key: &str, value: &Value) -> Result<(), Invalid> {
-        OperationReader { patch: &mut self.0, index: 0, op: Op::Replace }.read_key(key, value).map(drop)
+        if dialect::is_another_attribute(self.0.resource_type, key, value) {
+            return Ok(());
+        }
+        OperationReader { patch: &mut self.0, index: 0, op: Op::Replace }.read_key(key, value)?;
+        if let Some(mut change) = self.0.changes.pop() {
+            let is_kept = conflict::drop_nulls(&mut change, |_| true);
+            self.0.changes.extend(is_kept.then_some(change));
+        }
+        Ok(())
     }
 
     /// Applies the changes to the attributes that the body has under their own names. Returns whether there are any.
     ///
     /// # Errors
-    /// If the body has an attribute under two names.
+    /// If the body has an attribute under two names with different values.
     pub(crate) fn apply(&self, document: &mut Map<String, Value>) -> Result<bool, Invalid> {
         self.0.check_comparisons()?;
-        check_distinct_targets(&self.0.changes)?;
+        conflict::check_distinct(&self.0.changes)?;
         for change in &self.0.changes {
-            if change.sets_again(document) {
+            if change.contradicts(document) {
                 return Err(named_twice(&change.attribute.name));
             }
         }
@@ -441,13 +449,6 @@ fn no_value() -> Invalid {
     Invalid::value("The \"value\" is missing. Send the value to add or replace, or use \"remove\".")
 }
 
-fn check_custom(attribute: &AttributeRef, value: Option<&Value>) -> Result<(), Invalid> {
-    match value {
-        Some(value) if attribute.definition.data_type == Type::Any => check_numbers(attribute.label(), value),
-        _ => Ok(()),
-    }
-}
-
 fn removal(
     attribute: &AttributeRef,
     filtered: bool,
@@ -455,7 +456,6 @@ fn removal(
     value: Option<&Value>,
 ) -> Result<Option<Edit>, Invalid> {
     let definition = attribute.definition;
-    check_custom(attribute, value)?;
     Ok(Some(match sub {
         Some(sub) => merge(definition, Map::from_iter([(sub.name.to_owned(), Value::Null)])),
         None if filtered => Edit::RemoveSelected,
@@ -488,7 +488,6 @@ fn assignment(
     value: &Value,
 ) -> Result<Option<Edit>, Invalid> {
     let (definition, label) = (attribute.definition, attribute.label());
-    check_custom(attribute, Some(value))?;
     if let Some(sub) = sub {
         let value = read_value(sub, label.sub(sub.name), value)?.unwrap_or(Value::Null);
         return Ok(Some(merge(definition, Map::from_iter([(sub.name.to_owned(), value)]))));
@@ -527,6 +526,8 @@ fn assignment(
                 "{label} is required and cannot be unassigned. Send a value."
             )));
         }
+        // A whole extension may be meant, which only null unassigns.
+        None if definition.data_type == Type::Any => Edit::Assign(value.clone()),
         // The type of a custom attribute is unknown, so `add` of a list appends to a list.
         Some(Value::Array(elements)) if add => Edit::Append(elements),
         value => Edit::Assign(value.unwrap_or(Value::Null)),

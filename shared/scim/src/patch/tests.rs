@@ -301,7 +301,7 @@ fn value_without_path_changes_each_attribute() {
     for twice in [
         json!({ENTERPRISE: null, format!("{ENTERPRISE}:department"): "d"}),
         json!({format!("{ENTERPRISE}:department"): "d", ENTERPRISE: null}),
-        json!({"name.givenName": "a", "name": null}),
+        json!({"name.givenName": "a", format!("{}:name", crate::schema::USER_URN): {"givenName": "b"}}),
     ] {
         let invalid = patch(&json!([{"op": "replace", "value": twice}])).unwrap_err();
         assert_eq!(invalid.scim_type, ScimType::InvalidSyntax, "{twice}");

@@ -2,7 +2,7 @@
 //!
 //! `core_attributes`, `extension_attributes` and `custom_attributes` read an object of attributes. `read_value` and
 //! `sub_attributes` read one value for PATCH. `canonical_document` reads the result of a PATCH.
-//! `check_document` checks the rules of a whole document.
+//! `check_document` and `check_additions` check the rules of a whole document.
 //!
 //! In canonical form, names and order are those of the table, and types are strict. No unassigned value is kept (§2.5):
 //! null for every attribute, `""` for text, `[]` and `{}` for complex values and lists, each of them for an attribute
@@ -14,7 +14,7 @@
 //! client means to set. The forms of references, languages, time zones and countries are not checked, because clients
 //! send what their directory holds.
 
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
 use crate::dialect::values;
 use crate::error::Invalid;
@@ -27,11 +27,14 @@ use crate::json::{MAX_RESOURCE_VALUES, count_values};
 use crate::schema::{
     Attribute, COMMON, CUSTOM, GROUP_URN, MEMBERS, Mutability, ResourceType, Schema, Type, USER_URN,
 };
-use crate::syntax::is_attribute_name;
 use crate::value::{
-    Label, check_distinct_names, excerpt, find_control_character, get_ignore_case, is_base64, is_blank,
-    is_present, json_text, parse_date_time, remove_duplicates, type_mismatch,
+    Label, check_distinct_names, excerpt, find_control_character, get_ignore_case, is_base64, is_present,
+    json_text, parse_date_time, remove_duplicates, type_mismatch,
 };
+
+mod additions;
+
+pub(crate) use additions::check_additions;
 
 /// The maximum number of values of a multi-valued attribute.
 pub const MAX_VALUES: usize = 100;
@@ -98,14 +101,16 @@ pub(crate) fn extension_attributes(
     read_attributes(Some(schema.id), schema.attributes.iter(), object)
 }
 
-/// Returns the canonical attributes of a custom extension. A name that is no attribute name is ignored, because no path
-/// and no filter can name it.
+/// Returns the canonical attributes of a custom extension. Clients send labels of their directory as names, such as
+/// `Business Unit`. They are kept, although no path and no filter can name them.
+///
+/// `tests/fixtures/other/extension-attributes-with-blanks.json`
 pub(crate) fn custom_attributes(
     urn: &str,
     object: &Map<String, Value>,
 ) -> Result<Map<String, Value>, Invalid> {
     let mut held = Map::new();
-    for (name, value) in object.iter().filter(|(name, _)| is_attribute_name(name)) {
+    for (name, value) in object.iter().filter(|(name, _)| is_custom_name(name)) {
         if let Some(value) = read_value(&CUSTOM, Label::new(Some(excerpt(urn)), excerpt(name)), value)? {
             held.insert(name.clone(), value);
         }
@@ -113,27 +118,9 @@ pub(crate) fn custom_attributes(
     Ok(held)
 }
 
-/// Refuses a number in a custom attribute that is not stored as sent: `-0`, and a whole number that a 64-bit float may
-/// round. JSON has no such limits, but a number is a 64-bit integer or float here.
-pub(crate) fn check_numbers(label: Label<'_>, value: &Value) -> Result<(), Invalid> {
-    match value {
-        Value::Number(number) if !is_exact(number) => Err(Invalid::value(format!(
-            "{label} has -0 or a whole number of more than 64 bits. Send the number as a string."
-        ))),
-        Value::Array(elements) => elements.iter().try_for_each(|element| check_numbers(label, element)),
-        Value::Object(members) => members.values().try_for_each(|member| check_numbers(label, member)),
-        _ => Ok(()),
-    }
-}
-
-fn is_exact(number: &Number) -> bool {
-    /// From 2⁵³ on, a float may be the neighbour of the whole number that was sent.
-    const FIRST_INEXACT: f64 = 9_007_199_254_740_992.0;
-    let float = if number.is_f64() { number.as_f64() } else { None };
-    float.is_none_or(|float| {
-        let is_negative_zero = float == 0.0 && float.is_sign_negative();
-        !is_negative_zero && (float.fract() != 0.0 || float.abs() < FIRST_INEXACT)
-    })
+/// Returns whether an attribute of a custom extension may have this name.
+pub(crate) fn is_custom_name(name: &str) -> bool {
+    !name.is_empty() && find_control_character(name).is_none()
 }
 
 fn read_attributes(
@@ -302,7 +289,7 @@ pub(crate) fn check_count(most: usize, label: Label<'_>, found: usize) -> Result
     Ok(())
 }
 
-/// Checks the rules of a whole canonical document.
+/// Checks the rules of a whole canonical document. [`check_additions`] checks the others.
 pub(crate) fn check_document(
     resource_type: &'static ResourceType,
     document: &Map<String, Value>,
@@ -313,10 +300,8 @@ pub(crate) fn check_document(
             check_attributes(Some(schema.id), schema.attributes, extension)?;
         }
     }
-    for text in
-        INDEXED_TEXTS.iter().filter(|text| text.schema.is_none_or(|urn| urn == resource_type.schema.id))
-    {
-        text.check(document)?;
+    for text in IndexedText::of(resource_type) {
+        text.values_in(document).into_iter().try_for_each(|value| text.check_size(value))?;
     }
     // Each value takes many times the memory of its text in every request that reads the resource.
     check_values(document.values())?;
@@ -337,6 +322,10 @@ pub(crate) fn too_large() -> Invalid {
     Invalid::value("The resource is larger than 300 KB. Send fewer or shorter values.")
 }
 
+fn is_required(label: Label<'_>) -> Invalid {
+    Invalid::value(format!("{label} is required. Send a value that is not blank."))
+}
+
 fn check_attributes(
     urn: Option<&str>,
     attributes: &[Attribute],
@@ -344,9 +333,8 @@ fn check_attributes(
 ) -> Result<(), Invalid> {
     for attribute in attributes {
         let value = object.get(attribute.name);
-        if attribute.required && value.is_none_or(is_blank) {
-            let label = Label::new(urn, attribute.name);
-            return Err(Invalid::value(format!("{label} is required. Send a value that is not blank.")));
+        if attribute.required && value.is_none() {
+            return Err(is_required(Label::new(urn, attribute.name)));
         }
         let elements = value.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         if elements.iter().filter(|element| element["primary"] == true).count() > 1 {
@@ -411,32 +399,33 @@ const INDEXED_TEXTS: [IndexedText; 4] = [
 ];
 
 impl IndexedText {
-    fn check(&self, document: &Map<String, Value>) -> Result<(), Invalid> {
+    fn of(resource_type: &ResourceType) -> impl Iterator<Item = &'static Self> {
+        let urn = resource_type.schema.id;
+        INDEXED_TEXTS.iter().filter(move |text| text.schema.is_none_or(|schema| schema == urn))
+    }
+
+    fn label(&self) -> Label<'static> {
+        let label = Label::new(None, self.name);
+        self.sub.map_or(label, |sub| label.sub(sub))
+    }
+
+    /// Returns the values in a document.
+    fn values_in<'a>(&self, document: &'a Map<String, Value>) -> Vec<&'a str> {
         match (document.get(self.name), self.sub) {
-            (Some(Value::String(text)), None) => self.check_text(text),
-            (Some(Value::Array(elements)), Some(sub)) => elements
-                .iter()
-                .filter_map(|element| element[sub].as_str())
-                .try_for_each(|text| self.check_text(text)),
-            _ => Ok(()),
+            (Some(Value::String(text)), None) => vec![text],
+            (Some(Value::Array(elements)), Some(sub)) => {
+                elements.iter().filter_map(|element| element[sub].as_str()).collect()
+            }
+            _ => Vec::new(),
         }
     }
 
-    fn check_text(&self, text: &str) -> Result<(), Invalid> {
-        let label = Label::new(None, self.name);
-        let label = self.sub.map_or(label, |sub| label.sub(sub));
+    fn check_size(&self, text: &str) -> Result<(), Invalid> {
+        let label = self.label();
         if let Some(most) = self.max_characters
             && text.chars().nth(most).is_some()
         {
             return Err(Invalid::value(format!("{label} is too long. Use at most {most} characters.")));
-        }
-        if let Some((at, character)) = (self.forbidden)(text) {
-            let which = if is_unassigned_character(character) { "unassigned" } else { "invisible" };
-            return Err(Invalid::value(format!(
-                "{label} contains the {which} character U+{:04X} at position {}. Remove the character.",
-                u32::from(character),
-                at + 1
-            )));
         }
         // `externalId` is the only common attribute here. It is caseExact, so its bytes are stored as they are.
         let bytes = if self.schema.is_none() { text.len() } else { fold(text).len() };
@@ -447,6 +436,17 @@ impl IndexedText {
             )));
         }
         Ok(())
+    }
+
+    fn check_characters(&self, text: &str) -> Result<(), Invalid> {
+        let Some((at, character)) = (self.forbidden)(text) else { return Ok(()) };
+        let which = if is_unassigned_character(character) { "unassigned" } else { "invisible" };
+        Err(Invalid::value(format!(
+            "{} contains the {which} character U+{:04X} at position {}. Remove the character.",
+            self.label(),
+            u32::from(character),
+            at + 1
+        )))
     }
 }
 

@@ -204,8 +204,8 @@ fn custom_extension_is_kept_as_sent() {
     let kept = json!({CUSTOM_URN: {"Colour": "red", "size": 7, "tags": ["a", "a"], "deep": {"x": [null, {"y": ""}]}}});
     reads(&kept, &kept);
     reads(
-        &json!({CUSTOM_URN: {"not a name": 1, "a.b": 1, "tag": true}}),
-        &json!({CUSTOM_URN: {"tag": true}}),
+        &json!({CUSTOM_URN: {"Business Unit": 1, "größe": 1, "2fa": 1, "a.b": 1, "a:b": 1, "": 1, "a\u{7}": 1}}),
+        &json!({CUSTOM_URN: {"Business Unit": 1, "größe": 1, "2fa": 1, "a.b": 1, "a:b": 1}}),
     );
     let detail = format!("Extension '{CUSTOM_URN}' must be an object, not a list.");
     refuses(&json!({CUSTOM_URN: [1]}), ScimType::InvalidValue, &detail);

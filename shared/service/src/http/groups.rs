@@ -9,6 +9,7 @@ use axum::{
 };
 use scim::{
     ResourceKind,
+    body::Replacement,
     members::{self, MemberOperation},
     patch::Patch,
     resource::{Document, etag},
@@ -83,11 +84,11 @@ async fn replace(
     Json(body): Json<GROUP_BODY>,
 ) -> Result<Response, Error> {
     let projection = parameters.projection_of_write(&GROUP_TYPE, &caller)?;
-    let document = Document::from_request(&GROUP_TYPE, &body)?;
+    let replacement = Replacement::parse(&GROUP_TYPE, &body)?;
     let members = [MemberOperation::Replace(members::from_body(&body)?)];
     drop(body);
     let directory = app.store.directory(&caller);
-    let change = |_: &Document| Ok(document.clone());
+    let change = |current: &Document| replacement.apply(current);
     let group = directory.update_group(&id, conditions.if_match.as_ref(), change, &members).await?;
     let (stored, members) = group.shown(projection.includes("members"));
     written(StatusCode::OK, ResourceKind::Group, &stored, &members, &base, &projection)

@@ -6,7 +6,7 @@ use axum::{
     response::Response,
     routing,
 };
-use scim::{ResourceKind, patch::Patch, resource::Document, schema::USER_TYPE};
+use scim::{ResourceKind, body::Replacement, patch::Patch, resource::Document, schema::USER_TYPE};
 
 use super::{
     parameters::Parameters,
@@ -78,10 +78,10 @@ async fn replace(
     Json(body): Json<USER_BODY>,
 ) -> Result<Response, Error> {
     let projection = parameters.projection_of_write(&USER_TYPE, &caller)?;
-    let document = Document::from_request(&USER_TYPE, &body)?;
+    let replacement = Replacement::parse(&USER_TYPE, &body)?;
     drop(body);
     let directory = app.store.directory(&caller);
-    let change = |current: &Document| Ok(document.clone().replacing(current));
+    let change = |current: &Document| replacement.apply(current);
     let (stored, groups) = directory
         .update_user(&id, conditions.if_match.as_ref(), change, projection.includes("groups"))
         .await?;
