@@ -11,7 +11,7 @@ use std::{
     io,
     path::Path,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -29,10 +29,13 @@ type Flush = dyn Fn(&File) -> io::Result<()> + Send + Sync;
 pub struct Log(Option<Arc<Shared>>);
 
 struct Shared {
-    /// The number of writes. It is locked during each call of the engine, so that a call that sees a write also sees
-    /// that it is counted. The engine carries out one call at a time anyway.
-    written: Mutex<u64>,
-    /// The number of writes that are on the disk.
+    /// The number of writes that have begun. A response waits for as many as it finds after its last call, so for each
+    /// write that it may show.
+    begun: AtomicU64,
+    /// The number of writes that have ended.
+    ended: AtomicU64,
+    /// The number of writes that had ended before the last flush began. If others than the first ones have ended by then,
+    /// they began after the response was made, and the flush covers all that it shows.
     flushed: AtomicU64,
     /// Held by the response that flushes.
     turn: AsyncMutex<()>,
@@ -60,7 +63,8 @@ impl Log {
         path.push("-wal");
         Ok(Self(Some(Arc::new(Shared {
             // The log may contain what a killed process wrote and did not flush.
-            written: Mutex::new(1),
+            begun: AtomicU64::new(1),
+            ended: AtomicU64::new(1),
             flushed: AtomicU64::new(0),
             turn: AsyncMutex::new(()),
             file: File::open(Path::new(&path)).map_err(without_log)?,
@@ -69,29 +73,28 @@ impl Log {
         }))))
     }
 
-    /// Makes a call of the engine. The function returns its result and whether it wrote.
-    pub(crate) fn record<T>(&self, call: impl FnOnce() -> (T, bool)) -> T {
-        let Some(log) = &self.0 else { return call().0 };
-        let mut written = log.written.lock().unwrap_or_else(PoisonError::into_inner);
-        let (result, wrote) = call();
-        *written += u64::from(wrote);
-        result
+    /// Makes a call of the engine, which may write.
+    pub(crate) fn record<T>(&self, call: impl FnOnce() -> T) -> T {
+        let Some(log) = &self.0 else { return call() };
+        log.begun.fetch_add(1, Ordering::SeqCst);
+        // A panic ends the write too.
+        let _end = End(&log.ended);
+        call()
     }
 
     /// Waits until all writes so far are on the disk. Never returns after a failed flush, because nothing is known about
     /// the log then.
     pub async fn flushed(&self) {
         let Some(log) = &self.0 else { return };
-        let written = log.written();
-        if log.is_flushed(written) {
-            return;
-        }
-        let _turn = log.turn.lock().await;
-        if !log.is_flushed(written) {
-            log.flush().await;
-        }
-        if log.failure.borrow().is_some() {
-            std::future::pending::<()>().await;
+        let written = log.begun.load(Ordering::SeqCst);
+        while log.flushed.load(Ordering::SeqCst) < written {
+            let _turn = log.turn.lock().await;
+            if log.flushed.load(Ordering::SeqCst) < written {
+                log.flush().await;
+            }
+            if log.failure.borrow().is_some() {
+                std::future::pending::<()>().await;
+            }
         }
     }
 
@@ -105,6 +108,15 @@ impl Log {
     }
 }
 
+/// Counts a write as ended when it is dropped.
+struct End<'a>(&'a AtomicU64);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
 fn without_log(error: io::Error) -> io::Error {
     if error.kind() == io::ErrorKind::NotFound {
         return io::Error::other("SQLite keeps no write-ahead log on this file system: use a local one");
@@ -113,14 +125,6 @@ fn without_log(error: io::Error) -> io::Error {
 }
 
 impl Shared {
-    fn written(&self) -> u64 {
-        *self.written.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn is_flushed(&self, written: u64) -> bool {
-        self.flushed.load(Ordering::Acquire) >= written
-    }
-
     /// Flushes all writes so far, unless a flush has failed. The operating system reports the error of a flush once, so a
     /// flush after it proves nothing. The result is kept even if the request ends meanwhile.
     async fn flush(self: &Arc<Self>) {
@@ -129,9 +133,9 @@ impl Shared {
             if log.failure.borrow().is_some() {
                 return;
             }
-            let written = log.written();
+            let written = log.ended.load(Ordering::SeqCst);
             match (log.flush)(&log.file) {
-                Ok(()) => drop(log.flushed.fetch_max(written, Ordering::AcqRel)),
+                Ok(()) => drop(log.flushed.fetch_max(written, Ordering::SeqCst)),
                 Err(error) => drop(log.failure.send_replace(Some(error.to_string()))),
             }
         };

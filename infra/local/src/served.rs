@@ -28,13 +28,13 @@ impl Served {
         Self { engine, log }
     }
 
-    /// Calls the operation, and returns the status and the body of the response.
+    /// Calls the operation, and returns the status and the body of the response. A call that fails counts as a write too:
+    /// the engine writes the items of a batch one by one.
     pub(crate) fn respond(&self, target: Option<&str>, body: &[u8]) -> (u16, String) {
-        self.log.record(|| {
-            let (status, body) = self.engine.respond(target, body);
-            // A call that fails may have written: the engine writes the items of a batch one by one.
-            ((status, body), !target.is_some_and(reads))
-        })
+        if target.is_some_and(reads) {
+            return self.engine.respond(target, body);
+        }
+        self.log.record(|| self.engine.respond(target, body))
     }
 
     /// Waits until all writes so far are on the disk.
