@@ -5,13 +5,18 @@ use tokio::time::Instant;
 
 use crate::{
     Error,
-    limits::{ANSWER_RESERVE, PAGE_BYTES, REQUEST_BUDGET, SCAN_LIMIT},
+    limits::{ANSWER_RESERVE, PAGE_BYTES, REQUEST_BUDGET, SCAN_LIMIT, SHORT_PAGE_BYTES},
     store::{directory::Directory, index::INDEXED},
 };
 
 /// Returns whether the time for reading is over.
 pub(super) fn is_late(directory: &Directory) -> bool {
     directory.table.deadline.saturating_duration_since(Instant::now()) < ANSWER_RESERVE
+}
+
+/// Returns the largest size of the documents of a page, in bytes.
+pub(super) fn page_bytes(may_be_short: bool) -> usize {
+    if may_be_short { SHORT_PAGE_BYTES } else { PAGE_BYTES }
 }
 
 /// Returns the error for a page whose documents are too large.

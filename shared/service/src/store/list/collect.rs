@@ -6,14 +6,14 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use scim::{ResourceKind, filter::Predicate, id::Id};
 
 use super::{
-    budget::{is_late, too_large},
+    budget::{is_late, page_bytes, too_large},
     memberships::{keep_matching, with_memberships},
     read::{Allowance, entry_id, gather, gather_members, load},
     request::{ListPart, ListRequest, ResourceRef, Start},
 };
 use crate::{
     Error,
-    limits::{MEMBERS_SHOWN, PAGE_BYTES, SHORT_PAGE_BYTES},
+    limits::{MEMBERS_SHOWN, PAGE_BYTES},
     pace::Pace,
     store::{
         changes::View,
@@ -59,7 +59,7 @@ pub(super) async fn slice(
     let known = page.first_mut().and_then(|first| first.memberships.take());
     let mut loads = pin!(load(directory, request.kind, page));
     let (mut shown, mut bytes, mut is_cut) = (Vec::new(), 0, false);
-    let most = if may_be_short { SHORT_PAGE_BYTES } else { PAGE_BYTES };
+    let most = page_bytes(may_be_short);
     'page: while let Some(loaded) = loads.try_next().await? {
         for (position, stored) in loaded {
             bytes += stored.document.len();

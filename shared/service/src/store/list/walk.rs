@@ -6,14 +6,14 @@ use futures_util::TryStreamExt;
 use scim::{ResourceKind, filter::Predicate, id::Id};
 
 use super::{
-    budget::{is_late, too_large, too_many},
+    budget::{is_late, page_bytes, too_large, too_many},
     memberships::{keep_matching, with_memberships},
     read::{entry_id, load},
     request::{ListPart, ListRequest, ResourceRef, Start},
 };
 use crate::{
     Error,
-    limits::{PAGE_BYTES, SCAN_LIMIT, SHORT_PAGE_BYTES},
+    limits::SCAN_LIMIT,
     store::{
         changes::View,
         directory::Directory,
@@ -209,7 +209,7 @@ pub(super) async fn page(
     let mut after = walk.start(after);
     let mut last = None;
     let (mut read, mut bytes) = (0, 0);
-    let most = if limit.is_some() { SHORT_PAGE_BYTES } else { PAGE_BYTES };
+    let most = page_bytes(limit.is_some());
     let mut more = 'page: loop {
         let wanted = if filter.is_some() { PAGE } else { count - resources.len() };
         // One more item than wanted shows whether anything follows. If items lead to no resource, each query reads twice
