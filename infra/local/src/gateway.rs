@@ -16,7 +16,6 @@ use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use axum::{
     Router,
     extract::{Request, State},
-    http::header::AUTHORIZATION,
     middleware::{Next, from_fn_with_state},
     response::Response,
 };
@@ -147,15 +146,17 @@ impl Gateway {
         }
         let damaged = || StartError::Database(data.to_owned());
         let database = embedded::open((!memory).then_some(file.as_path())).map_err(|_| damaged())?;
-        let (client, log) = match realistic {
-            Some(seed) => (Realistic::new(database.clone(), seed).client(), Log::none()),
-            None if memory => (client(Connector::new(database.clone()), Log::none()), Log::none()),
-            None => {
-                // The only setter of `synchronous = NORMAL` that the engine has.
-                database.disable_bulk_loading().map_err(|_| damaged())?;
-                let log = Log::open(&file, flush).map_err(unusable(&file))?;
-                (client(Connector::new(database.clone()), log.clone()), log)
-            }
+        // On a realistic DynamoDB, SQLite flushes in each transaction.
+        let log = if memory || realistic.is_some() {
+            Log::none()
+        } else {
+            // The only setter of `synchronous = NORMAL` that the engine has.
+            database.disable_bulk_loading().map_err(|_| damaged())?;
+            Log::open(&file, flush).map_err(unusable(&file))?
+        };
+        let client = match realistic {
+            Some(seed) => Realistic::new(database.clone(), seed).client(),
+            None => client(Connector::new(database.clone()), log.clone()),
         };
         let store = Store::new(&client, Tables::default(), Clock::system(), entropy.clone());
         store.create_tables().await?;
@@ -293,11 +294,10 @@ fn client(engine: Connector, log: Log) -> Client {
 
 /// Serves a request, and returns its response once all writes before it are on the disk.
 async fn serve(State((turns, log)): State<(Turns, Log)>, request: Request, next: Next) -> Response {
-    let authorization = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     // The key is not verified here. A request without a valid key makes one call at most.
-    let key = authorization.and_then(|value| ApiKey::parse(value.rsplit(' ').next().unwrap_or_default()));
-    let organisation = key.as_ref().map(|key| key.org().as_str()).unwrap_or_default().to_owned();
-    let response = turns.serve(&organisation, next.run(request)).await;
+    let key = http::presented_key(request.headers());
+    let organisation = key.as_ref().map(|key| key.org().as_str()).unwrap_or_default();
+    let response = turns.serve(organisation, next.run(request)).await;
     log.flushed().await;
     response
 }

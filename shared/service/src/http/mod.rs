@@ -27,7 +27,7 @@ use tower::{ServiceBuilder, util::MapRequestLayer};
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use base_path::BASE_PATH;
-pub use request::PublicBase;
+pub use request::{PublicBase, presented_key};
 pub use route::Route;
 
 use base_path::strip_base;

@@ -102,8 +102,11 @@ async fn authenticate(
 }
 
 /// Reads the key in the Authorization header: `Bearer <key>` with the scheme in any case, or the key alone, which Okta's
-/// header authentication sends (`tests/fixtures/okta/token-without-scheme.json`).
-fn presented_key(headers: &HeaderMap) -> Result<ApiKey, Refusal> {
+/// header authentication sends (`tests/fixtures/okta/token-without-scheme.json`). The key may be unknown.
+///
+/// # Errors
+/// The reason for which the header has no key.
+pub fn presented_key(headers: &HeaderMap) -> Result<ApiKey, Refusal> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let value = match (values.next(), values.next()) {
         (None, _) => return Err(Refusal::Missing),
