@@ -67,7 +67,7 @@ impl Log {
             ended: AtomicU64::new(1),
             flushed: AtomicU64::new(0),
             turn: AsyncMutex::new(()),
-            file: File::open(Path::new(&path)).map_err(without_log)?,
+            file: File::open(path).map_err(without_log)?,
             flush: Box::new(flush),
             failure: watch::Sender::new(None),
         }))))

@@ -2,8 +2,8 @@
 //!
 //! The engine carries out one call at a time, and a scan, a bulk request or a change of many members makes many large ones
 //! at once. After a slow call, the calls of its organisation wait in a queue, of which one is in progress. A call of another
-//! organisation then waits for one call of each, and not for all of them. Other calls are made at once, and every eighth yields:
-//! a queue and a yield cost more than they take.
+//! organisation then waits for one call of each, and not for all of them. Other calls are made at once, and every eighth
+//! yields: a queue and a yield cost more than they take.
 
 use std::{
     hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
@@ -23,7 +23,6 @@ use tokio::{
 const QUEUES: usize = 64;
 /// The time from which a call is slow. Reads and writes of one resource take less.
 const SLOW: Duration = Duration::from_millis(1);
-
 /// The number of calls of an organisation after which one yields.
 const CALLS: usize = 8;
 

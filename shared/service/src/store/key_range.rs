@@ -1,4 +1,4 @@
-//! What a query reads: a range of sort keys of a partition, in pages.
+//! The range of sort keys that a query reads from a partition, in pages.
 
 use super::{items::Item, keys::Partition};
 

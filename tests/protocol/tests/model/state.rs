@@ -210,7 +210,7 @@ pub(crate) struct Process {
 pub(crate) struct Seen {
     /// The members that the group of a reader of a group may have, each as a bit.
     pub(crate) possible: u32,
-    /// What a reader of users may show of each group.
+    /// The users in each group that a reader of users may show.
     pub(crate) may_show: [MayShow; 2],
     /// Whether the subject did not exist at some time.
     pub(crate) gone: bool,
@@ -241,7 +241,7 @@ pub(crate) struct Seen {
     pub(crate) absent: Mask,
 }
 
-/// What a response may show of the users in a group.
+/// The users in a group that a response may show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(crate) struct MayShow {
     /// The users that may be shown as members, and those that may be left out.
