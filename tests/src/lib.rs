@@ -50,8 +50,9 @@ use service::{
     config::{self, Tables},
     entropy::Entropy,
     http, lambda,
+    limits::REQUEST_BUDGET,
     pepper::{Pepper, Peppers, Secret},
-    store::{Store, doctor::Report},
+    store::{Actor, NewKey, OrgChange, Store, doctor::Report},
 };
 use time::{OffsetDateTime, macros::datetime};
 use tokio::time::Instant;
@@ -76,6 +77,27 @@ pub const PEPPER: &str = "a pepper for tests";
 /// The time of the fixed clock.
 pub const NOW: OffsetDateTime = datetime!(2026-11-23 09:00:00.123 UTC);
 
+/// Returns the actor of the tests' management actions.
+#[must_use]
+pub fn operator() -> Actor {
+    Actor::new("test")
+}
+
+/// Enables or disables SCIM for an organisation. Returns `false` if it does not exist.
+///
+/// # Errors
+/// As [`Store::change_org`].
+pub async fn enable_org(store: &Store, org: &Org, enabled: bool) -> Result<bool, service::Error> {
+    let change = OrgChange { enabled: Some(enabled), ..OrgChange::default() };
+    Ok(store.change_org(org, change, &operator()).await?.is_some())
+}
+
+/// Returns the source of a pepper that has never been rotated.
+#[must_use]
+pub fn pepper_of(pepper: &str) -> Pepper {
+    Pepper::Fixed(Peppers::single(Secret::new(pepper)))
+}
+
 /// A service with an empty organisation.
 pub struct Service {
     /// The application behind the router. Where the service is another process, the application that an operator uses.
@@ -86,7 +108,7 @@ pub struct Service {
     pub key: String,
     client: Client,
     tables: Tables,
-    peppers: Peppers,
+    pepper: Pepper,
     transport: Transport,
     named: Named,
 }
@@ -265,10 +287,10 @@ impl Service {
         pepper: &str,
         org: &str,
     ) -> Self {
-        let peppers = Peppers { current: Secret::new(pepper), previous: None };
-        let app = App { store, pepper: Pepper::File(peppers.clone()), base_url: Some(BASE.to_owned()) };
+        let pepper = pepper_of(pepper);
+        let app = App { store, pepper: pepper.clone(), base_url: Some(BASE.to_owned()) };
         let (org, key, named) = (org.to_owned(), String::new(), Named::default());
-        Self { transport: transport(&app), app, org, key, client, tables, peppers, named }
+        Self { transport: transport(&app), app, org, key, client, tables, pepper, named }
     }
 
     async fn with_key(mut self) -> Self {
@@ -324,9 +346,22 @@ impl Service {
     /// Creates the organisation, unless it exists, and a key for it. Returns the key.
     pub async fn organisation(&self, org: &str, scopes: &[Scope]) -> String {
         let org: Org = self.org_named(org).parse().expect("an organisation's name");
-        self.app.store.create_org(&org).await.expect("an organisation");
-        let scopes = scopes.iter().copied().collect();
-        let (key, _) = self.app.store.create_key(&org, &scopes, &self.peppers).await.expect("a key");
+        self.app.store.create_org(&org, &operator()).await.expect("an organisation");
+        self.key_of(&org, scopes).await
+    }
+
+    /// Creates a key of the organisation, whose first use is recorded. The requests of a test therefore record none.
+    async fn key_of(&self, org: &Org, scopes: &[Scope]) -> String {
+        let new = NewKey { scopes: scopes.iter().copied().collect(), ..NewKey::default() };
+        let store = &self.app.store;
+        let (key, _) = store.create_key(org, &new, &self.pepper, &operator()).await.expect("a key");
+        let peppers = self.pepper.peppers().await.expect("peppers");
+        let deadline = Instant::now() + REQUEST_BUDGET;
+        let authenticated = store.authenticate(&key, &peppers, deadline).await.expect("an answer");
+        let unrecorded = authenticated.ok().and_then(|accepted| accepted.unrecorded);
+        if let Some(unrecorded) = unrecorded {
+            store.record_use(&unrecorded, "other", deadline).await.expect("a record");
+        }
         key.reveal().to_owned()
     }
 

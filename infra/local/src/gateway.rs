@@ -22,14 +22,15 @@ use axum::{
 use dynoxide::Database;
 use service::{
     App, Error,
-    auth::{ApiKey, Org, Scope},
+    auth::{Org, Scope},
     clock::Clock,
     config::Tables,
+    credential::Credential,
     entropy::Entropy,
     http,
     limits::REQUEST_BUDGET,
-    pepper::{Pepper, Peppers, Secret},
-    store::Store,
+    pepper::{Pepper, PepperFile},
+    store::{Actor, NewKey, Store},
 };
 
 use tokio::time::Instant;
@@ -92,7 +93,7 @@ pub struct Gateway {
     turns: Turns,
     store: Store,
     dynamodb_key: String,
-    peppers: Peppers,
+    pepper: Pepper,
     entropy: Entropy,
     data: PathBuf,
     // Keeps the data directory locked until the gateway is dropped.
@@ -161,14 +162,13 @@ impl Gateway {
         let store = Store::new(&client, Tables::default(), Clock::system(), entropy.clone());
         store.create_tables().await?;
         let dynamodb_key: [u8; 16] = entropy.bytes()?;
-        let peppers = Peppers { current: Secret::new(pepper), previous: None };
         Ok(Self {
             database,
             log,
             turns: Turns::default(),
             store,
             dynamodb_key: hex::encode(dynamodb_key),
-            peppers,
+            pepper,
             entropy,
             data: data.to_owned(),
             _lock: lock,
@@ -218,11 +218,7 @@ impl Gateway {
     }
 
     fn app(&self, base_url: String) -> App {
-        App {
-            store: self.store.clone(),
-            pepper: Pepper::File(self.peppers.clone()),
-            base_url: Some(base_url),
-        }
+        App { store: self.store.clone(), pepper: self.pepper.clone(), base_url: Some(base_url) }
     }
 
     /// Returns a key of the first organisation: the known key if it is still valid, or a new key. Creates the
@@ -234,13 +230,16 @@ impl Gateway {
         let org: Org = ORGANISATION
             .parse()
             .map_err(|_| Error::Internal("the name of the first organisation is invalid".to_owned()))?;
-        self.store.create_org(&org).await?;
-        if let Some(key) = known.and_then(ApiKey::parse)
-            && self.store.authenticate(&key, &self.peppers, Instant::now() + REQUEST_BUDGET).await?.is_ok()
+        let actor = Actor::new("gateway");
+        self.store.create_org(&org, &actor).await?;
+        let peppers = self.pepper.peppers().await?;
+        if let Some(key) = known.and_then(Credential::parse)
+            && self.store.authenticate(&key, &peppers, Instant::now() + REQUEST_BUDGET).await?.is_ok()
         {
             return Ok(key.reveal().to_owned());
         }
-        let (key, _) = self.store.create_key(&org, &[Scope::Scim].into(), &self.peppers).await?;
+        let new = NewKey { scopes: [Scope::Scim].into(), ..NewKey::default() };
+        let (key, _) = self.store.create_key(&org, &new, &self.pepper, &actor).await?;
         Ok(key.reveal().to_owned())
     }
 
@@ -303,10 +302,10 @@ async fn serve(State((turns, log)): State<(Turns, Log)>, request: Request, next:
 }
 
 /// Reads the pepper from a file. Creates the file with a new pepper if the database has no keys.
-fn pepper(path: &Path, has_keys: bool, entropy: &Entropy) -> io::Result<Vec<u8>> {
+fn pepper(path: &Path, has_keys: bool, entropy: &Entropy) -> io::Result<Pepper> {
     private::check(path)?;
     match fs::read(path) {
-        Ok(pepper) if pepper.len() >= 32 => return Ok(pepper),
+        Ok(pepper) if pepper.len() >= 32 => return PepperFile::open(path).map(Pepper::File),
         Ok(_) => return Err(io::Error::other("the pepper is too short")),
         Err(error) if error.kind() == io::ErrorKind::NotFound && has_keys => {
             return Err(io::Error::other("the file is missing, and no key in scim.db is valid without it"));
@@ -317,5 +316,5 @@ fn pepper(path: &Path, has_keys: bool, entropy: &Entropy) -> io::Result<Vec<u8>>
     let bytes: [u8; 32] = entropy.bytes().map_err(io::Error::other)?;
     let text = hex::encode(bytes);
     private::replace(path, &text)?;
-    Ok(text.into_bytes())
+    PepperFile::open(path).map(Pepper::File)
 }

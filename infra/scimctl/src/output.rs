@@ -9,6 +9,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 use service::{
     auth::Org,
+    settings::Settings,
     store::{KeyRecord, Organisation, doctor::Report},
 };
 
@@ -34,6 +35,7 @@ pub(crate) enum Output {
         organisation: Organisation,
         keys: Vec<KeyRecord>,
     },
+    Key(KeyRecord),
     Keys {
         keys: Vec<KeyRecord>,
     },
@@ -80,6 +82,7 @@ impl fmt::Display for Output {
                 writeln!(f, "{}", organisation_text(organisation))?;
                 f.write_str(&lines(keys, key_text, "no keys"))
             }
+            Self::Key(record) => f.write_str(&key_text(record)),
             Self::Keys { keys } => f.write_str(&lines(keys, key_text, "no keys")),
             Self::NewKey { record, key, .. } => {
                 writeln!(f, "{}\n{key}", key_text(record))?;
@@ -95,14 +98,35 @@ impl fmt::Display for Output {
     }
 }
 
-fn organisation_text(Organisation { org, enabled, created }: &Organisation) -> String {
-    format!("{org}  SCIM {}  created {created}", if *enabled { "on" } else { "off" })
+fn organisation_text(Organisation { org, enabled, created, settings, .. }: &Organisation) -> String {
+    let Settings { token_minutes, rate, burst, at_once } = settings;
+    let on = if *enabled { "on" } else { "off" };
+    format!(
+        "{org}  SCIM {on}  created {created}  rate {rate}/s, burst {burst}, at once {at_once}, tokens {token_minutes} min"
+    )
 }
 
-fn key_text(KeyRecord { id, scopes, created, revoked }: &KeyRecord) -> String {
-    let scopes: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
-    let state = revoked.as_ref().map_or_else(|| "active".to_owned(), |time| format!("revoked {time}"));
-    format!("{id}  {}  created {created}  {state}", scopes.join(","))
+fn key_text(key: &KeyRecord) -> String {
+    let scopes: Vec<&str> = key.scopes.iter().map(|scope| scope.as_str()).collect();
+    let mut text = format!("{}  {}  created {}", key.id, scopes.join(","), key.created);
+    if let Some(last_four) = &key.last_four {
+        text.push_str(&format!("  {}…{last_four}", key.prefix));
+    }
+    match (&key.revoked, &key.ends) {
+        (Some(revoked), _) => text.push_str(&format!("  revoked {revoked}")),
+        (None, Some(ends)) => text.push_str(&format!("  ends {ends}")),
+        (None, None) => text.push_str("  active"),
+    }
+    if let (Some(used), Some(client)) = (&key.last_used, &key.last_used_by) {
+        text.push_str(&format!("  used {used} by {client}"));
+    }
+    if let Some(replaces) = &key.replaces {
+        text.push_str(&format!("  replaces {replaces}"));
+    }
+    if let Some(label) = &key.label {
+        text.push_str(&format!("  {label}"));
+    }
+    text
 }
 
 fn lines<T>(items: &[T], text: fn(&T) -> String, none: &str) -> String {

@@ -17,8 +17,8 @@ use service::{
     config::{self, Tables},
     entropy::Entropy,
     error::{CallFailure, Reason},
-    pepper::{Pepper, PepperSecret, Peppers, Secret},
-    store::Store,
+    pepper::{Pepper, PepperFile, PepperSecret},
+    store::{Actor, Store},
 };
 
 use crate::Failure;
@@ -32,6 +32,8 @@ pub(crate) struct Stack {
     pub(crate) store: Store,
     /// The pepper of the stack.
     pub(crate) pepper: Pepper,
+    /// The person who runs the command, for the audit log.
+    pub(crate) actor: Actor,
     place: String,
 }
 
@@ -84,13 +86,14 @@ impl Stack {
         Ok(Self {
             store: Self::store(&sdk),
             pepper: Pepper::SecretsManager(PepperSecret::new(cloud::secrets_manager(&sdk), secret)),
+            actor: actor(),
             place: config::env(config::DYNAMODB_ENDPOINT).or(endpoint).unwrap_or(region),
         })
     }
 
     async fn local(data: &Path) -> Result<Self, StackError> {
         let pepper_file = data.join("pepper");
-        let pepper = match fs::read(&pepper_file) {
+        let pepper = match PepperFile::open(&pepper_file) {
             Ok(pepper) => pepper,
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
                 return Err(StackError::Nothing(data.to_owned()));
@@ -117,11 +120,7 @@ impl Stack {
             )))
             .endpoint_url(&endpoint)
             .build();
-        Ok(Self {
-            store: Self::store(&sdk),
-            pepper: Pepper::File(Peppers { current: Secret::new(pepper), previous: None }),
-            place: endpoint,
-        })
+        Ok(Self { store: Self::store(&sdk), pepper: Pepper::File(pepper), actor: actor(), place: endpoint })
     }
 
     fn store(sdk: &SdkConfig) -> Store {
@@ -135,6 +134,8 @@ impl Stack {
                 Failure::NoAnswer(self.place.clone())
             }
             service::Error::Unavailable(reason @ Reason::SecretsManager(_)) => Failure::Pepper(reason),
+            service::Error::Invalid(invalid) => Failure::Refused(invalid.to_string()),
+            service::Error::Conflict(detail) => Failure::Refused(detail),
             // The operator needs the inner cause, which is hidden from SCIM clients.
             error => {
                 let cause = error.cause().unwrap_or_else(|| error.to_string());
@@ -142,6 +143,12 @@ impl Stack {
             }
         })
     }
+}
+
+/// Returns the user of the operating system, as the name of the actor.
+fn actor() -> Actor {
+    let user = config::env("USER").or_else(|| config::env("LOGNAME")).unwrap_or_else(|| "unknown".to_owned());
+    Actor::new(&format!("scimctl:{user}"))
 }
 
 /// Reads the credentials once, before the first call. A call would give an external program or a log-in service 3 seconds,

@@ -4,7 +4,11 @@
 
 use std::sync::Arc;
 
-use time::{OffsetDateTime, format_description::FormatItem, macros::format_description};
+use time::{
+    OffsetDateTime,
+    format_description::{FormatItem, well_known::Rfc3339},
+    macros::format_description,
+};
 
 use crate::Error;
 
@@ -64,4 +68,9 @@ pub(crate) fn unix_millis(time: OffsetDateTime) -> u64 {
 /// Formats the time as RFC 3339 in UTC with milliseconds.
 pub(crate) fn timestamp(time: OffsetDateTime) -> Result<String, Error> {
     time.format(TIMESTAMP).map_err(|_| Error::Internal("the clock is out of range".to_owned()))
+}
+
+/// Parses a time that was formatted by [`timestamp`].
+pub(crate) fn parse_timestamp(text: &str) -> Result<OffsetDateTime, Error> {
+    OffsetDateTime::parse(text, &Rfc3339).map_err(|_| Error::Internal("a stored time is damaged".to_owned()))
 }

@@ -75,6 +75,10 @@ impl Error {
     }
 }
 
+/// The detail for a key that is malformed, unknown or revoked. A client without a valid key learns no more.
+const INVALID_KEY: &str = "The API key is not valid. Check that the whole key was pasted and belongs to this region, or \
+                           create a new key.";
+
 /// Why the service refuses a key. The text tells the client what to do, and the word tells the log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -84,23 +88,27 @@ pub enum Refusal {
     /// There are several Authorization headers.
     #[error("The request has more than one Authorization header. Send one.")]
     Repeated,
-    /// The header has a scheme that is not `Bearer`.
+    /// The header has a scheme that is neither `Bearer` nor `Basic`.
     #[error("The Authorization header has another scheme. Send 'Bearer <key>'.")]
     Scheme,
     /// The header has the scheme twice.
     #[error("The Authorization header contains 'Bearer' twice. Enter the key without 'Bearer'.")]
     SchemeTwice,
-    /// The text is not a key.
-    #[error(
-        "The Authorization header has no valid key. Check that the whole key was pasted. It begins with 'scim_'."
-    )]
+    /// The text is not a key. The answer does not tell it from an unknown or a revoked key.
+    #[error("{INVALID_KEY}")]
     Malformed,
     /// The store has no such key.
-    #[error("This API key is unknown. Check that it was pasted completely and belongs to this region.")]
+    #[error("{INVALID_KEY}")]
     Unknown,
     /// The key has been revoked.
-    #[error("This API key has been revoked. Ask for a new one.")]
+    #[error("{INVALID_KEY}")]
     Revoked,
+    /// The key ended at this time.
+    #[error("This API key expired at {0}. Create a new key and enter it at the identity provider.")]
+    Expired(String),
+    /// The access token ended at this time.
+    #[error("This access token expired at {0}. Request a new one from the token endpoint.")]
+    ExpiredToken(String),
     /// SCIM is disabled for the organisation of this name.
     #[error("SCIM is disabled for the organisation {0}.")]
     Off(String),
@@ -120,6 +128,7 @@ impl Refusal {
             Self::Malformed => "malformed",
             Self::Unknown => "unknown",
             Self::Revoked => "revoked",
+            Self::Expired(_) | Self::ExpiredToken(_) => "expired",
             Self::Off(_) => "off",
             Self::Scope(_) => "scope",
         }

@@ -6,7 +6,8 @@
 //! |---|---|
 //! | [`app`] | the state that handlers share |
 //! | [`http`] | routes, extractors, answers: one file for each endpoint |
-//! | [`auth`], [`pepper`] | API keys and scopes, and the secret of their digests |
+//! | [`auth`], [`settings`] | organisations and their settings, scopes, callers |
+//! | [`credential`], [`pepper`] | the text of keys and tokens, and the secrets of their digests |
 //! | [`error`], `sdk_failure` | why a request or a call to AWS failed, for the client and for the log |
 //! | [`store`] | resources, memberships and keys in DynamoDB |
 //! | [`janitor`] | completes the changes of requests that were killed |
@@ -37,7 +38,7 @@
 //!
 //! fn router(dynamodb: &aws_sdk_dynamodb::Client, pepper: Vec<u8>) -> axum::Router {
 //!     let store = Store::new(dynamodb, Tables::from_env(), Clock::system(), Entropy::system());
-//!     let pepper = Pepper::File(Peppers { current: Secret::new(pepper), previous: None });
+//!     let pepper = Pepper::Fixed(Peppers::single(Secret::new(pepper)));
 //!     http::router(App { store, pepper, base_url: None }, http::all())
 //! }
 //! ```
@@ -48,6 +49,7 @@ pub mod clock;
 #[cfg(feature = "cloud")]
 pub mod cloud;
 pub mod config;
+pub mod credential;
 pub mod entropy;
 pub mod error;
 pub mod http;
@@ -58,6 +60,7 @@ pub mod limits;
 mod pace;
 pub mod pepper;
 mod sdk_failure;
+pub mod settings;
 pub mod store;
 pub mod telemetry;
 

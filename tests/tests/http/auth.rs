@@ -10,11 +10,12 @@ use scim::{
 };
 use serde_json::{Value, json};
 use service::{
-    auth::{ApiKey, Scope},
+    auth::Scope,
+    credential::{Credential, Kind},
     entropy::Entropy,
     http::{self, Route},
 };
-use tests::{ORG, Request, Service, form_violations};
+use tests::{ORG, Request, Service, enable_org, form_violations, operator};
 
 use super::{UNKNOWN_ID, assert_no_failures, contents, raw_response};
 
@@ -130,7 +131,7 @@ fn is_item(route: &Route) -> bool {
 /// Returns a well-formed key that was never issued.
 fn unissued_key(org: &str) -> String {
     let org = org.parse().expect("the name of an organisation");
-    ApiKey::generate(&org, &Entropy::seeded(7)).expect("a key").reveal().to_owned()
+    Credential::generate(Kind::Key, &org, &Entropy::seeded(7)).expect("a key").reveal().to_owned()
 }
 
 fn authorization(value: &str) -> impl Fn(Request) -> Request {
@@ -266,7 +267,7 @@ async fn revoked_key_is_rejected_on_every_route() {
     let answer = Request::get("/Users").bearer(&key).send(&setup.service).await;
     assert_eq!(answer.status, 200, "the key is valid until it is revoked");
 
-    assert!(store.revoke_key(&org, &new.id).await.expect("revoked"));
+    assert!(store.revoke_key(&org, &new.id, &operator()).await.expect("revoked"));
     setup.assert_unauthorized("revoked", authorization(&format!("Bearer {key}"))).await;
 }
 
@@ -276,12 +277,12 @@ async fn key_of_disabled_organisation_is_forbidden() {
     let store = &setup.service.app.store;
     let key = setup.service.organisation(OTHER, &[Scope::Scim]).await;
     let other = setup.service.org_named(OTHER).parse().expect("an organisation");
-    assert!(store.enable_org(&other, false).await.expect("disabled"));
+    assert!(enable_org(&store, &other, false).await.expect("disabled"));
     let credentials = format!("Bearer {key}");
     setup.assert_every_route("disabled", authorization(&credentials), |_| 403).await;
     assert_eq!(setup.service.examine(OTHER).await.users, 0);
 
-    assert!(store.enable_org(&other, true).await.expect("enabled"));
+    assert!(enable_org(&store, &other, true).await.expect("enabled"));
     assert_eq!(Request::get("/Users").bearer(&key).send(&setup.service).await.status, 200);
 }
 
@@ -389,7 +390,8 @@ async fn previous_pepper_is_accepted_until_removed() {
     let [old, new] = [tests::PEPPER, "another pepper"].map(Secret::new);
     for (previous, status) in [(Some(old), 200), (None, 401)] {
         let mut app = service.app.clone();
-        app.pepper = Pepper::File(Peppers { current: new.clone(), previous });
+        let peppers = Peppers::single(new.clone());
+        app.pepper = Pepper::Fixed(previous.map_or(peppers.clone(), |previous| peppers.or(previous)));
         let request = Request::get("/Users").bearer(&service.key);
         let answer = request.send_to(service.router(app)).await;
         assert_eq!(answer.status, status);

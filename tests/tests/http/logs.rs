@@ -20,9 +20,10 @@ use local::embedded::{Connector, client_over};
 use serde_json::{Map, Value, json};
 use service::{
     App,
-    auth::{ApiKey, Scope},
+    auth::Scope,
     clock::Clock,
     config::Tables,
+    credential::{Credential, Kind},
     entropy::Entropy,
     http, janitor,
     store::Store,
@@ -31,9 +32,9 @@ use service::{
 use tests::{
     NOW, ORG, Request, Service,
     counting::Counter,
-    exchange,
+    enable_org, exchange,
     faults::{Fault, Faults, Plan},
-    intercept,
+    intercept, operator,
 };
 use tokio::time::{Duration, sleep};
 use tower::{ServiceBuilder, ServiceExt, util::MapRequestLayer};
@@ -268,9 +269,9 @@ async fn refused_line_names_organisation_and_reason() {
         [service.organisation(ORG, &[Scope::Scim]).await, service.organisation(ORG, &[Scope::Read]).await];
     let keys = store.keys(&org).await.unwrap();
     for key in keys.iter().filter(|key| key.scopes == [Scope::Scim].into()) {
-        store.revoke_key(&org, &key.id).await.unwrap();
+        store.revoke_key(&org, &key.id, &operator()).await.unwrap();
     }
-    let unknown = ApiKey::generate(&org, &Entropy::system()).unwrap();
+    let unknown = Credential::generate(Kind::Key, &org, &Entropy::system()).unwrap();
     let mut found = Vec::new();
     let mut send = async |request: Request| {
         log.take();
@@ -291,7 +292,7 @@ async fn refused_line_names_organisation_and_reason() {
     send(Request::post("/Users", json!({})).bearer(&read)).await;
     // RFC 7644 §4 forbids this request, whatever the key is.
     send(Request::get("/Schemas").filter("id pr").bearer(&read)).await;
-    store.enable_org(&org, false).await.unwrap();
+    enable_org(&store, &org, false).await.unwrap();
     send(get().bearer(&read)).await;
     expect![[r#"
         [
@@ -842,10 +843,10 @@ async fn log_contains_no_personal_data_or_secrets() {
     };
     let store = &service.app.store;
     let org = ORG.parse().unwrap();
-    let unknown = ApiKey::generate(&org, &Entropy::system()).unwrap().reveal().to_owned();
+    let unknown = Credential::generate(Kind::Key, &org, &Entropy::system()).unwrap().reveal().to_owned();
     let revoked = service.organisation(ORG, &[Scope::Write]).await;
     for key in store.keys(&org).await.unwrap().iter().filter(|key| key.scopes == [Scope::Write].into()) {
-        store.revoke_key(&org, &key.id).await.unwrap();
+        store.revoke_key(&org, &key.id, &operator()).await.unwrap();
     }
     planted.extend([unknown.clone(), revoked.clone()]);
     for key in [&service.key, &reader, secrets[13], "not a key: planted-path", &unknown, &revoked] {
@@ -853,11 +854,11 @@ async fn log_contains_no_personal_data_or_secrets() {
             request.bearer(key).send(&service).await;
         }
     }
-    store.enable_org(&org, false).await.unwrap();
+    enable_org(&store, &org, false).await.unwrap();
     for request in requests() {
         request.send(&service).await;
     }
-    store.enable_org(&org, true).await.unwrap();
+    enable_org(&store, &org, true).await.unwrap();
     for request in requests() {
         request.header("authorization", "Basic UExBTlRFRA==").send_as_is(&service).await;
     }

@@ -25,9 +25,10 @@ use service::{
     App,
     auth::Scope,
     http,
-    pepper::{Pepper, PepperSecret, Peppers, Secret},
+    pepper::{Pepper, PepperSecret},
+    store::NewKey,
 };
-use tests::{Answer, ORG, Request, Service};
+use tests::{Answer, ORG, Request, Service, operator, pepper_of};
 use tokio::time::{Duration, advance};
 use tracing::Level;
 
@@ -124,9 +125,10 @@ async fn service_with(secrets: &FakeSecretsManager) -> Service {
 
 /// Creates a key with this pepper.
 async fn create_key(service: &Service, pepper: &str) -> String {
-    let peppers = Peppers { current: Secret::new(pepper), previous: None };
     let org = ORG.parse().expect("an organisation");
-    let (key, _) = service.app.store.create_key(&org, &[Scope::Scim].into(), &peppers).await.expect("a key");
+    let new = NewKey { scopes: [Scope::Scim].into(), ..NewKey::default() };
+    let store = &service.app.store;
+    let (key, _) = store.create_key(&org, &new, &pepper_of(pepper), &operator()).await.expect("a key");
     key.reveal().to_owned()
 }
 

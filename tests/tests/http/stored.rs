@@ -17,7 +17,7 @@ use service::{
     entropy::Entropy,
 };
 use tests::{
-    NOW, ORG, Request, Service,
+    NOW, ORG, Request, Service, enable_org,
     faults::{Fault, Faults, Plan},
 };
 
@@ -92,7 +92,7 @@ async fn stored_format_of_this_release_is_recorded() {
     let disabled = service.organisation(DISABLED_ORG, &[Scope::Scim]).await;
     let answer = Request::post("/Users", json!({ "userName": "ada" })).bearer(&disabled).send(&service).await;
     assert_eq!(answer.status, 201);
-    service.app.store.enable_org(&DISABLED_ORG.parse().expect("a name"), false).await.expect("an answer");
+    enable_org(&service.app.store, &DISABLED_ORG.parse().expect("a name"), false).await.expect("an answer");
 
     // One process dies after it has committed the creation of a large group. Another dies after it has committed the
     // deletion of a large group.

@@ -17,9 +17,10 @@ use service::{
 use tests::{
     NOW, ORG, Service,
     counting::Counter,
+    enable_org,
     intercept::{self, answer, exception},
     load::{Item, fill, import, item},
-    observed,
+    observed, operator,
 };
 use tokio::time::{Duration, Instant, timeout};
 
@@ -136,7 +137,7 @@ async fn janitor_cleans_up_disabled_and_deleted_organisations() {
         world.leave_deletion(org).await;
     }
     let disabled = "disabled".parse().expect("a name");
-    assert_eq!(world.service.app.store.enable_org(&disabled, false).await, Ok(true));
+    assert_eq!(enable_org(&world.service.app.store, &disabled, false).await, Ok(true));
     let key = json!({ "pk": { "S": "ORG#deleted" }, "sk": { "S": "SETTINGS" } });
     let delete = json!({ "TableName": Tables::default().keys, "Key": key });
     dispatch(&world.database, "DeleteItem", delete.to_string().as_bytes()).expect("deleted");
@@ -243,7 +244,7 @@ async fn idle_sweep_takes_16_queries_for_any_number_of_organisations() {
     let one = costs().await;
     for number in 1..1_000 {
         let org = format!("org-{number}").parse().expect("a name");
-        assert_eq!(world.service.app.store.create_org(&org).await, Ok(true));
+        assert_eq!(world.service.app.store.create_org(&org, &operator()).await, Ok(true));
     }
     let thousand = costs().await;
     assert_eq!(one, thousand);

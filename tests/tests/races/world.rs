@@ -19,9 +19,9 @@ use service::{
     config::Tables,
     entropy::Entropy,
     janitor,
-    pepper::{Peppers, Secret},
+    store::NewKey,
 };
-use tests::{Answer, NOW, ORG, PEPPER, Request, Service, faults::Faults};
+use tests::{Answer, NOW, ORG, PEPPER, Request, Service, enable_org, faults::Faults, operator, pepper_of};
 use time::Duration;
 
 use super::{create_all, members};
@@ -199,17 +199,17 @@ impl World {
     async fn command(&self, command: Command, service: &Service) -> Result<bool, Error> {
         let (store, org) = (&service.app.store, other_org());
         match command {
-            Command::CreateOrg => store.create_org(&"new".parse().expect("a name")).await,
-            Command::EnableOrg(enabled) => store.enable_org(&org, enabled).await,
+            Command::CreateOrg => store.create_org(&"new".parse().expect("a name"), &operator()).await,
+            Command::EnableOrg(enabled) => enable_org(store, &org, enabled).await,
             Command::CreateKey => {
-                let peppers = Peppers { current: Secret::new(PEPPER), previous: None };
-                store.create_key(&org, &BTreeSet::from([Scope::Read]), &peppers).await.map(|_| true)
+                let new = NewKey { scopes: [Scope::Read].into(), ..NewKey::default() };
+                store.create_key(&org, &new, &pepper_of(PEPPER), &operator()).await.map(|_| true)
             }
-            Command::RevokeKey => store.revoke_key(&org, &self.other_key).await,
+            Command::RevokeKey => store.revoke_key(&org, &self.other_key, &operator()).await,
             Command::RevokeNewKey => {
                 let keys = store.keys(&org).await?;
                 let new = keys.iter().find(|key| key.id != self.other_key).expect("a new key");
-                store.revoke_key(&org, &new.id).await
+                store.revoke_key(&org, &new.id, &operator()).await
             }
         }
     }

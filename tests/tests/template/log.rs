@@ -7,7 +7,14 @@ use std::{
 
 use dynoxide::Database;
 use serde_json::Value;
-use service::{auth::ApiKey, clock::Clock, entropy::Entropy, janitor, pepper::PepperSecret, telemetry};
+use service::{
+    clock::Clock,
+    credential::{Credential, Kind},
+    entropy::Entropy,
+    janitor,
+    pepper::PepperSecret,
+    telemetry,
+};
 use tests::{
     NOW, ORG, Request, Service,
     faults::{Fault, Faults, Plan},
@@ -44,7 +51,8 @@ async fn written() -> Vec<Value> {
     let faults = Faults::default();
     let service = Service::on(faults.client(Database::memory().expect("a database"))).await;
     assert_eq!(service.get("/Users").await.status, 200);
-    let unknown = ApiKey::generate(&ORG.parse().expect("a name"), &Entropy::system()).expect("a key");
+    let unknown =
+        Credential::generate(Kind::Key, &ORG.parse().expect("a name"), &Entropy::system()).expect("a key");
     assert_eq!(Request::get("/Users").bearer(unknown.reveal()).send(&service).await.status, 401);
     janitor::sweep(&service.app.store).await;
     faults.plan(Some(Plan { call: 0, fault: Fault::Unsent, lasting: true }));

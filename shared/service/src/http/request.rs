@@ -11,6 +11,7 @@ use axum::{
         request::Parts,
     },
 };
+use base64::{Engine, prelude::BASE64_STANDARD};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use scim::{Invalid, json};
 use serde_json::Value;
@@ -19,11 +20,12 @@ use tokio::time::{Instant, timeout_at};
 use super::base_path::BASE_PATH;
 use crate::{
     App, Error,
-    auth::{ApiKey, Caller, Scope},
+    auth::{Caller, Scope},
+    credential::{Credential, Kind},
     error::Refusal,
     limits::{BODY_RESERVE, GROUP_BODY},
-    store::{Expected, RefusedKey, representation::GROUPS_IN_VERSION},
-    telemetry::{PresentedKey, RequestRecord},
+    store::{Authenticated, Expected, RefusedKey, UnrecordedUse, representation::GROUPS_IN_VERSION},
+    telemetry::{PresentedKey, RequestRecord, client},
 };
 
 /// The public base URL of the gateway, which a Lambda function adds to each request.
@@ -59,54 +61,97 @@ impl FromRequestParts<App> for WriteCaller {
 async fn caller(parts: &Parts, app: &App, scope: Scope) -> Result<Caller, Error> {
     let record = parts.extensions.get().cloned().unwrap_or_else(RequestRecord::default);
     // An operation of a bulk request has the caller as an extension. No client can send an extension.
-    let caller = if let Some(caller) = parts.extensions.get::<Caller>() {
-        caller.clone()
-    } else {
-        let Some(Deadline(deadline)) = parts.extensions.get() else {
-            return Err(Error::Internal("the request has no deadline".to_owned()));
-        };
-        let key = presented_key(&parts.headers)?;
-        record.presents(PresentedKey::Claimed(key.org().clone()));
-        match authenticate(app, &key, *deadline).await? {
-            Ok(caller) => caller,
-            Err(RefusedKey { id, refusal }) => {
-                if let Some(id) = id {
-                    record.presents(PresentedKey::Refused(key.org().clone(), id));
-                }
-                return Err(refusal.into());
-            }
-        }
+    let caller = match parts.extensions.get::<Caller>() {
+        Some(caller) => caller.clone(),
+        None => authenticated(parts, app, &record).await?,
     };
     record.presents(PresentedKey::Accepted(caller.org().clone(), caller.key_id().to_owned()));
     if caller.may(scope) { Ok(caller) } else { Err(Refusal::Scope(scope.as_str()).into()) }
 }
 
-/// Authenticates a key. `deadline` is the time at which the client stops waiting. An unknown key may belong to a pepper that
-/// is newer than the cached one, so the pepper is refreshed before the key is refused.
+/// Authenticates the credential in the headers, and records its use.
+async fn authenticated(parts: &Parts, app: &App, record: &RequestRecord) -> Result<Caller, Error> {
+    let Some(Deadline(deadline)) = parts.extensions.get().copied() else {
+        return Err(Error::Internal("the request has no deadline".to_owned()));
+    };
+    let credential = match presented_key(&parts.headers) {
+        Ok(credential) => credential,
+        Err(refusal) => {
+            if refusal == Refusal::Malformed {
+                app.store.read_like_unknown(deadline).await;
+            }
+            return Err(refusal.into());
+        }
+    };
+    record.presents(PresentedKey::Claimed(credential.org().clone()));
+    match authenticate(app, &credential, deadline).await? {
+        Ok(Authenticated { caller, unrecorded }) => {
+            if let Some(unrecorded) = unrecorded {
+                record_use(app, unrecorded, client(&parts.uri, &parts.headers), deadline);
+            }
+            Ok(caller)
+        }
+        Err(RefusedKey { id, refusal, .. }) => {
+            if let Some(id) = id {
+                record.presents(PresentedKey::Refused(credential.org().clone(), id));
+            }
+            Err(refusal.into())
+        }
+    }
+}
+
+/// Records the use of a key while the request is handled. The answer does not wait for the record. If Lambda freezes the
+/// execution environment first, or the write fails, the next request records the use.
+fn record_use(app: &App, unrecorded: UnrecordedUse, client: &'static str, deadline: Instant) {
+    let store = app.store.clone();
+    tokio::spawn(async move {
+        if let Err(error) = store.record_use(&unrecorded, client, deadline).await {
+            tracing::warn!(cause = error.cause(), "the use of a key is not recorded");
+        }
+    });
+}
+
+/// Authenticates a credential. `deadline` is the time at which the client stops waiting. A credential is read again before
+/// it is refused, because a rotation of the pepper may have moved it, or the cached pepper may be old. Each refusal takes
+/// the same reads, so the time of an answer tells nothing about the credential.
 ///
 /// # Errors
 /// As [`Store::authenticate`](crate::store::Store::authenticate) and [`Pepper::peppers`](crate::pepper::Pepper::peppers).
 async fn authenticate(
     app: &App,
-    key: &ApiKey,
+    credential: &Credential,
     deadline: Instant,
-) -> Result<Result<Caller, RefusedKey>, Error> {
+) -> Result<Result<Authenticated, RefusedKey>, Error> {
     let peppers = app.pepper.peppers().await?;
-    let outcome = app.store.authenticate(key, &peppers, deadline).await?;
-    if matches!(outcome, Err(RefusedKey { refusal: Refusal::Unknown, .. }))
-        && let Some(newer) = app.pepper.newer_than(&peppers).await?
-    {
-        return app.store.authenticate(key, &newer, deadline).await;
+    let refused = match app.store.authenticate(credential, &peppers, deadline).await? {
+        Err(refused) if !refused.refusal.is_of_valid_key() => refused,
+        decided => return Ok(decided),
+    };
+    let peppers = match refused.refusal {
+        Refusal::Unknown if refused.generation <= peppers.generation() => app.pepper.latest().await?,
+        _ => app.pepper.at_least(refused.generation).await?,
+    };
+    match app.store.authenticate(credential, &peppers, deadline).await? {
+        // The rotation has begun between the two reads.
+        Err(refused) if refused.generation > peppers.generation() => {
+            let peppers = app.pepper.at_least(refused.generation).await?;
+            app.store.authenticate(credential, &peppers, deadline).await
+        }
+        decided => Ok(decided),
     }
-    Ok(outcome)
 }
 
-/// Reads the key in the Authorization header: `Bearer <key>` with the scheme in any case, or the key alone, which Okta's
-/// header authentication sends (`tests/fixtures/okta/token-without-scheme.json`). The key may be unknown.
+/// Reads the credential in the Authorization header. Three forms are accepted:
+///
+/// - `Bearer <key>`, with the scheme in any case.
+/// - `Basic`, with the key as the password and any user name, which Okta's app wizard offers.
+/// - The key alone, which Okta's header authentication sends (`tests/fixtures/okta/token-without-scheme.json`).
+///
+/// The credential may be unknown.
 ///
 /// # Errors
-/// The reason for which the header has no key.
-pub fn presented_key(headers: &HeaderMap) -> Result<ApiKey, Refusal> {
+/// The reason for which the header has no credential.
+pub fn presented_key(headers: &HeaderMap) -> Result<Credential, Refusal> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let value = match (values.next(), values.next()) {
         (None, _) => return Err(Refusal::Missing),
@@ -114,14 +159,23 @@ pub fn presented_key(headers: &HeaderMap) -> Result<ApiKey, Refusal> {
         (Some(_), Some(_)) => return Err(Refusal::Repeated),
     };
     let key = match value.split_once(' ') {
-        Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer") => key.trim_start(),
+        Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer") => key.trim_start().to_owned(),
+        Some((scheme, pair)) if scheme.eq_ignore_ascii_case("basic") => password(pair.trim_start())?,
         Some((_, _)) => return Err(Refusal::Scheme),
-        None => value,
+        None => value.to_owned(),
     };
     if key.split_once(' ').is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) {
         return Err(Refusal::SchemeTwice);
     }
-    ApiKey::parse(key).ok_or(Refusal::Malformed)
+    // The secret of a client gives access to the token endpoint alone.
+    Credential::parse(&key).filter(|key| key.kind() != Kind::ClientSecret).ok_or(Refusal::Malformed)
+}
+
+/// Returns the password of Basic credentials (RFC 7617 §2).
+fn password(pair: &str) -> Result<String, Refusal> {
+    let pair = BASE64_STANDARD.decode(pair).ok().and_then(|pair| String::from_utf8(pair).ok());
+    let pair = pair.ok_or(Refusal::Malformed)?;
+    pair.split_once(':').map(|(_, password)| password.to_owned()).ok_or(Refusal::Malformed)
 }
 
 /// The last segment of the path: an id or a name.

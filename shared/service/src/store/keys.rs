@@ -3,7 +3,8 @@
 //! Every partition key of an organisation's data begins with `ORG#<org>`: no such item can be read or written without
 //! naming the organisation, and an IAM condition on `dynamodb:LeadingKeys` can restrict access to one organisation.
 //! Organisation names contain no `#`, so no organisation's prefix is a prefix of another's. The list of unfinished changes
-//! is the only partition of all organisations. It holds names of organisations and ids of changes.
+//! and the list of ends are the only partitions of all organisations. They hold names of organisations and ids. The audit
+//! log of an organisation outlives the organisation.
 //!
 //! | item | partition key | sort key |
 //! |---|---|---|
@@ -18,13 +19,16 @@
 //! | bookmark | `ORG#o#PAGE` | cursor, or key id, query and `startIndex` |
 //! | organisation (keys table) | `ORG#o` | `SETTINGS` |
 //! | key (keys table) | `ORG#o` | `KEY#<digest>` |
+//! | access token (keys table) | `ORG#o` | `TOKEN#<digest>` |
+//! | entry of the audit log (keys table) | `AUDIT#o` | id, sorted by time |
+//! | announcement of an end (keys table) | `DUE` | time `#` organisation `#` key id |
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use scim::{ResourceKind, id::Id};
 
-use crate::auth::Org;
+use crate::{auth::Org, credential::Kind};
 
 /// The partition key of both tables.
 pub(super) const PK: &str = "pk";
@@ -203,8 +207,32 @@ impl Keys {
         Self::organisation(org).key(SETTINGS)
     }
 
-    pub(super) fn api_key(org: &Org, digest: &str) -> Key {
-        Self::organisation(org).key(format!("{KEY_PREFIX}{digest}"))
+    /// Returns the key of the item of a key or an access token. A secret of a client has none.
+    pub(super) fn credential(org: &Org, kind: Kind, digest: &str) -> Option<Key> {
+        let prefix = match kind {
+            Kind::Key => KEY_PREFIX,
+            Kind::Token => TOKEN_PREFIX,
+            Kind::ClientSecret => return None,
+        };
+        Some(Self::organisation(org).key(format!("{prefix}{digest}")))
+    }
+
+    /// Returns the keys of a credential and the settings of no organisation. No item has them.
+    pub(super) fn of_no_organisation() -> [Key; 2] {
+        let partition = Partition(ORG_PREFIX.to_owned());
+        [partition.key(KEY_PREFIX), partition.key(SETTINGS)]
+    }
+
+    pub(super) fn audit(org: &Org) -> Partition {
+        Partition(format!("AUDIT#{org}"))
+    }
+
+    pub(super) fn dues() -> Partition {
+        Partition("DUE".to_owned())
+    }
+
+    pub(super) fn due(at: &str, org: &Org, key_id: &str) -> Key {
+        Self::dues().key(format!("{at}#{org}#{key_id}"))
     }
 }
 
@@ -232,6 +260,14 @@ pub(super) const ORG_PREFIX: &str = "ORG#";
 pub(super) const SETTINGS: &str = "SETTINGS";
 /// The prefix of the sort key of an API key.
 pub(super) const KEY_PREFIX: &str = "KEY#";
+/// The prefix of the sort key of an access token.
+pub(super) const TOKEN_PREFIX: &str = "TOKEN#";
+
+/// Returns the range of sort keys that begin with the prefix, which ends in `#`.
+pub(super) fn prefix_range(prefix: &str) -> (String, String) {
+    // `$` follows `#`.
+    (prefix.to_owned(), format!("{}$", prefix.trim_end_matches('#')))
+}
 
 /// Returns the range of sort keys of the reverse edges of these members, and of all members between the two.
 pub(super) fn reverse_range(first: &str, last: &str) -> (String, String) {

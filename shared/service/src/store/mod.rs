@@ -9,28 +9,35 @@
 //! functions and types that it imports, from files that stand before it in this order:
 //!
 //! 1. `keys`, `items`, `index`, `key_range`: the items.
-//! 2. `sdk_error`, `table`, `attempts`, `transaction`, `write`: calls to DynamoDB, and the meaning of failed conditions.
+//! 2. `sdk_error`, `table`, `attempts`, `transaction`, `update`, `scan`, `write`: calls to DynamoDB, and the meaning of failed conditions.
 //! 3. `capacity`, `directory`: [`Store`] and [`Directory`].
 //! 4. `counts`, `resources`, `edges`: the items of one resource.
 //! 5. `changes`, `memberships`: writes that do not fit into one transaction, and memberships as readers see them beside
 //!    these writes.
 //! 6. `users`, `member_edit`, `groups`, `deletion`: requests on one resource.
 //! 7. `representation`, `plan`, `list`, `bookmarks`, `pages`: requests on many resources.
-//! 8. `orgs`, `tables`, `doctor`: operations.
+//! 8. `key_record`, `authentication`: credentials.
+//! 9. `audit`, `due`, `orgs`, `credential_writes`, `credentials`, `tables`, `doctor`: management.
 
 mod attempts;
+mod audit;
+mod authentication;
 mod bookmarks;
 mod capacity;
 mod changes;
 mod counts;
+mod credential_writes;
+mod credentials;
 mod deletion;
 mod directory;
 pub mod doctor;
+mod due;
 mod edges;
 mod groups;
 mod index;
 mod items;
 mod key_range;
+mod key_record;
 mod keys;
 mod list;
 mod member_edit;
@@ -40,20 +47,28 @@ mod pages;
 mod plan;
 pub mod representation;
 mod resources;
+mod scan;
 mod sdk_error;
 mod table;
 mod tables;
 mod transaction;
+mod update;
 mod users;
 mod write;
 
+pub use audit::{AUDIT_RETENTION, Actor, AuditEntry, Page};
+pub use authentication::{Authenticated, RefusedKey, USE_INTERVAL, UnrecordedUse};
 pub(crate) use capacity::measured;
 pub use changes::{AbandonedChange, ListedChange};
+pub use credential_writes::MAX_LABEL;
+pub use credentials::{KeyChange, NewKey, Repeatable};
 pub use directory::{Directory, Store};
+pub use due::ANNOUNCED_DAYS;
 pub use edges::Memberships;
 pub use groups::WrittenGroup;
 pub use items::{Packed, Stored};
+pub use key_record::KeyRecord;
 pub use list::{ListRequest, Listed};
-pub use orgs::{KeyRecord, Organisation, RefusedKey};
+pub use orgs::{OrgChange, Organisation};
 pub use pages::{CursorPage, IndexPage, Query};
 pub use resources::Expected;

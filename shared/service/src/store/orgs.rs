@@ -1,33 +1,29 @@
-//! Organisations and their API keys, in a table of their own.
-//!
-//! Authentication takes one call: a strongly consistent BatchGetItem of the key and the organisation's settings. Its
-//! result is not cached, so a revoked key is refused at once.
+//! Organisations, in the table of keys.
 
-use std::{collections::BTreeSet, str::FromStr};
+use std::str::FromStr;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use tokio::time::Instant;
 
 use super::{
+    audit::{self, Action, Actor, Page},
     directory::Store,
-    items::{Item, optional_text, sort_key, string, text},
-    key_range::KeyRange,
-    keys::{KEY_PREFIX, Key, Keys, ORG_PREFIX, PK, SETTINGS},
+    items::{Item, optional_number, sort_key, string, text},
+    keys::{Keys, ORG_PREFIX, PK, SETTINGS},
+    scan::scan_sort_key,
     table::Table,
     transaction::{Condition, Transaction},
 };
-use crate::{
-    Error,
-    auth::{ApiKey, Caller, KEY_ID_DIGITS, Org, Scope},
-    error::Refusal,
-    limits::REQUEST_BUDGET,
-    pepper::Peppers,
-};
+use crate::{Error, auth::Org, limits::REQUEST_BUDGET, settings::Settings};
 
 const ENABLED: &str = "enabled";
 const CREATED: &str = "created";
-const REVOKED: &str = "revoked";
-const SCOPES: &str = "scopes";
+/// The latest generation of the digests of the organisation's credentials.
+pub(super) const GENERATION: &str = "generation";
+const TOKEN_MINUTES: &str = "tokenMinutes";
+const RATE: &str = "rate";
+const BURST: &str = "burst";
+const AT_ONCE: &str = "atOnce";
 
 /// An organisation.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -38,28 +34,20 @@ pub struct Organisation {
     pub enabled: bool,
     /// When it was created.
     pub created: String,
+    /// Its settings.
+    pub settings: Settings,
+    /// The latest generation of the digests of its credentials.
+    #[serde(skip)]
+    pub generation: u32,
 }
 
-/// An API key as it is stored: everything but the key.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct KeyRecord {
-    /// Its id.
-    pub id: String,
-    /// The operations that it permits.
-    pub scopes: BTreeSet<Scope>,
-    /// When it was created.
-    pub created: String,
-    /// When it was revoked, if it has been.
-    pub revoked: Option<String>,
-}
-
-/// A key that is refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RefusedKey {
-    /// Its id, if the store has the key: then the client has proven the organisation.
-    pub id: Option<String>,
-    /// Why it is refused.
-    pub refusal: Refusal,
+/// A change of an organisation. What is `None` stays.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OrgChange {
+    /// Whether SCIM is enabled.
+    pub enabled: Option<bool>,
+    /// The settings.
+    pub settings: Option<Settings>,
 }
 
 impl Store {
@@ -67,13 +55,22 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Throttled`].
-    pub async fn create_org(&self, org: &Org) -> Result<bool, Error> {
+    pub async fn create_org(&self, org: &Org, actor: &Actor) -> Result<bool, Error> {
+        let organisation = Organisation {
+            org: org.clone(),
+            enabled: true,
+            created: self.clock.timestamp()?,
+            settings: Settings::default(),
+            generation: 0,
+        };
         let item = Item::from([
             (ENABLED.to_owned(), AttributeValue::Bool(true)),
-            (CREATED.to_owned(), string(&self.clock.timestamp()?)),
+            (CREATED.to_owned(), string(&organisation.created)),
         ]);
         let mut transaction = Transaction::new();
         transaction.put(Keys::settings(org), item, Condition::absent(), ());
+        let action = Action { org, actor, name: "org.create", target: org.as_str() };
+        audit::record(&mut transaction, self, &action, (&(), &organisation), ())?;
         Ok(transaction.send(&operator_table(self)).await?.is_ok())
     }
 
@@ -92,169 +89,130 @@ impl Store {
         Ok(orgs)
     }
 
+    /// Returns a page of organisations in the order of the table. `after` is the `next` of the page before.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Throttled`].
+    pub async fn orgs_page(&self, limit: usize, after: Option<&Org>) -> Result<Page<Organisation>, Error> {
+        let after = after.map(|org| Keys::settings(org).attributes());
+        let (items, more) = scan_sort_key(&operator_table(self), SETTINGS, limit, after).await?;
+        let orgs = items.iter().map(Organisation::from_item).collect::<Result<Vec<_>, _>>()?;
+        let next = orgs.last().filter(|_| more).map(|last| last.org.to_string());
+        Ok(Page { items: orgs, next })
+    }
+
     /// Returns the organisation of that name.
     ///
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Throttled`].
     pub async fn org(&self, org: &Org) -> Result<Option<Organisation>, Error> {
-        operator_table(self)
-            .get(&Keys::settings(org))
-            .await?
-            .as_ref()
-            .map(Organisation::from_item)
-            .transpose()
+        read_org(&operator_table(self), org).await
     }
 
-    /// Enables or disables SCIM for an organisation. Returns `false` if the organisation does not exist.
+    /// Changes an organisation, and returns it as it is then. Returns `None` if it does not exist.
     ///
     /// # Errors
-    /// [`Error::Unavailable`], [`Error::Throttled`].
-    pub async fn enable_org(&self, org: &Org, enabled: bool) -> Result<bool, Error> {
-        let expression = format!("SET {ENABLED} = :enabled");
-        let values = vec![(":enabled", AttributeValue::Bool(enabled))];
-        let mut transaction = Transaction::new();
-        transaction.update(Keys::settings(org), expression, values, Condition::exists(), ());
-        Ok(transaction.send(&operator_table(self)).await?.is_ok())
-    }
-
-    /// Creates an API key. The key can be read from the returned value only: the table stores its digest.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`], [`Error::Throttled`], [`Error::NotFound`] if the organisation does not exist.
-    pub async fn create_key(
+    /// [`Error::Invalid`] if a setting is out of range, [`Error::Unavailable`], [`Error::Throttled`].
+    pub async fn change_org(
         &self,
         org: &Org,
-        scopes: &BTreeSet<Scope>,
-        peppers: &Peppers,
-    ) -> Result<(ApiKey, KeyRecord), Error> {
-        if self.org(org).await?.is_none() {
-            return Err(Error::NotFound(format!("The organisation {org} does not exist.")));
+        change: OrgChange,
+        actor: &Actor,
+    ) -> Result<Option<Organisation>, Error> {
+        if let Some(settings) = change.settings {
+            settings.check()?;
         }
-        let key = ApiKey::generate(org, &self.entropy)?;
-        let digest = key.digest(&peppers.current);
-        let created = self.clock.timestamp()?;
-        let item = Item::from([
-            (SCOPES.to_owned(), AttributeValue::Ss(scopes.iter().map(ToString::to_string).collect())),
-            (CREATED.to_owned(), string(&created)),
-        ]);
-        let mut transaction = Transaction::new();
-        transaction.put(Keys::api_key(org, &digest), item, Condition::absent(), ());
-        if transaction.send(&operator_table(self)).await?.is_err() {
-            return Err(Error::Internal("two API keys have the same digest".to_owned()));
-        }
-        Ok((key, KeyRecord { id: key_id(&digest), scopes: scopes.clone(), created, revoked: None }))
-    }
-
-    /// Returns the organisation's keys, oldest first.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`], [`Error::Throttled`].
-    pub async fn keys(&self, org: &Org) -> Result<Vec<KeyRecord>, Error> {
-        let items = operator_table(self).query_all(KeyRange::all(&Keys::organisation(org))).await?;
-        let mut keys = Vec::new();
-        for item in &items {
-            if let Some(digest) = sort_key(item)?.strip_prefix(KEY_PREFIX) {
-                keys.push(KeyRecord::from_item(digest, item)?);
-            }
-        }
-        keys.sort_unstable_by(|a, b| (&a.created, &a.id).cmp(&(&b.created, &b.id)));
-        Ok(keys)
-    }
-
-    /// Revokes the key of that id. The next request with it fails. Returns `false` if the key does not exist.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`], [`Error::Throttled`].
-    pub async fn revoke_key(&self, org: &Org, id: &str) -> Result<bool, Error> {
         let table = operator_table(self);
-        let items = table.query_all(KeyRange::all(&Keys::organisation(org))).await?;
-        let of_id = |item: &&Item| {
-            sort_key(item)
-                .ok()
-                .and_then(|sk| sk.strip_prefix(KEY_PREFIX))
-                .is_some_and(|digest| key_id(digest) == id)
-        };
-        let Some(item) = items.iter().find(of_id) else { return Ok(false) };
-        let key = Keys::organisation(org).key(sort_key(item)?);
-        let expression = format!("SET {REVOKED} = if_not_exists({REVOKED}, :now)");
-        let values = vec![(":now", string(&self.clock.timestamp()?))];
-        let mut transaction = Transaction::new();
-        transaction.update(key, expression, values, Condition::exists(), ());
-        Ok(transaction.send(&table).await?.is_ok())
-    }
-
-    /// Authenticates a key. `deadline` is when the client stops waiting. A key is refused if it is unknown or revoked, or if
-    /// SCIM is disabled for its organisation.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`] or [`Error::Throttled`] if DynamoDB does not answer: a client with a valid key never receives
-    /// 401.
-    pub async fn authenticate(
-        &self,
-        key: &ApiKey,
-        peppers: &Peppers,
-        deadline: Instant,
-    ) -> Result<Result<Caller, RefusedKey>, Error> {
-        let org = key.org();
-        let candidates = [Some(&peppers.current), peppers.previous.as_ref()];
-        let mut wanted: Vec<Key> =
-            candidates.into_iter().flatten().map(|pepper| Keys::api_key(org, &key.digest(pepper))).collect();
-        wanted.push(Keys::settings(org));
-        let items = self.key_table(deadline).get_all(&wanted).await?;
-        let mut record = None;
-        let mut settings = None;
-        for item in &items {
-            match sort_key(item)?.strip_prefix(KEY_PREFIX) {
-                Some(digest) => record = Some(KeyRecord::from_item(digest, item)?),
-                None => settings = Some(Organisation::from_item(item)?),
+        loop {
+            let Some(before) = read_org(&table, org).await? else { return Ok(None) };
+            let after = Organisation {
+                enabled: change.enabled.unwrap_or(before.enabled),
+                settings: change.settings.unwrap_or(before.settings),
+                ..before.clone()
+            };
+            let mut transaction = Transaction::new();
+            let (expression, values) = after.update();
+            let unchanged = before.unchanged();
+            transaction.update(Keys::settings(org), expression, values, unchanged, ());
+            let action = Action { org, actor, name: "org.change", target: org.as_str() };
+            audit::record(&mut transaction, self, &action, (&before, &after), ())?;
+            if transaction.send(&table).await?.is_ok() {
+                return Ok(Some(after));
             }
         }
-        let refused = |id, refusal| Err(RefusedKey { id, refusal });
-        Ok(match (record, settings) {
-            (Some(KeyRecord { id, revoked: Some(_), .. }), _) => refused(Some(id), Refusal::Revoked),
-            (Some(KeyRecord { id, .. }), Some(Organisation { enabled: false, .. })) => {
-                refused(Some(id), Refusal::Off(org.as_str().to_owned()))
-            }
-            (Some(record), Some(_)) => Ok(Caller::new(org.clone(), record.id, record.scopes, deadline)),
-            _ => refused(None, Refusal::Unknown),
-        })
     }
 }
 
 impl Organisation {
-    fn from_item(item: &Item) -> Result<Self, Error> {
+    /// Reads the item of an organisation's settings.
+    pub(super) fn from_item(item: &Item) -> Result<Self, Error> {
         let damaged = || Error::Internal("the settings of an organisation cannot be read".to_owned());
         let name = text(item, PK)?.strip_prefix(ORG_PREFIX).ok_or_else(damaged)?;
+        let default = Settings::default();
+        let setting = |name, default| match optional_number(item, name)? {
+            None => Ok(default),
+            Some(value) => u32::try_from(value).map_err(|_| damaged()),
+        };
         Ok(Self {
             org: Org::from_str(name).map_err(|_| damaged())?,
             enabled: item.get(ENABLED).and_then(|value| value.as_bool().ok()).copied().ok_or_else(damaged)?,
             created: text(item, CREATED)?.to_owned(),
+            settings: Settings {
+                token_minutes: setting(TOKEN_MINUTES, default.token_minutes)?,
+                rate: setting(RATE, default.rate)?,
+                burst: setting(BURST, default.burst)?,
+                at_once: setting(AT_ONCE, default.at_once)?,
+            },
+            generation: setting(GENERATION, 0)?,
         })
+    }
+
+    /// Returns the expression that stores what a change may change, and its values.
+    fn update(&self) -> (String, Vec<(&'static str, AttributeValue)>) {
+        let number = |number: u32| AttributeValue::N(number.to_string());
+        let expression = format!(
+            "SET {ENABLED} = :enabled, {TOKEN_MINUTES} = :minutes, {RATE} = :rate, {BURST} = :burst, {AT_ONCE} = :atOnce"
+        );
+        let Settings { token_minutes, rate, burst, at_once } = self.settings;
+        let values = vec![
+            (":enabled", AttributeValue::Bool(self.enabled)),
+            (":minutes", number(token_minutes)),
+            (":rate", number(rate)),
+            (":burst", number(burst)),
+            (":atOnce", number(at_once)),
+        ];
+        (expression, values)
+    }
+
+    /// Returns the condition that the item is as it was read, so that the audit log has the true state before.
+    fn unchanged(&self) -> Condition {
+        let default = Settings::default();
+        let Settings { token_minutes, rate, burst, at_once } = self.settings;
+        let mut condition = Condition::exists().and(&format!("{ENABLED} = :wasEnabled"));
+        condition = condition.with_bool(":wasEnabled", self.enabled);
+        for (name, value, was, default) in [
+            (TOKEN_MINUTES, token_minutes, ":wasMinutes", default.token_minutes),
+            (RATE, rate, ":wasRate", default.rate),
+            (BURST, burst, ":wasBurst", default.burst),
+            (AT_ONCE, at_once, ":wasAtOnce", default.at_once),
+        ] {
+            let expression = if value == default {
+                format!("(attribute_not_exists({name}) OR {name} = {was})")
+            } else {
+                format!("{name} = {was}")
+            };
+            condition = condition.and(&expression).with_number(was, value.into());
+        }
+        condition
     }
 }
 
-impl KeyRecord {
-    fn from_item(digest: &str, item: &Item) -> Result<Self, Error> {
-        let damaged = || Error::Internal("an API key cannot be read".to_owned());
-        let scopes = item.get(SCOPES).and_then(|value| value.as_ss().ok()).ok_or_else(damaged)?;
-        Ok(Self {
-            id: key_id(digest),
-            scopes: scopes
-                .iter()
-                .map(|scope| scope.parse())
-                .collect::<Result<_, _>>()
-                .map_err(|_| damaged())?,
-            created: text(item, CREATED)?.to_owned(),
-            revoked: optional_text(item, REVOKED)?.map(str::to_owned),
-        })
-    }
+/// Returns the organisation of that name.
+pub(super) async fn read_org(table: &Table, org: &Org) -> Result<Option<Organisation>, Error> {
+    table.get(&Keys::settings(org)).await?.as_ref().map(Organisation::from_item).transpose()
 }
 
 /// Returns the table of keys for an operator, whose commands have no deadline of their own.
-fn operator_table(store: &Store) -> Table {
+pub(super) fn operator_table(store: &Store) -> Table {
     store.key_table(Instant::now() + REQUEST_BUDGET)
-}
-
-fn key_id(digest: &str) -> String {
-    digest.chars().take(KEY_ID_DIGITS).collect()
 }

@@ -76,6 +76,17 @@ impl Condition {
         self
     }
 
+    /// Adds a boolean that the expression names as `:name`.
+    pub(super) fn with_bool(mut self, name: &'static str, value: bool) -> Self {
+        self.values.push((name, AttributeValue::Bool(value)));
+        self
+    }
+
+    /// Returns the expression and its values.
+    pub(super) fn into_parts(self) -> (String, Vec<(&'static str, AttributeValue)>) {
+        (self.expression, self.values)
+    }
+
     /// Adds a number that the expression names as `:name`.
     pub(super) fn with_number(mut self, name: &'static str, number: i64) -> Self {
         self.values.push((name, AttributeValue::N(number.to_string())));

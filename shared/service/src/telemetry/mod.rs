@@ -3,6 +3,7 @@
 //! Lines have no personal data: no path with ids, no query with names, no body, no key, and no text of the client. A panic
 //! is logged with its location and without its message.
 
+mod client;
 mod emf;
 mod json_line;
 mod request;
@@ -15,6 +16,7 @@ use std::{
 use tracing::{Level, Subscriber};
 use tracing_subscriber::{filter::Targets, layer::SubscriberExt};
 
+pub(crate) use client::client;
 pub(crate) use emf::SWEEP;
 pub use request::RequestId;
 pub(crate) use request::{Cause, PresentedKey, RequestRecord, log_request};

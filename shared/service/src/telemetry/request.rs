@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::{
     extract::{MatchedPath, Request},
-    http::{Method, StatusCode, header::USER_AGENT},
+    http::{Method, StatusCode},
     middleware::Next,
     response::Response,
 };
@@ -12,7 +12,7 @@ use scim::ScimType;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::emf::REQUEST;
+use super::{client::client, emf::REQUEST};
 use crate::{auth::Org, error::Refusal, store::measured};
 
 /// The value for a route or a method that this service does not know. A request may contain any text, but a dimension
@@ -70,7 +70,7 @@ async fn answer_and_log(mut request: Request, next: Next) -> Response {
     request.extensions_mut().insert(record.clone());
     let method = known_method(request.method());
     let pattern = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
-    let client = client(&request);
+    let client = client(request.uri(), request.headers());
     let (response, consumed) = measured(next.run(request)).await;
     let status = response.status();
     let presented = record.key();
@@ -121,26 +121,4 @@ async fn answer_and_log(mut request: Request, next: Next) -> Response {
 fn known_method(method: &Method) -> &'static str {
     const KNOWN: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
     KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or(NONE)
-}
-
-/// Returns the identity provider, by the flag that only Entra's tenant URLs have or by the User-Agent: `Okta SCIM Client
-/// 1.0.0`, `Microsoft Azure AD SCIM provisioning 1.0.0`. A client may send any User-Agent, so no decision depends on it.
-fn client(request: &Request) -> &'static str {
-    const ENTRA_FLAGS: [&str; 2] = ["aadOptscim", "AzureAdScimPatch"];
-    let query = request.uri().query().unwrap_or_default();
-    let begins = |parameter: &str, flag: &str| {
-        parameter.get(..flag.len()).is_some_and(|start| start.eq_ignore_ascii_case(flag))
-    };
-    if query.split('&').any(|parameter| ENTRA_FLAGS.iter().any(|flag| begins(parameter, flag))) {
-        return "entra";
-    }
-    let agent = request.headers().get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
-    let agent = agent.to_ascii_lowercase();
-    if agent.contains("okta") {
-        "okta"
-    } else if ["azure", "entra", "microsoft"].iter().any(|word| agent.contains(word)) {
-        "entra"
-    } else {
-        "other"
-    }
 }

@@ -1,8 +1,10 @@
-//! The pepper: the secret that digests of API keys are made with, and the sources it is read from.
+//! The sources of the peppers: a file, or a secret in Secrets Manager.
 
-use std::fmt;
-#[cfg(feature = "cloud")]
-use std::sync::Arc;
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex as SyncMutex, PoisonError},
+};
 
 #[cfg(feature = "cloud")]
 use aws_sdk_secretsmanager::{Client, error::ProvideErrorMetadata};
@@ -12,13 +14,13 @@ use tokio::{
     time::{Duration, Instant},
 };
 
-use crate::Error;
-#[cfg(feature = "cloud")]
+use super::Peppers;
 use crate::{
+    Error,
     error::{CallFailure, Reason},
-    limits::SECRET_TIMEOUT,
-    sdk_failure::call_failure,
 };
+#[cfg(feature = "cloud")]
+use crate::{limits::SECRET_TIMEOUT, sdk_failure::call_failure};
 
 /// The name of the event that Secrets Manager did not return the pepper.
 pub(crate) const UNREADABLE: &str = "unreadable pepper";
@@ -30,44 +32,13 @@ const PEPPER_TTL: Duration = Duration::from_mins(5);
 #[cfg(feature = "cloud")]
 const PEPPER_RETRY_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Secret bytes. `Debug` hides them.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Vec<u8>);
-
-impl Secret {
-    /// Wraps the bytes.
-    #[must_use]
-    pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
-        Self(bytes.into())
-    }
-
-    /// Returns the bytes.
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
-}
-
-/// The peppers that a digest may have been made with. New keys use the current pepper. The previous pepper stays valid
-/// while the secret is being rotated.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Peppers {
-    /// The current pepper.
-    pub current: Secret,
-    /// The previous pepper, if the secret has one.
-    pub previous: Option<Secret>,
-}
-
 /// The source of the peppers.
 #[derive(Clone)]
 pub enum Pepper {
-    /// Peppers that were read from a file at the start.
-    File(Peppers),
+    /// Peppers that do not change.
+    Fixed(Peppers),
+    /// A file, which a rotation replaces.
+    File(PepperFile),
     /// A secret in Secrets Manager, cached.
     #[cfg(feature = "cloud")]
     SecretsManager(PepperSecret),
@@ -84,13 +55,36 @@ impl Pepper {
     )]
     pub async fn peppers(&self) -> Result<Peppers, Error> {
         match self {
-            Self::File(peppers) => Ok(peppers.clone()),
+            Self::Fixed(peppers) => Ok(peppers.clone()),
+            Self::File(file) => Ok(file.peppers()),
             #[cfg(feature = "cloud")]
             Self::SecretsManager(secret) => secret.peppers().await,
         }
     }
 
-    /// Returns the latest peppers for a key that is unknown under `tried`, or `None` if the peppers are the same.
+    /// Returns peppers that have this generation. An organisation whose items have it proves that it exists.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the source does not answer, or does not have the generation yet.
+    #[cfg_attr(
+        not(feature = "cloud"),
+        expect(clippy::unused_async, reason = "only Secrets Manager is awaited")
+    )]
+    pub async fn at_least(&self, generation: u32) -> Result<Peppers, Error> {
+        let cached = self.peppers().await?;
+        if cached.generation() >= generation {
+            return Ok(cached);
+        }
+        let latest = match self {
+            Self::Fixed(peppers) => peppers.clone(),
+            Self::File(file) => file.reread()?,
+            #[cfg(feature = "cloud")]
+            Self::SecretsManager(secret) => secret.reread().await?,
+        };
+        if latest.generation() >= generation { Ok(latest) } else { Err(unavailable(CallFailure::NotFound)) }
+    }
+
+    /// Returns the latest peppers for a key that is unknown under `tried`.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if Secrets Manager does not answer.
@@ -98,18 +92,50 @@ impl Pepper {
         not(feature = "cloud"),
         expect(clippy::unused_async, reason = "only Secrets Manager is awaited")
     )]
-    pub(crate) async fn newer_than(&self, tried: &Peppers) -> Result<Option<Peppers>, Error> {
-        let now = match self {
-            Self::File(peppers) => peppers.clone(),
+    pub(crate) async fn latest(&self) -> Result<Peppers, Error> {
+        match self {
+            Self::Fixed(peppers) => Ok(peppers.clone()),
+            Self::File(file) => Ok(file.peppers()),
             #[cfg(feature = "cloud")]
-            Self::SecretsManager(secret) => secret.refreshed().await?,
-        };
-        Ok((now != *tried).then_some(now))
+            Self::SecretsManager(secret) => secret.refreshed().await,
+        }
     }
 }
 
-/// A secret in Secrets Manager that holds the pepper, with a cache. The previous version of the secret stays valid while
-/// the secret is being rotated. If Secrets Manager does not answer, the cached peppers stay in use.
+/// A file that holds the peppers, with a cache.
+#[derive(Clone)]
+pub struct PepperFile {
+    path: PathBuf,
+    cache: Arc<SyncMutex<Peppers>>,
+}
+
+impl PepperFile {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// The error of the file system, or [`io::ErrorKind::InvalidData`] if the file does not hold peppers.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self { path: path.to_owned(), cache: Arc::new(SyncMutex::new(read(path)?)) })
+    }
+
+    fn peppers(&self) -> Peppers {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn reread(&self) -> Result<Peppers, Error> {
+        let peppers = read(&self.path)
+            .map_err(|_| Error::Internal("the file with the peppers cannot be read".to_owned()))?;
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&peppers);
+        Ok(peppers)
+    }
+}
+
+fn read(path: &Path) -> io::Result<Peppers> {
+    Peppers::parse(&fs::read(path)?, None).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+/// A secret in Secrets Manager that holds the peppers, with a cache. If Secrets Manager does not answer, the cached peppers
+/// stay in use.
 #[cfg(feature = "cloud")]
 #[derive(Clone)]
 pub struct PepperSecret {
@@ -166,14 +192,25 @@ impl PepperSecret {
         cached.failure.map_or(Ok(cached.peppers), |failure| Err(unavailable(failure)))
     }
 
+    /// Returns the peppers after a request to Secrets Manager. An item of a later generation than the cached peppers has
+    /// proven that there are others, so no interval applies.
+    async fn reread(&self) -> Result<Peppers, Error> {
+        let cached = self.request(&mut *self.cache.lock().await).await?;
+        cached.failure.map_or(Ok(cached.peppers), |failure| Err(unavailable(failure)))
+    }
+
     async fn request(&self, cache: &mut Option<CachedPeppers>) -> Result<CachedPeppers, Error> {
         let versions = async { tokio::join!(self.version("AWSCURRENT"), self.version("AWSPREVIOUS")) };
         let requested = Instant::now();
         // One version alone is not an answer: keys under the other version would count as unknown.
         let failure = match tokio::time::timeout(SECRET_TIMEOUT, versions).await {
             Ok((Ok(Some(current)), Ok(previous))) => {
-                let peppers = Peppers { current, previous };
-                return Ok(cache.insert(CachedPeppers { peppers, requested, failure: None }).clone());
+                match Peppers::parse(current.as_bytes(), previous.as_ref().map(String::as_bytes)) {
+                    Ok(peppers) => {
+                        return Ok(cache.insert(CachedPeppers { peppers, requested, failure: None }).clone());
+                    }
+                    Err(_) => CallFailure::Other,
+                }
             }
             Ok((Ok(None), Ok(_))) => CallFailure::NotFound,
             Ok((Err(failure), _) | (_, Err(failure))) => failure,
@@ -186,16 +223,15 @@ impl PepperSecret {
     }
 
     /// Reads the version of the secret with that label, if there is one.
-    async fn version(&self, stage: &str) -> Result<Option<Secret>, CallFailure> {
+    async fn version(&self, stage: &str) -> Result<Option<String>, CallFailure> {
         match self.client.get_secret_value().secret_id(&self.id).version_stage(stage).send().await {
-            Ok(answer) => Ok(answer.secret_string.map(Secret::new)),
+            Ok(answer) => Ok(answer.secret_string),
             Err(error) if error.code() == Some("ResourceNotFoundException") => Ok(None),
             Err(error) => Err(call_failure(&error)),
         }
     }
 }
 
-#[cfg(feature = "cloud")]
 fn unavailable(failure: CallFailure) -> Error {
     Error::Unavailable(Reason::SecretsManager(failure))
 }
