@@ -13,7 +13,7 @@ use local::{
     gateway::{Connection, Gateway, ORGANISATION, StartError},
     serve::serve,
 };
-use service::{http::BASE_PATH, janitor, store::Store, telemetry};
+use service::{announcements, http::BASE_PATH, janitor, store::Store, telemetry};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -154,6 +154,8 @@ async fn sweep(database: dynoxide::Database, store: Store) {
         // The next sweep deletes what this one did not. Reads ignore expired items.
         let _ = database.sweep_ttl();
         janitor::sweep(&store).await;
+        // The next sweep announces what this one did not.
+        let _ = announcements::announce(&store).await;
     }
 }
 

@@ -7,6 +7,7 @@ mod doctor;
 mod key;
 mod org;
 mod output;
+mod pepper;
 mod stack;
 
 use std::{
@@ -22,6 +23,7 @@ use doctor::DoctorArguments;
 use key::KeyCommand;
 use org::OrgCommand;
 use output::Format;
+use pepper::PepperCommand;
 use stack::Stack;
 
 /// Manages organisations and API keys of the SCIM service.
@@ -53,6 +55,9 @@ enum Command {
     /// Manage the API keys of an organisation
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Manage the pepper, the secret of the stored digests of keys
+    #[command(subcommand)]
+    Pepper(PepperCommand),
     /// Check the stored data of an organisation for inconsistencies; run it while no client writes
     Doctor(DoctorArguments),
 }
@@ -106,6 +111,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let output = match arguments.command {
         Command::Org(command) => org::run(&stack, command).await?,
         Command::Key(command) => key::run(&stack, command).await?,
+        Command::Pepper(command) => pepper::run(&stack, command).await?,
         Command::Doctor(command) => return doctor::run(&stack, command, arguments.output).await,
     };
     output.print(arguments.output)?;

@@ -1,7 +1,7 @@
 //! The output of the commands: lines of text for people, or one JSON document for scripts.
 
 use std::{
-    fmt,
+    fmt::{self, Write as _},
     io::{self, Write},
 };
 
@@ -46,6 +46,11 @@ pub(crate) enum Output {
         org: Org,
         key: String,
     },
+    Rotated {
+        generation: u32,
+        organisations: usize,
+        credentials: usize,
+    },
     Revoked {
         org: Org,
         id: String,
@@ -88,6 +93,11 @@ impl fmt::Display for Output {
                 writeln!(f, "{}\n{key}", key_text(record))?;
                 f.write_str("The key is shown only once and is not stored. Copy it now.")
             }
+            Self::Rotated { generation, organisations, credentials } => write!(
+                f,
+                "the pepper has generation {generation}: {credentials} credentials of {organisations} organisations are \
+                 under the new digest"
+            ),
             Self::Revoked { org, id, .. } => write!(f, "revoked {id} of {org}"),
             Self::Report { org, healthy, report: Report { users, groups, memberships, findings } } => {
                 let verdict = if *healthy { "healthy" } else { "NOT healthy" };
@@ -110,21 +120,21 @@ fn key_text(key: &KeyRecord) -> String {
     let scopes: Vec<&str> = key.scopes.iter().map(|scope| scope.as_str()).collect();
     let mut text = format!("{}  {}  created {}", key.id, scopes.join(","), key.created);
     if let Some(last_four) = &key.last_four {
-        text.push_str(&format!("  {}…{last_four}", key.prefix));
+        let _ = write!(text, "  {}…{last_four}", key.prefix);
     }
     match (&key.revoked, &key.ends) {
-        (Some(revoked), _) => text.push_str(&format!("  revoked {revoked}")),
-        (None, Some(ends)) => text.push_str(&format!("  ends {ends}")),
+        (Some(revoked), _) => _ = write!(text, "  revoked {revoked}"),
+        (None, Some(ends)) => _ = write!(text, "  ends {ends}"),
         (None, None) => text.push_str("  active"),
     }
     if let (Some(used), Some(client)) = (&key.last_used, &key.last_used_by) {
-        text.push_str(&format!("  used {used} by {client}"));
+        let _ = write!(text, "  used {used} by {client}");
     }
     if let Some(replaces) = &key.replaces {
-        text.push_str(&format!("  replaces {replaces}"));
+        let _ = write!(text, "  replaces {replaces}");
     }
     if let Some(label) = &key.label {
-        text.push_str(&format!("  {label}"));
+        let _ = write!(text, "  {label}");
     }
     text
 }

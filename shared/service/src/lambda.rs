@@ -18,7 +18,7 @@ use tower::{Service, ServiceBuilder};
 use tracing::Instrument;
 
 use crate::{
-    App,
+    App, announcements,
     clock::Clock,
     cloud,
     config::{self, Tables},
@@ -71,10 +71,14 @@ pub async fn run_janitor() -> Result<(), Error> {
     let store = store(&cloud::function_config());
     lambda_runtime::run(service_fn(async |event: LambdaEvent<IgnoredAny>| {
         let span = tracing::error_span!("sweep", requestId = event.context.request_id);
-        // Without the box, the type of the future exceeds the depth that the compiler allows.
-        match Box::pin(janitor::sweep(&store)).instrument(span).await.failed {
-            0 => Ok(()),
-            _ => Err(Error::from("some changes could not be finished, see the log")),
+        // Without the boxes, the type of the future exceeds the depth that the compiler allows.
+        let announced = Box::pin(announcements::announce(&store)).instrument(span.clone()).await;
+        if let Err(error) = &announced {
+            span.in_scope(|| tracing::error!(cause = error.cause(), "ends are not announced"));
+        }
+        match (Box::pin(janitor::sweep(&store)).instrument(span).await.failed, announced) {
+            (0, Ok(_)) => Ok(()),
+            _ => Err(Error::from("the work is not complete, see the log")),
         }
     }))
     .await

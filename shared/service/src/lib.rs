@@ -11,6 +11,7 @@
 //! | [`error`], `sdk_failure` | why a request or a call to AWS failed, for the client and for the log |
 //! | [`store`] | resources, memberships and keys in DynamoDB |
 //! | [`janitor`] | completes the changes of requests that were killed |
+//! | [`announcements`] | announces the ends of credentials |
 //! | [`limits`] | the published limits and the division of a request's time |
 //! | `pace` | scheduling points in long loops |
 //! | [`telemetry`] | log lines and metrics |
@@ -43,6 +44,7 @@
 //! }
 //! ```
 
+pub mod announcements;
 pub mod app;
 pub mod auth;
 pub mod clock;

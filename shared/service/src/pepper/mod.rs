@@ -5,6 +5,7 @@
 //! stored digests once more. It needs no credential, ends none, and can be repeated. An item says the generation of its
 //! digest, and the settings of an organisation say the latest generation of its items.
 
+mod rotation;
 mod source;
 
 use std::fmt;
@@ -14,6 +15,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
+pub use rotation::StoredPeppers;
 #[cfg(feature = "cloud")]
 pub use source::PepperSecret;
 pub(crate) use source::UNREADABLE;
@@ -79,7 +81,7 @@ pub struct Peppers {
 /// The form of several secrets in the stored text. A text that does not begin with `{` is the secret of generation 0.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct StoredPeppers {
+struct PeppersText {
     first: Vec<String>,
     wraps: Vec<String>,
     oldest: u32,
@@ -152,6 +154,18 @@ impl Peppers {
         candidates
     }
 
+    /// Returns each digest of this generation that the credential may have, or `None` if these peppers do not have the
+    /// generation.
+    #[must_use]
+    pub fn digests_at(&self, credential: &Credential, generation: u32) -> Option<Vec<String>> {
+        let wraps = self.wraps.get(..generation as usize)?;
+        let digest = |first: &Secret| {
+            let digest = hex::encode(first.hmac(credential.reveal().as_bytes()));
+            wraps.iter().fold(digest, |digest, secret| hex::encode(secret.hmac(digest.as_bytes())))
+        };
+        Some(self.first.iter().map(digest).collect())
+    }
+
     /// Returns the digest of the latest generation for a digest of the generation `from`, or `None` if these peppers do
     /// not have that generation.
     #[must_use]
@@ -189,7 +203,7 @@ impl Peppers {
             });
         }
         let damaged = || Error::Internal("the secret with the peppers cannot be read".to_owned());
-        let stored: StoredPeppers = serde_json::from_slice(current).map_err(|_| damaged())?;
+        let stored: PeppersText = serde_json::from_slice(current).map_err(|_| damaged())?;
         if stored.first.is_empty() || stored.oldest as usize > stored.wraps.len() {
             return Err(damaged());
         }
@@ -206,7 +220,7 @@ impl Peppers {
         let texts = |secrets: &[Secret]| {
             secrets.iter().map(|secret| String::from_utf8(secret.0.clone())).collect::<Result<_, _>>()
         };
-        let stored = StoredPeppers {
+        let stored = PeppersText {
             first: texts(&self.first).map_err(damaged)?,
             wraps: texts(&self.wraps).map_err(damaged)?,
             oldest: self.oldest,
@@ -249,6 +263,8 @@ mod tests {
             assert_eq!(two.wrap(&digest, from), Some(two.digest(&key())));
         }
         assert_eq!(two.wrap("", 3), None);
+        assert_eq!(two.digests_at(&key(), 1), Some(vec![one.digest(&key())]));
+        assert_eq!(two.digests_at(&key(), 3), None);
     }
 
     #[test]

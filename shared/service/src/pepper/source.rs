@@ -105,7 +105,7 @@ impl Pepper {
 /// A file that holds the peppers, with a cache.
 #[derive(Clone)]
 pub struct PepperFile {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     cache: Arc<SyncMutex<Peppers>>,
 }
 
@@ -130,7 +130,7 @@ impl PepperFile {
     }
 }
 
-fn read(path: &Path) -> io::Result<Peppers> {
+pub(super) fn read(path: &Path) -> io::Result<Peppers> {
     Peppers::parse(&fs::read(path)?, None).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
@@ -139,8 +139,8 @@ fn read(path: &Path) -> io::Result<Peppers> {
 #[cfg(feature = "cloud")]
 #[derive(Clone)]
 pub struct PepperSecret {
-    client: Client,
-    id: String,
+    pub(super) client: Client,
+    pub(super) id: String,
     cache: Arc<Mutex<Option<CachedPeppers>>>,
 }
 
@@ -232,6 +232,6 @@ impl PepperSecret {
     }
 }
 
-fn unavailable(failure: CallFailure) -> Error {
+pub(super) fn unavailable(failure: CallFailure) -> Error {
     Error::Unavailable(Reason::SecretsManager(failure))
 }

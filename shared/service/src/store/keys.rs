@@ -21,6 +21,7 @@
 //! | key (keys table) | `ORG#o` | `KEY#<digest>` |
 //! | access token (keys table) | `ORG#o` | `TOKEN#<digest>` |
 //! | entry of the audit log (keys table) | `AUDIT#o` | id, sorted by time |
+//! | latest generation of the pepper (keys table) | `PEPPER` | `GENERATION` |
 //! | announcement of an end (keys table) | `DUE` | time `#` organisation `#` key id |
 
 use std::collections::HashMap;
@@ -223,6 +224,11 @@ impl Keys {
         [partition.key(KEY_PREFIX), partition.key(SETTINGS)]
     }
 
+    /// Returns the key of the item with the generation that a new organisation begins with.
+    pub(super) fn latest_generation() -> Key {
+        Partition("PEPPER".to_owned()).key("GENERATION")
+    }
+
     pub(super) fn audit(org: &Org) -> Partition {
         Partition(format!("AUDIT#{org}"))
     }
@@ -308,3 +314,10 @@ pub(super) const LOWEST: &str = "\u{2}";
 pub(super) const MAX_KEY: usize = 1_024;
 /// The largest character.
 const MAX: char = '\u{10FFFF}';
+
+/// Returns the time, the organisation and the credential that the sort key of an announcement names.
+pub(super) fn due_parts(announcement: &str) -> Option<(&str, &str, &str)> {
+    let (at, rest) = announcement.split_once('#')?;
+    let (org, id) = rest.split_once('#')?;
+    Some((at, org, id))
+}

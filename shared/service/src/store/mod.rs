@@ -17,8 +17,9 @@
 //! 6. `users`, `member_edit`, `groups`, `deletion`: requests on one resource.
 //! 7. `representation`, `plan`, `list`, `bookmarks`, `pages`: requests on many resources.
 //! 8. `key_record`, `authentication`: credentials.
-//! 9. `audit`, `due`, `orgs`, `credential_writes`, `credentials`, `tables`, `doctor`: management.
+//! 9. `audit`, `due`, `orgs`, `credential_writes`, `credentials`, `rewrap`, `announcements`, `tables`, `doctor`: management.
 
+mod announcements;
 mod attempts;
 mod audit;
 mod authentication;
@@ -47,6 +48,7 @@ mod pages;
 mod plan;
 pub mod representation;
 mod resources;
+mod rewrap;
 mod scan;
 mod sdk_error;
 mod table;
@@ -56,6 +58,7 @@ mod update;
 mod users;
 mod write;
 
+pub use announcements::{Due, End};
 pub use audit::{AUDIT_RETENTION, Actor, AuditEntry, Page};
 pub use authentication::{Authenticated, RefusedKey, USE_INTERVAL, UnrecordedUse};
 pub(crate) use capacity::measured;

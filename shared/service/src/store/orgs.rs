@@ -50,28 +50,55 @@ pub struct OrgChange {
     pub settings: Option<Settings>,
 }
 
+/// A condition of the transaction that creates an organisation.
+enum Guard {
+    /// The organisation does not exist.
+    Absent,
+    /// The generation of new organisations is the one that was read.
+    Generation,
+}
+
 impl Store {
     /// Creates an organisation with SCIM enabled. Returns `false` if it exists already.
     ///
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Throttled`].
     pub async fn create_org(&self, org: &Org, actor: &Actor) -> Result<bool, Error> {
-        let organisation = Organisation {
-            org: org.clone(),
-            enabled: true,
-            created: self.clock.timestamp()?,
-            settings: Settings::default(),
-            generation: 0,
-        };
-        let item = Item::from([
-            (ENABLED.to_owned(), AttributeValue::Bool(true)),
-            (CREATED.to_owned(), string(&organisation.created)),
-        ]);
-        let mut transaction = Transaction::new();
-        transaction.put(Keys::settings(org), item, Condition::absent(), ());
-        let action = Action { org, actor, name: "org.create", target: org.as_str() };
-        audit::record(&mut transaction, self, &action, (&(), &organisation), ())?;
-        Ok(transaction.send(&operator_table(self)).await?.is_ok())
+        let table = operator_table(self);
+        loop {
+            let latest = table.get(&Keys::latest_generation()).await?;
+            let generation = latest.map_or(Ok(None), |item| optional_number(&item, GENERATION))?;
+            let organisation = Organisation {
+                org: org.clone(),
+                enabled: true,
+                created: self.clock.timestamp()?,
+                settings: Settings::default(),
+                generation: 0,
+            };
+            let mut item = Item::from([
+                (ENABLED.to_owned(), AttributeValue::Bool(true)),
+                (CREATED.to_owned(), string(&organisation.created)),
+            ]);
+            let mut same_generation = Condition::expression(format!("attribute_not_exists({GENERATION})"));
+            if let Some(generation) = generation {
+                item.insert(GENERATION.to_owned(), AttributeValue::N(generation.to_string()));
+                same_generation = Condition::expression(format!("{GENERATION} = :generation"))
+                    .with_number(":generation", generation);
+            }
+            let mut transaction = Transaction::new();
+            transaction.put(Keys::settings(org), item, Condition::absent(), Guard::Absent);
+            // A rotation of the pepper visits the organisations that exist when it begins.
+            transaction.check(Keys::latest_generation(), same_generation, Guard::Generation);
+            let action = Action { org, actor, name: "org.create", target: org.as_str() };
+            audit::record(&mut transaction, self, &action, (&(), &organisation), Guard::Generation)?;
+            match transaction.send(&table).await? {
+                Ok(()) => return Ok(true),
+                Err(failed) if failed.iter().any(|failed| matches!(failed.guard, Guard::Absent)) => {
+                    return Ok(false);
+                }
+                Err(_) => {}
+            }
+        }
     }
 
     /// Returns every organisation, sorted by name.

@@ -12,6 +12,8 @@ use crate::pepper::UNREADABLE;
 pub(crate) const REQUEST: &str = "request";
 /// The name of the event of a janitor run.
 pub(crate) const SWEEP: &str = "sweep";
+/// The name of the event of a credential that ends soon.
+pub(crate) const EXPIRING: &str = "expiring credential";
 
 /// The dimension that every metric has.
 pub(super) const STACK: &str = "Stack";
@@ -26,7 +28,7 @@ struct Metrics {
     members: &'static [(&'static str, &'static str)],
 }
 
-const METRICS: [Metrics; 4] = [
+const METRICS: [Metrics; 5] = [
     Metrics {
         event: REQUEST,
         dimensions: &[STACK],
@@ -47,6 +49,7 @@ const METRICS: [Metrics; 4] = [
         dimensions: &[STACK, "Route", "Client"],
         members: &[("Requests", "Count"), ("Duration", "Milliseconds")],
     },
+    Metrics { event: EXPIRING, dimensions: &[STACK], members: &[("ExpiringCredentials", "Count")] },
     Metrics { event: UNREADABLE, dimensions: &[STACK], members: &[("PepperFailures", "Count")] },
     Metrics {
         event: SWEEP,
