@@ -45,8 +45,8 @@ use super::assert_no_failures;
 /// The stack name in these tests.
 const STACK: &str = "scim-test";
 /// The values of `refused`, as the alarm `authentication-failures` describes them.
-const REFUSED: [&str; 8] =
-    ["missing", "repeated", "scheme", "malformed", "unknown", "revoked", "off", "scope"];
+const REFUSED: [&str; 9] =
+    ["missing", "repeated", "scheme", "malformed", "unknown", "revoked", "expired", "off", "scope"];
 /// The reason for which a test does not apply to a service in another process.
 const NEEDS_LOG: &str = "it reads the log of this process";
 
@@ -284,7 +284,7 @@ async fn refused_line_names_organisation_and_reason() {
     let get = || Request::get("/Users?aadOptscim062020");
     send(get()).await;
     send(get().bearer(&read).header("authorization", "Bearer x")).await;
-    send(get().header("authorization", "Basic eA==")).await;
+    send(get().header("authorization", "Digest eA==")).await;
     send(get().header("authorization", &format!("Bearer Bearer {read}"))).await;
     send(get().bearer(&read[..40])).await;
     send(get().bearer(unknown.reveal())).await;
@@ -463,53 +463,53 @@ async fn request_writes_one_line_with_metrics_in_a_stack() {
         (
             None,
             expect![[r#"
-            {
-              "timestamp": "2026-11-23T09:00:00.123Z",
-              "level": "INFO",
-              "message": "request",
-              "org": "acme",
-              "key": "daed8a503e626a65",
-              "method": "GET",
-              "endpoint": "/Users/{id}",
-              "status": 200,
-              "Route": "GET /Users/{id}",
-              "Client": "entra",
-              "Requests": 1,
-              "Duration": 0,
-              "Slow": 0,
-              "DynamoDbCalls": 4,
-              "ReadUnits": 5.0,
-              "WriteUnits": 0.0,
-              "AuthenticationFailures": 0,
-              "Exhausted": 0
-            }
-        "#]],
+                {
+                  "timestamp": "2026-11-23T09:00:00.123Z",
+                  "level": "INFO",
+                  "message": "request",
+                  "org": "acme",
+                  "key": "bd5ae0ac06e16a59",
+                  "method": "GET",
+                  "endpoint": "/Users/{id}",
+                  "status": 200,
+                  "Route": "GET /Users/{id}",
+                  "Client": "entra",
+                  "Requests": 1,
+                  "Duration": 0,
+                  "Slow": 0,
+                  "DynamoDbCalls": 4,
+                  "ReadUnits": 5.0,
+                  "WriteUnits": 0.0,
+                  "AuthenticationFailures": 0,
+                  "Exhausted": 0
+                }
+            "#]],
         ),
         (
             Some(STACK),
             expect![[r#"
-            {
-              "timestamp": "2026-11-23T09:00:00.123Z",
-              "level": "INFO",
-              "message": "request",
-              "org": "acme",
-              "key": "daed8a503e626a65",
-              "method": "GET",
-              "endpoint": "/Users/{id}",
-              "status": 200,
-              "Route": "GET /Users/{id}",
-              "Client": "entra",
-              "Requests": 1,
-              "Duration": 0,
-              "Slow": 0,
-              "DynamoDbCalls": 4,
-              "ReadUnits": 5.0,
-              "WriteUnits": 0.0,
-              "AuthenticationFailures": 0,
-              "Exhausted": 0,
-              "Stack": "scim-test"
-            }
-        "#]],
+                {
+                  "timestamp": "2026-11-23T09:00:00.123Z",
+                  "level": "INFO",
+                  "message": "request",
+                  "org": "acme",
+                  "key": "bd5ae0ac06e16a59",
+                  "method": "GET",
+                  "endpoint": "/Users/{id}",
+                  "status": 200,
+                  "Route": "GET /Users/{id}",
+                  "Client": "entra",
+                  "Requests": 1,
+                  "Duration": 0,
+                  "Slow": 0,
+                  "DynamoDbCalls": 4,
+                  "ReadUnits": 5.0,
+                  "WriteUnits": 0.0,
+                  "AuthenticationFailures": 0,
+                  "Exhausted": 0,
+                  "Stack": "scim-test"
+                }
+            "#]],
         ),
     ] {
         let log = Log::new(Level::INFO, stack);
@@ -860,7 +860,7 @@ async fn log_contains_no_personal_data_or_secrets() {
     }
     enable_org(&store, &org, true).await.unwrap();
     for request in requests() {
-        request.header("authorization", "Basic UExBTlRFRA==").send_as_is(&service).await;
+        request.header("authorization", "Digest UExBTlRFRA==").send_as_is(&service).await;
     }
     for fault in Fault::IMMEDIATE.into_iter().filter(|fault| !fault.is_crash()) {
         for call in 0..4 {

@@ -19,20 +19,22 @@ use dynoxide::Database;
 use local::embedded;
 use serde_json::{Value, json};
 use service::{
-    App,
+    App, announcements,
+    auth::Scope,
     clock::Clock,
     config::Tables,
     entropy::Entropy,
     http::{self, Route},
     janitor,
-    store::Store,
+    store::{NewKey, Store},
 };
 use tests::{
-    NOW, Request, Service,
+    NOW, ORG, Request, Service,
     counting::table,
     exchange,
     faults::{Fault, Faults, Plan},
     observed::{self, Call},
+    operator,
 };
 use tokio::time::Duration;
 use tower::ServiceExt;
@@ -161,6 +163,38 @@ impl Deployment {
         let client = self.needed("Janitor").client(world.database.clone());
         let store = Store::new(&client, Tables::default(), world.clock.clone(), Entropy::seeded(99));
         janitor::sweep(&store).await;
+        announcements::announce(&store).await.expect("an answer");
+    }
+
+    /// Uses a key of its own for the first time with each function. The key ends soon, and the janitor announces it.
+    async fn use_keys(&self, world: &World) {
+        let store = &world.service.app.store;
+        let org = ORG.parse().expect("a name");
+        for (method, path) in [
+            (Method::GET, "/Users"),
+            (Method::GET, "/Groups"),
+            (Method::POST, "/Bulk"),
+            (Method::GET, "/ServiceProviderConfig"),
+        ] {
+            let new = NewKey {
+                scopes: [Scope::Scim].into(),
+                ends: Some(NOW + time::Duration::days(31)),
+                ..NewKey::default()
+            };
+            let pepper = &world.service.app.pepper;
+            let (key, record) = store.create_key(&org, &new, pepper, &operator()).await.expect("a key");
+            let body = if path == "/Bulk" { json!({ "Operations": [] }) } else { Value::Null };
+            let answer = request(method, path, &body).bearer(key.reveal()).send(&world.service).await;
+            assert!(answer.status < 500, "{path}: {:#}", answer.body);
+            // The answer does not wait for the record of the use.
+            while store.key(&org, &record.id).await.expect("an answer").expect("a key").last_used.is_none() {
+                tokio::task::yield_now().await;
+            }
+        }
+        world.now.fetch_add(2 * 86_400_000, Ordering::Relaxed);
+        self.sweep(world).await;
+        world.now.fetch_add(30 * 86_400_000, Ordering::Relaxed);
+        self.sweep(world).await;
     }
 }
 
@@ -422,6 +456,7 @@ async fn roles_allow_exactly_the_calls_of_their_functions() {
     list(&world, &group).await;
     bulk(&world).await;
     deployment.sweep(&world).await;
+    deployment.use_keys(&world).await;
     world.service.assert_healthy().await;
     meet_unfinished_changes(&deployment).await;
 
