@@ -49,8 +49,9 @@ impl Setup {
     }
 }
 
-/// Replaces times, keys, key ids and addresses by placeholders.
+/// Replaces times, keys, key ids, the ends of keys and addresses by placeholders.
 fn hide(text: &str) -> String {
+    let text = &hide_last_four(&hide_last_four(text, "…"), "\"lastFour\": \"");
     let mut hidden = String::new();
     let mut word = String::new();
     for c in text.chars().chain(['\0']) {
@@ -78,104 +79,148 @@ fn hide(text: &str) -> String {
     hidden
 }
 
+/// Replaces the four characters after each occurrence of the text.
+fn hide_last_four(text: &str, before: &str) -> String {
+    let mut parts = text.split(before);
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + before + "<4>" + part.get(4..).unwrap_or_default())
+}
+
 #[test]
 fn organisations_are_created_listed_shown_and_disabled() {
     let setup = Setup::new("orgs");
     setup.assert_output(
         "org create beta",
         &expect![[r#"
-        exit 0
-        out: beta  SCIM on  created <time>
-    "#]],
+            exit 0
+            out: beta  SCIM on  created <time>  rate 50/s, burst 200, at once 4, tokens 60 min
+        "#]],
     );
     setup.assert_output(
         "org create gamma --output json",
         &expect![[r#"
-        exit 0
-        out: {
-          "org": "gamma",
-          "enabled": true,
-          "created": "<time>"
-        }
-    "#]],
+            exit 0
+            out: {
+              "org": "gamma",
+              "enabled": true,
+              "created": "<time>",
+              "settings": {
+                "tokenMinutes": 60,
+                "rate": 50,
+                "burst": 200,
+                "atOnce": 4
+              }
+            }
+        "#]],
     );
     setup.assert_output(
         "org list",
         &expect![[r#"
-        exit 0
-        out: acme  SCIM on  created <time>
-        beta  SCIM on  created <time>
-        gamma  SCIM on  created <time>
-    "#]],
+            exit 0
+            out: acme  SCIM on  created <time>  rate 50/s, burst 200, at once 4, tokens 60 min
+            beta  SCIM on  created <time>  rate 50/s, burst 200, at once 4, tokens 60 min
+            gamma  SCIM on  created <time>  rate 50/s, burst 200, at once 4, tokens 60 min
+        "#]],
     );
     setup.assert_output(
         "org list --output json",
         &expect![[r#"
-        exit 0
-        out: {
-          "organisations": [
-            {
-              "org": "acme",
-              "enabled": true,
-              "created": "<time>"
-            },
-            {
-              "org": "beta",
-              "enabled": true,
-              "created": "<time>"
-            },
-            {
-              "org": "gamma",
-              "enabled": true,
-              "created": "<time>"
+            exit 0
+            out: {
+              "organisations": [
+                {
+                  "org": "acme",
+                  "enabled": true,
+                  "created": "<time>",
+                  "settings": {
+                    "tokenMinutes": 60,
+                    "rate": 50,
+                    "burst": 200,
+                    "atOnce": 4
+                  }
+                },
+                {
+                  "org": "beta",
+                  "enabled": true,
+                  "created": "<time>",
+                  "settings": {
+                    "tokenMinutes": 60,
+                    "rate": 50,
+                    "burst": 200,
+                    "atOnce": 4
+                  }
+                },
+                {
+                  "org": "gamma",
+                  "enabled": true,
+                  "created": "<time>",
+                  "settings": {
+                    "tokenMinutes": 60,
+                    "rate": 50,
+                    "burst": 200,
+                    "atOnce": 4
+                  }
+                }
+              ]
             }
-          ]
-        }
-    "#]],
+        "#]],
     );
     setup.assert_output(
         "org show beta",
         &expect![[r#"
-        exit 0
-        out: beta  SCIM on  created <time>
-        no keys
-    "#]],
+            exit 0
+            out: beta  SCIM on  created <time>  rate 50/s, burst 200, at once 4, tokens 60 min
+            no keys
+        "#]],
     );
     setup.assert_output(
         "org disable beta",
         &expect![[r#"
-        exit 0
-        out: beta  SCIM off  created <time>
-    "#]],
+            exit 0
+            out: beta  SCIM off  created <time>  rate 50/s, burst 200, at once 4, tokens 60 min
+        "#]],
     );
     setup.succeed("key create --org beta --scope scim");
     setup.assert_output(
         "org show beta --output json",
         &expect![[r#"
-        exit 0
-        out: {
-          "org": "beta",
-          "enabled": false,
-          "created": "<time>",
-          "keys": [
-            {
-              "id": "<id>",
-              "scopes": [
-                "scim"
-              ],
+            exit 0
+            out: {
+              "org": "beta",
+              "enabled": false,
               "created": "<time>",
-              "revoked": null
+              "settings": {
+                "tokenMinutes": 60,
+                "rate": 50,
+                "burst": 200,
+                "atOnce": 4
+              },
+              "keys": [
+                {
+                  "id": "<id>",
+                  "label": null,
+                  "scopes": [
+                    "scim"
+                  ],
+                  "created": "<time>",
+                  "ends": null,
+                  "revoked": null,
+                  "prefix": "<key>",
+                  "lastFour": "<4>",
+                  "lastUsed": null,
+                  "lastUsedBy": null,
+                  "replaces": null
+                }
+              ]
             }
-          ]
-        }
-    "#]],
+        "#]],
     );
     setup.assert_output(
         "org enable beta",
         &expect![[r#"
-        exit 0
-        out: beta  SCIM on  created <time>
-    "#]],
+            exit 0
+            out: beta  SCIM on  created <time>  rate 50/s, burst 200, at once 4, tokens 60 min
+        "#]],
     );
 }
 
@@ -193,28 +238,35 @@ fn keys_are_printed_once_and_never_listed() {
     setup.assert_output(
         "key create --org beta --scope scim",
         &expect![[r#"
-        exit 0
-        out: <id>  scim  created <time>  active
-        <key>
-        The key is shown only once and is not stored. Copy it now.
-    "#]],
+            exit 0
+            out: <id>  scim  created <time>  <key>…<4>  active
+            <key>
+            The key is shown only once and is not stored. Copy it now.
+        "#]],
     );
     setup.assert_output(
         "key create --org beta --scope read,write --output json",
         &expect![[r#"
-        exit 0
-        out: {
-          "id": "<id>",
-          "scopes": [
-            "read",
-            "write"
-          ],
-          "created": "<time>",
-          "revoked": null,
-          "org": "beta",
-          "key": "<key>"
-        }
-    "#]],
+            exit 0
+            out: {
+              "id": "<id>",
+              "label": null,
+              "scopes": [
+                "read",
+                "write"
+              ],
+              "created": "<time>",
+              "ends": null,
+              "revoked": null,
+              "prefix": "<key>",
+              "lastFour": "<4>",
+              "lastUsed": null,
+              "lastUsedBy": null,
+              "replaces": null,
+              "org": "beta",
+              "key": "<key>"
+            }
+        "#]],
     );
     let (key, _) = setup.create_key("beta", "--scope read --scope scim");
     let secret = key.rsplit('_').next().expect("a secret");
@@ -225,34 +277,41 @@ fn keys_are_printed_once_and_never_listed() {
         "org show beta --output json",
     ] {
         let ended = setup.scimctl(line);
-        assert!(!ended.out.contains("scim_") && !ended.out.contains(secret), "{line}: {}", ended.out);
+        assert!(!ended.out.contains(&secret[..8]), "{line}: {}", ended.out);
     }
     setup.assert_output(
         "key list --org beta",
         &expect![[r#"
-        exit 0
-        out: <id>  scim  created <time>  active
-        <id>  read,write  created <time>  active
-        <id>  scim,read  created <time>  active
-    "#]],
+            exit 0
+            out: <id>  scim  created <time>  <key>…<4>  active
+            <id>  read,write  created <time>  <key>…<4>  active
+            <id>  scim,read  created <time>  <key>…<4>  active
+        "#]],
     );
     setup.assert_output(
         "key list --org acme --output json",
         &expect![[r#"
-        exit 0
-        out: {
-          "keys": [
-            {
-              "id": "<id>",
-              "scopes": [
-                "scim"
-              ],
-              "created": "<time>",
-              "revoked": null
+            exit 0
+            out: {
+              "keys": [
+                {
+                  "id": "<id>",
+                  "label": null,
+                  "scopes": [
+                    "scim"
+                  ],
+                  "created": "<time>",
+                  "ends": null,
+                  "revoked": null,
+                  "prefix": "<key>",
+                  "lastFour": "<4>",
+                  "lastUsed": null,
+                  "lastUsedBy": null,
+                  "replaces": null
+                }
+              ]
             }
-          ]
-        }
-    "#]],
+        "#]],
     );
 }
 
@@ -466,12 +525,12 @@ fn scimctl_finds_the_gateway_by_environment_or_directory() {
     let gateway = start();
     expect![[r#"
         exit 0
-        out: acme  SCIM on  created <time>
+        out: acme  SCIM on  created <time>  rate 50/s, burst 200, at once 4, tokens 60 min
     "#]]
     .assert_eq(&list(&["--data", "data"], None));
     expect![[r#"
         exit 0
-        out: acme  SCIM on  created <time>
+        out: acme  SCIM on  created <time>  rate 50/s, burst 200, at once 4, tokens 60 min
     "#]]
     .assert_eq(&list(&["--data", "data"], Some(&gateway.dynamodb)));
     expect![[r#"
@@ -492,7 +551,7 @@ fn scimctl_finds_the_gateway_by_environment_or_directory() {
     let _gateway = start();
     expect![[r#"
         exit 0
-        out: acme  SCIM on  created <time>
+        out: acme  SCIM on  created <time>  rate 50/s, burst 200, at once 4, tokens 60 min
     "#]]
     .assert_eq(&list(&["--data", "data"], None));
 }
@@ -567,9 +626,9 @@ fn scimctl_finds_credentials_as_the_aws_cli_does() {
     let found: Vec<String> = profiles.map(|profile| list(profile, &gateway.dynamodb)).into();
     expect![[r#"
         keys: exit 0
-        out: acme  SCIM on  created <time>
+        out: acme  SCIM on  created <time>  rate 50/s, burst 200, at once 4, tokens 60 min
         program: exit 0
-        out: acme  SCIM on  created <time>
+        out: acme  SCIM on  created <time>  rate 50/s, burst 200, at once 4, tokens 60 min
         failing-program: exit 1
         err: error: there are no AWS credentials. Log in with `aws sso login` or `aws login`, or name another profile in AWS_PROFILE. `aws sts get-caller-identity` shows what the AWS CLI finds. The cause is: an error occurred while loading credentials: Error retrieving credentials: external process exited with code exit status: 1. Stderr:
         single-sign-on: exit 1

@@ -57,6 +57,8 @@ fn refusals() -> BTreeSet<String> {
         Refusal::Malformed,
         Refusal::Unknown,
         Refusal::Revoked,
+        Refusal::Expired(String::new()),
+        Refusal::ExpiredToken(String::new()),
         Refusal::Off(String::new()),
         Refusal::Scope(""),
     ];
