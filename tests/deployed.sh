@@ -22,40 +22,6 @@ source "$(dirname "$0")/../.ci/steps.sh"
 base_url=https://scim.test/scim/v2
 binaries=$logs/sam
 
-# -------------------------------------------------------------------------------------------------- servers
-
-free_port() {
-    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
-
-# The commands that undo a step. They run when the step ends, in reverse order.
-undo=()
-undo_all() {
-    local index
-    for ((index = ${#undo[@]} - 1; index >= 0; index--)); do eval "${undo[index]}" || true; done
-}
-
-# serve PORT LOG COMMAND...: starts a server and waits until it listens.
-serve() {
-    "${@:3}" >"$2" 2>&1 &
-    undo+=("kill $!; wait $!")
-    until (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null; do
-        kill -0 "$!"
-        sleep 0.2
-    done
-}
-
-# Starts ministack: DynamoDB, Secrets Manager and the other services of a stack, in memory. Sets `endpoint`.
-start_ministack() {
-    venv ministack ministack==1.5.33 aws-sam-translator==1.115.0
-    local port
-    port=$(free_port)
-    endpoint=http://127.0.0.1:$port
-    BIND_HOST=127.0.0.1 GATEWAY_PORT=$port IOT_MTLS_ENABLED=0 \
-        serve "$port" "$logs/ministack.server.log" "$cache/ministack/bin/ministack"
-    export AWS_ENDPOINT_URL=$endpoint AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
-}
-
 # with_endpoint URL DIRECTORY: copies the output of `sam build` and sets AWS_ENDPOINT_URL in the functions' environment.
 # Neither emulator sets this variable.
 with_endpoint() {

@@ -12,6 +12,7 @@ mod janitor;
 mod kill;
 mod lifecycle;
 mod program;
+mod rotation;
 mod scimctl;
 mod start;
 mod unfinished;
