@@ -13,6 +13,7 @@ const DEFAULT_SCOPE: &str = "/.default";
 
 /// The claims that an assertion must have, and the source of the keys that sign it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Trust {
     /// `iss`: the URL of the identity provider.
     pub issuer: String,

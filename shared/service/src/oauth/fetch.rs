@@ -144,8 +144,8 @@ async fn request<S>(stream: S, url: &Url) -> Result<Bytes, SourceFailure>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(|_| SourceFailure::Connect)?;
+    let handshake = http1::Builder::new().max_buf_size(KEYS_BYTES).handshake(TokioIo::new(stream)).await;
+    let (mut sender, connection) = handshake.map_err(|_| SourceFailure::Connect)?;
     // The task ends when this function does.
     let mut tasks = JoinSet::new();
     tasks.spawn(async { drop(connection.await) });
