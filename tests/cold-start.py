@@ -24,7 +24,8 @@ RUNS = int(os.environ.get("RUNS", "60"))
 EVENTS = 20
 WHOLE_CPU = 1769
 # The path of the request to each function. The janitor ignores the content of its event.
-PATHS = {"Users": "/v2/Users", "Groups": "/v2/Groups", "Bulk": "/v2/Bulk", "Discovery": "/v2/Schemas", "Janitor": None}
+PATHS = {"Users": "/v2/Users", "Groups": "/v2/Groups", "Bulk": "/v2/Bulk", "Discovery": "/v2/Schemas",
+         "Token": "/.well-known/oauth-authorization-server", "Janitor": None}
 
 
 def key():

@@ -232,6 +232,8 @@ mod tests {
             ("/scim/v2/Bulk", "bulk"),
             ("/scim/v2/Bulk/x", "discovery"),
             ("/scim/v2/Schemas/x", "discovery"),
+            ("/scim/oauth2/token", "token"),
+            ("/scim/.well-known/oauth-authorization-server", "token"),
             ("/scim/v2", "discovery"),
             ("/scim/v2/users", "discovery"),
             ("/", "discovery"),

@@ -22,6 +22,7 @@ pub mod fuzz;
 pub mod gateway;
 pub mod history;
 pub mod intercept;
+pub mod issuer;
 pub mod load;
 mod named;
 pub mod observed;
@@ -48,11 +49,14 @@ use service::{
     auth::{Caller, Org, Scope},
     clock::Clock,
     config::{self, Tables},
+    credential::Credential,
     entropy::Entropy,
-    http, lambda,
+    http::{self, Route},
+    lambda,
     limits::REQUEST_BUDGET,
+    oauth::{Assertions, Reach},
     pepper::{Pepper, Peppers, Secret},
-    store::{Actor, NewKey, OrgChange, Store, doctor::Report},
+    store::{Actor, ClientAuthentication, NewClient, NewKey, OrgChange, Store, doctor::Report},
 };
 use time::{OffsetDateTime, macros::datetime};
 use tokio::time::Instant;
@@ -325,7 +329,8 @@ impl Service {
     /// Returns the router of a changed application. The test applies to a service in this process alone.
     pub fn router(&self, app: App) -> Router {
         self.require_in_process("it changes the service in this process");
-        http::router(app, http::all())
+        let routes = routes(&app, Reach::Internet);
+        http::router(app, routes)
     }
 
     /// Replaces the values that the service chose by names: the first id that the test sees by `{1}`, the first version by
@@ -363,6 +368,31 @@ impl Service {
             store.record_use(&unrecorded, "other", deadline).await.expect("a record");
         }
         key.reveal().to_owned()
+    }
+
+    /// Creates an OAuth client of the organisation. Returns its id and its secret.
+    pub async fn oauth_client(&self, org: &str, scopes: &[Scope]) -> (String, Credential) {
+        let org: Org = self.org_named(org).parse().expect("an organisation's name");
+        let scopes = scopes.iter().copied().collect();
+        let authentication = ClientAuthentication::Secret(None);
+        let new = NewClient { scopes, label: None, authentication, repeatable: None };
+        let created = self.app.store.create_client(&org, &new, &self.pepper, &operator()).await;
+        let (client, secret) = created.expect("a client");
+        (client.id, secret.expect("a secret"))
+    }
+
+    /// Issues an access token to a new OAuth client of the organisation, at the time of the clock. Returns the id of the
+    /// client and the token.
+    pub async fn access_token(&self, scopes: &[Scope], clock: &Clock) -> (String, String) {
+        let (id, secret) = self.oauth_client(&self.org, scopes).await;
+        let store = self.store_with_clock(clock.clone());
+        let deadline = Instant::now() + REQUEST_BUDGET;
+        let client = store.token_client(&id.parse().expect("an id"), deadline).await.expect("an answer");
+        let client = client.expect("the client");
+        let peppers = self.pepper.peppers().await.expect("peppers");
+        let secret = client.client.secret_of(&secret, &peppers);
+        let issued = store.issue_token(&client, &client.client.scopes, secret, &peppers, deadline).await;
+        (id, issued.expect("an answer").expect("a token").token.reveal().to_owned())
     }
 
     /// Sends an HTTP request.
@@ -415,7 +445,9 @@ impl Service {
         match &self.transport {
             Transport::Router(_) => {
                 let event = serde_json::from_value(event).expect("an event of API Gateway");
-                let function = lambda::function(App { base_url, ..self.app.clone() }, http::all());
+                let app = App { base_url, ..self.app.clone() };
+                let routes = routes(&app, Reach::Internet);
+                let function = lambda::function(app, routes);
                 let given = function.oneshot(LambdaEvent::new(event, Context::default())).await;
                 let Ok(given) = given;
                 gateway::answer(&serde_json::to_value(given).expect("JSON"))
@@ -523,8 +555,15 @@ pub fn is_embedded() -> bool {
     matches!(target(), Target::Embedded)
 }
 
+/// Returns the routes of all functions. The token endpoint reads the keys of issuers from these hosts.
+#[must_use]
+pub fn routes(app: &App, reach: Reach) -> Vec<Route> {
+    let assertions = Assertions::new(app.store.clock().clone(), reach);
+    [http::all(), http::token(&assertions)].concat()
+}
+
 fn router(app: &App) -> Transport {
-    Transport::Router(http::router(app.clone(), http::all()))
+    Transport::Router(http::router(app.clone(), routes(app, Reach::Internet)))
 }
 
 /// Sends a request to a router.

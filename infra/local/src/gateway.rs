@@ -29,6 +29,7 @@ use service::{
     entropy::Entropy,
     http,
     limits::REQUEST_BUDGET,
+    oauth::{Assertions, Reach},
     pepper::{Pepper, PepperFile},
     store::{Actor, NewKey, Store},
 };
@@ -96,6 +97,7 @@ pub struct Gateway {
     pepper: Pepper,
     entropy: Entropy,
     data: PathBuf,
+    reach: Reach,
     // Keeps the data directory locked until the gateway is dropped.
     _lock: File,
 }
@@ -171,6 +173,7 @@ impl Gateway {
             pepper,
             entropy,
             data: data.to_owned(),
+            reach: Reach::Internet,
             _lock: lock,
         })
     }
@@ -205,10 +208,18 @@ impl Gateway {
         &self.dynamodb_key
     }
 
+    /// Reads the keys of OAuth issuers from these hosts. The default is the public internet.
+    #[must_use]
+    pub fn reaching(self, reach: Reach) -> Self {
+        Self { reach, ..self }
+    }
+
     /// Returns the router with the routes of all functions.
     pub fn router(&self, base_url: String) -> Router {
         let state = (self.turns.clone(), self.log.clone());
-        http::router(self.app(base_url), http::all()).layer(from_fn_with_state(state, serve))
+        let assertions = Assertions::new(self.store.clock().clone(), self.reach);
+        let routes = [http::all(), http::token(&assertions)].concat();
+        http::router(self.app(base_url), routes).layer(from_fn_with_state(state, serve))
     }
 
     /// Returns the router of the endpoint of the embedded DynamoDB.

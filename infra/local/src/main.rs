@@ -13,7 +13,14 @@ use local::{
     gateway::{Connection, Gateway, ORGANISATION, StartError},
     serve::serve,
 };
-use service::{announcements, http::BASE_PATH, janitor, store::Store, telemetry};
+use service::{
+    announcements,
+    http::{BASE_PATH, TOKEN_PATH},
+    janitor,
+    oauth::Reach,
+    store::Store,
+    telemetry,
+};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -53,6 +60,9 @@ struct Arguments {
     /// gateway answers
     #[arg(long, value_name = "FILE")]
     env_file: Option<PathBuf>,
+    /// Read the keys of OAuth issuers from this machine too, also by http; for tests
+    #[arg(long)]
+    allow_loopback_issuers: bool,
     /// Seed of the times of DynamoDB's calls, which then take 4 to 12 ms and conflict as on AWS
     #[arg(long, value_name = "SEED", num_args = 0..=1, require_equals = true, default_missing_value = "1", hide = true)]
     realistic_dynamodb: Option<u64>,
@@ -95,7 +105,9 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     // The ports come first: a second gateway on the same port fails before it opens any file.
     let gateway_listener = listen(arguments.port, "--port").await?;
     let dynamodb_listener = listen(arguments.dynamodb_port, "--dynamodb-port").await?;
+    let reach = if arguments.allow_loopback_issuers { Reach::InternetAndLoopback } else { Reach::Internet };
     let gateway = Gateway::open(&arguments.data, arguments.memory, arguments.realistic_dynamodb).await?;
+    let gateway = gateway.reaching(reach);
     tokio::select! {
         outcome = serve_until_stopped(&arguments, &gateway, gateway_listener, dynamodb_listener) => outcome,
         cause = gateway.log().failed() => Err(Failure::Flush(cause)),
@@ -179,6 +191,7 @@ fn stopped() -> io::Result<impl Future<Output = ()> + Send + 'static> {
 /// Prints the settings for identity providers.
 fn introduce(connection: &Connection, env_file: &std::path::Path, known: bool) -> io::Result<()> {
     let Connection { base_url, token, dynamodb, .. } = connection;
+    let token_url = format!("{}{TOKEN_PATH}", base_url.trim_end_matches(BASE_PATH));
     let origin = if known { "unchanged since the last start" } else { "new, stored in the file below" };
     write!(
         io::stdout(),
@@ -194,7 +207,11 @@ SCIM 2.0 is ready.
                 Unique identifier field for users: userName
                 Authentication mode: HTTP Header, with the key as token
   Entra ID      Tenant URL: {base_url}?aadOptscim062020
-                Secret Token: the key
+                Token URL: {token_url}
+                Without a secret, with the values that Entra displays:
+                  scimctl client create --org {ORGANISATION} --scope scim --issuer URL --audience A --subject S
+                With a client secret: scimctl client create --org {ORGANISATION} --scope scim
+                With a key: Secret Token: the key
 
   Try it        curl -i -H 'Authorization: Bearer {token}' '{base_url}/Users'
 

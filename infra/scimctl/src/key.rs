@@ -132,7 +132,7 @@ pub(crate) async fn run(stack: &Stack, command: KeyCommand) -> Result<Output, Fa
 }
 
 /// Returns the time after this duration.
-fn end(after: Duration) -> Result<OffsetDateTime, Failure> {
+pub(crate) fn end(after: Duration) -> Result<OffsetDateTime, Failure> {
     let after = time::Duration::try_from(after).ok();
     after
         .and_then(|after| Clock::system().now().checked_add(after))

@@ -1,8 +1,9 @@
-//! `scimctl` manages organisations and API keys, on AWS or on the local gateway, with the store that serves requests.
+//! `scimctl` manages organisations, API keys and OAuth clients, on AWS or on the local gateway, with the store that serves requests.
 //!
 //! Exit codes: 0 success; 1 failure, such as an unknown organisation or no answer from AWS; 2 invalid command line;
 //! 3 findings of `doctor`.
 
+mod client;
 mod doctor;
 mod key;
 mod org;
@@ -19,6 +20,7 @@ use std::{
 use clap::{Parser, Subcommand};
 use service::{auth::Org, error::Reason, store::Organisation};
 
+use client::ClientCommand;
 use doctor::DoctorArguments;
 use key::KeyCommand;
 use org::OrgCommand;
@@ -26,7 +28,7 @@ use output::Format;
 use pepper::PepperCommand;
 use stack::Stack;
 
-/// Manages organisations and API keys of the SCIM service.
+/// Manages organisations, API keys and OAuth clients of the SCIM service.
 ///
 /// On AWS: set SCIM_PEPPER_SECRET_ID, SCIM_RESOURCES_TABLE and SCIM_KEYS_TABLE to the values in the stack's output
 /// ScimctlEnvironment. The region and the credentials are found as by the AWS CLI.
@@ -58,6 +60,9 @@ enum Command {
     /// Manage the pepper, the secret of the stored digests of keys
     #[command(subcommand)]
     Pepper(PepperCommand),
+    /// Manage the OAuth clients of an organisation
+    #[command(subcommand)]
+    Client(ClientCommand),
     /// Check the stored data of an organisation for inconsistencies; run it while no client writes
     Doctor(DoctorArguments),
 }
@@ -76,6 +81,15 @@ enum Failure {
         "the key {id} of the organisation {org} does not exist. List the keys with `scimctl key list --org {org}`."
     )]
     NoKey { org: Org, id: String },
+    #[error(
+        "the client {id} of the organisation {org} does not exist. List the clients with \
+         `scimctl client list --org {org}`."
+    )]
+    NoClient { org: Org, id: String },
+    #[error(
+        "the client {id} does not have the secret {secret}. Show its secrets with `scimctl client show --org {org} {id}`."
+    )]
+    NoSecret { org: Org, id: String, secret: String },
     /// The store refuses the command.
     #[error("{0}")]
     Refused(String),
@@ -112,6 +126,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Org(command) => org::run(&stack, command).await?,
         Command::Key(command) => key::run(&stack, command).await?,
         Command::Pepper(command) => pepper::run(&stack, command).await?,
+        Command::Client(command) => client::run(&stack, command).await?,
         Command::Doctor(command) => return doctor::run(&stack, command, arguments.output).await,
     };
     output.print(arguments.output)?;

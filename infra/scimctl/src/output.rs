@@ -10,7 +10,7 @@ use serde::Serialize;
 use service::{
     auth::Org,
     settings::Settings,
-    store::{KeyRecord, Organisation, doctor::Report},
+    store::{ClientRecord, KeyRecord, Organisation, SecretRecord, doctor::Report},
 };
 
 /// The format of the output.
@@ -56,6 +56,36 @@ pub(crate) enum Output {
         id: String,
         revoked: bool,
     },
+    Client(ClientRecord),
+    Clients {
+        clients: Vec<ClientRecord>,
+    },
+    /// A new client, with its secret unless it is federated.
+    NewClient {
+        #[serde(flatten)]
+        record: ClientRecord,
+        org: Org,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        client_secret: Option<String>,
+    },
+    NewSecret {
+        #[serde(flatten)]
+        record: SecretRecord,
+        org: Org,
+        client_id: String,
+        client_secret: String,
+    },
+    EndedSecret {
+        org: Org,
+        client_id: String,
+        id: String,
+        ended: bool,
+    },
+    DeletedClient {
+        org: Org,
+        client_id: String,
+        deleted: bool,
+    },
     Report {
         org: Org,
         healthy: bool,
@@ -99,6 +129,19 @@ impl fmt::Display for Output {
                  under the new digest"
             ),
             Self::Revoked { org, id, .. } => write!(f, "revoked {id} of {org}"),
+            Self::Client(record) => f.write_str(&client_text(record)),
+            Self::Clients { clients } => f.write_str(&lines(clients, client_text, "no clients")),
+            Self::NewClient { record, client_secret, .. } => {
+                write!(f, "{}", client_text(record))?;
+                write!(f, "\nclient id      {}", record.id)?;
+                client_secret.as_ref().map_or(Ok(()), |secret| shown_secret(f, secret))
+            }
+            Self::NewSecret { record, client_secret, .. } => {
+                write!(f, "{}", secret_text(record))?;
+                shown_secret(f, client_secret)
+            }
+            Self::EndedSecret { client_id, id, .. } => write!(f, "ended {id} of {client_id}"),
+            Self::DeletedClient { client_id, .. } => write!(f, "deleted {client_id}"),
             Self::Report { org, healthy, report: Report { users, groups, memberships, findings } } => {
                 let verdict = if *healthy { "healthy" } else { "NOT healthy" };
                 write!(f, "{org}: {verdict}: {users} users, {groups} groups, {memberships} memberships")?;
@@ -137,6 +180,33 @@ fn key_text(key: &KeyRecord) -> String {
         let _ = write!(text, "  {label}");
     }
     text
+}
+
+fn client_text(client: &ClientRecord) -> String {
+    let scopes: Vec<&str> = client.scopes.iter().map(|scope| scope.as_str()).collect();
+    let label = client.label.as_deref().map(|label| format!("  {label}")).unwrap_or_default();
+    let mut text = format!("{}  {}  created {}{label}", client.id, scopes.join(","), client.created);
+    if let Some(trust) = &client.trust {
+        let _ = write!(text, "\n  issuer {}\n  audience {}", trust.issuer, trust.audience);
+        let _ = write!(text, "\n  subject {}", trust.subject);
+        for (name, value) in [("tid", &trust.tid), ("azp", &trust.azp), ("keys", &trust.jwks_uri)] {
+            if let Some(value) = value {
+                let _ = write!(text, "\n  {name} {value}");
+            }
+        }
+    }
+    for secret in &client.secrets {
+        let _ = write!(text, "\n  secret {}", secret_text(secret));
+    }
+    text
+}
+
+fn secret_text(SecretRecord { id, created, ends, last_four, .. }: &SecretRecord) -> String {
+    format!("{id}  …{last_four}  created {created}  ends {ends}")
+}
+
+fn shown_secret(f: &mut fmt::Formatter<'_>, secret: &str) -> fmt::Result {
+    write!(f, "\nclient secret  {secret}\nThe secret is shown only once and is not stored. Copy it now.")
 }
 
 fn lines<T>(items: &[T], text: fn(&T) -> String, none: &str) -> String {

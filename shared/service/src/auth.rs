@@ -29,6 +29,12 @@ impl fmt::Display for Org {
 #[error("{0}")]
 pub struct ParseNameError(String);
 
+impl ParseNameError {
+    pub(crate) fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
 impl FromStr for Org {
     type Err = ParseNameError;
 

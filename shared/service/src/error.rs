@@ -112,6 +112,9 @@ pub enum Refusal {
     /// SCIM is disabled for the organisation of this name.
     #[error("SCIM is disabled for the organisation {0}.")]
     Off(String),
+    /// The token endpoint refuses the OAuth client. The word is for the log.
+    #[error("The client is not authenticated.")]
+    Client(&'static str),
     /// The key does not have this scope.
     #[error("The key does not have the scope '{0}'. Use a key with the scope '{0}' or 'scim'.")]
     Scope(&'static str),
@@ -130,6 +133,7 @@ impl Refusal {
             Self::Revoked => "revoked",
             Self::Expired(_) | Self::ExpiredToken(_) => "expired",
             Self::Off(_) => "off",
+            Self::Client(word) => word,
             Self::Scope(_) => "scope",
         }
     }

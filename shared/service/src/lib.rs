@@ -8,6 +8,8 @@
 //! | [`http`] | routes, extractors, answers: one file for each endpoint |
 //! | [`auth`], [`settings`] | organisations and their settings, scopes, callers |
 //! | [`credential`], [`pepper`] | the text of keys and tokens, and the secrets of their digests |
+//! | `oauth` | assertions of identity providers, and their keys (feature `oauth`) |
+//! | [`trust`] | which assertions of an identity provider prove a client |
 //! | [`error`], `sdk_failure` | why a request or a call to AWS failed, for the client and for the log |
 //! | [`store`] | resources, memberships and keys in DynamoDB |
 //! | [`janitor`] | completes the changes of requests that were killed |
@@ -59,12 +61,15 @@ pub mod janitor;
 #[cfg(feature = "lambda")]
 pub mod lambda;
 pub mod limits;
+#[cfg(feature = "oauth")]
+pub mod oauth;
 mod pace;
 pub mod pepper;
 mod sdk_failure;
 pub mod settings;
 pub mod store;
 pub mod telemetry;
+pub mod trust;
 
 pub use app::App;
 pub use error::Error;

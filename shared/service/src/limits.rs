@@ -83,6 +83,15 @@ pub const READ_BACK_RESERVE: Duration = Duration::from_secs(1);
 /// The reserve of a bulk request for its answer if it still deletes a group that lacks members.
 pub const BULK_UNDO_RESERVE: Duration = Duration::from_secs(1);
 
+/// The longest body of a token request, in bytes.
+pub const TOKEN_BODY: usize = 64 * 1024;
+/// The longest assertion of a client, in bytes.
+pub const MAX_ASSERTION: usize = 16 * 1024;
+/// The largest document of an issuer (its keys, or its discovery document), in bytes.
+pub const KEYS_BYTES: usize = 64 * 1024;
+/// The longest wait for the keys of an issuer, with the discovery document.
+pub const KEYS_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// The longest wait for Secrets Manager.
 pub const SECRET_TIMEOUT: Duration = Duration::from_secs(5);
 /// The timeout of one attempt of an AWS call. The SDK then repeats the call on another connection.

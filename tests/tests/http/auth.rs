@@ -11,6 +11,7 @@ use scim::{
 use serde_json::{Value, json};
 use service::{
     auth::Scope,
+    clock::Clock,
     credential::{Credential, Kind},
     entropy::Entropy,
     http::{self, Route},
@@ -269,6 +270,63 @@ async fn revoked_key_is_rejected_on_every_route() {
 
     assert!(store.revoke_key(&org, &new.id, &operator()).await.expect("revoked"));
     setup.assert_unauthorized("revoked", authorization(&format!("Bearer {key}"))).await;
+}
+
+#[tokio::test]
+async fn access_token_is_accepted_on_every_route() {
+    for scopes in [&[Scope::Scim][..], &[Scope::Read, Scope::Write]] {
+        for route in http::all() {
+            let setup = Setup::new().await;
+            let (_, token) = setup.service.access_token(scopes, setup.service.app.store.clock()).await;
+            let answer = setup.request(&route).bearer(&token).send(&setup.service).await;
+            let place = format!("{} {}", route.method, route.path);
+            assert_eq!(answer.status, scope_and_status(&route).1, "{place}: {}", answer.body);
+        }
+    }
+}
+
+#[tokio::test]
+async fn access_token_with_the_scope_read_cannot_change_data() {
+    let setup = Setup::new().await;
+    let (_, token) = setup.service.access_token(&[Scope::Read], setup.service.app.store.clock()).await;
+    setup
+        .assert_every_route("read token", authorization(&format!("Bearer {token}")), |route| {
+            if reads(route) { scope_and_status(route).1 } else { 403 }
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn expired_access_token_is_rejected_on_every_route() {
+    let setup = Setup::new().await;
+    let issued = Clock::fixed(setup.service.app.store.clock().now() - time::Duration::minutes(61));
+    let (_, token) = setup.service.access_token(&[Scope::Scim], &issued).await;
+    let credentials = format!("Bearer {token}");
+    setup.assert_unauthorized("expired token", authorization(&credentials)).await;
+    let answer = Request::get("/Users").header("authorization", &credentials).send(&setup.service).await;
+    let detail = answer.body["detail"].as_str().unwrap_or_default();
+    assert!(detail.starts_with("This access token expired at "), "{detail}");
+}
+
+#[tokio::test]
+async fn token_of_ended_client_is_rejected_on_every_route() {
+    let setup = Setup::new().await;
+    let (client, token) = setup.service.access_token(&[Scope::Scim], setup.service.app.store.clock()).await;
+    assert_eq!(Request::get("/Users").bearer(&token).send(&setup.service).await.status, 200);
+    let org = setup.service.org.parse().expect("an organisation");
+    let deleted = setup.service.app.store.delete_client(&org, &client, &operator()).await;
+    assert_eq!(deleted, Ok(true));
+    setup.assert_unauthorized("ended client", authorization(&format!("Bearer {token}"))).await;
+}
+
+#[tokio::test]
+async fn secret_of_a_client_is_rejected_on_every_route() {
+    let setup = Setup::new().await;
+    let (client, secret) = setup.service.oauth_client(&setup.service.org, &[Scope::Scim]).await;
+    let secret = secret.reveal();
+    setup.assert_unauthorized("a secret", authorization(&format!("Bearer {secret}"))).await;
+    let basic = aws_smithy_types::base64::encode(format!("{client}:{secret}"));
+    setup.assert_unauthorized("a secret by Basic", authorization(&format!("Basic {basic}"))).await;
 }
 
 #[tokio::test]

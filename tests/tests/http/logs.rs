@@ -259,6 +259,35 @@ fn refusal(line: &Map<String, Value>) -> String {
 }
 
 #[tokio::test]
+async fn token_request_is_logged_without_its_secrets() {
+    let log = Log::new(Level::INFO, Some(STACK));
+    let service = Service::new().await;
+    service.require_in_process(NEEDS_LOG);
+    let (client, secret) = service.oauth_client(ORG, &[Scope::Scim]).await;
+    let send = async |secret: &str| {
+        log.take();
+        let form = format!("grant_type=client_credentials&client_id={client}&client_secret={secret}");
+        let request =
+            Request::new(Method::POST, "").header("content-type", "application/x-www-form-urlencoded");
+        let request = Request { target: "/oauth2/token".to_owned(), body: form.into(), ..request };
+        let answer = request.send_as_is(&service).await;
+        let line = log.requests().remove(0);
+        assert!(!log.text().contains(secret), "{}", log.text());
+        (answer, line)
+    };
+    let (answer, line) = send(secret.reveal()).await;
+    let token = answer.body["access_token"].as_str().expect("a token");
+    assert!(!log.text().contains(token));
+    assert_eq!((&line["org"], &line["key"]), (&json!(ORG), &json!(client)));
+    assert_eq!((&line["endpoint"], &line["Route"]), (&json!("/oauth2/token"), &json!("POST /oauth2/token")));
+    assert_eq!(line["AuthenticationFailures"], 0);
+
+    let (_, line) = send("scimsecret_acme_wrong").await;
+    assert_eq!((&line["org"], &line["key"], &line["claimedOrg"]), (&json!(""), &json!(""), &json!(ORG)));
+    assert_eq!((&line["refused"], &line["AuthenticationFailures"]), (&json!("unknown"), &json!(1)));
+}
+
+#[tokio::test]
 async fn refused_line_names_organisation_and_reason() {
     let log = Log::new(Level::INFO, Some(STACK));
     let service = Service::new().await;

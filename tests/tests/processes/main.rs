@@ -5,6 +5,7 @@
 #![allow(clippy::too_many_lines, reason = "most lines are data: tables and whole responses")]
 #![allow(clippy::needless_raw_string_hashes, reason = "expect_test writes them so")]
 
+mod clients;
 mod damage;
 mod doctor;
 mod durability;

@@ -360,6 +360,7 @@ fn help_and_usage_errors_explain_the_options() {
             "--data <DIR>",
             "--memory",
             "--env-file <FILE>",
+            "--allow-loopback-issuers",
             "-h, --help",
             "-V, --version",
         ]
@@ -383,6 +384,8 @@ fn default_start_prints_the_connection_details() {
     let key = authorization.strip_prefix("Authorization: Bearer ").expect("a key");
     assert_eq!(Client::new(url, key).get("").status, 200);
     let masked = printed.replace(&gateway.token, "<key>").replace(&gateway.base_url, "<base>");
+    let root = gateway.base_url.trim_end_matches("/scim/v2");
+    let masked = masked.replace(root, "<root>");
     expect![[r#"
         SCIM 2.0 is ready.
 
@@ -395,7 +398,11 @@ fn default_start_prints_the_connection_details() {
                         Unique identifier field for users: userName
                         Authentication mode: HTTP Header, with the key as token
           Entra ID      Tenant URL: <base>?aadOptscim062020
-                        Secret Token: the key
+                        Token URL: <root>/oauth2/token
+                        Without a secret, with the values that Entra displays:
+                          scimctl client create --org acme --scope scim --issuer URL --audience A --subject S
+                        With a client secret: scimctl client create --org acme --scope scim
+                        With a key: Secret Token: the key
 
           Try it        curl -i -H 'Authorization: Bearer <key>' '<base>/Users'
 

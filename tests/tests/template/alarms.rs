@@ -14,7 +14,7 @@ const LONGEST_TEXT: usize = 1_024;
 const OTHER_TERMS: [&str; 6] =
     ["platform.report", "success", "UNFINISHED#00", "UNFINISHED#15", "error", "sourceIp"];
 /// The names of the dependencies, with which causes begin.
-const DEPENDENCIES: [&str; 2] = ["dynamodb", "secrets-manager"];
+const DEPENDENCIES: [&str; 3] = ["dynamodb", "secrets-manager", "issuer-keys"];
 
 /// Returns the name and the description of each alarm.
 fn texts(alarms: &Yaml) -> Vec<(String, String)> {

@@ -26,12 +26,14 @@ use service::{
     entropy::Entropy,
     http::{self, Route},
     janitor,
-    store::{NewKey, Store},
+    oauth::{Assertions, Reach},
+    pepper::{Pepper, Peppers, Secret},
+    store::{ClientAuthentication, NewClient, NewKey, Store},
 };
 use tests::{
-    NOW, ORG, Request, Service,
+    NOW, ORG, PEPPER, Request, Service,
     counting::table,
-    exchange,
+    encode, exchange,
     faults::{Fault, Faults, Plan},
     observed::{self, Call},
     operator,
@@ -143,7 +145,8 @@ impl Deployment {
             .map(|(seed, (function, needed))| {
                 let client = needed.client(database.clone());
                 let store = Store::new(&client, Tables::default(), clock.clone(), Entropy::seeded(seed));
-                http::router(App { store, ..service.app.clone() }, routes(&function.name))
+                let routes = routes(&function.name, &clock);
+                http::router(App { store, ..service.app.clone() }, routes)
             })
             .collect();
         let deployment = self.clone();
@@ -191,6 +194,10 @@ impl Deployment {
                 tokio::task::yield_now().await;
             }
         }
+        let authentication = ClientAuthentication::Secret(Some(NOW + time::Duration::days(31)));
+        let (scopes, pepper) = ([Scope::Scim].into(), &world.service.app.pepper);
+        let new = NewClient { scopes, label: None, authentication, repeatable: None };
+        store.create_client(&org, &new, pepper, &operator()).await.expect("a client");
         world.now.fetch_add(2 * 86_400_000, Ordering::Relaxed);
         self.sweep(world).await;
         world.now.fetch_add(30 * 86_400_000, Ordering::Relaxed);
@@ -199,12 +206,13 @@ impl Deployment {
 }
 
 /// Returns the routes of a function, as its `main` passes them to the router.
-fn routes(function: &str) -> Vec<Route> {
+fn routes(function: &str, clock: &Clock) -> Vec<Route> {
     match function {
         "Users" => http::users(),
         "Groups" => http::groups(),
         "Bulk" => http::bulk(),
         "Discovery" => http::discovery(),
+        "Token" => http::token(&Assertions::new(clock.clone(), Reach::Internet)),
         "Janitor" => Vec::new(),
         other => panic!("the routes of the new function {other} are missing here"),
     }
@@ -444,6 +452,29 @@ async fn bulk(world: &World) {
     }
 }
 
+/// Requests tokens, and the last one with a pepper that is newer than the credentials of the organisation.
+async fn request_tokens(deployment: &Deployment, world: &World) {
+    let (id, secret) = world.service.oauth_client("acme", &[service::auth::Scope::Scim]).await;
+    let form = |id: &str, secret: &str| {
+        let (id, secret) = (encode(id), encode(secret));
+        let body = format!("grant_type=client_credentials&client_id={id}&client_secret={secret}");
+        let request =
+            Request::new(Method::POST, "").header("content-type", "application/x-www-form-urlencoded");
+        Request { target: "/oauth2/token".to_owned(), body: body.into(), ..request }
+    };
+    for (id, secret, status) in
+        [(&*id, secret.reveal(), 200), (&*id, "wrong", 401), ("acme.0000000000000000", secret.reveal(), 401)]
+    {
+        assert_eq!(form(id, secret).send_as_is(&world.service).await.status, status);
+    }
+    let client = deployment.needed("Token").client(world.database.clone());
+    let store = Store::new(&client, Tables::default(), world.clock.clone(), Entropy::seeded(97));
+    let peppers = Peppers::single(Secret::new(PEPPER)).with_generation(Secret::new("next"));
+    let app = App { store, pepper: Pepper::Fixed(peppers), ..world.service.app.clone() };
+    let router = http::router(app, routes("Token", &world.clock));
+    assert_eq!(form(&id, secret.reveal()).send_to(router).await.status, 200);
+}
+
 #[tokio::test]
 async fn roles_allow_exactly_the_calls_of_their_functions() {
     let deployment = Deployment::of_the_template();
@@ -458,6 +489,7 @@ async fn roles_allow_exactly_the_calls_of_their_functions() {
     deployment.sweep(&world).await;
     deployment.use_keys(&world).await;
     world.service.assert_healthy().await;
+    request_tokens(&deployment, &deployment.world().await).await;
     meet_unfinished_changes(&deployment).await;
 
     let mut differences = Vec::new();

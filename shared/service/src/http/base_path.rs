@@ -14,9 +14,17 @@ pub const BASE_PATH: &str = "/scim/v2";
 pub(super) fn under_base(path: &str) -> String {
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     let rest = match segments.as_slice() {
-        ["scim", "v2", rest @ ..] | ["v2", rest @ ..] | rest => rest,
+        // The token endpoint is beside the base and not under it.
+        ["scim", rest @ ..] if rest.first().is_some_and(is_beside_base) => rest,
+        ["scim", "v2", rest @ ..] | ["v2", rest @ ..] if !rest.first().is_some_and(is_beside_base) => rest,
+        rest => rest,
     };
     format!("/{}", rest.join("/"))
+}
+
+/// Returns whether paths of the token endpoint begin with the segment.
+fn is_beside_base(segment: &&str) -> bool {
+    matches!(*segment, "oauth2" | ".well-known")
 }
 
 /// Removes the base from the path of the request.

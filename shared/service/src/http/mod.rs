@@ -14,6 +14,8 @@ mod request;
 mod response;
 mod route;
 mod search;
+#[cfg(feature = "oauth")]
+mod token;
 mod users;
 
 use axum::{
@@ -29,6 +31,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 pub use base_path::BASE_PATH;
 pub use request::{PublicBase, presented_key};
 pub use route::Route;
+#[cfg(feature = "oauth")]
+pub use token::TOKEN_PATH;
 
 use base_path::strip_base;
 use request::Deadline;
@@ -60,7 +64,14 @@ pub fn bulk() -> Vec<Route> {
     bulk::routes()
 }
 
-/// Returns all routes of the service.
+/// Returns the routes of the token endpoint, which are at the root and need no key.
+#[cfg(feature = "oauth")]
+#[must_use]
+pub fn token(assertions: &crate::oauth::Assertions) -> Vec<Route> {
+    token::routes(assertions)
+}
+
+/// Returns all routes that need a key.
 #[must_use]
 pub fn all() -> Vec<Route> {
     [users(), groups(), bulk(), discovery()].concat()

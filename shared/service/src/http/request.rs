@@ -225,10 +225,15 @@ impl FromRequest<App> for BulkJson {
     }
 }
 
-/// Reads a body of at most `limit` bytes.
+/// Reads a JSON body of at most `limit` bytes.
 async fn read_body(request: Request, limit: usize) -> Result<Bytes, Error> {
+    check_form(request.headers())?;
+    collect_body(request, limit).await
+}
+
+/// Reads a body of at most `limit` bytes.
+pub(super) async fn collect_body(request: Request, limit: usize) -> Result<Bytes, Error> {
     let (parts, body) = request.into_parts();
-    check_form(&parts.headers)?;
     let body = Limited::new(body, limit).collect();
     let body = match parts.extensions.get() {
         Some(Deadline(deadline)) => {

@@ -43,7 +43,7 @@ fn with_json(status: StatusCode, body: Body) -> Response {
 
 /// Makes a response with the headers that every response has. Responses contain personal data, so caches must not store
 /// them.
-fn with_body(status: StatusCode, body: Body) -> Response {
+pub(super) fn with_body(status: StatusCode, body: Body) -> Response {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -188,7 +188,7 @@ pub(super) fn set(response: &mut Response, name: HeaderName, value: &str) {
 }
 
 impl Error {
-    fn status(&self) -> StatusCode {
+    pub(super) fn status(&self) -> StatusCode {
         match self {
             Self::Invalid(invalid) => {
                 StatusCode::from_u16(invalid.scim_type.status()).unwrap_or(StatusCode::BAD_REQUEST)

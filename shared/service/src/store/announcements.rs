@@ -3,6 +3,8 @@
 use time::Duration;
 
 use super::{
+    client_record::SecretRecord,
+    client_writes::{announce, announced_secret, put, read_client},
     credential_writes::read_key,
     directory::Store,
     due::{self, DUE},
@@ -71,10 +73,16 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Throttled`].
     pub async fn announced_end(&self, due: &Due) -> Result<Option<End>, Error> {
-        let key = read_key(&operator_table(self), &due.org, &due.id).await?;
-        let Some(at) = key.as_ref().filter(|key| is_about(due, key)).and_then(|key| key.ends.clone()) else {
-            return Ok(None);
+        let table = operator_table(self);
+        let ends = if let Some((client, secret)) = announced_secret(&due.id) {
+            let client = read_client(&table, &due.org, client).await?;
+            let secrets = client.map(|client| client.secrets).unwrap_or_default();
+            secrets.into_iter().find(|known| is_about_secret(due, secret, known)).map(|known| known.ends)
+        } else {
+            let key = read_key(&table, &due.org, &due.id).await?;
+            key.filter(|key| is_about(due, key)).and_then(|key| key.ends)
         };
+        let Some(at) = ends else { return Ok(None) };
         let left = parse_timestamp(&at)? - self.clock.now();
         let days = (left.whole_seconds() + Duration::DAY.whole_seconds() - 1) / Duration::DAY.whole_seconds();
         Ok((days > 0).then_some(End { at, days }))
@@ -85,6 +93,9 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Throttled`].
     pub async fn finish_due(&self, due: &Due) -> Result<(), Error> {
+        if let Some((client, secret)) = announced_secret(&due.id) {
+            return self.finish_due_of_secret(due, client, secret).await;
+        }
         let table = operator_table(self);
         let Due { at, org, id } = due;
         let mut transaction = Transaction::new();
@@ -111,6 +122,33 @@ impl Store {
         // If the credential has changed since it was read, the next run finds the announcement again.
         transaction.send(&table).await.map(|_| ())
     }
+
+    async fn finish_due_of_secret(&self, due: &Due, client: &str, secret: &str) -> Result<(), Error> {
+        let table = operator_table(self);
+        let Due { at, org, id } = due;
+        let mut transaction = Transaction::new();
+        let before = read_client(&table, org, client).await?;
+        let mut after = before.clone();
+        let secrets = after.as_mut().map(|client| client.secrets.iter_mut()).into_iter().flatten();
+        let announced = secrets.into_iter().find(|known| is_about_secret(due, secret, known));
+        match announced {
+            None => transaction.delete(Keys::due(at, org, id), None, ()),
+            Some(announced) => {
+                announced.due = due::next(parse_timestamp(&announced.ends)?, self.clock.now())?;
+                announce(&mut transaction, (org, client), announced, Some(at));
+            }
+        }
+        if let (Some(before), Some(after)) = (&before, &mut after)
+            && before != after
+        {
+            put(&mut transaction, before, after, org)?;
+        }
+        transaction.send(&table).await.map(|_| ())
+    }
+}
+
+fn is_about_secret(due: &Due, id: &str, secret: &SecretRecord) -> bool {
+    secret.id == id && secret.due.as_deref() == Some(&due.at)
 }
 
 fn is_about(due: &Due, key: &KeyRecord) -> bool {

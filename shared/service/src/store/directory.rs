@@ -46,6 +46,12 @@ impl Store {
         &self.entropy
     }
 
+    /// Returns the clock.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     /// Returns the table of resources.
     pub(super) fn resource_table(&self, deadline: Instant) -> Table {
         self.table(&self.tables.resources, deadline)

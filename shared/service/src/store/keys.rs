@@ -20,6 +20,7 @@
 //! | organisation (keys table) | `ORG#o` | `SETTINGS` |
 //! | key (keys table) | `ORG#o` | `KEY#<digest>` |
 //! | access token (keys table) | `ORG#o` | `TOKEN#<digest>` |
+//! | OAuth client (keys table) | `ORG#o` | `CLIENT#<id>` |
 //! | entry of the audit log (keys table) | `AUDIT#o` | id, sorted by time |
 //! | latest generation of the pepper (keys table) | `PEPPER` | `GENERATION` |
 //! | announcement of an end (keys table) | `DUE` | time `#` organisation `#` key id |
@@ -218,6 +219,14 @@ impl Keys {
         Some(Self::organisation(org).key(format!("{prefix}{digest}")))
     }
 
+    pub(super) fn token(org: &Org, digest: &str) -> Key {
+        Self::organisation(org).key(format!("{TOKEN_PREFIX}{digest}"))
+    }
+
+    pub(super) fn client(org: &Org, id: &str) -> Key {
+        Self::organisation(org).key(format!("{CLIENT_PREFIX}{id}"))
+    }
+
     /// Returns the keys of a credential and the settings of no organisation. No item has them.
     pub(super) fn of_no_organisation() -> [Key; 2] {
         let partition = Partition(ORG_PREFIX.to_owned());
@@ -268,6 +277,8 @@ pub(super) const SETTINGS: &str = "SETTINGS";
 pub(super) const KEY_PREFIX: &str = "KEY#";
 /// The prefix of the sort key of an access token.
 pub(super) const TOKEN_PREFIX: &str = "TOKEN#";
+/// The prefix of the sort key of an OAuth client.
+pub(super) const CLIENT_PREFIX: &str = "CLIENT#";
 
 /// Returns the range of sort keys that begin with the prefix, which ends in `#`.
 pub(super) fn prefix_range(prefix: &str) -> (String, String) {

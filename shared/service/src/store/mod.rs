@@ -16,8 +16,9 @@
 //!    these writes.
 //! 6. `users`, `member_edit`, `groups`, `deletion`: requests on one resource.
 //! 7. `representation`, `plan`, `list`, `bookmarks`, `pages`: requests on many resources.
-//! 8. `key_record`, `authentication`: credentials.
-//! 9. `audit`, `due`, `orgs`, `credential_writes`, `credentials`, `rewrap`, `announcements`, `tables`, `doctor`: management.
+//! 8. `key_record`, `client_record`, `authentication`: credentials.
+//! 9. `audit`, `due`, `orgs`, `credential_writes`, `credentials`, `client_writes`, `tokens`, `clients`, `rewrap`, `announcements`, `tables`,
+//!    `doctor`: management.
 
 mod announcements;
 mod attempts;
@@ -26,6 +27,9 @@ mod authentication;
 mod bookmarks;
 mod capacity;
 mod changes;
+mod client_record;
+mod client_writes;
+mod clients;
 mod counts;
 mod credential_writes;
 mod credentials;
@@ -53,6 +57,7 @@ mod scan;
 mod sdk_error;
 mod table;
 mod tables;
+mod tokens;
 mod transaction;
 mod update;
 mod users;
@@ -63,6 +68,10 @@ pub use audit::{AUDIT_RETENTION, Actor, AuditEntry, Page};
 pub use authentication::{Authenticated, RefusedKey, USE_INTERVAL, UnrecordedUse};
 pub(crate) use capacity::measured;
 pub use changes::{AbandonedChange, ListedChange};
+pub use client_record::{ClientId, ClientRecord, SecretRecord};
+pub use clients::{
+    ClientAuthentication, MAX_CLIENTS, MAX_SECRET_LIFETIME, MAX_SECRETS, NewClient, SECRET_LIFETIME,
+};
 pub use credential_writes::MAX_LABEL;
 pub use credentials::{KeyChange, NewKey, Repeatable};
 pub use directory::{Directory, Store};
@@ -75,3 +84,4 @@ pub use list::{ListRequest, Listed};
 pub use orgs::{OrgChange, Organisation};
 pub use pages::{CursorPage, IndexPage, Query};
 pub use resources::Expected;
+pub use tokens::{IssuedToken, TokenClient};

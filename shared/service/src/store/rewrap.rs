@@ -8,6 +8,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{
+    client_writes::wrap_secrets,
     directory::Store,
     items::{Item, sort_key, string},
     key_range::KeyRange,
@@ -62,7 +63,7 @@ impl Store {
                 }
             }
         }
-        Ok(moved)
+        Ok(moved + wrap_secrets(self, org, peppers).await?)
     }
 }
 
