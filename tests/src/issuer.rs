@@ -253,7 +253,9 @@ async fn keys(State(issuer): State<Issuer>, _: Request) -> Response<Body> {
         Keys::Text(text) => Response::new(text.into()),
         Keys::Status(error) => status(error),
         Keys::Redirect(url) => {
+            // A client that accepts the status of a redirect finds the right keys in its body.
             let mut response = status(302);
+            *response.body_mut() = issuer.key_set().to_string().into();
             response.headers_mut().insert(LOCATION, url.parse().expect("a URL"));
             response
         }

@@ -110,6 +110,7 @@ mod tests {
     use scim::{extension, json, parser, patch, projection, validate};
 
     use super::*;
+    use crate::store::{MAX_CLIENTS, MAX_SECRETS};
 
     /// Formats a number as README does: `1,000`.
     fn grouped(number: usize) -> String {
@@ -145,6 +146,10 @@ mod tests {
             ("Body of a user or a search", size(USER_BODY)),
             ("Body of a group", size(GROUP_BODY)),
             ("Body of a bulk request", size(GROUP_BODY)),
+            ("Body of a token request", size(TOKEN_BODY)),
+            ("Assertion of an OAuth client", size(MAX_ASSERTION)),
+            ("OAuth clients of an organisation", grouped(MAX_CLIENTS)),
+            ("Live secrets of an OAuth client", grouped(MAX_SECRETS)),
             ("Time to send a body", seconds(end(BODY_RESERVE))),
             ("Operations in a bulk request", grouped(MAX_BULK_OPERATIONS)),
             ("Length of `method`, `bulkId`, `version` and path of a bulk operation", bytes(BULK_TEXT_BYTES)),
