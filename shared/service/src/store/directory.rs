@@ -40,12 +40,6 @@ impl Store {
         }
     }
 
-    /// Returns the clock.
-    #[must_use]
-    pub fn clock(&self) -> &Clock {
-        &self.clock
-    }
-
     /// Returns the source of randomness, for new keys.
     #[must_use]
     pub fn entropy(&self) -> &Entropy {
