@@ -218,6 +218,111 @@ async fn rotated_key_and_its_successor_both_work() {
 }
 
 #[tokio::test]
+async fn client_is_created_shown_and_deleted() {
+    let management = Management::new().await;
+    let clients = format!("/orgs/{ORG}/clients");
+    let created = management.post(&clients, json!({ "scopes": ["scim"], "label": "Entra" })).await;
+    expect![[r#"
+        201
+        {
+          "id": "acme.284893d11331c00e",
+          "label": "Entra",
+          "scopes": [
+            "scim"
+          ],
+          "created": "2026-11-23T09:00:00.123Z",
+          "trust": null,
+          "secrets": [
+            {
+              "id": "56fc120298676161",
+              "created": "2026-11-23T09:00:00.123Z",
+              "ends": "2027-11-23T09:00:00.123Z",
+              "lastFour": "WQe9"
+            }
+          ],
+          "clientSecret": "scimsecret_acme_akdyxTwvGFWcHV8asOfuUA4ofZBTSJ1BcwwS1w56oNk1xWQe9"
+        }
+    "#]].assert_eq(&created.snapshot());
+    let path = format!("{clients}/{}", text(&created, "id"));
+    assert_eq!(created.header("location"), format!("/admin/v1{path}"));
+    let added = management.post(&format!("{path}/secrets"), json!({ "ends": "2027-01-01T00:00:00Z" })).await;
+    expect![[r#"
+        201
+        {
+          "id": "b40ff17c14c4b068",
+          "created": "2026-11-23T09:00:00.123Z",
+          "ends": "2027-01-01T00:00:00.000Z",
+          "lastFour": "U4CA",
+          "clientSecret": "scimsecret_acme_rgMnjpNtoDaeibyXg224CKf3LPhWUDBTEyDDvatcM3x2LU4CA"
+        }
+    "#]].assert_eq(&added.snapshot());
+    let ended = management.delete(&format!("{path}/secrets/{}", text(&added, "id"))).await;
+    assert_eq!((ended.status, ended.body.is_null()), (204, true));
+    let shown = management.get(&path).await;
+    expect![[r#"
+        200
+        {
+          "id": "acme.284893d11331c00e",
+          "label": "Entra",
+          "scopes": [
+            "scim"
+          ],
+          "created": "2026-11-23T09:00:00.123Z",
+          "trust": null,
+          "secrets": [
+            {
+              "id": "56fc120298676161",
+              "created": "2026-11-23T09:00:00.123Z",
+              "ends": "2027-11-23T09:00:00.123Z",
+              "lastFour": "WQe9"
+            },
+            {
+              "id": "b40ff17c14c4b068",
+              "created": "2026-11-23T09:00:00.123Z",
+              "ends": "2026-11-23T09:00:00.123Z",
+              "lastFour": "U4CA"
+            }
+          ]
+        }
+    "#]].assert_eq(&shown.snapshot());
+    assert_eq!(management.get(&clients).await.body["items"], json!([shown.body]));
+    assert_eq!(management.delete(&path).await.status, 204);
+    assert_eq!((management.get(&path).await.status, management.delete(&path).await.status), (404, 404));
+}
+
+#[tokio::test]
+async fn federated_client_has_a_trust_and_no_secret() {
+    let management = Management::new().await;
+    let clients = format!("/orgs/{ORG}/clients");
+    let trust =
+        json!({ "issuer": "https://issuer.example", "audience": "api://scim/.default", "subject": "s" });
+    let created = management.post(&clients, json!({ "scopes": ["scim"], "trust": trust })).await;
+    expect![[r#"
+        201
+        {
+          "id": "acme.284893d11331c00e",
+          "label": null,
+          "scopes": [
+            "scim"
+          ],
+          "created": "2026-11-23T09:00:00.123Z",
+          "trust": {
+            "issuer": "https://issuer.example",
+            "audience": "api://scim",
+            "subject": "s",
+            "tid": null,
+            "azp": null,
+            "jwksUri": null
+          },
+          "secrets": [],
+          "clientSecret": null
+        }
+    "#]].assert_eq(&created.snapshot());
+    let secrets = format!("{clients}/{}/secrets", text(&created, "id"));
+    assert_eq!(management.post(&secrets, json!({})).await.status, 409);
+}
+
+#[tokio::test]
 async fn problems_are_documents() {
     let management = Management::new().await;
     let faulty = json!({ "scopes": ["admin"], "label": "", "unknown": 1 });

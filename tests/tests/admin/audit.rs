@@ -26,6 +26,11 @@ async fn every_action_has_one_entry() {
     management.post(&format!("{path}/revoke"), serde_json::Value::Null).await;
     // A repeated revocation changes nothing.
     management.post(&format!("{path}/revoke"), serde_json::Value::Null).await;
+    let (client, secret) = management.client("globex").await;
+    let clients = format!("/orgs/globex/clients/{client}");
+    management.post(&format!("{clients}/secrets"), json!({})).await;
+    management.delete(&format!("{clients}/secrets/{secret}")).await;
+    management.delete(&clients).await;
     let log = management.get("/orgs/globex/audit").await;
     let entries = log.body["items"].as_array().unwrap();
     let lines: Vec<String> = entries
@@ -34,6 +39,7 @@ async fn every_action_has_one_entry() {
         .map(|entry| format!("{} {} {}", entry["actor"], entry["action"], entry["target"]))
         .collect();
     let lines = lines.join("\n").replace(&id, "{key}").replace(&text(&rotated, "id"), "{new key}");
+    let lines = lines.replace(&client, "{client}");
     expect![[r#"
         "ada" "org.create" "globex"
         "ada" "org.change" "globex"
@@ -41,7 +47,11 @@ async fn every_action_has_one_entry() {
         "ada" "key.create" "{key}"
         "ada" "key.change" "{key}"
         "ada" "key.rotate" "{key}"
-        "ada" "key.revoke" "{key}""#]]
+        "ada" "key.revoke" "{key}"
+        "ada" "client.create" "{client}"
+        "ada" "client.secret.add" "{client}"
+        "ada" "client.secret.end" "{client}"
+        "ada" "client.delete" "{client}""#]]
     .assert_eq(&lines);
     let change = &entries[entries.len() - 2];
     assert_eq!((&change["before"]["enabled"], &change["after"]["enabled"]), (&json!(true), &json!(false)));
@@ -54,10 +64,11 @@ async fn log_has_no_secrets() {
     let path = format!("/orgs/{ORG}/keys/{id}");
     let rotated = management.post(&format!("{path}/rotate"), json!({})).await;
     management.post(&format!("{path}/revoke"), serde_json::Value::Null).await;
+    let client = management.post(&format!("/orgs/{ORG}/clients"), json!({ "scopes": ["scim"] })).await;
     let log = management.get(&format!("/orgs/{ORG}/audit?limit=100")).await.body.to_string();
-    for secret in [key, text(&rotated, "key")] {
-        // The last four characters are shown, so that people recognise the key.
-        let secret = &secret["scim_acme_".len()..secret.len() - 4];
+    for secret in [key, text(&rotated, "key"), text(&client, "clientSecret")] {
+        // The last four characters are shown, so that people recognise the credential.
+        let secret = &secret["scimsecret_acme_".len()..secret.len() - 4];
         assert!(!log.contains(secret));
         for answer in [management.get(&path).await, management.get(&format!("/orgs/{ORG}/keys")).await] {
             assert!(!answer.body.to_string().contains(secret));

@@ -28,6 +28,19 @@ fn valid(operation: &str) -> Value {
             json!({ "scopes": ["read"], "label": "Okta", "ends": "2027-11-23T09:00:00Z" })
         }
         "rotateKey" => json!({ "overlapHours": 24 }),
+        "createClient" => json!({
+            "scopes": ["scim"],
+            "label": "Entra",
+            "trust": {
+                "issuer": "https://login.microsoftonline.com/t/v2.0",
+                "audience": "api://scim",
+                "subject": "s",
+                "tid": "t",
+                "azp": "a",
+                "jwksUri": "https://login.microsoftonline.com/t/discovery/v2.0/keys"
+            }
+        }),
+        "addSecret" => json!({ "ends": "2027-11-23T09:00:00Z" }),
         other => panic!("a valid body of the new operation {other} is missing here"),
     }
 }
@@ -79,8 +92,9 @@ fn with(object: &Map<String, Value>, name: &str, value: Value) -> Value {
 
 /// Returns whether null is valid: it means that a member is left out, or removed.
 fn may_be_null(operation: &str, body: &str) -> bool {
-    let nullable = ["\"label\":null", "\"ends\":null"];
-    matches!(operation, "createKey" | "changeKey") && nullable.iter().any(|member| body.contains(member))
+    let nullable = ["label", "ends", "tid", "azp", "jwksUri"].map(|name| format!("\"{name}\":null"));
+    matches!(operation, "createKey" | "changeKey" | "createClient" | "addSecret")
+        && nullable.iter().any(|member| body.contains(member))
 }
 
 fn json_request(method: &Method, path: &str, body: impl Into<Body>) -> Request<Body> {
@@ -92,10 +106,9 @@ fn json_request(method: &Method, path: &str, body: impl Into<Body>) -> Request<B
 #[tokio::test]
 async fn faulty_body_is_refused_and_writes_nothing() {
     let management = Management::new().await;
-    let (key, _) = management.key(ORG).await;
     let mut sent = 0;
     for operation in operations().into_iter().filter(|operation| operation.has_body) {
-        let path = operation.path.replace("0000000000000000", &key);
+        let path = management.existing(&operation.path).await;
         let items = management.items().await;
         let valid_body = valid(&operation.id).to_string();
         for body in faulty(&valid(&operation.id)) {
@@ -132,9 +145,8 @@ async fn faulty_body_is_refused_and_writes_nothing() {
 #[tokio::test]
 async fn valid_body_is_accepted() {
     let management = Management::new().await;
-    let (key, _) = management.key(ORG).await;
     for operation in operations().into_iter().filter(|operation| operation.has_body) {
-        let path = operation.path.replace("0000000000000000", &key);
+        let path = management.existing(&operation.path).await;
         let body = valid(&operation.id).to_string();
         let answer = management.send(json_request(&operation.method, &path, body)).await;
         assert!(answer.status < 300, "{}: {:#}", operation.id, answer.body);
@@ -147,6 +159,8 @@ async fn faulty_value_is_named() {
     let (id, _) = management.key(ORG).await;
     let keys = format!("/orgs/{ORG}/keys");
     let key = format!("{keys}/{id}");
+    let clients = format!("/orgs/{ORG}/clients");
+    let trust = |issuer: &str| json!({ "issuer": issuer, "audience": "a", "subject": "s" });
     let items = management.items().await;
     let long = "é".repeat(201);
     for (method, path, body, status, pointers) in [
@@ -193,6 +207,36 @@ async fn faulty_value_is_named() {
             vec!["#/settings/rate", "#/settings/burst"],
         ),
         ("PATCH", "/orgs/acme", json!({ "enabled": "no" }), 400, vec!["#/enabled"]),
+        ("POST", &clients, json!({ "scopes": [] }), 400, vec!["#/scopes"]),
+        (
+            "POST",
+            &clients,
+            json!({ "scopes": ["scim"], "ends": "2029-11-25T09:00:00Z" }),
+            422,
+            vec!["#/ends"],
+        ),
+        (
+            "POST",
+            &clients,
+            json!({ "scopes": ["scim"], "trust": {} }),
+            400,
+            vec!["#/trust/issuer", "#/trust/audience", "#/trust/subject"],
+        ),
+        (
+            "POST",
+            &clients,
+            json!({ "scopes": ["scim"], "trust": trust("http://issuer.example") }),
+            422,
+            vec!["#/trust"],
+        ),
+        ("POST", &clients, json!({ "scopes": ["scim"], "trust": trust("a b") }), 400, vec!["#/trust/issuer"]),
+        (
+            "POST",
+            &clients,
+            json!({ "scopes": ["scim"], "trust": trust("https://i.example"), "ends": "2027-11-23T09:00:00Z" }),
+            422,
+            vec!["#/ends"],
+        ),
         ("POST", "/orgs", json!({ "org": "ACME" }), 400, vec!["#/org"]),
         ("POST", "/orgs", json!({ "org": "a#b" }), 400, vec!["#/org"]),
         ("POST", "/orgs", json!({ "org": "a".repeat(41) }), 400, vec!["#/org"]),
@@ -211,6 +255,8 @@ async fn unknown_id_is_not_found_and_writes_nothing() {
     let management = Management::new().await;
     management.org("globex").await;
     let (of_globex, _) = management.key("globex").await;
+    let (client, _) = management.client("globex").await;
+    assert_eq!(management.get(&format!("/orgs/globex/clients/{client}")).await.status, 200);
     let items = management.items().await;
     let encoded = ["%00", "%2F", "%ff", "..%2F..", "a%23b"];
     for operation in operations() {
@@ -219,6 +265,7 @@ async fn unknown_id_is_not_found_and_writes_nothing() {
         if operation.path.contains("0000000000000000") {
             let ids = encoded.into_iter().chain([of_globex.as_str(), "0000000000000000", "x"]);
             paths.extend(ids.map(|id| operation.path.replacen("0000000000000000", id, 1)));
+            paths.push(operation.path.replace("acme.0000000000000000", &client));
         }
         // The log of an organisation outlives the organisation.
         if operation.path.contains(ORG) && operation.id != "listAudit" {

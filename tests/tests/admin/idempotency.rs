@@ -24,7 +24,7 @@ impl Management {
 }
 
 /// The creations, each with a valid body and another one.
-fn creations(key: &str) -> Vec<(String, Value, Value)> {
+fn creations(key: &str, client: &str) -> Vec<(String, Value, Value)> {
     vec![
         ("/orgs".to_owned(), json!({ "org": "new" }), json!({ "org": "other" })),
         (
@@ -33,6 +33,12 @@ fn creations(key: &str) -> Vec<(String, Value, Value)> {
             json!({ "scopes": ["read"], "label": "two" }),
         ),
         (format!("/orgs/{ORG}/keys/{key}/rotate"), json!({}), json!({ "overlapHours": 1 })),
+        (format!("/orgs/{ORG}/clients"), json!({ "scopes": ["scim"] }), json!({ "scopes": ["read"] })),
+        (
+            format!("/orgs/{ORG}/clients/{client}/secrets"),
+            json!({}),
+            json!({ "ends": "2027-01-01T00:00:00Z" }),
+        ),
     ]
 }
 
@@ -40,7 +46,8 @@ fn creations(key: &str) -> Vec<(String, Value, Value)> {
 async fn repeat_has_the_same_answer_and_writes_nothing() {
     let management = Management::new().await;
     let (key, _) = management.key(ORG).await;
-    for (path, body, _) in creations(&key) {
+    let (client, _) = management.client(ORG).await;
+    for (path, body, _) in creations(&key, &client) {
         let first = management.once(&path, "k-1", &body).await;
         assert_eq!(first.status, 201, "{path}: {:#}", first.body);
         let items = management.items().await;
@@ -58,7 +65,8 @@ async fn repeat_has_the_same_answer_and_writes_nothing() {
 async fn same_key_with_another_body_is_refused() {
     let management = Management::new().await;
     let (key, _) = management.key(ORG).await;
-    for (path, body, other) in creations(&key) {
+    let (client, _) = management.client(ORG).await;
+    for (path, body, other) in creations(&key, &client) {
         assert_eq!(management.once(&path, "k-1", &body).await.status, 201, "{path}");
         let items = management.items().await;
         let refused = management.once(&path, "k-1", &other).await;

@@ -26,7 +26,7 @@ use service::{
     config::Tables,
     store::Actor,
 };
-use tests::{Answer, NOW, Service};
+use tests::{Answer, NOW, ORG, Service};
 use tower::ServiceExt;
 
 /// The management API of a service with one organisation, `acme`, and its key.
@@ -64,6 +64,26 @@ impl Management {
 
     async fn patch(&self, path: &str, body: Value) -> Answer {
         self.send(request(Method::PATCH, path, &body)).await
+    }
+
+    async fn delete(&self, path: &str) -> Answer {
+        self.send(request(Method::DELETE, path, &Value::Null)).await
+    }
+
+    /// Creates a client with a secret. Returns the id of the client and of its secret.
+    async fn client(&self, org: &str) -> (String, String) {
+        let answer = self.post(&format!("/orgs/{org}/clients"), json!({ "scopes": ["scim"] })).await;
+        assert_eq!(answer.status, 201, "{:#}", answer.body);
+        (text(&answer, "id"), answer.body["secrets"][0]["id"].as_str().expect("an id").to_owned())
+    }
+
+    /// Replaces the ids of nothing in a path by those of what exists.
+    async fn existing(&self, path: &str) -> String {
+        let (key, _) = self.key(ORG).await;
+        let (client, secret) = self.client(ORG).await;
+        let path = path.replace("acme.0000000000000000", &client);
+        let path = path.replace("/secrets/0000000000000000", &format!("/secrets/{secret}"));
+        path.replace("0000000000000000", &key)
     }
 
     /// Creates a key with the scope `scim`. Returns its id and its text.

@@ -196,6 +196,15 @@ impl Deployment {
         send(Method::PATCH, &key, json!({ "ends": null })).await;
         send(Method::POST, &format!("{key}/rotate"), json!({})).await;
         send(Method::POST, &format!("{key}/revoke"), Value::Null).await;
+        let clients = format!("/orgs/{ORG}/clients");
+        let client = send(Method::POST, &clients, json!({ "scopes": ["scim"] })).await;
+        let client = format!("{clients}/{}", client["id"].as_str().expect("an id"));
+        send(Method::GET, &clients, Value::Null).await;
+        send(Method::GET, &client, Value::Null).await;
+        let secret = send(Method::POST, &format!("{client}/secrets"), json!({})).await;
+        let secret = format!("{client}/secrets/{}", secret["id"].as_str().expect("an id"));
+        send(Method::DELETE, &secret, Value::Null).await;
+        send(Method::DELETE, &client, Value::Null).await;
         send(Method::PATCH, &format!("/orgs/{ORG}"), json!({ "settings": { "rate": 10 } })).await;
         send(Method::GET, &format!("/orgs/{ORG}"), Value::Null).await;
         send(Method::GET, &format!("/orgs/{ORG}/audit"), Value::Null).await;

@@ -36,6 +36,13 @@ pub(super) fn created(path: &str, body: &impl Serialize) -> Result<Response, Err
     Ok(response)
 }
 
+/// Makes a response without a body (204).
+pub(super) fn no_content() -> Response {
+    let mut response = with_body(StatusCode::NO_CONTENT, "application/json", Body::empty());
+    response.headers_mut().remove(CONTENT_TYPE);
+    response
+}
+
 /// Sets a header to a value that this service generated.
 pub(super) fn set(response: &mut Response, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {

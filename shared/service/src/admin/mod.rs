@@ -8,6 +8,7 @@
 
 mod answer;
 mod audit;
+mod clients;
 mod fields;
 mod idempotency;
 mod keys;
@@ -81,6 +82,7 @@ fn parts() -> (Router<App>, String) {
     let (routes, of_routes) = OpenApiRouter::new()
         .merge(orgs::routes())
         .merge(keys::routes())
+        .merge(clients::routes())
         .merge(audit::routes())
         .split_for_parts();
     let mut text = openapi::document(of_routes).to_pretty_json().unwrap_or_default();

@@ -92,6 +92,18 @@ impl FromRequestParts<App> for OfOrg {
     }
 }
 
+/// An organisation, the id of a client, and the id of a secret of the client.
+pub(super) struct OfClient(pub(super) Org, pub(super) String, pub(super) String);
+
+impl FromRequestParts<App> for OfClient {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let [org, id, secret] = segments(parts, app).await?;
+        Ok(Self(organisation(&org)?, id, secret))
+    }
+}
+
 /// Returns the values of the parameters of the path.
 async fn segments<const N: usize>(parts: &mut Parts, app: &App) -> Result<[String; N], Problem> {
     let unreadable =
