@@ -37,6 +37,7 @@ use service::{
 use tokio::time::Instant;
 
 use crate::{
+    admin,
     embedded::{self, Connector},
     endpoint,
     log::Log,
@@ -94,6 +95,7 @@ pub struct Gateway {
     turns: Turns,
     store: Store,
     dynamodb_key: String,
+    operator_token: String,
     pepper: Pepper,
     entropy: Entropy,
     data: PathBuf,
@@ -164,12 +166,14 @@ impl Gateway {
         let store = Store::new(&client, Tables::default(), Clock::system(), entropy.clone());
         store.create_tables().await?;
         let dynamodb_key: [u8; 16] = entropy.bytes()?;
+        let operator_token: [u8; 32] = entropy.bytes()?;
         Ok(Self {
             database,
             log,
             turns: Turns::default(),
             store,
             dynamodb_key: hex::encode(dynamodb_key),
+            operator_token: format!("scimadmin_{}", hex::encode(operator_token)),
             pepper,
             entropy,
             data: data.to_owned(),
@@ -214,12 +218,14 @@ impl Gateway {
         Self { reach, ..self }
     }
 
-    /// Returns the router with the routes of all functions.
+    /// Returns the router with the routes of all functions. The management API requires the operator token, and the host and
+    /// port of the base URL.
     pub fn router(&self, base_url: String) -> Router {
         let state = (self.turns.clone(), self.log.clone());
         let assertions = Assertions::new(self.store.clock().clone(), self.reach);
         let routes = [http::all(), http::token(&assertions)].concat();
-        http::router(self.app(base_url), routes).layer(from_fn_with_state(state, serve))
+        let admin = admin::router(self.app(base_url.clone()), &self.operator_token, &base_url);
+        admin::beside(admin, http::router(self.app(base_url), routes)).layer(from_fn_with_state(state, serve))
     }
 
     /// Returns the router of the endpoint of the embedded DynamoDB.
@@ -254,6 +260,12 @@ impl Gateway {
         Ok(key.reveal().to_owned())
     }
 
+    /// Returns the token that the management API requires. It is valid until the gateway stops.
+    #[must_use]
+    pub fn operator_token(&self) -> &str {
+        &self.operator_token
+    }
+
     /// Returns the source of random bytes.
     #[must_use]
     pub fn entropy(&self) -> &Entropy {
@@ -267,6 +279,10 @@ pub struct Connection {
     pub base_url: String,
     /// The API key.
     pub token: String,
+    /// The URL of the management API.
+    pub admin_url: String,
+    /// The operator token, which the management API requires.
+    pub admin_token: String,
     /// The address of the embedded DynamoDB.
     pub dynamodb: SocketAddr,
     /// The access key that the embedded DynamoDB requires.
@@ -286,12 +302,12 @@ impl Connection {
     /// # Errors
     /// The error of the file system.
     pub fn write(&self, file: &Path) -> io::Result<()> {
-        let Self { base_url, token, dynamodb, dynamodb_key } = self;
+        let Self { base_url, token, admin_url, admin_token, dynamodb, dynamodb_key } = self;
         private::replace(
             file,
             &format!(
-                "SCIM_BASE_URL={base_url}\nSCIM_TOKEN={token}\nAWS_ENDPOINT_URL_DYNAMODB=http://{dynamodb}\n\
-                 AWS_ACCESS_KEY_ID={dynamodb_key}\nAWS_SECRET_ACCESS_KEY=local\n"
+                "SCIM_BASE_URL={base_url}\nSCIM_TOKEN={token}\nSCIM_ADMIN_URL={admin_url}\nSCIM_ADMIN_TOKEN={admin_token}\n\
+                 AWS_ENDPOINT_URL_DYNAMODB=http://{dynamodb}\nAWS_ACCESS_KEY_ID={dynamodb_key}\nAWS_SECRET_ACCESS_KEY=local\n"
             ),
         )
     }

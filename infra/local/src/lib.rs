@@ -1,5 +1,6 @@
 //! The local gateway: the routers of all functions in one process, with an embedded DynamoDB. It is never deployed.
 
+mod admin;
 pub mod embedded;
 mod endpoint;
 pub mod gateway;

@@ -14,7 +14,7 @@ use local::{
     serve::serve,
 };
 use service::{
-    announcements,
+    admin, announcements,
     http::{BASE_PATH, TOKEN_PATH},
     janitor,
     oauth::Reach,
@@ -123,9 +123,12 @@ async fn serve_until_stopped(
     // scimctl and the next start read this file, so it is always written.
     let own_file = gateway.data().join("connection.env");
     let known = Connection::token_in(&own_file);
+    let address = gateway_listener.local_addr()?;
     let connection = Connection {
-        base_url: format!("http://{}{BASE_PATH}", gateway_listener.local_addr()?),
+        base_url: format!("http://{address}{BASE_PATH}"),
         token: gateway.key(known.as_deref()).await.map_err(StartError::from)?,
+        admin_url: format!("http://{address}{}", admin::PATH),
+        admin_token: gateway.operator_token().to_owned(),
         dynamodb: dynamodb_listener.local_addr()?,
         dynamodb_key: gateway.dynamodb_key().to_owned(),
     };
@@ -190,7 +193,7 @@ fn stopped() -> io::Result<impl Future<Output = ()> + Send + 'static> {
 
 /// Prints the settings for identity providers.
 fn introduce(connection: &Connection, env_file: &std::path::Path, known: bool) -> io::Result<()> {
-    let Connection { base_url, token, dynamodb, .. } = connection;
+    let Connection { base_url, token, admin_url, dynamodb, .. } = connection;
     let token_url = format!("{}{TOKEN_PATH}", base_url.trim_end_matches(BASE_PATH));
     let origin = if known { "unchanged since the last start" } else { "new, stored in the file below" };
     write!(
@@ -216,6 +219,7 @@ SCIM 2.0 is ready.
   Try it        curl -i -H 'Authorization: Bearer {token}' '{base_url}/Users'
 
   For scripts   {}
+  Management    {admin_url}, with the operator token in that file
   DynamoDB      http://{dynamodb}, with the access key in that file
 
 Press Ctrl-C to stop.

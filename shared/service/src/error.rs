@@ -43,6 +43,9 @@ pub enum Error {
     /// The current state of the data does not allow the request. No attribute value is the reason.
     #[error("{0}")]
     Conflict(String),
+    /// Another request has used the same Idempotency-Key.
+    #[error("Another request has used this Idempotency-Key. Send a new Idempotency-Key.")]
+    IdempotencyKeyUsed,
     /// The service does not read bodies of this media type.
     #[error("{0}")]
     UnsupportedMediaType(String),

@@ -29,6 +29,11 @@ use crate::{
     store::Store,
     telemetry::{self, RequestId},
 };
+#[cfg(feature = "admin")]
+use crate::{
+    admin::{self, Operator},
+    store::Actor,
+};
 
 pub use lambda_http::Error;
 
@@ -37,6 +42,20 @@ pub use lambda_http::Error;
 /// # Errors
 /// If `SCIM_PEPPER_SECRET_ID` is not set, or the Lambda runtime is not reachable.
 pub async fn run(routes: Vec<Route>) -> Result<(), Error> {
+    lambda_runtime::run(function(app()?, routes)).await
+}
+
+/// Serves the management API until Lambda stops the function.
+///
+/// # Errors
+/// As [`run`].
+#[cfg(feature = "admin")]
+pub async fn run_admin() -> Result<(), Error> {
+    lambda_runtime::run(admin_function(app()?)).await
+}
+
+/// Returns the state of a function that needs the pepper.
+fn app() -> Result<App, Error> {
     telemetry::init(io::stdout);
     let secret = config::env(config::PEPPER_SECRET_ID)
         .ok_or_else(|| format!("the environment variable {} is not set", config::PEPPER_SECRET_ID))?;
@@ -45,12 +64,11 @@ pub async fn run(routes: Vec<Route>) -> Result<(), Error> {
     // Reads the pepper before the first event arrives. A request that needs the pepper reports a failure.
     let prefetched = pepper.clone();
     tokio::spawn(async move { prefetched.peppers().await });
-    let app = App {
+    Ok(App {
         store: store(&sdk),
         pepper: Pepper::SecretsManager(pepper),
         base_url: config::env(config::BASE_URL),
-    };
-    lambda_runtime::run(function(app, routes)).await
+    })
 }
 
 /// Returns the service of a Lambda function for the events of API Gateway, from a REST API or an HTTP API.
@@ -60,6 +78,33 @@ pub fn function(
 ) -> impl Service<LambdaEvent<LambdaRequest>, Response = impl Serialize, Error = Infallible> {
     let service = ServiceBuilder::new().map_request(from_gateway).service(http::router(app, routes));
     ServiceBuilder::new().map_request(with_every_value).service(Adapter::from(service))
+}
+
+/// Returns the service of the management API for the events of a function URL. The operator is the IAM identity that Lambda
+/// has authenticated. A request without one is refused.
+#[cfg(feature = "admin")]
+pub fn admin_function(
+    app: App,
+) -> impl Service<LambdaEvent<LambdaRequest>, Response = impl Serialize, Error = Infallible> {
+    let service = ServiceBuilder::new().map_request(from_operator).service(admin::router(app));
+    ServiceBuilder::new().map_request(with_every_value).service(Adapter::from(service))
+}
+
+/// Converts an event to a request, with the IAM identity of its sender.
+#[cfg(feature = "admin")]
+fn from_operator(event: lambda_http::Request) -> Request {
+    let arn = match event.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => {
+            let iam = context.authorizer.as_ref().and_then(|authorizer| authorizer.iam.as_ref());
+            iam.and_then(|iam| iam.user_arn.clone())
+        }
+        _ => None,
+    };
+    let mut request = from_gateway(event);
+    if let Some(arn) = arn.filter(|arn| !arn.is_empty()) {
+        request.extensions_mut().insert(Operator(Actor::new(&format!("iam:{arn}"))));
+    }
+    request
 }
 
 /// Sweeps at each invocation, which comes from a schedule. The content of the event is ignored.

@@ -11,6 +11,7 @@
 //! | `oauth` | assertions of identity providers, and their keys (feature `oauth`) |
 //! | [`trust`] | which assertions of an identity provider prove a client |
 //! | [`error`], `sdk_failure` | why a request or a call to AWS failed, for the client and for the log |
+//! | `admin` | the management API (feature `admin`) |
 //! | [`store`] | resources, memberships and keys in DynamoDB |
 //! | [`janitor`] | completes the changes of requests that were killed |
 //! | [`announcements`] | announces the ends of credentials |
@@ -46,6 +47,8 @@
 //! }
 //! ```
 
+#[cfg(feature = "admin")]
+pub mod admin;
 pub mod announcements;
 pub mod app;
 pub mod auth;

@@ -139,6 +139,8 @@ pub(crate) struct Gateway {
     process: Child,
     pub(crate) base_url: String,
     pub(crate) token: String,
+    pub(crate) admin_url: String,
+    pub(crate) admin_token: String,
     pub(crate) dynamodb: String,
     pub(crate) dynamodb_key: String,
 }
@@ -176,6 +178,8 @@ impl Gateway {
             process,
             base_url: value("SCIM_BASE_URL"),
             token: value("SCIM_TOKEN"),
+            admin_url: value("SCIM_ADMIN_URL"),
+            admin_token: value("SCIM_ADMIN_TOKEN"),
             dynamodb: value("AWS_ENDPOINT_URL_DYNAMODB"),
             dynamodb_key: value("AWS_ACCESS_KEY_ID"),
         }

@@ -369,6 +369,19 @@ fn help_and_usage_errors_explain_the_options() {
 }
 
 #[test]
+fn operator_token_is_valid_for_one_start() {
+    let dir = TempDir::new("operator");
+    let status = |gateway: &Gateway, token: &str| Client::new(&gateway.admin_url, token).get("/orgs").status;
+    let first = Gateway::start(&dir);
+    let token = first.admin_token.clone();
+    assert_eq!((status(&first, &token), status(&first, &first.token)), (200, 401));
+    assert_eq!(first.interrupt(), Some(0));
+    let second = Gateway::start(&dir);
+    assert_eq!((status(&second, &token), status(&second, &second.admin_token)), (401, 200));
+    assert!(!dir.read("stdout").contains(&second.admin_token), "the token is in the file alone");
+}
+
+#[test]
 fn default_start_prints_the_connection_details() {
     let dir = TempDir::new("default");
     let gateway = Gateway::start_with(&dir, &[], ".scim/connection.env");
@@ -384,6 +397,7 @@ fn default_start_prints_the_connection_details() {
     let key = authorization.strip_prefix("Authorization: Bearer ").expect("a key");
     assert_eq!(Client::new(url, key).get("").status, 200);
     let masked = printed.replace(&gateway.token, "<key>").replace(&gateway.base_url, "<base>");
+    let masked = masked.replace(&gateway.admin_url, "<admin>");
     let root = gateway.base_url.trim_end_matches("/scim/v2");
     let masked = masked.replace(root, "<root>");
     expect![[r#"
@@ -407,6 +421,7 @@ fn default_start_prints_the_connection_details() {
           Try it        curl -i -H 'Authorization: Bearer <key>' '<base>/Users'
 
           For scripts   .scim/connection.env
+          Management    <admin>, with the operator token in that file
           DynamoDB      <dynamodb>, with the access key in that file
 
         Press Ctrl-C to stop.

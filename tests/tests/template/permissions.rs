@@ -16,10 +16,13 @@ use std::{
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use axum::{Router, extract, http::Method};
 use dynoxide::Database;
+use http_body_util::BodyExt;
 use local::embedded;
 use serde_json::{Value, json};
 use service::{
-    App, announcements,
+    App,
+    admin::{self, Operator},
+    announcements,
     auth::Scope,
     clock::Clock,
     config::Tables,
@@ -28,7 +31,7 @@ use service::{
     janitor,
     oauth::{Assertions, Reach},
     pepper::{Pepper, Peppers, Secret},
-    store::{ClientAuthentication, NewClient, NewKey, Store},
+    store::{Actor, ClientAuthentication, NewClient, NewKey, Store},
 };
 use tests::{
     NOW, ORG, PEPPER, Request, Service,
@@ -161,6 +164,52 @@ impl Deployment {
         &self.0.iter().find(|(function, _)| function.name == name).expect("a function of this name").1
     }
 
+    /// Carries out every action of the management API as the admin function.
+    async fn manage(&self, world: &World) {
+        let client = self.needed("Admin").client(world.database.clone());
+        let store = Store::new(&client, Tables::default(), world.clock.clone(), Entropy::seeded(97));
+        // After a rotation, a repeat looks for the digests of both generations.
+        let peppers = Peppers::single(Secret::new(PEPPER)).with_generation(Secret::new("the next pepper"));
+        let router =
+            admin::router(App { store, pepper: Pepper::Fixed(peppers), ..world.service.app.clone() });
+        let send = async |method: Method, path: &str, body: Value| {
+            let mut request = request(method.clone(), "", &body).build();
+            // SCIM has a media type of its own.
+            request.headers_mut().insert("content-type", "application/json".parse().expect("a header"));
+            *request.uri_mut() = format!("/admin/v1{path}").parse().expect("a URI");
+            // A repeat looks for the key that the first request created.
+            request.headers_mut().insert("idempotency-key", path.parse().expect("a header"));
+            request.extensions_mut().insert(Operator(Actor::new("test")));
+            let (parts, body) = router.clone().oneshot(request).await.expect("an answer").into_parts();
+            let body = body.collect().await.expect("a body").to_bytes();
+            let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+            assert!(parts.status.is_success(), "{method} {path}: {body:#}");
+            body
+        };
+        send(Method::POST, "/orgs", json!({ "org": "globex" })).await;
+        send(Method::GET, "/orgs", Value::Null).await;
+        let (keys, ends) = (format!("/orgs/{ORG}/keys"), "2027-01-01T00:00:00Z");
+        let key = send(Method::POST, &keys, json!({ "scopes": ["read"], "ends": ends })).await;
+        let key = format!("{keys}/{}", key["id"].as_str().expect("an id"));
+        send(Method::GET, &keys, Value::Null).await;
+        send(Method::GET, &key, Value::Null).await;
+        send(Method::PATCH, &key, json!({ "ends": null })).await;
+        send(Method::POST, &format!("{key}/rotate"), json!({})).await;
+        send(Method::POST, &format!("{key}/revoke"), Value::Null).await;
+        let clients = format!("/orgs/{ORG}/clients");
+        let client = send(Method::POST, &clients, json!({ "scopes": ["scim"] })).await;
+        let client = format!("{clients}/{}", client["id"].as_str().expect("an id"));
+        send(Method::GET, &clients, Value::Null).await;
+        send(Method::GET, &client, Value::Null).await;
+        let secret = send(Method::POST, &format!("{client}/secrets"), json!({})).await;
+        let secret = format!("{client}/secrets/{}", secret["id"].as_str().expect("an id"));
+        send(Method::DELETE, &secret, Value::Null).await;
+        send(Method::DELETE, &client, Value::Null).await;
+        send(Method::PATCH, &format!("/orgs/{ORG}"), json!({ "settings": { "rate": 10 } })).await;
+        send(Method::GET, &format!("/orgs/{ORG}"), Value::Null).await;
+        send(Method::GET, &format!("/orgs/{ORG}/audit"), Value::Null).await;
+    }
+
     /// Runs a sweep as the janitor function.
     async fn sweep(&self, world: &World) {
         let client = self.needed("Janitor").client(world.database.clone());
@@ -213,7 +262,7 @@ fn routes(function: &str, clock: &Clock) -> Vec<Route> {
         "Bulk" => http::bulk(),
         "Discovery" => http::discovery(),
         "Token" => http::token(&Assertions::new(clock.clone(), Reach::Internet)),
-        "Janitor" => Vec::new(),
+        "Janitor" | "Admin" => Vec::new(),
         other => panic!("the routes of the new function {other} are missing here"),
     }
 }
@@ -490,6 +539,7 @@ async fn roles_allow_exactly_the_calls_of_their_functions() {
     deployment.use_keys(&world).await;
     world.service.assert_healthy().await;
     request_tokens(&deployment, &deployment.world().await).await;
+    deployment.manage(&deployment.world().await).await;
     meet_unfinished_changes(&deployment).await;
 
     let mut differences = Vec::new();

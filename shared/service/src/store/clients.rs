@@ -68,8 +68,8 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Throttled`]. [`Error::NotFound`] if the organisation does not exist,
-    /// [`Error::Invalid`] if the client is not valid, [`Error::Conflict`] if the organisation has [`MAX_CLIENTS`], or
-    /// another request has used the same Idempotency-Key.
+    /// [`Error::Invalid`] if the client is not valid, [`Error::Conflict`] if the organisation has [`MAX_CLIENTS`],
+    /// [`Error::IdempotencyKeyUsed`].
     pub async fn create_client(
         &self,
         org: &Org,
@@ -96,7 +96,7 @@ impl Store {
                     (Some(first), Some(repeat)) if *first == repeat.fingerprint => {
                         Ok((client.clone(), secret))
                     }
-                    _ => Err(used_key()),
+                    _ => Err(Error::IdempotencyKeyUsed),
                 };
             }
             if clients.len() >= MAX_CLIENTS {
@@ -186,7 +186,7 @@ impl Store {
                     (Some(first), Some(repeat)) if *first == repeat.fingerprint => {
                         Ok(Some((credential, known.clone())))
                     }
-                    _ => Err(used_key()),
+                    _ => Err(Error::IdempotencyKeyUsed),
                 };
             }
             let mut after = before.clone();
@@ -311,8 +311,4 @@ impl Store {
 fn digits_of(purpose: &str, bytes: &[u8; SECRET_BYTES]) -> String {
     let hash = Sha256::new().chain_update(purpose).chain_update(bytes).finalize();
     hex::encode(hash).chars().take(ID_DIGITS).collect()
-}
-
-fn used_key() -> Error {
-    Error::Conflict("Another request has used this Idempotency-Key. Send a new Idempotency-Key.".to_owned())
 }

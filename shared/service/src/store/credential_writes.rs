@@ -26,6 +26,8 @@ use crate::{
 
 /// The longest label in characters.
 pub const MAX_LABEL: usize = 200;
+/// The longest lifetime of a key that has an end.
+pub const MAX_LIFETIME: Duration = Duration::days(3_650);
 
 /// Returns the organisation, and peppers that have the generation of its credentials.
 pub(super) async fn organisation_and_peppers(
@@ -173,7 +175,7 @@ pub(super) fn check_label(label: Option<&str>) -> Result<(), Error> {
 
 /// Checks that an end is in the future.
 pub(super) fn check_end(ends: Option<OffsetDateTime>, now: OffsetDateTime) -> Result<(), Error> {
-    if ends.is_some_and(|ends| ends <= now || ends - now > Duration::days(3_650)) {
+    if ends.is_some_and(|ends| ends <= now || ends - now > MAX_LIFETIME) {
         return Err(Invalid::value("The end must be in the future, and at most ten years away.").into());
     }
     Ok(())

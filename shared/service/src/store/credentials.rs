@@ -18,6 +18,7 @@ use super::{
     directory::Store,
     key_record::{KEY_ID_DIGITS, KeyRecord},
     orgs::operator_table,
+    table::Table,
     transaction::Transaction,
 };
 use crate::{
@@ -66,8 +67,8 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NotFound`] if the organisation does not exist. [`Error::Invalid`] if a scope is missing, the label is too
-    /// long or the end has passed. [`Error::Conflict`] if the request repeats another one with a different fingerprint.
-    /// [`Error::Unavailable`], [`Error::Throttled`].
+    /// long or the end has passed. [`Error::IdempotencyKeyUsed`] if the request repeats another one with a different
+    /// fingerprint. [`Error::Unavailable`], [`Error::Throttled`].
     pub async fn create_key(
         &self,
         org: &Org,
@@ -81,20 +82,10 @@ impl Store {
         let table = operator_table(self);
         loop {
             let (organisation, peppers) = organisation_and_peppers(&table, org, pepper).await?;
-            let credential = match &new.repeatable {
-                Some(request) => Credential::from_secret(Kind::Key, org, &request.secret),
-                None => Credential::generate(Kind::Key, org, &self.entropy)?,
-            };
-            if let Some(request) = &new.repeatable
-                && let Some(record) = existing(&table, org, &peppers.candidates(&credential)).await?
-            {
-                return match record.request.as_deref() == Some(&request.fingerprint) {
-                    true => Ok((credential, record)),
-                    false => Err(Error::Conflict(
-                        "Another request has used this Idempotency-Key. Send a new Idempotency-Key."
-                            .to_owned(),
-                    )),
-                };
+            let (credential, created) =
+                credential(self, (&table, org), &peppers, new.repeatable.as_ref()).await?;
+            if let Some(record) = created {
+                return Ok((credential, record));
             }
             let record = new_record(self, &credential, &peppers, new)?;
             let mut transaction = Transaction::new();
@@ -174,9 +165,30 @@ impl Store {
         pepper: &Pepper,
         actor: &Actor,
     ) -> Result<Option<(Credential, KeyRecord)>, Error> {
+        self.rotate_key_once(org, id, overlap, None, pepper, actor).await
+    }
+
+    /// Creates a key like [`Self::rotate_key`]. A repeat of the request returns the key that the first one created.
+    ///
+    /// # Errors
+    /// As [`Self::rotate_key`].
+    pub async fn rotate_key_once(
+        &self,
+        org: &Org,
+        id: &str,
+        overlap: Duration,
+        repeatable: Option<Repeatable>,
+        pepper: &Pepper,
+        actor: &Actor,
+    ) -> Result<Option<(Credential, KeyRecord)>, Error> {
         let table = operator_table(self);
         loop {
             let (organisation, peppers) = organisation_and_peppers(&table, org, pepper).await?;
+            let (credential, created) =
+                credential(self, (&table, org), &peppers, repeatable.as_ref()).await?;
+            if let Some(record) = created {
+                return Ok(Some((credential, record)));
+            }
             let Some(before) = read_key(&table, org, id).await? else { return Ok(None) };
             let now = self.clock.now();
             if !before.is_live(&timestamp(now)?) {
@@ -191,9 +203,8 @@ impl Store {
                     Some(ends) => Some(now + (parse_timestamp(ends)? - parse_timestamp(&before.created)?)),
                     None => None,
                 },
-                repeatable: None,
+                repeatable: repeatable.clone(),
             };
-            let credential = Credential::generate(Kind::Key, org, &self.entropy)?;
             let record = KeyRecord {
                 replaces: Some(before.id.clone()),
                 ..new_record(self, &credential, &peppers, &new)?
@@ -235,6 +246,24 @@ impl Store {
                 return Ok(true);
             }
         }
+    }
+}
+
+/// Returns the credential that a request creates, and its item if an earlier request has created it.
+async fn credential(
+    store: &Store,
+    (table, org): (&Table, &Org),
+    peppers: &Peppers,
+    repeatable: Option<&Repeatable>,
+) -> Result<(Credential, Option<KeyRecord>), Error> {
+    let Some(Repeatable { secret, fingerprint }) = repeatable else {
+        return Ok((Credential::generate(Kind::Key, org, &store.entropy)?, None));
+    };
+    let credential = Credential::from_secret(Kind::Key, org, secret);
+    let record = existing(table, org, &peppers.candidates(&credential)).await?;
+    match &record {
+        Some(record) if record.request.as_ref() != Some(fingerprint) => Err(Error::IdempotencyKeyUsed),
+        _ => Ok((credential, record)),
     }
 }
 

@@ -3,7 +3,8 @@
 //! Every partition key of an organisation's data begins with `ORG#<org>`: no such item can be read or written without
 //! naming the organisation, and an IAM condition on `dynamodb:LeadingKeys` can restrict access to one organisation.
 //! Organisation names contain no `#`, so no organisation's prefix is a prefix of another's. The list of unfinished changes
-//! and the list of ends are the only partitions of all organisations. They hold names of organisations and ids. The audit
+//! and the lists of ends and of creations are the only partitions of all organisations. They hold names of organisations,
+//! ids and digests. The audit
 //! log of an organisation outlives the organisation.
 //!
 //! | item | partition key | sort key |
@@ -21,6 +22,7 @@
 //! | key (keys table) | `ORG#o` | `KEY#<digest>` |
 //! | access token (keys table) | `ORG#o` | `TOKEN#<digest>` |
 //! | OAuth client (keys table) | `ORG#o` | `CLIENT#<id>` |
+//! | request that created an organisation (keys table) | `CREATION` | digest of its Idempotency-Key |
 //! | entry of the audit log (keys table) | `AUDIT#o` | id, sorted by time |
 //! | latest generation of the pepper (keys table) | `PEPPER` | `GENERATION` |
 //! | announcement of an end (keys table) | `DUE` | time `#` organisation `#` key id |
@@ -240,6 +242,11 @@ impl Keys {
 
     pub(super) fn audit(org: &Org) -> Partition {
         Partition(format!("AUDIT#{org}"))
+    }
+
+    /// Returns the key of the request that created an organisation.
+    pub(super) fn creation(request: &str) -> Key {
+        Partition("CREATION".to_owned()).key(request)
     }
 
     pub(super) fn dues() -> Partition {

@@ -17,8 +17,8 @@
 //! 6. `users`, `member_edit`, `groups`, `deletion`: requests on one resource.
 //! 7. `representation`, `plan`, `list`, `bookmarks`, `pages`: requests on many resources.
 //! 8. `key_record`, `client_record`, `authentication`: credentials.
-//! 9. `audit`, `due`, `orgs`, `credential_writes`, `credentials`, `client_writes`, `tokens`, `clients`, `rewrap`, `announcements`, `tables`,
-//!    `doctor`: management.
+//! 9. `audit`, `due`, `orgs`, `creation`, `credential_writes`, `credentials`, `client_writes`, `tokens`, `clients`,
+//!    `rewrap`, `announcements`, `tables`, `doctor`: management.
 
 mod announcements;
 mod attempts;
@@ -31,6 +31,7 @@ mod client_record;
 mod client_writes;
 mod clients;
 mod counts;
+mod creation;
 mod credential_writes;
 mod credentials;
 mod deletion;
@@ -72,7 +73,7 @@ pub use client_record::{ClientId, ClientRecord, SecretRecord};
 pub use clients::{
     ClientAuthentication, MAX_CLIENTS, MAX_SECRET_LIFETIME, MAX_SECRETS, NewClient, SECRET_LIFETIME,
 };
-pub use credential_writes::MAX_LABEL;
+pub use credential_writes::{MAX_LABEL, MAX_LIFETIME};
 pub use credentials::{KeyChange, NewKey, Repeatable};
 pub use directory::{Directory, Store};
 pub use due::ANNOUNCED_DAYS;

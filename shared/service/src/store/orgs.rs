@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{
     audit::{self, Action, Actor, Page},
     directory::Store,
-    items::{Item, optional_number, sort_key, string, text},
+    items::{Item, optional_number, sort_key, text},
     keys::{Keys, ORG_PREFIX, PK, SETTINGS},
     scan::scan_sort_key,
     table::Table,
@@ -16,15 +16,14 @@ use super::{
 };
 use crate::{Error, auth::Org, limits::REQUEST_BUDGET, settings::Settings};
 
-const ENABLED: &str = "enabled";
-const CREATED: &str = "created";
+pub(super) const ENABLED: &str = "enabled";
+pub(super) const CREATED: &str = "created";
 /// The latest generation of the digests of the organisation's credentials.
 pub(super) const GENERATION: &str = "generation";
 const TOKEN_MINUTES: &str = "tokenMinutes";
 const RATE: &str = "rate";
 const BURST: &str = "burst";
 const AT_ONCE: &str = "atOnce";
-
 /// An organisation.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Organisation {
@@ -50,57 +49,7 @@ pub struct OrgChange {
     pub settings: Option<Settings>,
 }
 
-/// A condition of the transaction that creates an organisation.
-enum Guard {
-    /// The organisation does not exist.
-    Absent,
-    /// The generation of new organisations is the one that was read.
-    Generation,
-}
-
 impl Store {
-    /// Creates an organisation with SCIM enabled. Returns `false` if it exists already.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`], [`Error::Throttled`].
-    pub async fn create_org(&self, org: &Org, actor: &Actor) -> Result<bool, Error> {
-        let table = operator_table(self);
-        loop {
-            let latest = table.get(&Keys::latest_generation()).await?;
-            let generation = latest.map_or(Ok(None), |item| optional_number(&item, GENERATION))?;
-            let organisation = Organisation {
-                org: org.clone(),
-                enabled: true,
-                created: self.clock.timestamp()?,
-                settings: Settings::default(),
-                generation: 0,
-            };
-            let mut item = Item::from([
-                (ENABLED.to_owned(), AttributeValue::Bool(true)),
-                (CREATED.to_owned(), string(&organisation.created)),
-            ]);
-            let mut same_generation = Condition::expression(format!("attribute_not_exists({GENERATION})"));
-            if let Some(generation) = generation {
-                item.insert(GENERATION.to_owned(), AttributeValue::N(generation.to_string()));
-                same_generation = Condition::expression(format!("{GENERATION} = :generation"))
-                    .with_number(":generation", generation);
-            }
-            let mut transaction = Transaction::new();
-            transaction.put(Keys::settings(org), item, Condition::absent(), Guard::Absent);
-            // A rotation of the pepper visits the organisations that exist when it begins.
-            transaction.check(Keys::latest_generation(), same_generation, Guard::Generation);
-            let action = Action { org, actor, name: "org.create", target: org.as_str() };
-            audit::record(&mut transaction, self, &action, (&(), &organisation), Guard::Generation)?;
-            match transaction.send(&table).await? {
-                Ok(()) => return Ok(true),
-                Err(failed) if failed.iter().any(|failed| matches!(failed.guard, Guard::Absent)) => {
-                    return Ok(false);
-                }
-                Err(_) => {}
-            }
-        }
-    }
-
     /// Returns every organisation, sorted by name.
     ///
     /// # Errors
@@ -146,17 +95,32 @@ impl Store {
         change: OrgChange,
         actor: &Actor,
     ) -> Result<Option<Organisation>, Error> {
-        if let Some(settings) = change.settings {
-            settings.check()?;
-        }
+        self.change_org_by(org, |_| change, actor).await
+    }
+
+    /// Changes an organisation like [`Self::change_org`]. The change depends on the organisation as it is.
+    ///
+    /// # Errors
+    /// As [`Self::change_org`].
+    pub async fn change_org_by(
+        &self,
+        org: &Org,
+        change: impl Fn(&Organisation) -> OrgChange,
+        actor: &Actor,
+    ) -> Result<Option<Organisation>, Error> {
         let table = operator_table(self);
         loop {
             let Some(before) = read_org(&table, org).await? else { return Ok(None) };
+            let change = change(&before);
+            change.settings.map_or(Ok(()), |settings| settings.check())?;
             let after = Organisation {
                 enabled: change.enabled.unwrap_or(before.enabled),
                 settings: change.settings.unwrap_or(before.settings),
                 ..before.clone()
             };
+            if after == before {
+                return Ok(Some(after));
+            }
             let mut transaction = Transaction::new();
             let (expression, values) = after.update();
             let unchanged = before.unchanged();
