@@ -13,10 +13,11 @@ use super::{
     scan::scan_sort_key,
     table::Table,
     transaction::{Condition, Transaction},
+    work::{WORK, Work},
 };
 use crate::{Error, auth::Org, limits::REQUEST_BUDGET, settings::Settings};
 
-const ENABLED: &str = "enabled";
+pub(super) const ENABLED: &str = "enabled";
 const CREATED: &str = "created";
 /// The latest generation of the digests of the organisation's credentials.
 pub(super) const GENERATION: &str = "generation";
@@ -39,6 +40,9 @@ pub struct Organisation {
     /// The latest generation of the digests of its credentials.
     #[serde(skip)]
     pub generation: u32,
+    /// The work that holds the organisation, if any does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub work: Option<Work>,
 }
 
 /// A change of an organisation. What is `None` stays.
@@ -64,41 +68,15 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Throttled`].
     pub async fn create_org(&self, org: &Org, actor: &Actor) -> Result<bool, Error> {
-        let table = operator_table(self);
-        loop {
-            let latest = table.get(&Keys::latest_generation()).await?;
-            let generation = latest.map_or(Ok(None), |item| optional_number(&item, GENERATION))?;
-            let organisation = Organisation {
-                org: org.clone(),
-                enabled: true,
-                created: self.clock.timestamp()?,
-                settings: Settings::default(),
-                generation: 0,
-            };
-            let mut item = Item::from([
-                (ENABLED.to_owned(), AttributeValue::Bool(true)),
-                (CREATED.to_owned(), string(&organisation.created)),
-            ]);
-            let mut same_generation = Condition::expression(format!("attribute_not_exists({GENERATION})"));
-            if let Some(generation) = generation {
-                item.insert(GENERATION.to_owned(), AttributeValue::N(generation.to_string()));
-                same_generation = Condition::expression(format!("{GENERATION} = :generation"))
-                    .with_number(":generation", generation);
-            }
-            let mut transaction = Transaction::new();
-            transaction.put(Keys::settings(org), item, Condition::absent(), Guard::Absent);
-            // A rotation of the pepper visits the organisations that exist when it begins.
-            transaction.check(Keys::latest_generation(), same_generation, Guard::Generation);
-            let action = Action { org, actor, name: "org.create", target: org.as_str() };
-            audit::record(&mut transaction, self, &action, (&(), &organisation), Guard::Generation)?;
-            match transaction.send(&table).await? {
-                Ok(()) => return Ok(true),
-                Err(failed) if failed.iter().any(|failed| matches!(failed.guard, Guard::Absent)) => {
-                    return Ok(false);
-                }
-                Err(_) => {}
-            }
-        }
+        let organisation = Organisation {
+            org: org.clone(),
+            enabled: true,
+            created: self.clock.timestamp()?,
+            settings: Settings::default(),
+            generation: 0,
+            work: None,
+        };
+        put_org(self, &organisation, &Item::new(), actor).await
     }
 
     /// Returns every organisation, sorted by name.
@@ -139,7 +117,8 @@ impl Store {
     /// Changes an organisation, and returns it as it is then. Returns `None` if it does not exist.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if a setting is out of range, [`Error::Unavailable`], [`Error::Throttled`].
+    /// [`Error::Invalid`] if a setting is out of range, [`Error::Conflict`] if an import or a deletion is not done,
+    /// [`Error::Unavailable`], [`Error::Throttled`].
     pub async fn change_org(
         &self,
         org: &Org,
@@ -152,6 +131,9 @@ impl Store {
         let table = operator_table(self);
         loop {
             let Some(before) = read_org(&table, org).await? else { return Ok(None) };
+            if let Some(work) = before.work {
+                return Err(work.conflict(org));
+            }
             let after = Organisation {
                 enabled: change.enabled.unwrap_or(before.enabled),
                 settings: change.settings.unwrap_or(before.settings),
@@ -191,7 +173,16 @@ impl Organisation {
                 at_once: setting(AT_ONCE, default.at_once)?,
             },
             generation: setting(GENERATION, 0)?,
+            work: Work::of(item)?,
         })
+    }
+
+    /// Returns the attributes of the settings.
+    pub(super) fn settings_item(&self) -> Item {
+        let number = |number: u32| AttributeValue::N(number.to_string());
+        let Settings { token_minutes, rate, burst, at_once } = self.settings;
+        let named = [(TOKEN_MINUTES, token_minutes), (RATE, rate), (BURST, burst), (AT_ONCE, at_once)];
+        named.into_iter().map(|(name, value)| (name.to_owned(), number(value))).collect()
     }
 
     /// Returns the expression that stores what a change may change, and its values.
@@ -215,7 +206,8 @@ impl Organisation {
     fn unchanged(&self) -> Condition {
         let default = Settings::default();
         let Settings { token_minutes, rate, burst, at_once } = self.settings;
-        let mut condition = Condition::exists().and(&format!("{ENABLED} = :wasEnabled"));
+        let mut condition =
+            Condition::exists().and(&format!("{ENABLED} = :wasEnabled AND attribute_not_exists({WORK})"));
         condition = condition.with_bool(":wasEnabled", self.enabled);
         for (name, value, was, default) in [
             (TOKEN_MINUTES, token_minutes, ":wasMinutes", default.token_minutes),
@@ -231,6 +223,44 @@ impl Organisation {
             condition = condition.and(&expression).with_number(was, value.into());
         }
         condition
+    }
+}
+
+/// Puts the settings of a new organisation, and `more` attributes. Returns `false` if the organisation exists already.
+pub(super) async fn put_org(
+    store: &Store,
+    organisation: &Organisation,
+    more: &Item,
+    actor: &Actor,
+) -> Result<bool, Error> {
+    let (table, org) = (operator_table(store), &organisation.org);
+    loop {
+        let latest = table.get(&Keys::latest_generation()).await?;
+        let generation = latest.map_or(Ok(None), |item| optional_number(&item, GENERATION))?;
+        let mut item = Item::from([
+            (ENABLED.to_owned(), AttributeValue::Bool(organisation.enabled)),
+            (CREATED.to_owned(), string(&organisation.created)),
+        ]);
+        item.extend(more.clone());
+        let mut same_generation = Condition::expression(format!("attribute_not_exists({GENERATION})"));
+        if let Some(generation) = generation {
+            item.insert(GENERATION.to_owned(), AttributeValue::N(generation.to_string()));
+            same_generation = Condition::expression(format!("{GENERATION} = :generation"))
+                .with_number(":generation", generation);
+        }
+        let mut transaction = Transaction::new();
+        transaction.put(Keys::settings(org), item, Condition::absent(), Guard::Absent);
+        // A rotation of the pepper visits the organisations that exist when it begins.
+        transaction.check(Keys::latest_generation(), same_generation, Guard::Generation);
+        let action = Action { org, actor, name: "org.create", target: org.as_str() };
+        audit::record(&mut transaction, store, &action, (&(), organisation), Guard::Generation)?;
+        match transaction.send(&table).await? {
+            Ok(()) => return Ok(true),
+            Err(failed) if failed.iter().any(|failed| matches!(failed.guard, Guard::Absent)) => {
+                return Ok(false);
+            }
+            Err(_) => {}
+        }
     }
 }
 
