@@ -22,11 +22,11 @@ pub(crate) async fn delete(
         return Err(LifecycleError::NotConfirmed(org).into());
     }
     let mut progress = Progress::new();
-    let show = |erasing| {
-        progress.show(|| match erasing {
-            Erasing::Deleted(items) => format!("{org}: {items} items deleted"),
-            Erasing::Waiting(seconds) => format!("{org}: waiting {seconds} s for requests that began before"),
-        });
+    let show = |erasing| match erasing {
+        Erasing::Deleted(items) => progress.show(|| format!("{org}: {items} items deleted")),
+        Erasing::Waiting(seconds) => {
+            progress.show_now(|| format!("{org}: waiting {seconds} s for requests that began before"));
+        }
     };
     let deleted = stack.store.delete_org(&org, keep_keys, &stack.actor, show).await;
     progress.clear();

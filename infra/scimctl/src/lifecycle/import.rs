@@ -85,6 +85,7 @@ async fn import_export(
         ImportError::Incomplete => LifecycleError::Incomplete(org.clone()).into(),
     };
     let mut import = Import::new(&stack.store, org, &stack.actor);
+    sink.progress.show_now(|| format!("{org}: waiting up to 35 s for requests that began before"));
     let mut lines = Lines::new(source.input);
     while let Some((number, line)) = lines.next().map_err(|cause| unreadable(&source.path, cause))? {
         let refused = match line {

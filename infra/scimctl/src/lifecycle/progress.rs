@@ -23,7 +23,14 @@ impl Progress {
 
     /// Replaces the line, unless it is too soon.
     pub(crate) fn show(&mut self, text: impl FnOnce() -> String) {
-        if !self.is_shown || self.updated.is_some_and(|updated| updated.elapsed() < INTERVAL) {
+        if self.updated.is_none_or(|updated| updated.elapsed() >= INTERVAL) {
+            self.show_now(text);
+        }
+    }
+
+    /// Replaces the line.
+    pub(crate) fn show_now(&mut self, text: impl FnOnce() -> String) {
+        if !self.is_shown {
             return;
         }
         self.updated = Some(Instant::now());
