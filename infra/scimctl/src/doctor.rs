@@ -1,15 +1,9 @@
 //! `doctor`: checks the stored data of an organisation.
 
-use std::process::ExitCode;
-
 use clap::Args;
 use service::auth::{Caller, Org};
 
-use crate::{
-    Failure, found,
-    output::{Format, Output},
-    stack::Stack,
-};
+use crate::{Failure, found, output::Output, stack::Stack};
 
 #[derive(Args)]
 pub(crate) struct DoctorArguments {
@@ -20,24 +14,25 @@ pub(crate) struct DoctorArguments {
     /// release 0.2, for at most 280 s; a request that still runs may then get 503
     #[arg(long)]
     finish: bool,
+    /// Do the same as --finish, then repair index entries, memberships and counts, and print each change
+    #[arg(long)]
+    repair: bool,
 }
 
-/// Runs the command. The exit code is 3 if there are findings.
+/// Runs the command.
 pub(crate) async fn run(
     stack: &Stack,
-    DoctorArguments { org, finish }: DoctorArguments,
-    format: Format,
-) -> Result<ExitCode, Failure> {
+    DoctorArguments { org, finish, repair }: DoctorArguments,
+) -> Result<Output, Failure> {
     found(stack, &org).await?;
     let directory = stack.store.directory(&Caller::operator(org.clone()));
     let mut left = Vec::new();
-    if finish {
+    if finish || repair {
         left.extend(stack.done(directory.finish_pending().await)?);
         left.extend(stack.done(directory.refold().await)?);
     }
+    let repairs = if repair { Some(stack.done(directory.repair().await)?) } else { None };
     let mut report = stack.done(directory.examine().await)?;
     report.findings.extend(left);
-    let healthy = report.is_healthy();
-    Output::Report { org, healthy, report }.print(format)?;
-    Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::from(3) })
+    Ok(Output::Report { org, healthy: report.is_healthy(), report, repairs })
 }

@@ -1,11 +1,12 @@
 //! `scimctl` manages organisations, API keys and OAuth clients, on AWS or on the local gateway, with the store that serves requests.
 //!
 //! Exit codes: 0 success; 1 failure, such as an unknown organisation or no answer from AWS; 2 invalid command line;
-//! 3 findings of `doctor`.
+//! 3 findings of `doctor`, or refused lines of `org import`.
 
 mod client;
 mod doctor;
 mod key;
+mod lifecycle;
 mod org;
 mod output;
 mod pepper;
@@ -104,6 +105,8 @@ enum Failure {
          its KMS key."
     )]
     Pepper(Reason),
+    #[error("{0}")]
+    Lifecycle(#[from] lifecycle::LifecycleError),
     #[error("cannot print the output: {0}")]
     Print(#[from] io::Error),
 }
@@ -127,10 +130,10 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Key(command) => key::run(&stack, command).await?,
         Command::Pepper(command) => pepper::run(&stack, command).await?,
         Command::Client(command) => client::run(&stack, command).await?,
-        Command::Doctor(command) => return doctor::run(&stack, command, arguments.output).await,
+        Command::Doctor(command) => doctor::run(&stack, command).await?,
     };
     output.print(arguments.output)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(if output.is_clean() { ExitCode::SUCCESS } else { ExitCode::from(3) })
 }
 
 /// Returns the organisation of that name.

@@ -3,7 +3,12 @@
 use clap::{Args, Subcommand};
 use service::{auth::Org, store::OrgChange};
 
-use crate::{Failure, found, output::Output, stack::Stack};
+use crate::{
+    Failure, found,
+    lifecycle::{self, LifecycleCommand},
+    output::Output,
+    stack::Stack,
+};
 
 #[derive(Subcommand)]
 pub(crate) enum OrgCommand {
@@ -36,6 +41,8 @@ pub(crate) enum OrgCommand {
         /// Name of the organisation
         org: Org,
     },
+    #[command(flatten)]
+    Lifecycle(LifecycleCommand),
 }
 
 #[derive(Args)]
@@ -84,6 +91,7 @@ pub(crate) async fn run(stack: &Stack, command: OrgCommand) -> Result<Output, Fa
         OrgCommand::Disable { org } => {
             change(stack, org, OrgChange { enabled: Some(false), ..OrgChange::default() }).await
         }
+        OrgCommand::Lifecycle(command) => lifecycle::run(stack, command).await,
         OrgCommand::Enable { org } => {
             change(stack, org, OrgChange { enabled: Some(true), ..OrgChange::default() }).await
         }

@@ -3,6 +3,7 @@
 use std::{
     fmt::{self, Write as _},
     io::{self, Write},
+    path::PathBuf,
 };
 
 use clap::ValueEnum;
@@ -10,7 +11,11 @@ use serde::Serialize;
 use service::{
     auth::Org,
     settings::Settings,
-    store::{ClientRecord, KeyRecord, Organisation, SecretRecord, doctor::Report},
+    store::{
+        ClientRecord, KeyRecord, Organisation, SecretRecord,
+        doctor::Report,
+        transfer::{Imported, Tally},
+    },
 };
 
 /// The format of the output.
@@ -91,12 +96,45 @@ pub(crate) enum Output {
         healthy: bool,
         #[serde(flatten)]
         report: Report,
+        /// The repairs, if they were requested.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        repairs: Option<Vec<String>>,
+    },
+    Exported {
+        org: Org,
+        /// The file. Without one, standard output has the export.
+        file: Option<PathBuf>,
+        #[serde(flatten)]
+        tally: Tally,
+    },
+    Imported {
+        org: Org,
+        #[serde(flatten)]
+        imported: Imported,
+    },
+    Deleted {
+        org: Org,
+        items: u64,
+        #[serde(rename = "keptKeys")]
+        kept_keys: bool,
     },
 }
 
 impl Output {
+    /// Returns whether nothing was found or refused.
+    pub(crate) fn is_clean(&self) -> bool {
+        match self {
+            Self::Report { healthy, .. } => *healthy,
+            Self::Imported { imported, .. } => imported.refused == 0,
+            _ => true,
+        }
+    }
+
     /// Prints the output to standard output.
     pub(crate) fn print(&self, format: Format) -> io::Result<()> {
+        if let Self::Exported { file: None, .. } = self {
+            return writeln!(io::stderr(), "{self}");
+        }
         let mut out = io::stdout().lock();
         match format {
             Format::Text => write!(out, "{self}")?,
@@ -142,18 +180,41 @@ impl fmt::Display for Output {
             }
             Self::EndedSecret { client_id, id, .. } => write!(f, "ended {id} of {client_id}"),
             Self::DeletedClient { client_id, .. } => write!(f, "deleted {client_id}"),
-            Self::Report { org, healthy, report: Report { users, groups, memberships, findings } } => {
+            Self::Report {
+                org,
+                healthy,
+                report: Report { users, groups, memberships, findings },
+                repairs,
+            } => {
+                repairs.iter().flatten().try_for_each(|repair| writeln!(f, "repaired: {repair}"))?;
                 let verdict = if *healthy { "healthy" } else { "NOT healthy" };
                 write!(f, "{org}: {verdict}: {users} users, {groups} groups, {memberships} memberships")?;
                 findings.iter().try_for_each(|finding| write!(f, "\n{finding}"))
+            }
+            Self::Exported { org, tally: Tally { users, groups, members }, .. } => {
+                write!(f, "{org}: exported {users} users, {groups} groups, {members} memberships")
+            }
+            Self::Imported { org, imported: Imported { written, skipped, refused } } => {
+                write!(
+                    f,
+                    "{org}: imported {written} records, {skipped} were there already, {refused} refused"
+                )
+            }
+            Self::Deleted { org, items, kept_keys } => {
+                let kept = if *kept_keys { "; settings and keys are kept, and SCIM is off" } else { "" };
+                write!(f, "{org}: deleted {items} items{kept}")
             }
         }
     }
 }
 
-fn organisation_text(Organisation { org, enabled, created, settings, .. }: &Organisation) -> String {
+fn organisation_text(Organisation { org, enabled, created, settings, work, .. }: &Organisation) -> String {
     let Settings { token_minutes, rate, burst, at_once } = settings;
-    let on = if *enabled { "on" } else { "off" };
+    let on = match (work, enabled) {
+        (Some(work), _) => format!("off during its {}", work.as_str()),
+        (None, true) => "on".to_owned(),
+        (None, false) => "off".to_owned(),
+    };
     format!(
         "{org}  SCIM {on}  created {created}  rate {rate}/s, burst {burst}, at once {at_once}, tokens {token_minutes} min"
     )

@@ -129,7 +129,12 @@ impl Stack {
 
     /// Returns the result of a store call, and adds the place of the stack to an error.
     pub(crate) fn done<T>(&self, outcome: Result<T, service::Error>) -> Result<T, Failure> {
-        outcome.map_err(|error| match error {
+        outcome.map_err(|error| self.failure(error))
+    }
+
+    /// Returns the failure of a store call, with the place of the stack.
+    pub(crate) fn failure(&self, error: service::Error) -> Failure {
+        match error {
             service::Error::Unavailable(Reason::DynamoDb(CallFailure::Connect | CallFailure::Timeout)) => {
                 Failure::NoAnswer(self.place.clone())
             }
@@ -141,7 +146,7 @@ impl Stack {
                 let cause = error.cause().unwrap_or_else(|| error.to_string());
                 Failure::Store { place: self.place.clone(), cause }
             }
-        })
+        }
     }
 }
 

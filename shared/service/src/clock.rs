@@ -70,6 +70,11 @@ pub(crate) fn timestamp(time: OffsetDateTime) -> Result<String, Error> {
     time.format(TIMESTAMP).map_err(|_| Error::Internal("the clock is out of range".to_owned()))
 }
 
+/// Returns whether the text is a time as [`timestamp`] formats it.
+pub(crate) fn is_timestamp(text: &str) -> bool {
+    time::PrimitiveDateTime::parse(text, TIMESTAMP).is_ok()
+}
+
 /// Parses a time that was formatted by [`timestamp`].
 pub(crate) fn parse_timestamp(text: &str) -> Result<OffsetDateTime, Error> {
     OffsetDateTime::parse(text, &Rfc3339).map_err(|_| Error::Internal("a stored time is damaged".to_owned()))

@@ -242,7 +242,8 @@ async fn client_is_created_shown_and_deleted() {
           ],
           "clientSecret": "scimsecret_acme_akdyxTwvGFWcHV8asOfuUA4ofZBTSJ1BcwwS1w56oNk1xWQe9"
         }
-    "#]].assert_eq(&created.snapshot());
+    "#]]
+    .assert_eq(&created.snapshot());
     let path = format!("{clients}/{}", text(&created, "id"));
     assert_eq!(created.header("location"), format!("/admin/v1{path}"));
     let added = management.post(&format!("{path}/secrets"), json!({ "ends": "2027-01-01T00:00:00Z" })).await;
@@ -255,7 +256,8 @@ async fn client_is_created_shown_and_deleted() {
           "lastFour": "U4CA",
           "clientSecret": "scimsecret_acme_rgMnjpNtoDaeibyXg224CKf3LPhWUDBTEyDDvatcM3x2LU4CA"
         }
-    "#]].assert_eq(&added.snapshot());
+    "#]]
+    .assert_eq(&added.snapshot());
     let ended = management.delete(&format!("{path}/secrets/{}", text(&added, "id"))).await;
     assert_eq!((ended.status, ended.body.is_null()), (204, true));
     let shown = management.get(&path).await;
@@ -284,7 +286,8 @@ async fn client_is_created_shown_and_deleted() {
             }
           ]
         }
-    "#]].assert_eq(&shown.snapshot());
+    "#]]
+    .assert_eq(&shown.snapshot());
     assert_eq!(management.get(&clients).await.body["items"], json!([shown.body]));
     assert_eq!(management.delete(&path).await.status, 204);
     assert_eq!((management.get(&path).await.status, management.delete(&path).await.status), (404, 404));
@@ -317,7 +320,8 @@ async fn federated_client_has_a_trust_and_no_secret() {
           "secrets": [],
           "clientSecret": null
         }
-    "#]].assert_eq(&created.snapshot());
+    "#]]
+    .assert_eq(&created.snapshot());
     let secrets = format!("{clients}/{}/secrets", text(&created, "id"));
     assert_eq!(management.post(&secrets, json!({})).await.status, 409);
 }

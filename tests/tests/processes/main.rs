@@ -16,4 +16,5 @@ mod program;
 mod rotation;
 mod scimctl;
 mod start;
+mod transfer;
 mod unfinished;

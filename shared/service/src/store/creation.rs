@@ -29,6 +29,17 @@ enum Guard {
     Request,
 }
 
+/// The outcome of a creation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Creation {
+    /// The organisation is new.
+    New,
+    /// A request of the same name has created it before.
+    Repeated,
+    /// It exists already.
+    Exists,
+}
+
 impl Store {
     /// Creates an organisation with SCIM enabled. Returns `false` if it exists already.
     ///
@@ -50,60 +61,72 @@ impl Store {
         request: Option<&str>,
         actor: &Actor,
     ) -> Result<Option<Organisation>, Error> {
-        let table = operator_table(self);
-        loop {
-            let latest = table.get(&Keys::latest_generation()).await?;
-            let generation = latest.map_or(Ok(None), |item| optional_number(&item, GENERATION))?;
-            let organisation = Organisation {
-                org: org.clone(),
-                enabled: true,
-                created: self.clock.timestamp()?,
-                settings: Settings::default(),
-                generation: 0,
-            };
-            let mut item = Item::from([
-                (ENABLED.to_owned(), AttributeValue::Bool(true)),
-                (CREATED.to_owned(), string(&organisation.created)),
+        let organisation = Organisation {
+            org: org.clone(),
+            enabled: true,
+            created: self.clock.timestamp()?,
+            settings: Settings::default(),
+            generation: 0,
+            work: None,
+        };
+        match put_org(self, &organisation, &Item::new(), request, actor).await? {
+            Creation::New => Ok(Some(organisation)),
+            Creation::Repeated => read_org(&operator_table(self), org).await,
+            Creation::Exists => Ok(None),
+        }
+    }
+}
+
+/// Puts the settings of a new organisation, and `more` attributes.
+pub(super) async fn put_org(
+    store: &Store,
+    organisation: &Organisation,
+    more: &Item,
+    request: Option<&str>,
+    actor: &Actor,
+) -> Result<Creation, Error> {
+    let (table, org) = (operator_table(store), &organisation.org);
+    loop {
+        let latest = table.get(&Keys::latest_generation()).await?;
+        let generation = latest.map_or(Ok(None), |item| optional_number(&item, GENERATION))?;
+        let mut item = Item::from([
+            (ENABLED.to_owned(), AttributeValue::Bool(organisation.enabled)),
+            (CREATED.to_owned(), string(&organisation.created)),
+        ]);
+        item.extend(more.clone());
+        let mut same_generation = Condition::expression(format!("attribute_not_exists({GENERATION})"));
+        if let Some(generation) = generation {
+            item.insert(GENERATION.to_owned(), AttributeValue::N(generation.to_string()));
+            same_generation = Condition::expression(format!("{GENERATION} = :generation"))
+                .with_number(":generation", generation);
+        }
+        let mut transaction = Transaction::new();
+        transaction.put(Keys::settings(org), item, Condition::absent(), Guard::Absent);
+        // A rotation of the pepper visits the organisations that exist when it begins.
+        transaction.check(Keys::latest_generation(), same_generation, Guard::Generation);
+        let action = Action { org, actor, name: "org.create", target: org.as_str() };
+        audit::record(&mut transaction, store, &action, (&(), organisation), Guard::Generation)?;
+        if let Some(request) = request {
+            let now = store.clock.now().unix_timestamp();
+            let item = Item::from([
+                (ORG.to_owned(), string(org.as_str())),
+                (EXPIRES.to_owned(), AttributeValue::N((now + REPEATABLE_SECONDS).to_string())),
             ]);
-            let mut same_generation = Condition::expression(format!("attribute_not_exists({GENERATION})"));
-            if let Some(generation) = generation {
-                item.insert(GENERATION.to_owned(), AttributeValue::N(generation.to_string()));
-                same_generation = Condition::expression(format!("{GENERATION} = :generation"))
-                    .with_number(":generation", generation);
-            }
-            let mut transaction = Transaction::new();
-            transaction.put(Keys::settings(org), item, Condition::absent(), Guard::Absent);
-            // A rotation of the pepper visits the organisations that exist when it begins.
-            transaction.check(Keys::latest_generation(), same_generation, Guard::Generation);
-            let action = Action { org, actor, name: "org.create", target: org.as_str() };
-            audit::record(&mut transaction, self, &action, (&(), &organisation), Guard::Generation)?;
-            if let Some(request) = request {
-                let now = self.clock.now().unix_timestamp();
-                let item = Item::from([
-                    (ORG.to_owned(), string(org.as_str())),
-                    (EXPIRES.to_owned(), AttributeValue::N((now + REPEATABLE_SECONDS).to_string())),
-                ]);
-                // DynamoDB deletes expired items some days late.
-                let unused =
-                    Condition::expression(format!("attribute_not_exists({PK}) OR {EXPIRES} <= :now"));
-                transaction.put(
-                    Keys::creation(request),
-                    item,
-                    unused.with_number(":now", now),
-                    Guard::Request,
-                );
-            }
-            let Err(failed) = transaction.send(&table).await? else { return Ok(Some(organisation)) };
-            if let Some(used) = failed.iter().find(|condition| condition.guard == Guard::Request) {
-                let created = used.item.as_ref().map(|item| text(item, ORG)).transpose()?;
-                return match created {
-                    Some(name) if name == org.as_str() => read_org(&table, org).await,
-                    _ => Err(Error::IdempotencyKeyUsed),
-                };
-            }
-            if failed.iter().any(|condition| condition.guard == Guard::Absent) {
-                return Ok(None);
-            }
+            // DynamoDB deletes expired items some days late.
+            let unused = Condition::expression(format!("attribute_not_exists({PK}) OR {EXPIRES} <= :now"));
+            let unused = unused.with_number(":now", now);
+            transaction.put(Keys::creation(request), item, unused, Guard::Request);
+        }
+        let Err(failed) = transaction.send(&table).await? else { return Ok(Creation::New) };
+        if let Some(used) = failed.iter().find(|condition| condition.guard == Guard::Request) {
+            let created = used.item.as_ref().map(|item| text(item, ORG)).transpose()?;
+            return match created {
+                Some(name) if name == org.as_str() => Ok(Creation::Repeated),
+                _ => Err(Error::IdempotencyKeyUsed),
+            };
+        }
+        if failed.iter().any(|condition| condition.guard == Guard::Absent) {
+            return Ok(Creation::Exists);
         }
     }
 }

@@ -15,6 +15,7 @@ use super::{
     orgs::{GENERATION, Organisation, read_org},
     table::Table,
     transaction::{Condition, Transaction},
+    work::WORK,
 };
 use crate::{
     Error,
@@ -38,6 +39,10 @@ pub(super) async fn organisation_and_peppers(
     let Some(organisation) = read_org(table, org).await? else {
         return Err(Error::NotFound(format!("The organisation {org} does not exist. Create it first.")));
     };
+    // A credential that is created during a deletion would be left behind.
+    if let Some(work) = organisation.work {
+        return Err(work.conflict(org));
+    }
     let peppers = pepper.at_least(organisation.generation).await?;
     Ok((organisation, peppers))
 }
@@ -53,7 +58,9 @@ pub(super) fn guard_generation<G>(
     let key = Keys::settings(&organisation.org);
     let generation = i64::from(peppers.generation());
     let condition = Condition::exists()
-        .and(&format!("(attribute_not_exists({GENERATION}) OR {GENERATION} <= :generation)"))
+        .and(&format!(
+            "attribute_not_exists({WORK}) AND (attribute_not_exists({GENERATION}) OR {GENERATION} <= :generation)"
+        ))
         .with_number(":generation", generation);
     if organisation.generation == peppers.generation() {
         transaction.check(key, condition, guard);

@@ -40,6 +40,12 @@ impl Store {
         }
     }
 
+    /// Returns the directory of an organisation for the next calls of an operator. A command that takes longer than
+    /// [`OPERATOR_BUDGET`](crate::limits::OPERATOR_BUDGET) opens the directory again for each page.
+    pub(super) fn as_operator(&self, org: &Org) -> Directory {
+        self.directory(&Caller::operator(org.clone()))
+    }
+
     /// Returns the source of randomness, for new keys.
     #[must_use]
     pub fn entropy(&self) -> &Entropy {

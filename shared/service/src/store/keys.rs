@@ -272,6 +272,11 @@ pub(super) fn org_and_change(entry: &str) -> Option<(&str, &str)> {
     entry.split_once('#')
 }
 
+/// Returns the organisation that the sort key of an announcement names.
+pub(super) fn org_of_due(announcement: &str) -> Option<&str> {
+    announcement.split('#').nth(1)
+}
+
 fn hash(id: &Id) -> u8 {
     id.as_str().bytes().fold(0, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte))
 }

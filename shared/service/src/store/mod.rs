@@ -17,8 +17,8 @@
 //! 6. `users`, `member_edit`, `groups`, `deletion`: requests on one resource.
 //! 7. `representation`, `plan`, `list`, `bookmarks`, `pages`: requests on many resources.
 //! 8. `key_record`, `client_record`, `authentication`: credentials.
-//! 9. `audit`, `due`, `orgs`, `creation`, `credential_writes`, `credentials`, `client_writes`, `tokens`, `clients`,
-//!    `rewrap`, `announcements`, `tables`, `doctor`: management.
+//! 9. `audit`, `due`, `work`, `orgs`, `creation`, `credential_writes`, `credentials`, `client_writes`, `tokens`, `clients`,
+//!    `rewrap`, `announcements`, `tables`, `doctor`, `hold`, `erase`, `transfer`: management.
 
 mod announcements;
 mod attempts;
@@ -39,7 +39,9 @@ mod directory;
 pub mod doctor;
 mod due;
 mod edges;
+mod erase;
 mod groups;
+mod hold;
 mod index;
 mod items;
 mod key_range;
@@ -60,8 +62,10 @@ mod table;
 mod tables;
 mod tokens;
 mod transaction;
+pub mod transfer;
 mod update;
 mod users;
+mod work;
 mod write;
 
 pub use announcements::{Due, End};
@@ -78,6 +82,7 @@ pub use credentials::{KeyChange, NewKey, Repeatable};
 pub use directory::{Directory, Store};
 pub use due::ANNOUNCED_DAYS;
 pub use edges::Memberships;
+pub use erase::Erasing;
 pub use groups::WrittenGroup;
 pub use items::{Packed, Stored};
 pub use key_record::KeyRecord;
@@ -86,3 +91,4 @@ pub use orgs::{OrgChange, Organisation};
 pub use pages::{CursorPage, IndexPage, Query};
 pub use resources::Expected;
 pub use tokens::{IssuedToken, TokenClient};
+pub use work::Work;

@@ -13,6 +13,7 @@ use super::{
     scan::scan_sort_key,
     table::Table,
     transaction::{Condition, Transaction},
+    work::{WORK, Work},
 };
 use crate::{Error, auth::Org, limits::REQUEST_BUDGET, settings::Settings};
 
@@ -38,6 +39,9 @@ pub struct Organisation {
     /// The latest generation of the digests of its credentials.
     #[serde(skip)]
     pub generation: u32,
+    /// The work that holds the organisation, if any does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub work: Option<Work>,
 }
 
 /// A change of an organisation. What is `None` stays.
@@ -88,7 +92,8 @@ impl Store {
     /// Changes an organisation, and returns it as it is then. Returns `None` if it does not exist.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if a setting is out of range, [`Error::Unavailable`], [`Error::Throttled`].
+    /// [`Error::Invalid`] if a setting is out of range, [`Error::Conflict`] if an import or a deletion is not done,
+    /// [`Error::Unavailable`], [`Error::Throttled`].
     pub async fn change_org(
         &self,
         org: &Org,
@@ -111,6 +116,9 @@ impl Store {
         let table = operator_table(self);
         loop {
             let Some(before) = read_org(&table, org).await? else { return Ok(None) };
+            if let Some(work) = before.work {
+                return Err(work.conflict(org));
+            }
             let change = change(&before);
             change.settings.map_or(Ok(()), |settings| settings.check())?;
             let after = Organisation {
@@ -155,7 +163,16 @@ impl Organisation {
                 at_once: setting(AT_ONCE, default.at_once)?,
             },
             generation: setting(GENERATION, 0)?,
+            work: Work::of(item)?,
         })
+    }
+
+    /// Returns the attributes of the settings.
+    pub(super) fn settings_item(&self) -> Item {
+        let number = |number: u32| AttributeValue::N(number.to_string());
+        let Settings { token_minutes, rate, burst, at_once } = self.settings;
+        let named = [(TOKEN_MINUTES, token_minutes), (RATE, rate), (BURST, burst), (AT_ONCE, at_once)];
+        named.into_iter().map(|(name, value)| (name.to_owned(), number(value))).collect()
     }
 
     /// Returns the expression that stores what a change may change, and its values.
@@ -179,7 +196,8 @@ impl Organisation {
     fn unchanged(&self) -> Condition {
         let default = Settings::default();
         let Settings { token_minutes, rate, burst, at_once } = self.settings;
-        let mut condition = Condition::exists().and(&format!("{ENABLED} = :wasEnabled"));
+        let mut condition =
+            Condition::exists().and(&format!("{ENABLED} = :wasEnabled AND attribute_not_exists({WORK})"));
         condition = condition.with_bool(":wasEnabled", self.enabled);
         for (name, value, was, default) in [
             (TOKEN_MINUTES, token_minutes, ":wasMinutes", default.token_minutes),

@@ -267,25 +267,35 @@ impl Table {
         let mut items = Vec::new();
         let mut after: Option<Item> = None;
         loop {
-            let answer = self
-                .db
-                .scan()
-                .table_name(&self.name)
-                .consistent_read(true)
-                .limit(i32::try_from(PAGE).unwrap_or(i32::MAX))
-                .filter_expression("begins_with(#pk, :prefix)")
-                .expression_attribute_names("#pk", PK)
-                .expression_attribute_values(":prefix", AttributeValue::S(prefix.to_owned()))
-                .set_exclusive_start_key(after)
-                .send()
-                .await
-                .map_err(|error| failed(&error))?;
-            items.extend(answer.items.unwrap_or_default());
-            match answer.last_evaluated_key {
+            let (page, next) = self.scan_page(prefix, false, after).await?;
+            items.extend(page);
+            match next {
                 Some(next) => after = Some(next),
                 None => return Ok(items),
             }
         }
+    }
+
+    /// Reads a page of such a scan, or the keys of its items. Returns also the key after which the next page begins.
+    pub(super) async fn scan_page(
+        &self,
+        prefix: &str,
+        keys_only: bool,
+        after: Option<Item>,
+    ) -> Result<(Vec<Item>, Option<Item>), Error> {
+        let scan = self
+            .db
+            .scan()
+            .table_name(&self.name)
+            .consistent_read(true)
+            .limit(i32::try_from(PAGE).unwrap_or(i32::MAX))
+            .set_projection_expression(keys_only.then(|| format!("{PK}, {SK}")))
+            .filter_expression("begins_with(#pk, :prefix)")
+            .expression_attribute_names("#pk", PK)
+            .expression_attribute_values(":prefix", AttributeValue::S(prefix.to_owned()))
+            .set_exclusive_start_key(after);
+        let answer = Box::pin(scan.send()).await.map_err(|error| failed(&error))?;
+        Ok((answer.items.unwrap_or_default(), answer.last_evaluated_key))
     }
 }
 

@@ -76,6 +76,12 @@ impl Condition {
         self
     }
 
+    /// Adds a value of any type that the expression names as `:name`.
+    pub(super) fn with_value(mut self, name: &'static str, value: AttributeValue) -> Self {
+        self.values.push((name, value));
+        self
+    }
+
     /// Adds a boolean that the expression names as `:name`.
     pub(super) fn with_bool(mut self, name: &'static str, value: bool) -> Self {
         self.values.push((name, AttributeValue::Bool(value)));

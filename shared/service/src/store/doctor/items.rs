@@ -37,9 +37,4 @@ impl Unexplained {
     pub(super) fn partitions(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
-
-    /// Returns the number of items in each partition.
-    pub(super) fn counts(&self) -> impl Iterator<Item = (&str, usize)> {
-        self.0.iter().map(|(partition, items)| (partition.as_str(), items.len()))
-    }
 }

@@ -1,0 +1,160 @@
+//! The deletion of an organisation.
+//!
+//! 1. The settings name the deletion, so requests are refused from now on.
+//! 2. The entries in the list of unfinished changes are deleted, so that the janitor finds no more work. Then the items of
+//!    the organisation in the table of resources, found by scans.
+//! 3. Requests that began before step 1 end, and the scan is repeated until it finds no item.
+//! 4. The announcements of ends and the credentials are deleted, and the settings last. The audit log stays.
+//!
+//! Each step may be repeated. A deletion that was interrupted continues at the first. The scan is also the proof that no
+//! item is left: its prefix ends with `#`, which no name of an organisation contains, so `ORG#acme#` is no prefix of an
+//! item of acme-2. Deletions are transactions with a token. A late copy of one cannot delete an item that an import has
+//! written since.
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio::time::Instant;
+
+use super::{
+    audit::Actor,
+    directory::Store,
+    hold::{Begun, begin},
+    items::{Item, partition_key, sort_key},
+    key_range::KeyRange,
+    keys::{Key, Keys, Partition, SETTINGS, org_of_due, unfinished_shards},
+    table::{CONCURRENCY, Table},
+    transaction::{MAX_ACTIONS, Transaction},
+    work::Work,
+};
+use crate::{Error, auth::Org, limits::OPERATOR_BUDGET};
+
+/// The number of scans after which the deletion is given up, because something still writes.
+const MOST_SCANS: usize = 10;
+
+/// The progress of a deletion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Erasing {
+    /// So many items have been deleted.
+    Deleted(u64),
+    /// Requests that began before the deletion may run for so many seconds.
+    Waiting(u64),
+}
+
+impl Store {
+    /// Deletes an organisation with everything that belongs to it, except its audit log. With `keeps_keys`, its settings and
+    /// credentials stay too, and SCIM is disabled. Returns the number of deleted items, or `None` if the organisation does
+    /// not exist.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Throttled`] if DynamoDB does not answer, [`Error::Conflict`] if something still
+    /// writes. The organisation refuses requests until the deletion is done again.
+    pub async fn delete_org(
+        &self,
+        org: &Org,
+        keeps_keys: bool,
+        actor: &Actor,
+        mut progress: impl FnMut(Erasing),
+    ) -> Result<Option<u64>, Error> {
+        let hold = match begin(self, org, Work::Deletion, actor).await? {
+            Begun::Held(hold) => hold,
+            Begun::NoOrg | Begun::Enabled | Begun::Busy(_) => return Ok(None),
+        };
+        let mut deleted = erase_resources(self, org, &mut progress).await?;
+        progress(Erasing::Waiting(hold.remaining(self).as_secs()));
+        hold.wait_for_requests(self).await;
+        for scan in 0.. {
+            let more = erase_resources(self, org, &mut progress).await?;
+            deleted += more;
+            if more == 0 {
+                break;
+            }
+            if scan == MOST_SCANS {
+                return Err(Error::Conflict(format!(
+                    "Something still writes to the organisation {org}. End it, and run the command again."
+                )));
+            }
+        }
+        let is_done = if keeps_keys {
+            hold.end(self, (org, actor), "org.empty", &deleted).await?
+        } else {
+            deleted += erase_keys(self, org).await? + 1;
+            hold.delete(self, org, actor).await?
+        };
+        is_done.then_some(Some(deleted)).ok_or_else(|| {
+            Error::Conflict(format!(
+                "Another command works on the organisation {org}. Run the command again."
+            ))
+        })
+    }
+}
+
+/// Deletes the organisation's items in the table of resources. Returns their number.
+async fn erase_resources(store: &Store, org: &Org, progress: &mut impl FnMut(Erasing)) -> Result<u64, Error> {
+    let keys = Keys::of(org);
+    let mut deleted = 0;
+    for shard in unfinished_shards() {
+        let range = KeyRange::between(&shard, keys.unfinished_range());
+        let listed = resources(store).query_all(range).await?;
+        deleted += erase(&resources(store), &listed).await?;
+    }
+    let pending = keys.pending();
+    let headers = resources(store).query_all(KeyRange::all(&pending)).await?;
+    deleted += erase(&resources(store), &headers).await?;
+    let mut after = None;
+    loop {
+        let table = resources(store);
+        let (items, next) = table.scan_page(&keys.prefix(), true, after).await?;
+        deleted += erase(&table, &items).await?;
+        progress(Erasing::Deleted(deleted));
+        match next {
+            Some(next) => after = Some(next),
+            None => return Ok(deleted),
+        }
+    }
+}
+
+/// Deletes the organisation's items in the table of keys, except the settings. Returns their number.
+async fn erase_keys(store: &Store, org: &Org) -> Result<u64, Error> {
+    let is_due = |item: &Item| sort_key(item).ok().and_then(org_of_due) == Some(org.as_str());
+    let is_credential = |item: &Item| sort_key(item).is_ok_and(|sk| sk != SETTINGS);
+    let mut deleted = erase_partition(store, &Keys::dues(), is_due).await?;
+    deleted += erase_partition(store, &Keys::organisation(org), is_credential).await?;
+    Ok(deleted)
+}
+
+/// Deletes items of a partition in the table of keys. Returns their number.
+async fn erase_partition(
+    store: &Store,
+    partition: &Partition,
+    is_wanted: impl Fn(&Item) -> bool,
+) -> Result<u64, Error> {
+    let (mut deleted, mut after) = (0, None);
+    loop {
+        let table = store.key_table(Instant::now() + OPERATOR_BUDGET);
+        let mut page = table.query(KeyRange::all(partition).after(after)).await?;
+        page.items.retain(&is_wanted);
+        deleted += erase(&table, &page.items).await?;
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return Ok(deleted),
+        }
+    }
+}
+
+/// Deletes these items. Returns their number.
+async fn erase(table: &Table, items: &[Item]) -> Result<u64, Error> {
+    let mut work = Vec::new();
+    for chunk in items.chunks(MAX_ACTIONS) {
+        let mut transaction = Transaction::new();
+        for item in chunk {
+            let key = Key { pk: partition_key(item)?.to_owned(), sk: sort_key(item)?.to_owned() };
+            transaction.delete(key, None, ());
+        }
+        work.push(transaction.send(table));
+    }
+    stream::iter(work).buffer_unordered(CONCURRENCY).try_collect::<Vec<_>>().await?;
+    Ok(items.len() as u64)
+}
+
+fn resources(store: &Store) -> Table {
+    store.resource_table(Instant::now() + OPERATOR_BUDGET)
+}

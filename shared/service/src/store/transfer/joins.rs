@@ -1,0 +1,122 @@
+//! The import of memberships.
+//!
+//! Groups keep the versions of the file, so a membership is added without another version of its group. Nobody may read or
+//! write the organisation meanwhile (`import`).
+
+use std::collections::{BTreeMap, BTreeSet, HashSet, btree_map::Entry};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use scim::{ResourceKind, id::Id};
+
+use super::{
+    outcome::{Outcome, Outcomes},
+    record::Membership,
+};
+use crate::{
+    Error,
+    store::{
+        directory::Directory,
+        edges::{Difference, Edge, IfSatisfied, edge_actions},
+        keys::Key,
+        table::CONCURRENCY,
+        transaction::MAX_ACTIONS,
+        write::Guard,
+    },
+};
+
+/// The number of memberships that fit one transaction.
+const CHUNK: usize = MAX_ACTIONS / 3;
+
+/// A membership and the number of its line.
+pub(super) type Numbered = (u64, Membership);
+
+/// Adds the memberships that do not exist yet.
+pub(super) async fn join_all(directory: &Directory, batch: Vec<Numbered>) -> Result<Outcomes, Error> {
+    let mut by_group: BTreeMap<Id, BTreeMap<Id, (u64, ResourceKind)>> = BTreeMap::new();
+    let mut outcomes = Vec::new();
+    for (line, Membership { group, member, kind }) in batch {
+        match by_group.entry(group).or_default().entry(member) {
+            Entry::Vacant(vacant) => {
+                vacant.insert((line, kind));
+            }
+            Entry::Occupied(earlier) if earlier.get().1 == kind => outcomes.push((line, Outcome::Skipped)),
+            Entry::Occupied(earlier) => {
+                let reason = format!("Line {} has the membership with another kind.", earlier.get().0);
+                outcomes.push((line, Outcome::Refused(reason)));
+            }
+        }
+    }
+    let groups: Vec<Key> =
+        by_group.keys().map(|id| directory.keys.resource(ResourceKind::Group, id.as_str())).collect();
+    let existing: BTreeSet<String> = directory.table.existing(&groups).await?.into_iter().collect();
+    let mut work = Vec::new();
+    for (group, members) in by_group {
+        if existing.contains(group.as_str()) {
+            let members: Vec<_> = members.into_iter().collect();
+            work.extend(members.chunks(CHUNK).map(|chunk| join(directory, group.clone(), chunk.to_vec())));
+        } else {
+            let refusal = format!("The group {group} does not exist.");
+            outcomes.extend(members.into_values().map(|(line, _)| (line, Outcome::Refused(refusal.clone()))));
+        }
+    }
+    let joined: Vec<Outcomes> = stream::iter(work).buffer_unordered(CONCURRENCY).try_collect().await?;
+    outcomes.extend(joined.into_iter().flatten());
+    Ok(outcomes)
+}
+
+/// Adds members to one group.
+async fn join(
+    directory: &Directory,
+    group: Id,
+    members: Vec<(Id, (u64, ResourceKind))>,
+) -> Result<Outcomes, Error> {
+    let keys: Vec<Key> =
+        members.iter().map(|(member, _)| directory.keys.edge(group.as_str(), member.as_str())).collect();
+    let present: HashSet<String> = directory.table.existing(&keys).await?.into_iter().collect();
+    let mut outcomes = Vec::new();
+    let mut left = Vec::new();
+    for (member, (line, kind)) in members {
+        if present.contains(member.as_str()) {
+            outcomes.push((line, Outcome::Skipped));
+        } else {
+            left.push((line, Edge { member, kind }));
+        }
+    }
+    while !left.is_empty() {
+        let difference =
+            Difference { add: left.iter().map(|(_, edge)| edge.clone()).collect(), remove: Vec::new() };
+        let actions = edge_actions(&directory.keys, &group, &difference, IfSatisfied::Fail);
+        let Err(failed) = actions.send(&directory.table).await? else {
+            outcomes.extend(left.into_iter().map(|(line, _)| (line, Outcome::Written)));
+            break;
+        };
+        let mut dropped = BTreeMap::new();
+        for condition in &failed {
+            match condition.guard {
+                Guard::MemberExists(index) => dropped.insert(index, false),
+                Guard::NotYetMember(index) => dropped.insert(index, true),
+                _ => None,
+            };
+        }
+        if dropped.is_empty() {
+            return Err(Error::Internal("a membership cannot be added".to_owned()));
+        }
+        let mut kept = Vec::new();
+        for (index, (line, edge)) in left.into_iter().enumerate() {
+            match dropped.get(&index) {
+                None => kept.push((line, edge)),
+                Some(true) => outcomes.push((line, Outcome::Skipped)),
+                Some(false) => outcomes.push((
+                    line,
+                    Outcome::Refused(format!(
+                        "The {} {} does not exist, so it cannot be a member.",
+                        edge.kind.as_str(),
+                        edge.member
+                    )),
+                )),
+            }
+        }
+        left = kept;
+    }
+    Ok(outcomes)
+}
