@@ -21,7 +21,7 @@ pub(crate) async fn run(stack: &Stack, PepperCommand::Rotate: PepperCommand) -> 
     // A rotation that was interrupted is finished first.
     if stored.peppers.oldest() == stored.peppers.generation() {
         let secret = stack.done(Entropy::system().bytes::<32>())?;
-        let secret = Secret::new(secret.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+        let secret = Secret::new(hex::encode(secret));
         let peppers = stored.peppers.clone().with_generation(secret);
         stored = replace(stack, &stored, peppers).await?;
     }

@@ -36,7 +36,7 @@ async fn every_management_action_has_one_entry() {
     let change = KeyChange { label: Some(Some("Okta".to_owned())), ..KeyChange::default() };
     store.change_key(&org(), &first.id, &change, &operator()).await.expect("an answer");
     world.advance(Duration::SECOND);
-    let overlap = std::time::Duration::from_secs(60);
+    let overlap = std::time::Duration::from_mins(1);
     let rotated = store.rotate_key(&org(), &first.id, overlap, pepper, &operator()).await.expect("an answer");
     let (_, second) = rotated.expect("a key");
     world.advance(Duration::SECOND);

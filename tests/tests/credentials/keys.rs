@@ -16,7 +16,7 @@ use time::Duration;
 
 use crate::world::{World, org, scim_key};
 
-const OVERLAP: std::time::Duration = std::time::Duration::from_secs(7 * 24 * 3_600);
+const OVERLAP: std::time::Duration = std::time::Duration::from_hours(7 * 24);
 
 #[tokio::test]
 async fn expired_key_is_401_and_says_so() {

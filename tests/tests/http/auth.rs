@@ -335,12 +335,12 @@ async fn key_of_disabled_organisation_is_forbidden() {
     let store = &setup.service.app.store;
     let key = setup.service.organisation(OTHER, &[Scope::Scim]).await;
     let other = setup.service.org_named(OTHER).parse().expect("an organisation");
-    assert!(enable_org(&store, &other, false).await.expect("disabled"));
+    assert!(enable_org(store, &other, false).await.expect("disabled"));
     let credentials = format!("Bearer {key}");
     setup.assert_every_route("disabled", authorization(&credentials), |_| 403).await;
     assert_eq!(setup.service.examine(OTHER).await.users, 0);
 
-    assert!(enable_org(&store, &other, true).await.expect("enabled"));
+    assert!(enable_org(store, &other, true).await.expect("enabled"));
     assert_eq!(Request::get("/Users").bearer(&key).send(&setup.service).await.status, 200);
 }
 

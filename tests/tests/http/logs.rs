@@ -321,7 +321,7 @@ async fn refused_line_names_organisation_and_reason() {
     send(Request::post("/Users", json!({})).bearer(&read)).await;
     // RFC 7644 §4 forbids this request, whatever the key is.
     send(Request::get("/Schemas").filter("id pr").bearer(&read)).await;
-    enable_org(&store, &org, false).await.unwrap();
+    enable_org(store, &org, false).await.unwrap();
     send(get().bearer(&read)).await;
     expect![[r#"
         [
@@ -883,11 +883,11 @@ async fn log_contains_no_personal_data_or_secrets() {
             request.bearer(key).send(&service).await;
         }
     }
-    enable_org(&store, &org, false).await.unwrap();
+    enable_org(store, &org, false).await.unwrap();
     for request in requests() {
         request.send(&service).await;
     }
-    enable_org(&store, &org, true).await.unwrap();
+    enable_org(store, &org, true).await.unwrap();
     for request in requests() {
         request.header("authorization", "Digest UExBTlRFRA==").send_as_is(&service).await;
     }

@@ -107,7 +107,7 @@ fn rotations_beside_use_creation_and_revocation_lose_no_key() {
     }
 }
 
-/// `.ci/run` starts ministack and sets SCIM_TEST_DYNAMODB.
+/// `.ci/run` starts ministack and sets `SCIM_TEST_DYNAMODB`.
 #[tokio::test]
 #[ignore = "it needs ministack"]
 async fn rotations_in_secrets_manager_lose_no_key() {
