@@ -39,6 +39,12 @@ impl Call {
         serde_json::from_slice(self.body()).unwrap_or_default()
     }
 
+    /// Returns whether the call counts a request or expensive work of an organisation for its limits.
+    #[must_use]
+    pub fn is_of_a_limit(&self) -> bool {
+        self.request()["Key"]["pk"]["S"].as_str().is_some_and(|pk| pk.ends_with("#LIMITS"))
+    }
+
     /// Returns a copy, which can be made at another time.
     #[must_use]
     pub fn copy(&self) -> Self {

@@ -21,6 +21,7 @@ mod functions;
 pub mod fuzz;
 pub mod gateway;
 pub mod history;
+pub mod instances;
 pub mod intercept;
 pub mod issuer;
 pub mod load;
@@ -292,6 +293,8 @@ impl Service {
         org: &str,
     ) -> Self {
         let pepper = pepper_of(pepper);
+        // Most tests send more requests than an organisation may, at the same time of a fixed clock.
+        let store = store.with_limits(false);
         let app = App { store, pepper: pepper.clone(), base_url: Some(BASE.to_owned()) };
         let (org, key, named) = (org.to_owned(), String::new(), Named::default());
         Self { transport: transport(&app), app, org, key, client, tables, pepper, named }
@@ -300,6 +303,14 @@ impl Service {
     async fn with_key(mut self) -> Self {
         self.key = self.organisation(&self.org, &[Scope::Scim]).await;
         self
+    }
+
+    /// Returns the service with the limits of organisations.
+    #[must_use]
+    pub fn limited(mut self) -> Self {
+        self.app.store = self.app.store.with_limits(true);
+        let transport = Transport::Router(self.router(self.app.clone()));
+        Self { transport, ..self }
     }
 
     /// Sets the base URL.

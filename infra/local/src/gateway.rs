@@ -163,7 +163,8 @@ impl Gateway {
             Some(seed) => Realistic::new(database.clone(), seed).client(),
             None => client(Connector::new(database.clone()), log.clone()),
         };
-        let store = Store::new(&client, Tables::default(), Clock::system(), entropy.clone());
+        let store =
+            Store::new(&client, Tables::default(), Clock::system(), entropy.clone()).with_limits(false);
         store.create_tables().await?;
         let dynamodb_key: [u8; 16] = entropy.bytes()?;
         let operator_token: [u8; 32] = entropy.bytes()?;
@@ -180,6 +181,13 @@ impl Gateway {
             reach: Reach::Internet,
             _lock: lock,
         })
+    }
+
+    /// Returns the gateway with or without the limits of organisations. A new gateway has none.
+    #[must_use]
+    pub fn with_limits(mut self, is_limited: bool) -> Self {
+        self.store = self.store.with_limits(is_limited);
+        self
     }
 
     /// Returns the embedded database.

@@ -60,6 +60,9 @@ struct Arguments {
     /// gateway answers
     #[arg(long, value_name = "FILE")]
     env_file: Option<PathBuf>,
+    /// Apply the limits of each organisation, as in the cloud: requests over a limit are answered with 429
+    #[arg(long)]
+    limits: bool,
     /// Read the keys of OAuth issuers from this machine too, also by http; for tests
     #[arg(long)]
     allow_loopback_issuers: bool,
@@ -107,7 +110,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     let dynamodb_listener = listen(arguments.dynamodb_port, "--dynamodb-port").await?;
     let reach = if arguments.allow_loopback_issuers { Reach::InternetAndLoopback } else { Reach::Internet };
     let gateway = Gateway::open(&arguments.data, arguments.memory, arguments.realistic_dynamodb).await?;
-    let gateway = gateway.reaching(reach);
+    let gateway = gateway.reaching(reach).with_limits(arguments.limits);
     tokio::select! {
         outcome = serve_until_stopped(&arguments, &gateway, gateway_listener, dynamodb_listener) => outcome,
         cause = gateway.log().failed() => Err(Failure::Flush(cause)),

@@ -1,8 +1,11 @@
 //! Organisations, scopes, and the caller that a credential authenticates.
 
-use std::{collections::BTreeSet, fmt, str::FromStr};
+use std::{collections::BTreeSet, fmt, str::FromStr, sync::Arc};
 
-use tokio::time::Instant;
+use tokio::{
+    sync::{Mutex, MutexGuard, OwnedSemaphorePermit},
+    time::Instant,
+};
 
 use crate::{limits::OPERATOR_BUDGET, settings::Settings};
 
@@ -96,6 +99,36 @@ impl FromStr for Scope {
     }
 }
 
+/// The permit of a request for expensive work. All clones of a request's caller share it.
+#[derive(Debug, Clone, Default)]
+pub struct Permit(Arc<Mutex<Option<Slot>>>);
+
+impl Permit {
+    /// Returns the slot, once no other operation of the request is about to take one.
+    pub(crate) async fn lock(&self) -> MutexGuard<'_, Option<Slot>> {
+        self.0.lock().await
+    }
+}
+
+impl PartialEq for Permit {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Permit {}
+
+/// A slot of an organisation for expensive work.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) org: Org,
+    /// The number of the slot and its end, in milliseconds since 1970. `None` if the slot could not be taken, because
+    /// DynamoDB did not answer.
+    pub(crate) taken: Option<(u32, u64)>,
+    /// The share of this process.
+    pub(crate) _share: OwnedSemaphorePermit,
+}
+
 /// An authenticated caller: the proof that the client presented a credential of this organisation, and the time at which
 /// the client stops waiting. The store needs a caller to open the organisation's directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,6 +138,7 @@ pub struct Caller {
     scopes: BTreeSet<Scope>,
     settings: Settings,
     deadline: Instant,
+    permit: Option<Permit>,
 }
 
 impl Caller {
@@ -115,7 +149,12 @@ impl Caller {
         settings: Settings,
         deadline: Instant,
     ) -> Self {
-        Self { org, key_id, scopes, settings, deadline }
+        Self { org, key_id, scopes, settings, deadline, permit: None }
+    }
+
+    /// Returns the same caller with the permit of its request. The limits of the organisation apply to such a caller.
+    pub(crate) fn with_permit(self, permit: Permit) -> Self {
+        Self { permit: Some(permit), ..self }
     }
 
     /// Returns the operator of the service as a caller of any organisation, with a deadline of [`OPERATOR_BUDGET`] from
@@ -124,7 +163,12 @@ impl Caller {
     pub fn operator(org: Org) -> Self {
         let deadline = Instant::now() + OPERATOR_BUDGET;
         let (key_id, scopes) = ("operator".to_owned(), [Scope::Scim].into());
-        Self { org, key_id, scopes, settings: Settings::default(), deadline }
+        Self { org, key_id, scopes, settings: Settings::default(), deadline, permit: None }
+    }
+
+    /// Returns the permit of the request. The operator has none.
+    pub(crate) fn permit(&self) -> Option<&Permit> {
+        self.permit.as_ref()
     }
 
     /// Returns the time at which the client stops waiting.

@@ -51,6 +51,12 @@ impl Clock {
         unix_millis(self.now())
     }
 
+    /// Returns the current time in microseconds since 1970. Earlier times count as 1970.
+    #[must_use]
+    pub fn unix_micros(&self) -> u64 {
+        u64::try_from(self.now().unix_timestamp_nanos() / 1_000).unwrap_or_default()
+    }
+
     /// Formats the current time as in `meta.created` and `meta.lastModified`.
     ///
     /// # Errors

@@ -55,6 +55,9 @@ pub enum Error {
     /// DynamoDB throttles the service.
     #[error("The service receives too many requests. Repeat the request after the time in Retry-After.")]
     Throttled,
+    /// The organisation has reached a limit. The number is the value of `Retry-After`, in seconds.
+    #[error("{0} Repeat the request after the time in Retry-After.")]
+    Limited(Limit, u64),
     /// A dependency does not answer, or other requests kept changing the same data. The request has no partial effect.
     /// The reason goes to the log and not to the client.
     #[error("The service is temporarily unavailable. Repeat the request after the time in Retry-After.")]
@@ -144,6 +147,31 @@ impl Refusal {
     /// Returns whether the key is valid, and only the request is not permitted to it (403).
     pub(crate) fn is_of_valid_key(&self) -> bool {
         matches!(self, Self::Off(_) | Self::Scope(_))
+    }
+}
+
+/// A limit of an organisation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Limit {
+    /// The rate of requests.
+    #[error("The organisation sends more requests than its limit allows.")]
+    Requests,
+    /// The number of expensive requests at the same time.
+    #[error(
+        "The organisation has too many expensive requests at the same time. Expensive are bulk requests, filters and \
+         sorts without an index, and large changes of members."
+    )]
+    Work,
+}
+
+impl Limit {
+    /// Returns the word for the log.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::Work => "work",
+        }
     }
 }
 

@@ -13,6 +13,7 @@
 //! | [`error`], `sdk_failure` | why a request or a call to AWS failed, for the client and for the log |
 //! | `admin` | the management API (feature `admin`) |
 //! | [`store`] | resources, memberships and keys in DynamoDB |
+//! | `bucket` | the token bucket of an organisation |
 //! | [`janitor`] | completes the changes of requests that were killed |
 //! | [`announcements`] | announces the ends of credentials |
 //! | [`limits`] | the published limits and the division of a request's time |
@@ -52,6 +53,7 @@ pub mod admin;
 pub mod announcements;
 pub mod app;
 pub mod auth;
+mod bucket;
 pub mod clock;
 #[cfg(feature = "cloud")]
 pub mod cloud;

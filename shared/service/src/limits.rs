@@ -21,8 +21,8 @@
 //! ├───────────────────────────────────────────────────────────────────┤  API Gateway stops waiting
 //! ```
 //!
-//! Each wait for AWS within a stage has its own timeout: [`SECRET_TIMEOUT`], [`ATTEMPT_TIMEOUT`] and
-//! [`OPERATION_TIMEOUT`].
+//! Each wait for AWS within a stage has its own timeout: [`SECRET_TIMEOUT`], [`LIMIT_TIMEOUT`],
+//! [`ATTEMPT_TIMEOUT`] and [`OPERATION_TIMEOUT`].
 //!
 //! The janitor is not a request. It runs every 300 s and ends after [`OPERATOR_BUDGET`]. Lambda would stop it after 290 s.
 
@@ -99,6 +99,9 @@ pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 /// The timeout of an AWS call with its repeats.
 pub const OPERATION_TIMEOUT: Duration = Duration::from_secs(8);
 
+/// The timeout of the calls that check a limit of an organisation. The request then passes.
+pub const LIMIT_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// The time of a run of the janitor, and of a command of the operator.
 pub const OPERATOR_BUDGET: Duration = Duration::from_secs(280);
 /// The time for which a change belongs to the request that began it, or to the one that continues it. No request lives so
@@ -110,7 +113,10 @@ mod tests {
     use scim::{extension, json, parser, patch, projection, validate};
 
     use super::*;
-    use crate::store::{MAX_CLIENTS, MAX_SECRETS};
+    use crate::{
+        settings::Settings,
+        store::{MAX_CLIENTS, MAX_SECRETS},
+    };
 
     /// Formats a number as README does: `1,000`.
     fn grouped(number: usize) -> String {
@@ -193,6 +199,12 @@ mod tests {
             ("Size of an answer", size(LAMBDA_PAYLOAD)),
             ("Lifetime of a cursor", format!("{} hour", CURSOR_SECONDS / 3_600)),
             ("Duration of a request", seconds(REQUEST_BUDGET)),
+            ("Requests of an organisation", format!("{} a second", Settings::default().rate)),
+            ("Requests of an organisation at once", Settings::default().burst.to_string()),
+            (
+                "Expensive requests of an organisation at the same time",
+                Settings::default().at_once.to_string(),
+            ),
         ]
     }
 

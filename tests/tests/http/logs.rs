@@ -154,6 +154,7 @@ fn unexpected_members(line: &Map<String, Value>) -> Vec<String> {
             "org" => text.is_some_and(|text| among(text, &["", ORG])),
             "claimedOrg" => text == Some(ORG),
             "refused" => text.is_some_and(|text| among(text, &REFUSED)),
+            "limit" => text.is_some_and(|text| among(text, &["requests", "work"])),
             "key" => text.is_some_and(|text| text.is_empty() || is_hex(text)),
             "method" => text.is_some_and(|text| {
                 among(text, &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "none"])
@@ -175,6 +176,8 @@ fn unexpected_members(line: &Map<String, Value>) -> Vec<String> {
             | "WriteUnits"
             | "AuthenticationFailures"
             | "Exhausted"
+            | "Limited"
+            | "LimitFailures"
             | "listed"
             | "OldestUnfinished"
             | "UnfinishedChanges"
@@ -224,6 +227,7 @@ fn assert_request_metrics(line: &Map<String, Value>) {
         ("WriteUnits", "None"),
         ("AuthenticationFailures", "Count"),
         ("Exhausted", "Count"),
+        ("Limited", "Count"),
     ];
     let by_route = [("Requests", "Count"), ("Duration", "Milliseconds")];
     assert_metrics(line, &[(&["Stack"], &metrics), (&["Stack", "Route", "Client"], &by_route)]);
@@ -510,7 +514,8 @@ async fn request_writes_one_line_with_metrics_in_a_stack() {
                   "ReadUnits": 5.0,
                   "WriteUnits": 0.0,
                   "AuthenticationFailures": 0,
-                  "Exhausted": 0
+                  "Exhausted": 0,
+                  "Limited": 0
                 }
             "#]],
         ),
@@ -536,6 +541,7 @@ async fn request_writes_one_line_with_metrics_in_a_stack() {
                   "WriteUnits": 0.0,
                   "AuthenticationFailures": 0,
                   "Exhausted": 0,
+                  "Limited": 0,
                   "Stack": "scim-test"
                 }
             "#]],

@@ -91,6 +91,8 @@ const BELOW: &str = "
 **An access token: 2 round trips.** One BatchGetItem reads the client and its organisation. One transaction puts the token, on condition that neither has changed. A client requests a token once an hour by default. A request with the token costs what a request with a key costs. A request with an assertion makes the same calls. The keys of the issuer are cached for an hour.
 
 **A change of members reads nothing.** A PUT or PATCH that changes nothing costs a read and no write.
+
+**Limits of an organisation: no call below a tenth of the rate, which is 5 requests a second.** Above, one request in about 12 makes one more call before its first read: an update of 1 write unit. An expensive request (bulk, a filter or sort without an index, a change of members that does not fit one transaction) makes two such calls: 2 round trips and 2 write units. The table has no expensive request. A request over a limit costs the look-up of its key.
 ";
 
 /// The section about the janitor up to its table.

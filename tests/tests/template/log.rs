@@ -5,7 +5,9 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use dynoxide::Database;
+use local::embedded::{self, Connector};
 use serde_json::Value;
 use service::{
     clock::Clock,
@@ -18,6 +20,7 @@ use service::{
 use tests::{
     NOW, ORG, Request, Service,
     faults::{Fault, Faults, Plan},
+    intercept::{self, answer, exception},
 };
 use tokio::sync::OnceCell;
 use tracing::Level;
@@ -57,10 +60,30 @@ async fn written() -> Vec<Value> {
     janitor::sweep(&service.app.store).await;
     faults.plan(Some(Plan { call: 0, fault: Fault::Unsent, lasting: true }));
     assert_eq!(service.get("/Users").await.status, 503);
+    limits().await;
     PepperSecret::new(unreachable(), "the pepper".to_owned()).peppers().await.expect_err("no answer");
     let log = LOG.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let log = String::from_utf8(log).expect("text");
     log.lines().map(|line| serde_json::from_str(line).expect("a JSON object")).collect()
+}
+
+/// Sends requests whose limits cannot be checked, and requests beyond a limit.
+async fn limits() {
+    let database = Connector::new(Database::memory().expect("a database"));
+    let client = intercept::client(database.clone(), |call| async move {
+        if call.is_of_a_limit() {
+            return answer(400, &exception("ThrottlingException"));
+        }
+        call.forward().await
+    });
+    let service = Service::on(client).await.limited();
+    while LOG.lock().unwrap_or_else(PoisonError::into_inner).windows(13).all(|text| text != b"LimitFailures")
+    {
+        assert_eq!(service.get("/Users").await.status, 200);
+    }
+    let client = embedded::client_over(SharedHttpConnector::new(database));
+    let service = Service::restarted(client, Clock::fixed(NOW), Entropy::seeded(3), &service.key).limited();
+    while service.get("/Users").await.status == 200 {}
 }
 
 /// Returns a client of Secrets Manager without a connector.

@@ -31,7 +31,8 @@ use service::{
     janitor,
     oauth::{Assertions, Reach},
     pepper::{Pepper, Peppers, Secret},
-    store::{Actor, ClientAuthentication, NewClient, NewKey, Store},
+    settings::Settings,
+    store::{Actor, ClientAuthentication, NewClient, NewKey, OrgChange, Store},
 };
 use tests::{
     NOW, ORG, PEPPER, Request, Service,
@@ -143,6 +144,11 @@ impl Deployment {
         let offset = now.clone();
         let clock = Clock::new(move || NOW + time::Duration::milliseconds(offset.load(Ordering::Relaxed)));
         let service = Service::on_with_clock(embedded::client(database.clone()), clock.clone()).await;
+        // Each function counts its second request, and no request is refused.
+        let settings = Settings { rate: 1, burst: 1_000_000, ..Settings::default() };
+        let change = OrgChange { settings: Some(settings), ..OrgChange::default() };
+        let org = service.org.parse().expect("a name");
+        service.app.store.change_org(&org, change, &operator()).await.expect("a change");
         let routers: Vec<Router> = (2..)
             .zip(self.0.iter())
             .map(|(seed, (function, needed))| {

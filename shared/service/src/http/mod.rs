@@ -20,7 +20,7 @@ mod users;
 
 use axum::{
     Router,
-    extract::Request,
+    extract::{Request, State},
     middleware,
     response::{IntoResponse, Response},
 };
@@ -38,7 +38,7 @@ use base_path::strip_base;
 use request::Deadline;
 use route::{panicked, plain_router};
 
-use crate::{App, Error, error::Reason, limits::REQUEST_BUDGET, telemetry};
+use crate::{App, Error, auth::Permit, error::Reason, limits::REQUEST_BUDGET, store::Store, telemetry};
 
 /// Returns the routes of `/Users`, and the search over all resources.
 #[must_use]
@@ -79,22 +79,26 @@ pub fn all() -> Vec<Route> {
 
 /// Returns a router of the routes, with logging, the time budget and the panic handler around each request.
 pub fn router(app: App, routes: Vec<Route>) -> Router {
+    let store = app.store.clone();
     let routes = plain_router(app, routes).layer(
         ServiceBuilder::new()
             .layer(middleware::from_fn(telemetry::log_request))
             .layer(CatchPanicLayer::custom(panicked))
-            .layer(middleware::from_fn(within_budget)),
+            .layer(middleware::from_fn_with_state(store, within_budget)),
     );
     // A layer runs after routing, so the path is changed outside of the router that has the routes.
     Router::new()
         .fallback_service(ServiceBuilder::new().layer(MapRequestLayer::new(strip_base)).service(routes))
 }
 
-/// Starts the request's time, and answers 503 when it is used up.
-async fn within_budget(mut request: Request, next: middleware::Next) -> Response {
+/// Starts the request's time, and answers 503 when it is used up. Frees the slot of an expensive request.
+async fn within_budget(State(store): State<Store>, mut request: Request, next: middleware::Next) -> Response {
     let deadline = Instant::now() + REQUEST_BUDGET;
+    let permit = Permit::default();
     request.extensions_mut().insert(Deadline(deadline));
-    tokio::time::timeout_at(deadline, next.run(request))
-        .await
-        .unwrap_or_else(|_| Error::Unavailable(Reason::Budget).into_response())
+    request.extensions_mut().insert(permit.clone());
+    let response = tokio::time::timeout_at(deadline, next.run(request)).await;
+    // Lambda stops an execution environment once it has the response, so the slot is freed before.
+    store.end_expensive(&permit).await;
+    response.unwrap_or_else(|_| Error::Unavailable(Reason::Budget).into_response())
 }

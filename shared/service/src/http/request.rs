@@ -20,7 +20,7 @@ use tokio::time::{Instant, timeout_at};
 use super::base_path::BASE_PATH;
 use crate::{
     App, Error,
-    auth::{Caller, Scope},
+    auth::{Caller, Permit, Scope},
     credential::{Credential, Kind},
     error::Refusal,
     limits::{BODY_RESERVE, GROUP_BODY},
@@ -66,6 +66,10 @@ async fn caller(parts: &Parts, app: &App, scope: Scope) -> Result<Caller, Error>
         None => authenticated(parts, app, &record).await?,
     };
     record.presents(PresentedKey::Accepted(caller.org().clone(), caller.key_id().to_owned()));
+    // A bulk request counts once.
+    if parts.extensions.get::<Caller>().is_none() {
+        app.store.admit(caller.org(), caller.settings()).await?;
+    }
     if caller.may(scope) { Ok(caller) } else { Err(Refusal::Scope(scope.as_str()).into()) }
 }
 
@@ -89,7 +93,7 @@ async fn authenticated(parts: &Parts, app: &App, record: &RequestRecord) -> Resu
             if let Some(unrecorded) = unrecorded {
                 record_use(app, unrecorded, client(&parts.uri, &parts.headers), deadline);
             }
-            Ok(caller)
+            Ok(caller.with_permit(parts.extensions.get::<Permit>().cloned().unwrap_or_default()))
         }
         Err(RefusedKey { id, refusal, .. }) => {
             if let Some(id) = id {

@@ -206,7 +206,7 @@ impl Error {
             Self::UnsupportedMediaType(_) | Self::UnsupportedEncoding(_) => {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE
             }
-            Self::Throttled => StatusCode::TOO_MANY_REQUESTS,
+            Self::Throttled | Self::Limited(..) => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -233,6 +233,10 @@ impl IntoResponse for Error {
             // RFC 9110 §15.5.16. The header must be absent if the media type is the reason.
             Self::UnsupportedEncoding(_) => set(&mut response, ACCEPT_ENCODING, "identity"),
             Self::Throttled | Self::Unavailable(_) => set(&mut response, RETRY_AFTER, RETRY_SECONDS),
+            Self::Limited(limit, seconds) => {
+                set(&mut response, RETRY_AFTER, &seconds.to_string());
+                response.extensions_mut().insert(*limit);
+            }
             _ => {}
         }
         if let Some(scim_type) = scim_type {

@@ -25,6 +25,7 @@ use aws_sdk_dynamodb::{
         query::{QueryInput, QueryOutput},
         scan::{ScanInput, ScanOutput},
         transact_write_items::{TransactWriteItemsInput, TransactWriteItemsOutput},
+        update_item::{UpdateItemInput, UpdateItemOutput},
     },
     types::{ConsumedCapacity, ReturnConsumedCapacity},
 };
@@ -111,7 +112,7 @@ impl Intercept for Meter {
     ) -> Result<(), BoxError> {
         let input = context.input_mut();
         request_capacity!(input, BatchGetItemInput, GetItemInput, QueryInput, ScanInput);
-        request_capacity!(input, BatchWriteItemInput, PutItemInput, TransactWriteItemsInput);
+        request_capacity!(input, BatchWriteItemInput, PutItemInput, TransactWriteItemsInput, UpdateItemInput);
         Ok(())
     }
 
@@ -133,7 +134,8 @@ impl Intercept for Meter {
     ) -> Result<(), BoxError> {
         if let Ok(output) = context.output_or_error() {
             add_capacity!(output, add_read, BatchGetItemOutput, GetItemOutput, QueryOutput, ScanOutput);
-            add_capacity!(output, add_write, BatchWriteItemOutput, PutItemOutput, TransactWriteItemsOutput,);
+            add_capacity!(output, add_write, BatchWriteItemOutput, PutItemOutput);
+            add_capacity!(output, add_write, TransactWriteItemsOutput, UpdateItemOutput);
         }
         Ok(())
     }

@@ -17,6 +17,7 @@ use super::{
     key_range::KeyRange,
     keys,
     resources::{Expected, check_expected, index_changes, is_unchanged},
+    slots::begin_expensive,
     table::Backoff,
     transaction::{MAX_ACTIONS, Transaction},
     write::{Guard, not_found},
@@ -47,12 +48,12 @@ impl Directory {
             } else {
                 memberships(self, kind, &id, MAX_ACTIONS - transaction.len()).await?
             };
-            let tombstone = match memberships {
-                Some(memberships) => {
-                    transaction.append(memberships);
-                    None
-                }
-                None => Some(tombstone(self, &mut transaction, kind, &id)?),
+            let tombstone = if let Some(memberships) = memberships {
+                transaction.append(memberships);
+                None
+            } else {
+                begin_expensive(self).await?;
+                Some(tombstone(self, &mut transaction, kind, &id)?)
             };
             match transaction.send(&self.table).await? {
                 Ok(()) => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::Client;
 use tokio::{sync::Semaphore, time::Instant};
 
-use super::{capacity::metered, keys::Keys, table::Table};
+use super::{accounts::Accounts, capacity::metered, keys::Keys, table::Table};
 use crate::{
     auth::{Caller, Org},
     clock::Clock,
@@ -20,13 +20,23 @@ pub struct Store {
     pub(super) tables: Tables,
     pub(super) clock: Clock,
     pub(super) entropy: Entropy,
+    /// Whether the limits of organisations apply.
+    pub(super) is_limited: bool,
+    pub(super) accounts: Accounts,
 }
 
 impl Store {
     /// Creates a store on these tables of that client.
     #[must_use]
     pub fn new(db: &Client, tables: Tables, clock: Clock, entropy: Entropy) -> Self {
-        Self { db: metered(db), tables, clock, entropy }
+        let accounts = Accounts::default();
+        Self { db: metered(db), tables, clock, entropy, is_limited: true, accounts }
+    }
+
+    /// Returns the store with or without the limits of organisations. A new store has them.
+    #[must_use]
+    pub fn with_limits(self, is_limited: bool) -> Self {
+        Self { is_limited, ..self }
     }
 
     /// Returns the directory of the caller's organisation, for as long as the caller waits.
@@ -36,6 +46,7 @@ impl Store {
             table: self.resource_table(caller.deadline()),
             keys: Keys::of(caller.org()),
             caller: caller.clone(),
+            store: self.clone(),
             large_reads: Arc::new(Semaphore::new(1)),
         }
     }
@@ -85,6 +96,7 @@ pub struct Directory {
     pub(super) table: Table,
     pub(super) keys: Keys,
     pub(super) caller: Caller,
+    pub(super) store: Store,
     /// The permit to read memberships for a filter. Scans read several ranges at the same time, and the memberships of each
     /// page of resources may take 20 MB.
     pub(super) large_reads: Arc<Semaphore>,

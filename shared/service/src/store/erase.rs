@@ -118,6 +118,7 @@ async fn erase_keys(store: &Store, org: &Org) -> Result<u64, Error> {
     let is_credential = |item: &Item| sort_key(item).is_ok_and(|sk| sk != SETTINGS);
     let mut deleted = erase_partition(store, &Keys::dues(), is_due).await?;
     deleted += erase_partition(store, &Keys::organisation(org), is_credential).await?;
+    deleted += erase_partition(store, &Keys::limits(org), |_| true).await?;
     Ok(deleted)
 }
 

@@ -26,6 +26,7 @@
 //! | entry of the audit log (keys table) | `AUDIT#o` | id, sorted by time |
 //! | latest generation of the pepper (keys table) | `PEPPER` | `GENERATION` |
 //! | announcement of an end (keys table) | `DUE` | time `#` organisation `#` key id |
+//! | requests and expensive work at this time (keys table) | `ORG#o#LIMITS` | `BUCKET`, `SLOTS` |
 
 use std::collections::HashMap;
 
@@ -255,6 +256,20 @@ impl Keys {
 
     pub(super) fn due(at: &str, org: &Org, key_id: &str) -> Key {
         Self::dues().key(format!("{at}#{org}#{key_id}"))
+    }
+
+    /// Returns the partition of what the limits of the organisation count, in the table of keys. IAM lets the functions
+    /// update items of such partitions only.
+    pub(super) fn limits(org: &Org) -> Partition {
+        Partition(format!("{ORG_PREFIX}{org}#LIMITS"))
+    }
+
+    pub(super) fn bucket(org: &Org) -> Key {
+        Self::limits(org).key("BUCKET")
+    }
+
+    pub(super) fn slots(org: &Org) -> Key {
+        Self::limits(org).key("SLOTS")
     }
 }
 

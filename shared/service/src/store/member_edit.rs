@@ -14,6 +14,7 @@ use super::{
     items::{name, string},
     keys::{Key, Keys},
     resources::{bump_version_expression, bump_version_values, is_free, read},
+    slots::begin_expensive,
     table::Backoff,
     transaction::{Condition, FailedCondition, MAX_ACTIONS, Transaction},
     write::Guard,
@@ -38,6 +39,7 @@ pub(super) async fn edit_members(
     if requested.actions() < MAX_ACTIONS {
         return edit_few(directory, group, requested).await;
     }
+    begin_expensive(directory).await?;
     let add = resolve(directory, &edit.add).await?;
     edit_many(directory, group, Difference { add, ..requested }).await
 }

@@ -10,7 +10,7 @@
 //!
 //! 1. `keys`, `items`, `index`, `key_range`: the items.
 //! 2. `sdk_error`, `table`, `attempts`, `transaction`, `update`, `scan`, `write`: calls to DynamoDB, and the meaning of failed conditions.
-//! 3. `capacity`, `directory`: [`Store`] and [`Directory`].
+//! 3. `capacity`, `accounts`, `directory`: [`Store`] and [`Directory`]. `leases`, `slots`: limits of organisations.
 //! 4. `counts`, `resources`, `edges`: the items of one resource.
 //! 5. `changes`, `memberships`: writes that do not fit into one transaction, and memberships as readers see them beside
 //!    these writes.
@@ -20,6 +20,7 @@
 //! 9. `audit`, `due`, `work`, `orgs`, `creation`, `credential_writes`, `credentials`, `client_writes`, `tokens`, `clients`,
 //!    `rewrap`, `announcements`, `tables`, `doctor`, `hold`, `erase`, `transfer`: management.
 
+mod accounts;
 mod announcements;
 mod attempts;
 mod audit;
@@ -47,6 +48,7 @@ mod items;
 mod key_range;
 mod key_record;
 mod keys;
+mod leases;
 mod list;
 mod member_edit;
 mod memberships;
@@ -58,6 +60,7 @@ mod resources;
 mod rewrap;
 mod scan;
 mod sdk_error;
+mod slots;
 mod table;
 mod tables;
 mod tokens;

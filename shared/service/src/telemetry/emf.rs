@@ -15,6 +15,9 @@ pub(crate) const SWEEP: &str = "sweep";
 /// The name of the event of a credential that ends soon.
 pub(crate) const EXPIRING: &str = "expiring credential";
 
+/// The name of the event of a limit that could not be checked.
+pub(crate) const UNLIMITED: &str = "unlimited";
+
 /// The dimension that every metric has.
 pub(super) const STACK: &str = "Stack";
 /// The namespace of every metric.
@@ -28,7 +31,7 @@ struct Metrics {
     members: &'static [(&'static str, &'static str)],
 }
 
-const METRICS: [Metrics; 5] = [
+const METRICS: [Metrics; 6] = [
     Metrics {
         event: REQUEST,
         dimensions: &[STACK],
@@ -41,6 +44,7 @@ const METRICS: [Metrics; 5] = [
             ("WriteUnits", "None"),
             ("AuthenticationFailures", "Count"),
             ("Exhausted", "Count"),
+            ("Limited", "Count"),
         ],
     },
     // Each metric here costs as much as a metric of the stack, once for each pair of route and client.
@@ -51,6 +55,7 @@ const METRICS: [Metrics; 5] = [
     },
     Metrics { event: EXPIRING, dimensions: &[STACK], members: &[("ExpiringCredentials", "Count")] },
     Metrics { event: UNREADABLE, dimensions: &[STACK], members: &[("PepperFailures", "Count")] },
+    Metrics { event: UNLIMITED, dimensions: &[STACK], members: &[("LimitFailures", "Count")] },
     Metrics {
         event: SWEEP,
         dimensions: &[STACK],

@@ -17,7 +17,7 @@ use tracing::{Level, Subscriber};
 use tracing_subscriber::{filter::Targets, layer::SubscriberExt};
 
 pub(crate) use client::client;
-pub(crate) use emf::{EXPIRING, SWEEP};
+pub(crate) use emf::{EXPIRING, SWEEP, UNLIMITED};
 pub use request::RequestId;
 pub(crate) use request::{Cause, PresentedKey, RequestRecord, log_request};
 

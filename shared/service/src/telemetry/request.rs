@@ -13,7 +13,11 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::{client::client, emf::REQUEST};
-use crate::{auth::Org, error::Refusal, store::measured};
+use crate::{
+    auth::Org,
+    error::{Limit, Refusal},
+    store::measured,
+};
 
 /// The value for a route or a method that this service does not know. A request may contain any text, but a dimension
 /// has few values. It is also the route and the client of each request without a valid key, because CloudWatch charges for
@@ -89,7 +93,9 @@ async fn answer_and_log(mut request: Request, next: Next) -> Response {
         _ => (NONE.to_owned(), NONE),
     };
     let refused = response.extensions().get::<Refusal>();
-    let exhausted = matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
+    let limit = response.extensions().get::<Limit>();
+    let exhausted =
+        limit.is_none() && matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
     let millis = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
     tracing::info!(
         name: REQUEST,
@@ -97,6 +103,7 @@ async fn answer_and_log(mut request: Request, next: Next) -> Response {
         key,
         claimedOrg = claimed,
         refused = refused.map(Refusal::word),
+        limit = limit.map(|limit| limit.word()),
         method,
         endpoint = pattern.as_deref().unwrap_or(NONE),
         status = status.as_u16(),
@@ -112,6 +119,7 @@ async fn answer_and_log(mut request: Request, next: Next) -> Response {
         WriteUnits = consumed.write,
         AuthenticationFailures = u64::from(refused.is_some()),
         Exhausted = u64::from(exhausted),
+        Limited = u64::from(limit.is_some()),
         "request"
     );
     response

@@ -47,6 +47,7 @@ async fn bulk(
     BulkJson(body): BulkJson,
 ) -> Result<Response, Error> {
     let BulkRequest { fail_on_errors, operations } = BulkRequest::parse(body).await?;
+    app.store.begin_bulk(&caller).await?;
     // A search is not an operation of a bulk request.
     let all = [users::routes(), groups::routes()].concat();
     let all = all.into_iter().filter(|route| !route.path.ends_with("/.search")).collect();

@@ -86,14 +86,16 @@ async fn issue(
     let TokenRequest { client, proof, scope } = TokenRequest::read(request).await?;
     let Ok(id) = client.parse::<ClientId>() else { return Err(unknown_client()) };
     record.presents(PresentedKey::Claimed(id.org().clone()));
-    // LIMITS: the limit of the organisation `id.org()` belongs here (429 with Retry-After). Until the client is proven,
-    // anyone can name the organisation, so the limit needs a share of its own.
-    for _ in 0..ATTEMPTS {
+    for attempt in 0..ATTEMPTS {
         let (client, secret) = match &proof {
             Proof::Secret(text) => by_secret(&app, &id, text, deadline).await?,
             Proof::Assertion(text) => (by_assertion(&app, &assertions, &id, text, deadline).await?, None),
         };
         record.presents(PresentedKey::Accepted(id.org().clone(), id.to_string()));
+        // Anyone can name an organisation, so a request counts once its client is proven.
+        if attempt == 0 {
+            app.store.admit(id.org(), client.organisation.settings).await?;
+        }
         if !client.organisation.enabled {
             return Err(TokenError::unauthorized(format!(
                 "SCIM is disabled for the organisation {}. Ask the operator of the service to enable it.",

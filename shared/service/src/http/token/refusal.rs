@@ -86,7 +86,7 @@ const KEYS_RETRY_SECONDS: &str = "30";
 impl From<Error> for TokenError {
     fn from(error: Error) -> Self {
         let code = match error {
-            Error::Throttled | Error::Unavailable(_) => UNAVAILABLE,
+            Error::Throttled | Error::Unavailable(_) | Error::Limited(..) => UNAVAILABLE,
             Error::Internal(_) => "server_error",
             _ => "invalid_request",
         };

@@ -15,6 +15,7 @@ use crate::{
     store::{
         directory::Directory,
         edges::{Difference, IfSatisfied, edge_actions},
+        slots::begin_expensive,
         transaction::{FailedCondition, MAX_ACTIONS, Transaction},
         write::Guard,
     },
@@ -64,6 +65,7 @@ impl Draft {
         group: &Id,
         difference: &Difference,
     ) -> Result<Self, Error> {
+        begin_expensive(directory).await?;
         let change = Change::new(&directory.table, ChangeKind::Members, group)?;
         let mut transaction = Transaction::new();
         change.begin(&directory.keys, &mut transaction);
@@ -78,6 +80,7 @@ impl Draft {
         reservation: &Change,
         difference: &Difference,
     ) -> Result<Self, Error> {
+        begin_expensive(directory).await?;
         let draft = Self { change: reservation.clone(), parts: parts(difference), reserved: true };
         draft.write_parts(directory, draft.next_transaction(directory)).await?;
         Ok(draft)

@@ -26,7 +26,7 @@ mod walk;
 pub(super) use request::{ListPart, Start};
 pub use request::{ListRequest, Listed};
 
-use super::{directory::Directory, plan::Access};
+use super::{directory::Directory, plan::Access, slots::begin_expensive};
 use crate::{
     Error,
     limits::{MAX_ITEMS_PER_PAGE, SCAN_LIMIT},
@@ -39,7 +39,8 @@ use walk::Walk;
 /// `known`.
 ///
 /// # Errors
-/// `tooMany` if the filter has no index and the budget is exceeded.
+/// `tooMany` if the filter has no index and the budget is exceeded. [`Error::Limited`] if the organisation has too many such
+/// requests.
 pub(super) async fn list_by_index(
     directory: &Directory,
     request: &ListRequest<'_>,
@@ -48,6 +49,9 @@ pub(super) async fn list_by_index(
     known: bool,
 ) -> Result<ListPart, Error> {
     let plan = request.plan();
+    if request.is_expensive(&plan) {
+        begin_expensive(directory).await?;
+    }
     if let Some(walk) = Walk::of(&directory.keys, request, &plan.access)
         && (plan.exact || known)
     {
@@ -68,7 +72,7 @@ pub(super) async fn list_by_index(
 /// number of items.
 ///
 /// # Errors
-/// `tooMany` if the order has no index and the budget is exceeded.
+/// `tooMany` if the order has no index and the budget is exceeded. [`Error::Limited`] as [`list_by_index`].
 pub(super) async fn list_by_cursor(
     directory: &Directory,
     request: &ListRequest<'_>,
@@ -76,6 +80,9 @@ pub(super) async fn list_by_cursor(
     count: usize,
 ) -> Result<ListPart, Error> {
     let plan = request.plan();
+    if request.is_expensive(&plan) {
+        begin_expensive(directory).await?;
+    }
     if let Some(walk) = Walk::of(&directory.keys, request, &plan.access) {
         let filter = request.filter.as_ref().filter(|_| !plan.exact);
         return walk::page(directory, request, &walk, filter, after, count, Some(MAX_ITEMS_PER_PAGE)).await;

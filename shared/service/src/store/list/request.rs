@@ -81,6 +81,12 @@ impl ListRequest<'_> {
         self.filter.as_ref().map_or(everything, |filter| plan(self.kind, filter))
     }
 
+    /// Returns whether a page may read all resources: the filter or the order has no index.
+    pub(super) fn is_expensive(&self, plan: &Plan<'_>) -> bool {
+        let is_ordered = self.is_in_order_of_creation() || self.index_of_order().is_some();
+        plan.access == Access::Partition && (self.filter.is_some() || !is_ordered)
+    }
+
     /// Renders a resource as a filter sees it.
     pub(super) fn render(&self, stored: &Stored, memberships: &Memberships) -> Map<String, Value> {
         representation::render(self.kind, stored, memberships, self.base)
