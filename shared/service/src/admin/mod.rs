@@ -8,6 +8,7 @@
 
 mod answer;
 mod audit;
+mod client_body;
 mod clients;
 mod fields;
 mod idempotency;
