@@ -1,8 +1,14 @@
 //! The answers of every operation, under the fixed clock.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
+
 use expect_test::expect;
 use serde_json::{Value, json};
-use tests::{ORG, Request};
+use service::clock::Clock;
+use tests::{NOW, ORG, Request};
 
 use super::{Management, text};
 
@@ -377,4 +383,30 @@ async fn problems_are_documents() {
         }
     "#]]
     .assert_eq(&taken.snapshot());
+}
+
+#[tokio::test]
+async fn organisation_is_deleted_by_repeated_requests() {
+    let seconds = Arc::new(AtomicI64::new(0));
+    let now = seconds.clone();
+    let clock = Clock::new(move || NOW + time::Duration::seconds(now.load(Ordering::Relaxed)));
+    let management = Management::with_clock(clock).await;
+    management.service.user("ada@example.com").await;
+    management.org("acme-2").await;
+    let (_, neighbour) = management.key("acme-2").await;
+    let path = format!("/orgs/{ORG}");
+    let first = management.delete(&path).await;
+    assert_eq!((first.status, first.header("retry-after")), (202, "36"), "{:#}", first.body);
+    assert_eq!(Request::get("/Users").send(&management.service).await.status, 403);
+    assert_eq!(management.patch(&path, json!({ "enabled": true })).await.status, 409, "it cannot be stopped");
+    seconds.store(36, Ordering::Relaxed);
+    let statuses = [management.delete(&path).await.status, management.delete(&path).await.status];
+    assert_eq!((statuses, management.get(&path).await.status), ([204, 404], 404));
+    let items = management.items().await;
+    assert!(
+        !items.iter().any(|item| item.contains("ORG#acme\"") || item.contains("ORG#acme#")),
+        "{items:#?}"
+    );
+    let of_neighbour = Request::get("/Users").bearer(&neighbour).send(&management.service).await;
+    assert_eq!(of_neighbour.status, 200);
 }

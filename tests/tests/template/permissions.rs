@@ -214,6 +214,12 @@ impl Deployment {
         send(Method::PATCH, &format!("/orgs/{ORG}"), json!({ "settings": { "rate": 10 } })).await;
         send(Method::GET, &format!("/orgs/{ORG}"), Value::Null).await;
         send(Method::GET, &format!("/orgs/{ORG}/audit"), Value::Null).await;
+        world.service.user("doomed@example.com").await;
+        let organisation = format!("/orgs/{ORG}");
+        send(Method::DELETE, &organisation, Value::Null).await;
+        // Requests that began before the deletion have ended.
+        world.now.fetch_add(60_000, Ordering::Relaxed);
+        send(Method::DELETE, &organisation, Value::Null).await;
     }
 
     /// Runs a sweep as the janitor function.

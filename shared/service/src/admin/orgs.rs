@@ -1,12 +1,17 @@
 //! Organisations: `/admin/v1/orgs`.
 
-use axum::{extract::State, http::StatusCode, response::Response};
+use axum::{
+    extract::State,
+    http::{StatusCode, header::RETRY_AFTER},
+    response::Response,
+};
 use serde::Serialize;
+use tokio::time::{Duration, timeout};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    answer::{created, json},
+    answer::{created, json, no_content, set},
     fields::{Fields, Refused, boolean, text, whole},
     idempotency,
     problem::{Kind, Problem, Problems},
@@ -16,11 +21,14 @@ use crate::{
     App,
     auth::Org,
     settings::Settings,
-    store::{OrgChange, Organisation},
+    store::{Deletion, OrgChange, Organisation},
 };
 
+/// The time that one request spends on a deletion.
+const DELETION_TIME: Duration = Duration::from_secs(20);
+
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(show, change))
+    OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(show, change, delete))
 }
 
 /// An organisation.
@@ -233,4 +241,59 @@ async fn change(
     };
     let organisation = app.store.change_org_by(&org, of, &actor).await?.ok_or_else(no_such_org)?;
     Ok(json(StatusCode::OK, &OrgBody::from(organisation))?)
+}
+
+/// The state of a deletion.
+#[derive(Serialize, ToSchema)]
+struct UnfinishedDeletion {
+    /// The name of the organisation.
+    org: String,
+    /// What has happened, and what to do.
+    detail: String,
+}
+
+/// Deletes an organisation with its users, groups, keys and clients
+///
+/// The first request disables SCIM and deletes what it finds. Requests that began before may still write for 35 seconds, so
+/// the answer is 202. Repeat the request after the time in `Retry-After` until the answer is 204. A deletion cannot be
+/// stopped. The audit log is kept.
+#[utoipa::path(
+    delete,
+    path = "/admin/v1/orgs/{org}",
+    operation_id = "deleteOrganisation",
+    tag = "organisations",
+    params(("org" = String, Path, description = "The name of the organisation.")),
+    responses(
+        (
+            status = 202,
+            description = "The deletion is not done. Repeat the request.",
+            body = UnfinishedDeletion,
+            headers(("retry-after" = u64, description = "The seconds after which to repeat the request."))
+        ),
+        (status = 204, description = "The organisation is deleted."),
+        Problems,
+    ),
+)]
+async fn delete(
+    State(app): State<App>,
+    By(actor): By,
+    InOrg(org): InOrg,
+    _: NoQuery,
+) -> Result<Response, Problem> {
+    let left = match timeout(DELETION_TIME, app.store.advance_deletion(&org, &actor)).await {
+        Ok(Ok(Deletion::Done)) => return Ok(no_content()),
+        Ok(Ok(Deletion::NoOrg)) => return Err(no_such_org()),
+        Ok(Ok(Deletion::Waiting(left))) => left,
+        Ok(Err(error)) => return Err(error.into()),
+        // Each deletion is a transaction of its own, so a later request continues.
+        Err(_) => Duration::ZERO,
+    };
+    let body = UnfinishedDeletion {
+        org: org.to_string(),
+        detail: "SCIM is disabled, and the deletion is not done. Repeat the request after the time in Retry-After."
+            .to_owned(),
+    };
+    let mut response = json(StatusCode::ACCEPTED, &body)?;
+    set(&mut response, RETRY_AFTER, &(left.as_secs() + 1).to_string());
+    Ok(response)
 }

@@ -12,7 +12,7 @@
 //! written since.
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use tokio::time::Instant;
+use tokio::time::{Duration, Instant};
 
 use super::{
     audit::Actor,
@@ -39,7 +39,41 @@ pub enum Erasing {
     Waiting(u64),
 }
 
+/// The state of a deletion after a part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deletion {
+    /// The organisation does not exist.
+    NoOrg,
+    /// Requests that began before the deletion may run for this time. Then the deletion can be continued.
+    Waiting(Duration),
+    /// Nothing is left of the organisation.
+    Done,
+}
+
 impl Store {
+    /// Begins or continues the deletion of an organisation, and returns without waiting for requests that began before.
+    ///
+    /// # Errors
+    /// As [`Self::delete_org`].
+    pub async fn advance_deletion(&self, org: &Org, actor: &Actor) -> Result<Deletion, Error> {
+        let hold = match begin(self, org, Work::Deletion, actor).await? {
+            Begun::Held(hold) => hold,
+            Begun::NoOrg | Begun::Enabled | Begun::Busy(_) => return Ok(Deletion::NoOrg),
+        };
+        let remaining = hold.remaining(self);
+        let deleted = erase_resources(self, org, &mut |_| {}).await?;
+        if !remaining.is_zero() {
+            return Ok(Deletion::Waiting(remaining));
+        }
+        if deleted > 0 && erase_resources(self, org, &mut |_| {}).await? > 0 {
+            return Ok(Deletion::Waiting(Duration::from_secs(1)));
+        }
+        erase_keys(self, org).await?;
+        // Another request may have completed the deletion.
+        hold.delete(self, org, actor).await?;
+        Ok(Deletion::Done)
+    }
+
     /// Deletes an organisation with everything that belongs to it, except its audit log. With `keeps_keys`, its settings and
     /// credentials stay too, and SCIM is disabled. Returns the number of deleted items, or `None` if the organisation does
     /// not exist.

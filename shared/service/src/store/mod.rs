@@ -85,7 +85,7 @@ pub use credentials::{KeyChange, NewKey, Repeatable};
 pub use directory::{Directory, Store};
 pub use due::ANNOUNCED_DAYS;
 pub use edges::Memberships;
-pub use erase::Erasing;
+pub use erase::{Deletion, Erasing};
 pub use groups::WrittenGroup;
 pub use items::{Packed, Stored};
 pub use key_record::KeyRecord;
