@@ -49,8 +49,7 @@ const PAST_SEPARATOR: char = '\u{2}';
 /// The number of items that each count is divided into, so that concurrent creations do not conflict.
 pub(super) const COUNT_SHARDS: u8 = 16;
 
-/// The number of partitions that the list of unfinished changes is divided into, so that its writes do not exceed the
-/// throughput of one partition.
+/// The number of partitions of the list of unfinished changes. One would limit the throughput of its writes.
 const UNFINISHED_SHARDS: u8 = 16;
 
 /// A sort key before every id.
@@ -137,8 +136,7 @@ impl Keys {
         self.members(group).key(member)
     }
 
-    /// Returns the partition of all reverse edges. They are sorted by member, so those of consecutive users are in one
-    /// range.
+    /// Returns the partition of all reverse edges, sorted by member: those of consecutive users are in one range.
     pub(super) fn reverse_edges(&self) -> Partition {
         self.partition("MEMBER")
     }
@@ -258,18 +256,9 @@ impl Keys {
         Self::dues().key(format!("{at}#{org}#{key_id}"))
     }
 
-    /// Returns the partition of what the limits of the organisation count, in the table of keys. IAM lets the functions
-    /// update items of such partitions only.
+    /// Returns the partition of what the limits of the organisation count. IAM lets the functions update its items.
     pub(super) fn limits(org: &Org) -> Partition {
         Partition(format!("{ORG_PREFIX}{org}#LIMITS"))
-    }
-
-    pub(super) fn bucket(org: &Org) -> Key {
-        Self::limits(org).key("BUCKET")
-    }
-
-    pub(super) fn slots(org: &Org) -> Key {
-        Self::limits(org).key("SLOTS")
     }
 }
 
@@ -339,8 +328,7 @@ pub(super) fn past_entries(value: &str) -> String {
     format!("{value}{PAST_SEPARATOR}")
 }
 
-/// Returns a sort key after every entry of the values with this prefix: the prefix, filled up to the longest key with the
-/// largest character.
+/// Returns a sort key after every entry of the values with this prefix: filled up with the largest character.
 pub(super) fn past_prefix(prefix: &str) -> String {
     let room = MAX_KEY.saturating_sub(prefix.len()) / MAX.len_utf8();
     prefix.chars().chain(std::iter::repeat_n(MAX, room)).collect()

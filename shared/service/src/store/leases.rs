@@ -27,6 +27,8 @@ use crate::{
     telemetry::UNLIMITED,
 };
 
+/// The sort key of the item.
+const BUCKET: &str = "BUCKET";
 /// When the bucket is full again, in microseconds since 1970.
 const FULL: &str = "fullAt";
 /// The number of attempts to take a lease. Each one beyond the first has lost a race against another instance.
@@ -79,7 +81,7 @@ async fn lease(
                 return Ok(());
             }
         };
-        match attempt(table, &Keys::bucket(org), update_of(lease, now)).await? {
+        match attempt(table, &Keys::limits(org).key(BUCKET), update_of(lease, now)).await? {
             Ok(()) => {
                 bucket.granted(now, lease);
                 return Ok(());

@@ -27,6 +27,8 @@ use crate::{
     limits::{LIMIT_TIMEOUT, REQUEST_BUDGET},
 };
 
+/// The sort key of the item.
+const SLOTS: &str = "SLOTS";
 /// The prefix of the name of a slot's attribute.
 const SLOT: &str = "slot";
 /// The number of attempts to take a slot. Each one beyond the first has met a slot in use.
@@ -57,7 +59,7 @@ impl Store {
             values: vec![(":end", millis(end))],
         };
         let table = self.key_table(Instant::now() + LIMIT_TIMEOUT);
-        if let Err(error) = attempt(&table, &Keys::slots(&org), update).await {
+        if let Err(error) = attempt(&table, &Keys::limits(&org).key(SLOTS), update).await {
             report(&org, &error);
         }
     }
@@ -109,7 +111,7 @@ async fn take(store: &Store, caller: &Caller, slots: u32) -> Result<Option<(u32,
             condition: format!("attribute_not_exists({name}) OR {name} <= :now"),
             values: vec![(":end", millis(end)), (":now", millis(now))],
         };
-        match attempt(&table, &Keys::slots(caller.org()), update.expiring(end / 1_000)).await? {
+        match attempt(&table, &Keys::limits(caller.org()).key(SLOTS), update.expiring(end / 1_000)).await? {
             Ok(()) => return Ok(Some((number, end))),
             Err(item) => {
                 let free = free_slots(&item.unwrap_or_default(), slots, now)?;
