@@ -16,7 +16,7 @@ import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-RELEASE = os.path.join(ROOT, "target", "release")
+RELEASE = os.environ.get("SCIM_PROGRAMS", os.path.join(ROOT, "target", "release"))
 USERS = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
 GROUPS = USERS // 100
 TIME = "2026-11-27T12:00:00.000Z"
