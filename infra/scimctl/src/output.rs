@@ -107,6 +107,11 @@ pub(crate) enum Output {
         #[serde(flatten)]
         tally: Tally,
     },
+    Copied {
+        org: Org,
+        #[serde(flatten)]
+        tally: Tally,
+    },
     Imported {
         org: Org,
         #[serde(flatten)]
@@ -193,6 +198,9 @@ impl fmt::Display for Output {
             }
             Self::Exported { org, tally: Tally { users, groups, members }, .. } => {
                 write!(f, "{org}: exported {users} users, {groups} groups, {members} memberships")
+            }
+            Self::Copied { org, tally: Tally { users, groups, members } } => {
+                write!(f, "{org}: copied {users} users, {groups} groups, {members} memberships")
             }
             Self::Imported { org, imported: Imported { written, skipped, refused } } => {
                 write!(

@@ -176,3 +176,38 @@ fn organisation_is_moved_to_another_stack() {
     succeed(&source, "org import acme --file acme.ndjson");
     assert_eq!(succeed(&source, "org export acme").out, text);
 }
+
+#[test]
+fn organisation_is_copied_to_another_stack() {
+    let (source, target) = (TempDir::new("copy-from"), TempDir::new("copy-to"));
+    let gateway = Gateway::start_with(&source, &[], ".scim/connection.env");
+    let _other = Gateway::start_with(&target, &[], ".scim/connection.env");
+    let succeed = |dir: &TempDir, line: &str| {
+        let ended = scimctl(dir, line);
+        assert_eq!(ended.code, 0, "{line}: {}", ended.snapshot());
+        ended
+    };
+    succeed(&source, "org create beta");
+    let key = succeed(&source, "key create --org beta --scope scim --output json").json()["key"].clone();
+    let client = Client::new(&gateway.base_url, key.as_str().unwrap_or_default());
+    let user = client.send("POST", "/Users", &json!({ "userName": "ada" })).body["id"].clone();
+    let group = json!({ "displayName": "Team", "members": [{ "value": user }] });
+    assert_eq!(client.send("POST", "/Groups", &group).status, 201);
+
+    let data = target.path(".scim");
+    let copied = succeed(&source, &format!("org copy beta --to-data {}", data.display()));
+    assert_eq!(copied.out, "beta: copied 1 users, 1 groups, 1 memberships\n");
+    assert_eq!(succeed(&target, "org export beta").out, succeed(&source, "org export beta").out);
+    succeed(&target, "doctor --org beta");
+
+    let again = scimctl(&source, &format!("org copy beta --to-data {}", data.display()));
+    assert_eq!(again.code, 1);
+    assert!(again.err.contains("error: SCIM is enabled for beta."), "{}", again.err);
+    assert!(again.err.contains("error: the import into the other stack failed."), "{}", again.err);
+    save(&source, "other.env", "export AWS_REGION=eu-central-1\n");
+    let unnamed = scimctl(&source, "org copy beta --to-env other.env");
+    assert!(unnamed.err.contains("does not set SCIM_PEPPER_SECRET_ID"), "{}", unnamed.err);
+    assert_eq!(scimctl(&source, "org copy beta").code, 2);
+    let absent = scimctl(&source, &format!("org copy nobody --to-data {}", data.display()));
+    assert_eq!(absent.code, 1, "{}", absent.snapshot());
+}

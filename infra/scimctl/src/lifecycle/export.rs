@@ -50,7 +50,13 @@ pub(crate) async fn export(stack: &Stack, org: Org, file: Option<PathBuf>) -> Re
     Err(LifecycleError::Renamed(org).into())
 }
 
-async fn write(stack: &Stack, org: &Org, out: &mut impl Write, path: &Path) -> Result<Tally, Failure> {
+/// Writes an organisation.
+pub(super) async fn write(
+    stack: &Stack,
+    org: &Org,
+    out: &mut impl Write,
+    path: &Path,
+) -> Result<Tally, Failure> {
     let mut progress = Progress::new();
     let show = |tally: Tally| {
         progress.show(|| {

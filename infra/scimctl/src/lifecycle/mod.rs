@@ -1,5 +1,6 @@
-//! `org export`, `org import` and `org delete`: the lifecycle of an organisation's data.
+//! `org export`, `org import`, `org copy` and `org delete`: the lifecycle of an organisation's data.
 
+mod copy;
 mod delete;
 mod export;
 mod import;
@@ -11,6 +12,8 @@ use std::{io, path::PathBuf};
 
 use clap::Subcommand;
 use service::{auth::Org, store::Work};
+
+use copy::Destination;
 
 use crate::{Failure, output::Output, stack::Stack};
 
@@ -36,6 +39,14 @@ pub(crate) enum LifecycleCommand {
         #[arg(long, value_name = "FILE")]
         report: Option<PathBuf>,
     },
+    /// Copy an organisation with its ids into another stack, where it does not exist or has SCIM disabled; run it again to
+    /// continue
+    Copy {
+        /// Name of the organisation
+        org: Org,
+        #[command(flatten)]
+        to: Destination,
+    },
     /// Delete an organisation with all its users, groups and keys; run it again to continue
     Delete {
         /// Name of the organisation
@@ -54,6 +65,7 @@ pub(crate) async fn run(stack: &Stack, command: LifecycleCommand) -> Result<Outp
     match command {
         LifecycleCommand::Export { org, file } => export::export(stack, org, file).await,
         LifecycleCommand::Import { org, file, report } => import::import(stack, org, file, report).await,
+        LifecycleCommand::Copy { org, to } => copy::copy(stack, org, to).await,
         LifecycleCommand::Delete { org, confirm, keep_keys } => {
             delete::delete(stack, org, confirm, keep_keys).await
         }
@@ -67,6 +79,17 @@ pub(crate) enum LifecycleError {
     Write { path: PathBuf, cause: io::Error },
     #[error("cannot read {}: {cause}", path.display())]
     Read { path: PathBuf, cause: io::Error },
+    #[error("cannot start the import: {cause}")]
+    Start { cause: io::Error },
+    #[error(
+        "the import into the other stack failed. The lines above say why. Run the command again to continue."
+    )]
+    Import,
+    #[error(
+        "{} does not set SCIM_PEPPER_SECRET_ID. Write the stack output ScimctlEnvironment of the other stack into it.",
+        .0.display()
+    )]
+    NoEnvironment(PathBuf),
     #[error(
         "two resources have the same name: they exchanged it while they were read. Run the command again, or disable SCIM \
          first with `scimctl org disable {0}`. If the error stays, run `scimctl doctor --org {0}`."
