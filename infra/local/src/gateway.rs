@@ -27,11 +27,12 @@ use service::{
     config::Tables,
     credential::Credential,
     entropy::Entropy,
+    error::Refusal,
     http,
     limits::REQUEST_BUDGET,
     oauth::{Assertions, Reach},
     pepper::{Pepper, PepperFile},
-    store::{Actor, NewKey, Store},
+    store::{Actor, NewKey, RefusedKey, Store},
 };
 
 use tokio::time::Instant;
@@ -258,10 +259,20 @@ impl Gateway {
         let actor = Actor::new("gateway");
         self.store.create_org(&org, &actor).await?;
         let peppers = self.pepper.peppers().await?;
-        if let Some(key) = known.and_then(Credential::parse)
-            && self.store.authenticate(&key, &peppers, Instant::now() + REQUEST_BUDGET).await?.is_ok()
-        {
-            return Ok(key.reveal().to_owned());
+        if let Some(key) = known.and_then(Credential::parse) {
+            let deadline = Instant::now() + REQUEST_BUDGET;
+            // A valid key of an organisation that is disabled, or held by a deletion or an import, stays.
+            match self.store.authenticate(&key, &peppers, deadline).await? {
+                Ok(_) | Err(RefusedKey { refusal: Refusal::Off(_), .. }) => {
+                    return Ok(key.reveal().to_owned());
+                }
+                Err(_) => {}
+            }
+        }
+        let held = self.store.org(&org).await?.is_some_and(|organisation| organisation.work.is_some());
+        if held {
+            // The command that deletes or imports the organisation has to be run again, and needs the gateway.
+            return Ok("none".to_owned());
         }
         let new = NewKey { scopes: [Scope::Scim].into(), ..NewKey::default() };
         let (key, _) = self.store.create_key(&org, &new, &self.pepper, &actor).await?;

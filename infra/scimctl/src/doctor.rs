@@ -1,6 +1,7 @@
 //! `doctor`: checks the stored data of an organisation.
 
 use clap::Args;
+use serde_json::json;
 use service::auth::{Caller, Org};
 
 use crate::{Failure, found, output::Output, stack::Stack};
@@ -32,6 +33,10 @@ pub(crate) async fn run(
         left.extend(stack.done(directory.refold().await)?);
     }
     let repairs = if repair { Some(stack.done(directory.repair().await)?) } else { None };
+    if finish || repair {
+        let result = json!({ "repairs": &repairs });
+        stack.done(stack.store.record_action(&org, &stack.actor, "org.repair", &result).await)?;
+    }
     let mut report = stack.done(directory.examine().await)?;
     report.findings.extend(left);
     Ok(Output::Report { org, healthy: report.is_healthy(), report, repairs })

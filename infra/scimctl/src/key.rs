@@ -34,6 +34,14 @@ pub(crate) enum KeyCommand {
         #[arg(long)]
         org: Org,
     },
+    /// Show a key, without its secret
+    Show {
+        /// Name of the organisation
+        #[arg(long)]
+        org: Org,
+        /// Id of the key, as printed by `key list`
+        id: String,
+    },
     /// Change the scopes, the label or the end of a key
     Change {
         /// Name of the organisation
@@ -97,6 +105,11 @@ pub(crate) async fn run(stack: &Stack, command: KeyCommand) -> Result<Output, Fa
         KeyCommand::List { org } => {
             found(stack, &org).await?;
             Ok(Output::Keys { keys: stack.done(stack.store.keys(&org).await)? })
+        }
+        KeyCommand::Show { org, id } => {
+            found(stack, &org).await?;
+            let key = stack.done(stack.store.key(&org, &id).await)?;
+            key.map(Output::Key).ok_or_else(|| unknown(org, id))
         }
         KeyCommand::Change { org, id, change: ChangeArguments { scopes, label, expires, no_end } } => {
             found(stack, &org).await?;

@@ -3,6 +3,7 @@
 //! Exit codes: 0 success; 1 failure, such as an unknown organisation or no answer from AWS; 2 invalid command line;
 //! 3 findings of `doctor`, or refused lines of `org import`.
 
+mod audit;
 mod client;
 mod doctor;
 mod key;
@@ -21,6 +22,7 @@ use std::{
 use clap::{Parser, Subcommand};
 use service::{auth::Org, error::Reason, store::Organisation};
 
+use audit::AuditArguments;
 use client::ClientCommand;
 use doctor::DoctorArguments;
 use key::KeyCommand;
@@ -64,6 +66,8 @@ enum Command {
     /// Manage the OAuth clients of an organisation
     #[command(subcommand)]
     Client(ClientCommand),
+    /// Print the audit log of an organisation: who changed it, its keys and its clients in the last 400 days
+    Audit(AuditArguments),
     /// Check the stored data of an organisation for inconsistencies; run it while no client writes
     Doctor(DoctorArguments),
 }
@@ -128,6 +132,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let output = match arguments.command {
         Command::Org(command) => org::run(&stack, command).await?,
         Command::Key(command) => key::run(&stack, command).await?,
+        Command::Audit(command) => audit::run(&stack, command).await?,
         Command::Pepper(command) => pepper::run(&stack, command).await?,
         Command::Client(command) => client::run(&stack, command).await?,
         Command::Doctor(command) => doctor::run(&stack, command).await?,

@@ -12,7 +12,7 @@ use service::{
     auth::Org,
     settings::Settings,
     store::{
-        ClientRecord, KeyRecord, Organisation, SecretRecord,
+        AuditEntry, ClientRecord, KeyRecord, Organisation, SecretRecord,
         doctor::Report,
         transfer::{Imported, Tally},
     },
@@ -50,6 +50,9 @@ pub(crate) enum Output {
         record: KeyRecord,
         org: Org,
         key: String,
+    },
+    Audit {
+        entries: Vec<AuditEntry>,
     },
     Rotated {
         generation: u32,
@@ -166,6 +169,7 @@ impl fmt::Display for Output {
                 writeln!(f, "{}\n{key}", key_text(record))?;
                 f.write_str("The key is shown only once and is not stored. Copy it now.")
             }
+            Self::Audit { entries } => f.write_str(&lines(entries, entry_text, "no entries")),
             Self::Rotated { generation, organisations, credentials } => write!(
                 f,
                 "the pepper has generation {generation}: {credentials} credentials of {organisations} organisations are \
@@ -226,6 +230,10 @@ fn organisation_text(Organisation { org, enabled, created, settings, work, .. }:
     format!(
         "{org}  SCIM {on}  created {created}  rate {rate}/s, burst {burst}, at once {at_once}, tokens {token_minutes} min"
     )
+}
+
+fn entry_text(AuditEntry { at, actor, action, target, before, after, .. }: &AuditEntry) -> String {
+    format!("{at}  {actor}  {action}  {target}  before {before}  after {after}")
 }
 
 fn key_text(key: &KeyRecord) -> String {

@@ -1,6 +1,7 @@
 //! `pepper`: the secret of the credentials' digests.
 
 use clap::Subcommand;
+use serde_json::json;
 use service::{
     entropy::Entropy,
     pepper::{Peppers, Secret, StoredPeppers},
@@ -31,7 +32,11 @@ pub(crate) async fn run(stack: &Stack, PepperCommand::Rotate: PepperCommand) -> 
     let organisations = orgs.len();
     let mut moved = 0;
     for organisation in orgs {
-        moved += stack.done(stack.store.rewrap(&organisation.org, &stored.peppers).await)?;
+        let org = &organisation.org;
+        let credentials = stack.done(stack.store.rewrap(org, &stored.peppers).await)?;
+        let result = json!({ "generation": generation, "credentials": credentials });
+        stack.done(stack.store.record_action(org, &stack.actor, "pepper.rotate", &result).await)?;
+        moved += credentials;
     }
     let peppers = stored.peppers.clone().with_latest_only();
     replace(stack, &stored, peppers).await?;

@@ -7,8 +7,12 @@ use std::sync::{
 
 use expect_test::expect;
 use serde_json::{Value, json};
-use service::clock::Clock;
+use service::{
+    clock::Clock,
+    store::{Actor, Deletion},
+};
 use tests::{NOW, ORG, Request};
+use tokio::time::Instant;
 
 use super::{Management, text};
 
@@ -409,4 +413,29 @@ async fn organisation_is_deleted_by_repeated_requests() {
     );
     let of_neighbour = Request::get("/Users").bearer(&neighbour).send(&management.service).await;
     assert_eq!(of_neighbour.status, 200);
+}
+
+#[tokio::test]
+async fn deletion_continues_where_the_last_request_ended() {
+    let seconds = Arc::new(AtomicI64::new(0));
+    let now = seconds.clone();
+    let clock = Clock::new(move || NOW + time::Duration::seconds(now.load(Ordering::Relaxed)));
+    let management = Management::with_clock(clock).await;
+    for number in 0..300 {
+        management.service.user(&format!("user-{number}@example.com")).await;
+    }
+    let (store, org, actor) = (&management.service.app.store, ORG.parse().unwrap(), Actor::new("ada"));
+    let mut parts = 0;
+    // No part has the time for more than one page of the table.
+    while store.advance_deletion(&org, &actor, Instant::now()).await.unwrap() != Deletion::Done {
+        parts += 1;
+        seconds.fetch_add(10, Ordering::Relaxed);
+        assert!(parts < 100, "the deletion makes no progress");
+    }
+    assert!(parts > 3, "{parts}");
+    let items = management.items().await;
+    assert!(
+        !items.iter().any(|item| item.contains("ORG#acme\"") || item.contains("ORG#acme#")),
+        "{items:#?}"
+    );
 }

@@ -265,5 +265,5 @@ async fn repeated_creation_returns_the_same_key() {
     let other = Repeatable { fingerprint: "b".to_owned(), ..repeatable };
     let new = NewKey { repeatable: Some(other), ..scim_key() };
     let refused = world.store().create_key(&org(), &new, &world.service.app.pepper, &operator()).await;
-    assert!(matches!(refused, Err(Error::Conflict(_))), "{refused:?}");
+    assert!(matches!(refused, Err(Error::IdempotencyKeyUsed)), "{refused:?}");
 }

@@ -15,6 +15,7 @@ use service::{
     credential::{Credential, Kind},
     entropy::Entropy,
     http::{self, Route},
+    store::NewKey,
 };
 use tests::{ORG, Request, Service, enable_org, form_violations, operator};
 
@@ -330,6 +331,22 @@ async fn secret_of_a_client_is_rejected_on_every_route() {
 }
 
 #[tokio::test]
+async fn expired_key_is_rejected_on_every_route() {
+    let setup = Setup::new().await;
+    let now = setup.service.app.store.clock().now();
+    let earlier = setup.service.store_with_clock(Clock::fixed(now - time::Duration::HOUR));
+    let org = setup.service.org.parse().expect("an organisation");
+    let new = NewKey {
+        scopes: [Scope::Scim].into(),
+        ends: Some(now - time::Duration::SECOND),
+        ..NewKey::default()
+    };
+    let pepper = &setup.service.app.pepper;
+    let (key, _) = earlier.create_key(&org, &new, pepper, &operator()).await.expect("a key");
+    setup.assert_unauthorized("expired", authorization(&format!("Bearer {}", key.reveal()))).await;
+}
+
+#[tokio::test]
 async fn key_of_disabled_organisation_is_forbidden() {
     let setup = Setup::new().await;
     let store = &setup.service.app.store;
@@ -353,6 +370,19 @@ async fn read_key_cannot_change_data() {
             if reads(route) { scope_and_status(route).1 } else { 403 }
         })
         .await;
+}
+
+#[tokio::test]
+async fn single_scope_is_accepted_on_its_routes() {
+    for scope in [Scope::Read, Scope::Write] {
+        for route in http::all().into_iter().filter(|route| scope_and_status(route).0 == scope) {
+            let setup = Setup::new().await;
+            let key = setup.service.organisation(&setup.service.org, &[scope]).await;
+            let answer = setup.request(&route).bearer(&key).send(&setup.service).await;
+            let place = format!("{scope}: {} {}", route.method, route.path);
+            assert_eq!(answer.status, scope_and_status(&route).1, "{place}: {}", answer.body);
+        }
+    }
 }
 
 #[tokio::test]

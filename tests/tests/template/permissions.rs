@@ -211,6 +211,11 @@ impl Deployment {
         let secret = format!("{client}/secrets/{}", secret["id"].as_str().expect("an id"));
         send(Method::DELETE, &secret, Value::Null).await;
         send(Method::DELETE, &client, Value::Null).await;
+        // The end of a client deletes its tokens.
+        let (client, secret) = world.service.oauth_client(ORG, &[Scope::Scim]).await;
+        let token = token_request(&client, secret.reveal()).send_as_is(&world.service).await;
+        assert_eq!(token.status, 200, "{:#}", token.body);
+        send(Method::DELETE, &format!("{clients}/{client}"), Value::Null).await;
         send(Method::PATCH, &format!("/orgs/{ORG}"), json!({ "settings": { "rate": 10 } })).await;
         send(Method::GET, &format!("/orgs/{ORG}"), Value::Null).await;
         send(Method::GET, &format!("/orgs/{ORG}/audit"), Value::Null).await;
@@ -513,27 +518,28 @@ async fn bulk(world: &World) {
     }
 }
 
+/// Returns a token request of a client with this secret.
+fn token_request(id: &str, secret: &str) -> Request {
+    let (id, secret) = (encode(id), encode(secret));
+    let body = format!("grant_type=client_credentials&client_id={id}&client_secret={secret}");
+    let request = Request::new(Method::POST, "").header("content-type", "application/x-www-form-urlencoded");
+    Request { target: "/oauth2/token".to_owned(), body: body.into(), ..request }
+}
+
 /// Requests tokens, and the last one with a pepper that is newer than the credentials of the organisation.
 async fn request_tokens(deployment: &Deployment, world: &World) {
     let (id, secret) = world.service.oauth_client("acme", &[service::auth::Scope::Scim]).await;
-    let form = |id: &str, secret: &str| {
-        let (id, secret) = (encode(id), encode(secret));
-        let body = format!("grant_type=client_credentials&client_id={id}&client_secret={secret}");
-        let request =
-            Request::new(Method::POST, "").header("content-type", "application/x-www-form-urlencoded");
-        Request { target: "/oauth2/token".to_owned(), body: body.into(), ..request }
-    };
     for (id, secret, status) in
         [(&*id, secret.reveal(), 200), (&*id, "wrong", 401), ("acme.0000000000000000", secret.reveal(), 401)]
     {
-        assert_eq!(form(id, secret).send_as_is(&world.service).await.status, status);
+        assert_eq!(token_request(id, secret).send_as_is(&world.service).await.status, status);
     }
     let client = deployment.needed("Token").client(world.database.clone());
     let store = Store::new(&client, Tables::default(), world.clock.clone(), Entropy::seeded(97));
     let peppers = Peppers::single(Secret::new(PEPPER)).with_generation(Secret::new("next"));
     let app = App { store, pepper: Pepper::Fixed(peppers), ..world.service.app.clone() };
     let router = http::router(app, routes("Token", &world.clock));
-    assert_eq!(form(&id, secret.reveal()).send_to(router).await.status, 200);
+    assert_eq!(token_request(&id, secret.reveal()).send_to(router).await.status, 200);
 }
 
 #[tokio::test]

@@ -24,11 +24,13 @@ pub(super) async fn repeatable(
     body: &impl Serialize,
 ) -> Result<Option<Repeatable>, Error> {
     let Some(key) = key else { return Ok(None) };
+    // An organisation of the same name that is created later does not revive a credential.
+    let created = app.store.org(org).await?.map(|organisation| organisation.created).unwrap_or_default();
     let secret = app.pepper.peppers().await?.derive(LABEL);
     let body =
         serde_json::to_string(body).map_err(|_| Error::Internal("a request is not JSON".to_owned()))?;
     Ok(Some(Repeatable {
-        secret: mac(&secret, &["secret", org.as_str(), kind, key]),
+        secret: mac(&secret, &["secret", org.as_str(), &created, kind, key]),
         fingerprint: hex::encode(mac(&secret, &["request", org.as_str(), kind, key, &body])),
     }))
 }

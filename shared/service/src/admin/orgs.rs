@@ -6,7 +6,7 @@ use axum::{
     response::Response,
 };
 use serde::Serialize;
-use tokio::time::{Duration, timeout};
+use tokio::time::{Duration, Instant};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// The time that one request spends on a deletion.
-const DELETION_TIME: Duration = Duration::from_secs(20);
+const DELETION_TIME: Duration = Duration::from_secs(15);
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(show, change, delete))
@@ -280,13 +280,11 @@ async fn delete(
     InOrg(org): InOrg,
     _: NoQuery,
 ) -> Result<Response, Problem> {
-    let left = match timeout(DELETION_TIME, app.store.advance_deletion(&org, &actor)).await {
-        Ok(Ok(Deletion::Done)) => return Ok(no_content()),
-        Ok(Ok(Deletion::NoOrg)) => return Err(no_such_org()),
-        Ok(Ok(Deletion::Waiting(left))) => left,
-        Ok(Err(error)) => return Err(error.into()),
-        // Each deletion is a transaction of its own, so a later request continues.
-        Err(_) => Duration::ZERO,
+    let until = Instant::now() + DELETION_TIME;
+    let left = match app.store.advance_deletion(&org, &actor, until).await? {
+        Deletion::Done => return Ok(no_content()),
+        Deletion::NoOrg => return Err(no_such_org()),
+        Deletion::Waiting(left) => left,
     };
     let body = UnfinishedDeletion {
         org: org.to_string(),

@@ -8,6 +8,9 @@ use std::{
 };
 
 #[cfg(feature = "cloud")]
+use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
+
+#[cfg(feature = "cloud")]
 use super::source::unavailable;
 use super::{
     Peppers,
@@ -51,7 +54,11 @@ impl Pepper {
                 let current = read("AWSCURRENT").await.map_err(|error| unavailable(call_failure(&error)))?;
                 let text = current.secret_string.ok_or_else(unreadable)?;
                 // A secret that was never rotated has no such version.
-                let previous = read("AWSPREVIOUS").await.ok().and_then(|version| version.secret_string);
+                let previous = match read("AWSPREVIOUS").await {
+                    Ok(version) => version.secret_string,
+                    Err(error) if error.code() == Some("ResourceNotFoundException") => None,
+                    Err(error) => return Err(unavailable(call_failure(&error))),
+                };
                 let peppers = Peppers::parse(text.as_bytes(), previous.as_ref().map(String::as_bytes))?;
                 Ok(StoredPeppers { peppers, version: current.version_id })
             }

@@ -113,6 +113,23 @@ pub(super) fn record<G>(
 }
 
 impl Store {
+    /// Writes the entry of an action that is more than one transaction, such as a repair, after it is done.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Throttled`].
+    pub async fn record_action(
+        &self,
+        org: &Org,
+        actor: &Actor,
+        name: &'static str,
+        result: &impl Serialize,
+    ) -> Result<(), Error> {
+        let mut transaction = Transaction::new();
+        let action = Action { org, actor, name, target: org.as_str() };
+        record(&mut transaction, self, &action, (&(), result), ())?;
+        transaction.send(&self.key_table(Instant::now() + REQUEST_BUDGET)).await.map(|_| ())
+    }
+
     /// Returns a page of the audit log, the newest entry first. `after` is the `next` of the page before.
     ///
     /// # Errors

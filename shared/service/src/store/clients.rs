@@ -221,6 +221,8 @@ impl Store {
             let now = self.clock.timestamp()?;
             let mut after = before.clone();
             let Some(ending) = after.secrets.iter_mut().find(|known| known.id == secret) else {
+                // An ended secret may have been forgotten before its tokens were deleted.
+                delete_tokens(&table, org, id, Some(secret)).await?;
                 return Ok(false);
             };
             if ending.is_live(&now) {

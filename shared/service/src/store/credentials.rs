@@ -6,14 +6,15 @@
 
 use std::collections::BTreeSet;
 
+use scim::Invalid;
 use time::OffsetDateTime;
 use tokio::time::Duration;
 
 use super::{
     audit::{self, Action, Actor},
     credential_writes::{
-        check_end, check_label, check_scopes, existing, guard_generation, organisation_and_peppers, put_new,
-        read_key, read_keys, set_end, update,
+        MAX_LIFETIME, check_end, check_label, check_scopes, existing, guard_generation,
+        organisation_and_peppers, put_new, read_key, read_keys, set_end, update,
     },
     directory::Store,
     key_record::{KEY_ID_DIGITS, KeyRecord},
@@ -28,6 +29,9 @@ use crate::{
     credential::{Credential, Kind, SECRET_BYTES},
     pepper::{Pepper, Peppers},
 };
+
+/// The longest time for which a replaced key stays valid.
+const MAX_OVERLAP: Duration = Duration::from_hours(90 * 24);
 
 /// A key to be created.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -181,6 +185,9 @@ impl Store {
         pepper: &Pepper,
         actor: &Actor,
     ) -> Result<Option<(Credential, KeyRecord)>, Error> {
+        if overlap > MAX_OVERLAP {
+            return Err(Invalid::value("The overlap must be at most 90 days.").into());
+        }
         let table = operator_table(self);
         loop {
             let (organisation, peppers) = organisation_and_peppers(&table, org, pepper).await?;
@@ -200,7 +207,10 @@ impl Store {
                 scopes: before.scopes.clone(),
                 label: before.label.clone(),
                 ends: match &before.ends {
-                    Some(ends) => Some(now + (parse_timestamp(ends)? - parse_timestamp(&before.created)?)),
+                    Some(ends) => {
+                        let lifetime = parse_timestamp(ends)? - parse_timestamp(&before.created)?;
+                        Some(now + lifetime.min(MAX_LIFETIME))
+                    }
                     None => None,
                 },
                 repeatable: repeatable.clone(),

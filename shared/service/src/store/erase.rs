@@ -51,22 +51,46 @@ pub enum Deletion {
 }
 
 impl Store {
-    /// Begins or continues the deletion of an organisation, and returns without waiting for requests that began before.
+    /// Begins or continues the deletion of an organisation until that time, and returns without waiting for requests that
+    /// began before. The position of the scan is stored with the hold, so the table may be of any size.
     ///
     /// # Errors
     /// As [`Self::delete_org`].
-    pub async fn advance_deletion(&self, org: &Org, actor: &Actor) -> Result<Deletion, Error> {
+    pub async fn advance_deletion(
+        &self,
+        org: &Org,
+        actor: &Actor,
+        until: Instant,
+    ) -> Result<Deletion, Error> {
         let hold = match begin(self, org, Work::Deletion, actor).await? {
             Begun::Held(hold) => hold,
             Begun::NoOrg | Begun::Enabled | Begun::Busy(_) => return Ok(Deletion::NoOrg),
         };
-        let remaining = hold.remaining(self);
-        let deleted = erase_resources(self, org, &mut |_| {}).await?;
-        if !remaining.is_zero() {
-            return Ok(Deletion::Waiting(remaining));
-        }
-        if deleted > 0 && erase_resources(self, org, &mut |_| {}).await? > 0 {
-            return Ok(Deletion::Waiting(Duration::from_secs(1)));
+        let mut scan = hold.scan(self, org).await?;
+        erase_unfinished(self, org).await?;
+        loop {
+            if scan.after.is_none() {
+                // Only a scan that begins after those requests, and finds nothing, proves that nothing is left.
+                scan.is_proof = hold.remaining(self).is_zero();
+            }
+            let table = resources(self);
+            let (items, next) = table.scan_page(&Keys::of(org).prefix(), true, scan.after.take()).await?;
+            scan.is_proof &= erase(&table, &items).await? == 0;
+            scan.after = next;
+            if scan.after.is_none() {
+                if scan.is_proof {
+                    break;
+                }
+                let remaining = hold.remaining(self);
+                if !remaining.is_zero() {
+                    hold.save_scan(self, org, &scan).await?;
+                    return Ok(Deletion::Waiting(remaining));
+                }
+            }
+            if Instant::now() >= until {
+                hold.save_scan(self, org, &scan).await?;
+                return Ok(Deletion::Waiting(Duration::ZERO));
+            }
         }
         erase_keys(self, org).await?;
         // Another request may have completed the deletion.
@@ -121,8 +145,9 @@ impl Store {
     }
 }
 
-/// Deletes the organisation's items in the table of resources. Returns their number.
-async fn erase_resources(store: &Store, org: &Org, progress: &mut impl FnMut(Erasing)) -> Result<u64, Error> {
+/// Deletes the organisation's entries in the list of unfinished changes, and the headers of the changes. Returns their
+/// number.
+async fn erase_unfinished(store: &Store, org: &Org) -> Result<u64, Error> {
     let keys = Keys::of(org);
     let mut deleted = 0;
     for shard in unfinished_shards() {
@@ -132,7 +157,13 @@ async fn erase_resources(store: &Store, org: &Org, progress: &mut impl FnMut(Era
     }
     let pending = keys.pending();
     let headers = resources(store).query_all(KeyRange::all(&pending)).await?;
-    deleted += erase(&resources(store), &headers).await?;
+    Ok(deleted + erase(&resources(store), &headers).await?)
+}
+
+/// Deletes the organisation's items in the table of resources. Returns their number.
+async fn erase_resources(store: &Store, org: &Org, progress: &mut impl FnMut(Erasing)) -> Result<u64, Error> {
+    let keys = Keys::of(org);
+    let mut deleted = erase_unfinished(store, org).await?;
     let mut after = None;
     loop {
         let table = resources(store);

@@ -12,8 +12,8 @@ use super::{
     audit::{self, Action, Actor},
     creation::{Creation, put_org},
     directory::Store,
-    items::{number, string},
-    keys::Keys,
+    items::{Item, number, optional_text, string, text},
+    keys::{Key, Keys, PK, SK},
     orgs::{ENABLED, Organisation, operator_table},
     transaction::{Condition, Transaction},
     work::{WORK, Work},
@@ -24,6 +24,20 @@ use crate::{Error, auth::Org, limits::ABANDONED_AFTER};
 const SINCE: &str = "heldSince";
 /// Whether SCIM is enabled when the work is done.
 const ENABLED_AFTER: &str = "enabledAfter";
+/// The partition key and the sort key after which the scan of a deletion continues.
+const SCAN_PK: &str = "scanPk";
+const SCAN_SK: &str = "scanSk";
+/// Whether the scan has found no item so far, and began after all requests had ended.
+const SCAN_IS_PROOF: &str = "scanIsProof";
+
+/// The scan of a deletion.
+#[derive(Debug, Default)]
+pub(super) struct DeletionScan {
+    /// The key after which it continues, or `None` at the beginning.
+    pub(super) after: Option<Item>,
+    /// Whether it has found no item so far, and began after all requests had ended.
+    pub(super) is_proof: bool,
+}
 
 /// A hold.
 #[derive(Debug, Clone, Copy)]
@@ -128,6 +142,36 @@ impl Hold {
             .with_number(":heldSince", i64::try_from(self.since).unwrap_or(i64::MAX))
     }
 
+    /// Returns the scan that an earlier part of the deletion has stored.
+    pub(super) async fn scan(self, store: &Store, org: &Org) -> Result<DeletionScan, Error> {
+        let item = operator_table(store).get(&Keys::settings(org)).await?.unwrap_or_default();
+        let (Some(pk), Some(sk)) = (optional_text(&item, SCAN_PK)?, optional_text(&item, SCAN_SK)?) else {
+            return Ok(DeletionScan::default());
+        };
+        let after = Key { pk: pk.to_owned(), sk: sk.to_owned() }.attributes();
+        let is_proof = item.get(SCAN_IS_PROOF).and_then(|value| value.as_bool().ok()).copied();
+        Ok(DeletionScan { after: Some(after), is_proof: is_proof.unwrap_or_default() })
+    }
+
+    /// Stores the position of the scan.
+    pub(super) async fn save_scan(self, store: &Store, org: &Org, scan: &DeletionScan) -> Result<(), Error> {
+        let (expression, values) = match &scan.after {
+            None => (format!("REMOVE {SCAN_PK}, {SCAN_SK}, {SCAN_IS_PROOF}"), Vec::new()),
+            Some(after) => (
+                format!("SET {SCAN_PK} = :pk, {SCAN_SK} = :sk, {SCAN_IS_PROOF} = :proof"),
+                vec![
+                    (":pk", string(text(after, PK)?)),
+                    (":sk", string(text(after, SK)?)),
+                    (":proof", AttributeValue::Bool(scan.is_proof)),
+                ],
+            ),
+        };
+        let mut transaction = Transaction::new();
+        transaction.update(Keys::settings(org), expression, values, self.is_held(), ());
+        // If the hold has ended, the next part of the deletion finds out.
+        transaction.send(&operator_table(store)).await.map(|_| ())
+    }
+
     /// Ends the hold. SCIM is enabled if it is to be. `action` and `result` go to the audit log. Returns `false` if the hold
     /// has been ended or taken over.
     pub(super) async fn end(
@@ -138,7 +182,9 @@ impl Hold {
         result: &impl Serialize,
     ) -> Result<bool, Error> {
         let mut transaction = Transaction::new();
-        let expression = format!("SET {ENABLED} = {ENABLED_AFTER} REMOVE {ENABLED_AFTER}, {WORK}, {SINCE}");
+        let expression = format!(
+            "SET {ENABLED} = {ENABLED_AFTER} REMOVE {ENABLED_AFTER}, {WORK}, {SINCE}, {SCAN_PK}, {SCAN_SK}, {SCAN_IS_PROOF}"
+        );
         transaction.update(Keys::settings(org), expression, Vec::new(), self.is_held(), ());
         let action = Action { org, actor, name: action, target: org.as_str() };
         audit::record(&mut transaction, store, &action, (&(), result), ())?;

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{
     audit::{self, Action, Actor, Page},
     directory::Store,
-    items::{Item, optional_number, sort_key, text},
+    items::{Item, optional_number, text},
     keys::{Keys, ORG_PREFIX, PK, SETTINGS},
     scan::scan_sort_key,
     table::Table,
@@ -59,12 +59,8 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Throttled`].
     pub async fn orgs(&self) -> Result<Vec<Organisation>, Error> {
-        let mut orgs = Vec::new();
-        for item in operator_table(self).scan_prefix(ORG_PREFIX).await? {
-            if sort_key(&item)? == SETTINGS {
-                orgs.push(Organisation::from_item(&item)?);
-            }
-        }
+        let (items, _) = scan_sort_key(&operator_table(self), SETTINGS, usize::MAX, None).await?;
+        let mut orgs = items.iter().map(Organisation::from_item).collect::<Result<Vec<_>, _>>()?;
         orgs.sort_unstable_by(|a, b| a.org.cmp(&b.org));
         Ok(orgs)
     }

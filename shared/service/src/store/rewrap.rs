@@ -10,6 +10,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use super::{
     client_writes::wrap_secrets,
     directory::Store,
+    due::DUE,
     items::{Item, sort_key, string},
     key_range::KeyRange,
     key_record::{KeyRecord, kind_and_digest, name},
@@ -106,6 +107,11 @@ async fn wrap(
     let as_read = match &record.last_used {
         None => record.unchanged().and(&format!("attribute_not_exists({used})")),
         Some(at) => record.unchanged().and(&format!("{used} = :used")).with(":used", at),
+    };
+    // The janitor moves announcements without a new revision.
+    let as_read = match &record.due {
+        None => as_read.and(&format!("attribute_not_exists({DUE})")),
+        Some(at) => as_read.and(&format!("{DUE} = :wasDue")).with(":wasDue", at),
     };
     let mut transaction = Transaction::new();
     transaction.delete(Keys::organisation(org).key(sk), as_read, ());
