@@ -19,7 +19,7 @@ use crate::{Failure, output::Output, stack::Stack};
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct Destination {
-    /// File with the environment of the other stack: its output ScimctlEnvironment
+    /// File with the command in the output of the other stack that sets the environment
     #[arg(long, value_name = "FILE")]
     to_env: Option<PathBuf>,
     /// Data directory of another local gateway, which must be running
