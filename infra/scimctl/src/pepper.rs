@@ -18,6 +18,7 @@ pub(crate) enum PepperCommand {
 
 /// Runs a command.
 pub(crate) async fn run(stack: &Stack, PepperCommand::Rotate: PepperCommand) -> Result<Output, Failure> {
+    let _lock = stack.done(stack.pepper.lock())?;
     let mut stored = stack.done(stack.pepper.stored().await)?;
     // A rotation that was interrupted is finished first.
     if stored.peppers.oldest() == stored.peppers.generation() {

@@ -1,7 +1,7 @@
 //! Replacement of the stored peppers, by an operator.
 
 use std::{
-    fs::{self, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Write},
     os::unix::fs::OpenOptionsExt,
     path::Path,
@@ -62,6 +62,28 @@ impl Pepper {
                 let peppers = Peppers::parse(text.as_bytes(), previous.as_ref().map(String::as_bytes))?;
                 Ok(StoredPeppers { peppers, version: current.version_id })
             }
+        }
+    }
+
+    /// Makes other rotations of this source fail until the returned value is dropped. Secrets Manager needs no lock, because
+    /// it moves the label of a version only from the version that was read.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if another rotation is in progress, [`Error::Internal`] if the lock cannot be created.
+    pub fn lock(&self) -> Result<Option<File>, Error> {
+        let Self::File(file) = self else { return Ok(None) };
+        let lock = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(file.path.with_extension("lock"))
+            .map_err(|_| Error::Internal("the lock of the peppers cannot be created".to_owned()))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Some(lock)),
+            Err(_) => Err(Error::Conflict(
+                "another rotation of the pepper has begun. Run the command again when it is done.".to_owned(),
+            )),
         }
     }
 
@@ -126,7 +148,7 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     fs::rename(&new, path)?;
-    fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 
 fn unreadable() -> Error {

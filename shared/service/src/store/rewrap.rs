@@ -41,6 +41,7 @@ impl Store {
             return Ok(0);
         }
         let mut moved = 0;
+        let now = self.clock.timestamp()?;
         for prefix in [KEY_PREFIX, TOKEN_PREFIX] {
             loop {
                 let table = operator_table(self);
@@ -49,8 +50,10 @@ impl Store {
                 let items = table.query_all(range).await?;
                 let mut old = Vec::new();
                 for item in items {
+                    // A token that has ended is refused under any digest, and DynamoDB deletes it.
                     if let Some(record) = KeyRecord::from_item(org, &item)?
                         && record.generation < peppers.generation()
+                        && (prefix == KEY_PREFIX || record.is_live(&now))
                     {
                         old.push((item, record));
                     }
