@@ -216,13 +216,13 @@ async fn repeated_creation_returns_the_same_client() {
     let create = async |request| app.store.create_client(&org, &new(request), &app.pepper, &operator()).await;
     let (first, secret) = create(request(1, "a")).await.unwrap();
     assert_eq!(create(request(1, "a")).await.unwrap(), (first.clone(), secret));
-    assert!(matches!(create(request(1, "b")).await, Err(Error::Conflict(_))));
+    assert!(matches!(create(request(1, "b")).await, Err(Error::IdempotencyKeyUsed)));
     let add = async |request| {
         app.store.add_secret(&org, &first.id, None, Some(&request), &app.pepper, &operator()).await
     };
     let added = add(request(2, "a")).await.unwrap();
     assert_eq!(add(request(2, "a")).await.unwrap(), added);
-    assert!(matches!(add(request(2, "b")).await, Err(Error::Conflict(_))));
+    assert!(matches!(add(request(2, "b")).await, Err(Error::IdempotencyKeyUsed)));
     assert_eq!(app.store.client(&org, &first.id).await.unwrap().unwrap().secrets.len(), 2);
 }
 
