@@ -81,7 +81,7 @@ async fn index_entry_without_resource_is_reported() {
         expect![[r#"
             the member {bob} of group {team} does not exist
             the reverse edge of member {bob} and group {company} has no edge
-            count USER#14 is not 0, but nothing is there
+            count USER#01 is not 0, but nothing is there
             1 items in USER#userName that belong to no resource
         "#]],
     )
@@ -136,7 +136,7 @@ async fn unreadable_resource_is_reported() {
         expect![[r#"
             USER {bob} cannot be read
             the member {bob} of group {team} does not exist
-            count USER#14 is not 0, but nothing is there
+            count USER#01 is not 0, but nothing is there
             1 items in USER#userName that belong to no resource
         "#]],
     )
@@ -146,7 +146,7 @@ async fn unreadable_resource_is_reported() {
         expect![[r#"
             GROUP {company} cannot be read
             the group {company} of member {team} does not exist
-            count GROUP#13 is not 0, but nothing is there
+            count GROUP#00 is not 0, but nothing is there
             1 items in GROUP#displayName that belong to no resource
         "#]],
     )
@@ -247,13 +247,13 @@ async fn wrong_count_is_reported() {
     };
     let users = |by: i64| move |key: &str| key.starts_with("COUNT USER").then_some(by);
     expect![[r#"
-        count USER#05 is 7, but 1 are there
-        count USER#14 is 7, but 1 are there
+        count USER#01 is 7, but 1 are there
+        count USER#06 is 7, but 1 are there
     "#]]
     .assert_eq(&findings(&users(7)).await);
     expect![[r#"
-        count USER#05 is 0, but 1 are there
-        count USER#14 is 0, but 1 are there
+        count USER#01 is 0, but 1 are there
+        count USER#06 is 0, but 1 are there
     "#]]
     .assert_eq(&findings(&users(0)).await);
     for key in shards.iter().filter(|key| key.starts_with("COUNT GROUP")) {
@@ -261,7 +261,7 @@ async fn wrong_count_is_reported() {
     }
     expect![[r#"
         count GROUP#00 is 0, but 1 are there
-        count GROUP#13 is 0, but 1 are there
+        count GROUP#01 is 0, but 1 are there
     "#]]
     .assert_eq(&org.findings().await);
 }

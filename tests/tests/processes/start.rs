@@ -360,6 +360,7 @@ fn help_and_usage_errors_explain_the_options() {
             "--data <DIR>",
             "--memory",
             "--env-file <FILE>",
+            "--limits",
             "--allow-loopback-issuers",
             "-h, --help",
             "-V, --version",
