@@ -172,6 +172,10 @@ impl Deployment {
 
     /// Carries out every action of the management API as the admin function.
     async fn manage(&self, world: &World) {
+        world.service.user("doomed@example.com").await;
+        let (with_token, secret) = world.service.oauth_client(ORG, &[Scope::Scim]).await;
+        let token = token_request(&with_token, secret.reveal()).send_as_is(&world.service).await;
+        assert_eq!(token.status, 200, "{:#}", token.body);
         let client = self.needed("Admin").client(world.database.clone());
         let store = Store::new(&client, Tables::default(), world.clock.clone(), Entropy::seeded(97));
         // After a rotation, a repeat looks for the digests of both generations.
@@ -212,14 +216,10 @@ impl Deployment {
         send(Method::DELETE, &secret, Value::Null).await;
         send(Method::DELETE, &client, Value::Null).await;
         // The end of a client deletes its tokens.
-        let (client, secret) = world.service.oauth_client(ORG, &[Scope::Scim]).await;
-        let token = token_request(&client, secret.reveal()).send_as_is(&world.service).await;
-        assert_eq!(token.status, 200, "{:#}", token.body);
-        send(Method::DELETE, &format!("{clients}/{client}"), Value::Null).await;
+        send(Method::DELETE, &format!("{clients}/{with_token}"), Value::Null).await;
         send(Method::PATCH, &format!("/orgs/{ORG}"), json!({ "settings": { "rate": 10 } })).await;
         send(Method::GET, &format!("/orgs/{ORG}"), Value::Null).await;
         send(Method::GET, &format!("/orgs/{ORG}/audit"), Value::Null).await;
-        world.service.user("doomed@example.com").await;
         let organisation = format!("/orgs/{ORG}");
         send(Method::DELETE, &organisation, Value::Null).await;
         // Requests that began before the deletion have ended.
