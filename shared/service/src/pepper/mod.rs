@@ -63,7 +63,7 @@ impl fmt::Debug for Secret {
 ///
 /// let key = Credential::generate(Kind::Key, &"acme".parse()?, &Entropy::system())?;
 /// let before = Peppers::single(Secret::new("first"));
-/// let after = before.with_generation(Secret::new("second"));
+/// let after = before.clone().with_generation(Secret::new("second"));
 /// assert_eq!(after.wrap(&before.digest(&key), 0).as_deref(), Some(after.digest(&key).as_str()));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
