@@ -1,4 +1,4 @@
-//! Who may use the API: the operator token on the local gateway, IAM on AWS, and no credential of an organisation.
+//! The credentials that give access to the API: the operator token on the local gateway, IAM on AWS, and no credential of an organisation.
 
 use axum::{
     Router,

@@ -160,7 +160,7 @@ async fn rotations_in_secrets_manager_lose_no_key() {
             assert_eq!(status(key).await, 200, "after rotation {generation}");
         }
     }
-    // Of two rotations at the same time, the second completes the first, or is told to run again.
+    // If two rotations run at the same time, the second completes the first, or is told to run again.
     let own = TempDir::new("secrets_manager_second");
     let outputs = thread::scope(|scope| {
         let second = scope.spawn(|| scimctl(&own, "pepper rotate", &environment));

@@ -248,7 +248,7 @@ async fn change(
 struct UnfinishedDeletion {
     /// The name of the organisation.
     org: String,
-    /// What has happened, and what to do.
+    /// The state of the deletion, and the next step.
     detail: String,
 }
 

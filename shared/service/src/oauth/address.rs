@@ -1,6 +1,6 @@
 //! Which addresses keys may be read from: those of the public internet.
 //!
-//! Whoever registers an issuer chooses a host, and whoever controls its name chooses the address. The service must not
+//! The operator who registers an issuer chooses a host. The owner of its name chooses the address. The service must not
 //! become a way into its own network or to the metadata of its machine (server-side request forgery).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -265,7 +265,7 @@ impl Examination<'_> {
         }
     }
 
-    /// Makes the repair of a count. A resource that cannot be read is counted or not: nobody knows.
+    /// Makes the repair of a count. The count may include a resource that cannot be read.
     fn count(&self, count: Key, item: Option<&Item>, new: i64) -> Option<Repair> {
         let old = item.and_then(|item| item.get(name::COUNT).cloned());
         self.unreadable.is_empty().then_some(Repair::SetCount { count, old, new })

@@ -179,7 +179,7 @@ impl Import {
         let Some(hold) = self.hold else {
             return Err(ImportError::NoExport("The file is empty.".to_owned()));
         };
-        // A line that cannot be read is reported. A line that is not there would be missed by nobody else.
+        // A line that cannot be read is reported. Nothing else would show that a line is missing.
         let is_complete = |expected: Tally| expected.total() <= self.read.total() + self.unread;
         if !self.expected.is_some_and(is_complete) {
             return Err(ImportError::Incomplete);

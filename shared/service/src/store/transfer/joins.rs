@@ -1,7 +1,7 @@
 //! The import of memberships.
 //!
-//! Groups keep the versions of the file, so a membership is added without another version of its group. Nobody may read or
-//! write the organisation meanwhile (`import`).
+//! Groups keep the versions of the file, so a membership is added without another version of its group. No request
+//! reads or writes the organisation meanwhile (`import`).
 
 use std::collections::{BTreeMap, BTreeSet, HashSet, btree_map::Entry};
 
