@@ -8,7 +8,7 @@
 mod rotation;
 mod source;
 
-use std::fmt;
+use std::{fmt, mem, slice};
 
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
@@ -130,8 +130,7 @@ impl Peppers {
     /// Returns the digest of the latest generation, in hexadecimal. New items have this digest.
     #[must_use]
     pub fn digest(&self, credential: &Credential) -> String {
-        let digest = hex::encode(self.first[0].hmac(credential.reveal().as_bytes()));
-        self.wraps.iter().fold(digest, |digest, secret| hex::encode(secret.hmac(digest.as_bytes())))
+        chain(&chain(credential.reveal(), &self.first[..1]), &self.wraps)
     }
 
     /// Returns each digest that the item of the credential may have.
@@ -140,16 +139,13 @@ impl Peppers {
         let oldest = self.oldest as usize;
         let mut candidates = Vec::new();
         for secret in &self.first {
-            let mut digest = hex::encode(secret.hmac(credential.reveal().as_bytes()));
-            let mut generation = 0;
-            loop {
-                if generation >= oldest {
-                    candidates.push(digest.clone());
-                }
-                let Some(secret) = self.wraps.get(generation) else { break };
-                digest = hex::encode(secret.hmac(digest.as_bytes()));
-                generation += 1;
+            let (before, live) = self.wraps.split_at(oldest);
+            let mut digest = chain(&chain(credential.reveal(), slice::from_ref(secret)), before);
+            for wrap in live {
+                let next = chain(&digest, slice::from_ref(wrap));
+                candidates.push(mem::replace(&mut digest, next));
             }
+            candidates.push(digest);
         }
         candidates
     }
@@ -159,10 +155,7 @@ impl Peppers {
     #[must_use]
     pub fn digests_at(&self, credential: &Credential, generation: u32) -> Option<Vec<String>> {
         let wraps = self.wraps.get(..generation as usize)?;
-        let digest = |first: &Secret| {
-            let digest = hex::encode(first.hmac(credential.reveal().as_bytes()));
-            wraps.iter().fold(digest, |digest, secret| hex::encode(secret.hmac(digest.as_bytes())))
-        };
+        let digest = |first| chain(&chain(credential.reveal(), slice::from_ref(first)), wraps);
         Some(self.first.iter().map(digest).collect())
     }
 
@@ -171,11 +164,7 @@ impl Peppers {
     #[must_use]
     pub fn wrap(&self, digest: &str, from: u32) -> Option<String> {
         let wraps = self.wraps.get(from as usize..)?;
-        Some(
-            wraps
-                .iter()
-                .fold(digest.to_owned(), |digest, secret| hex::encode(secret.hmac(digest.as_bytes()))),
-        )
+        Some(chain(digest, wraps))
     }
 
     /// Derives a secret for another purpose (HKDF, RFC 5869). It is the same after a rotation.
@@ -228,6 +217,11 @@ impl Peppers {
         serde_json::to_string(&stored)
             .map_err(|_| Error::Internal("the peppers cannot be written".to_owned()))
     }
+}
+
+/// Returns the HMAC of a text under each secret in turn, each in hexadecimal.
+fn chain(text: &str, secrets: &[Secret]) -> String {
+    secrets.iter().fold(text.to_owned(), |text, secret| hex::encode(secret.hmac(text.as_bytes())))
 }
 
 #[cfg(test)]
