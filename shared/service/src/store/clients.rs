@@ -15,7 +15,7 @@ use super::{
     client_record::{ClientId, ClientRecord, ID_DIGITS, SecretRecord},
     client_writes::{announce, put, read_client, read_clients},
     credential_writes::{check_label, check_scopes, guard_generation, organisation_and_peppers},
-    credentials::Repeatable,
+    credentials::{Repeatable, check_repeat},
     directory::Store,
     due,
     keys::Keys,
@@ -92,12 +92,8 @@ impl Store {
             if let Some(client) = clients.iter().find(|client| client.id == id.as_str()) {
                 let secret =
                     trust.is_none().then(|| Credential::from_secret(Kind::ClientSecret, org, &bytes));
-                return match (&client.request, &new.repeatable) {
-                    (Some(first), Some(repeat)) if *first == repeat.fingerprint => {
-                        Ok((client.clone(), secret))
-                    }
-                    _ => Err(Error::IdempotencyKeyUsed),
-                };
+                check_repeat(client.request.as_deref(), new.repeatable.as_ref())?;
+                return Ok((client.clone(), secret));
             }
             if clients.len() >= MAX_CLIENTS {
                 return Err(Error::Conflict(format!(
@@ -182,12 +178,8 @@ impl Store {
             }
             let (credential, record) = self.new_secret(org, &bytes, ends, repeatable, &peppers)?;
             if let Some(known) = before.secrets.iter().find(|secret| secret.id == record.id) {
-                return match (&known.request, repeatable) {
-                    (Some(first), Some(repeat)) if *first == repeat.fingerprint => {
-                        Ok(Some((credential, known.clone())))
-                    }
-                    _ => Err(Error::IdempotencyKeyUsed),
-                };
+                check_repeat(known.request.as_deref(), repeatable)?;
+                return Ok(Some((credential, known.clone())));
             }
             let mut after = before.clone();
             after.secrets.retain(|secret| secret.is_live(&record.created));

@@ -17,7 +17,7 @@ use super::{
         organisation_and_peppers, put_new, read_key, read_keys, set_end, update,
     },
     directory::Store,
-    key_record::{KEY_ID_DIGITS, KeyRecord},
+    key_record::KeyRecord,
     orgs::operator_table,
     table::Table,
     transaction::Transaction,
@@ -266,14 +266,22 @@ async fn credential(
     peppers: &Peppers,
     repeatable: Option<&Repeatable>,
 ) -> Result<(Credential, Option<KeyRecord>), Error> {
-    let Some(Repeatable { secret, fingerprint }) = repeatable else {
+    let Some(request) = repeatable else {
         return Ok((Credential::generate(Kind::Key, org, &store.entropy)?, None));
     };
-    let credential = Credential::from_secret(Kind::Key, org, secret);
+    let credential = Credential::from_secret(Kind::Key, org, &request.secret);
     let record = existing(table, org, &peppers.candidates(&credential)).await?;
-    match &record {
-        Some(record) if record.request.as_ref() != Some(fingerprint) => Err(Error::IdempotencyKeyUsed),
-        _ => Ok((credential, record)),
+    if let Some(record) = &record {
+        check_repeat(record.request.as_deref(), repeatable)?;
+    }
+    Ok((credential, record))
+}
+
+/// Checks that the request that created a credential is the one that is repeated.
+pub(super) fn check_repeat(first: Option<&str>, repeat: Option<&Repeatable>) -> Result<(), Error> {
+    match (first, repeat) {
+        (Some(first), Some(repeat)) if first == repeat.fingerprint => Ok(()),
+        _ => Err(Error::IdempotencyKeyUsed),
     }
 }
 
@@ -284,26 +292,11 @@ fn new_record(
     new: &NewKey,
 ) -> Result<KeyRecord, Error> {
     let now = store.clock.now();
-    let digest = peppers.digest(credential);
     let mut record = KeyRecord {
-        id: digest.chars().take(KEY_ID_DIGITS).collect(),
         label: new.label.clone(),
-        scopes: new.scopes.clone(),
-        created: timestamp(now)?,
-        ends: None,
-        revoked: None,
-        prefix: format!("{}{}_", credential.kind().prefix(), credential.org()),
         last_four: Some(credential.last_four().to_owned()),
-        last_used: None,
-        last_used_by: None,
-        replaces: None,
-        client: None,
-        secret: None,
-        digest,
-        generation: peppers.generation(),
-        revision: 0,
-        due: None,
         request: new.repeatable.as_ref().map(|request| request.fingerprint.clone()),
+        ..KeyRecord::new(credential, peppers, &new.scopes, timestamp(now)?)
     };
     set_end(&mut record, new.ends, now)?;
     Ok(record)

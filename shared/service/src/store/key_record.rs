@@ -14,7 +14,8 @@ use super::{
 use crate::{
     Error,
     auth::{Org, Scope},
-    credential::Kind,
+    credential::{Credential, Kind},
+    pepper::Peppers,
 };
 
 /// Names of attributes.
@@ -41,7 +42,7 @@ pub(super) mod name {
 
 /// The length of a key id. The id of a key of release 0.2 is the start of its digest. With 64 bits, no two keys of an
 /// organisation share an id.
-pub(super) const KEY_ID_DIGITS: usize = 16;
+const KEY_ID_DIGITS: usize = 16;
 
 /// A key as it is stored: everything but the key. An access token has the same form.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -96,7 +97,47 @@ pub(super) fn kind_and_digest(sk: &str) -> Option<(Kind, &str)> {
         .find_map(|(prefix, kind)| Some((kind, sk.strip_prefix(prefix)?)))
 }
 
+/// Returns the start of the text of a credential.
+fn prefix_of(kind: Kind, org: &Org) -> String {
+    format!("{}{org}_", kind.prefix())
+}
+
+/// Returns the id of a key that was created with this digest.
+fn id_of(digest: &str) -> String {
+    digest.chars().take(KEY_ID_DIGITS).collect()
+}
+
 impl KeyRecord {
+    /// Returns the record of a new credential, without an end.
+    pub(super) fn new(
+        credential: &Credential,
+        peppers: &Peppers,
+        scopes: &BTreeSet<Scope>,
+        created: String,
+    ) -> Self {
+        let digest = peppers.digest(credential);
+        Self {
+            id: id_of(&digest),
+            label: None,
+            scopes: scopes.clone(),
+            created,
+            ends: None,
+            revoked: None,
+            prefix: prefix_of(credential.kind(), credential.org()),
+            last_four: None,
+            last_used: None,
+            last_used_by: None,
+            replaces: None,
+            client: None,
+            secret: None,
+            digest,
+            generation: peppers.generation(),
+            revision: 0,
+            due: None,
+            request: None,
+        }
+    }
+
     /// Reads the item of a key or an access token. Returns `None` for another item.
     pub(super) fn from_item(org: &Org, item: &Item) -> Result<Option<Self>, Error> {
         let Some((kind, digest)) = kind_and_digest(sort_key(item)?) else { return Ok(None) };
@@ -105,7 +146,7 @@ impl KeyRecord {
         let optional = |name| Ok::<_, Error>(optional_text(item, name)?.map(str::to_owned));
         let generation = optional_number(item, name::GENERATION)?.unwrap_or_default();
         Ok(Some(Self {
-            id: optional(name::ID)?.unwrap_or_else(|| digest.chars().take(KEY_ID_DIGITS).collect()),
+            id: optional(name::ID)?.unwrap_or_else(|| id_of(digest)),
             label: optional(name::LABEL)?,
             scopes: scopes
                 .iter()
@@ -115,7 +156,7 @@ impl KeyRecord {
             created: text(item, name::CREATED)?.to_owned(),
             ends: optional(name::ENDS)?,
             revoked: optional(name::REVOKED)?,
-            prefix: format!("{}{org}_", kind.prefix()),
+            prefix: prefix_of(kind, org),
             last_four: optional(name::LAST_FOUR)?,
             last_used: optional(name::USED)?,
             last_used_by: optional(name::USED_BY)?,

@@ -13,7 +13,7 @@ use super::{
     directory::Store,
     items::sort_key,
     key_range::KeyRange,
-    key_record::{KEY_ID_DIGITS, KeyRecord},
+    key_record::KeyRecord,
     keys::{Keys, SETTINGS, TOKEN_PREFIX, prefix_range},
     orgs::Organisation,
     table::{Table, delete_request},
@@ -89,26 +89,11 @@ impl Store {
             ends = ends.min(parse_timestamp(&secret.ends)?);
         }
         let token = Credential::generate(Kind::Token, org, &self.entropy)?;
-        let digest = peppers.digest(&token);
         let record = KeyRecord {
-            id: digest.chars().take(KEY_ID_DIGITS).collect(),
-            label: None,
-            scopes: scopes.clone(),
-            created: timestamp(now)?,
             ends: Some(timestamp(ends)?),
-            revoked: None,
-            prefix: String::new(),
-            last_four: None,
-            last_used: None,
-            last_used_by: None,
-            replaces: None,
             client: Some(client.id.clone()),
             secret: secret.map(|secret| secret.id.clone()),
-            digest,
-            generation: peppers.generation(),
-            revision: 0,
-            due: None,
-            request: None,
+            ..KeyRecord::new(&token, peppers, scopes, timestamp(now)?)
         };
         let mut item = record.to_item();
         let expires = (ends + KEPT).unix_timestamp();
