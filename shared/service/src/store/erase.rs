@@ -33,9 +33,9 @@ const MOST_SCANS: usize = 10;
 /// The progress of a deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Erasing {
-    /// So many items have been deleted.
+    /// The number of items that have been deleted.
     Deleted(u64),
-    /// Requests that began before the deletion may run for so many seconds.
+    /// The number of seconds for which requests that began before the deletion may run.
     Waiting(u64),
 }
 
@@ -73,9 +73,8 @@ impl Store {
                 // Only a scan that begins after those requests, and finds nothing, proves that nothing is left.
                 scan.is_proof = hold.remaining(self).is_zero();
             }
-            let table = resources(self);
-            let (items, next) = table.scan_page(&Keys::of(org).prefix(), true, scan.after.take()).await?;
-            scan.is_proof &= erase(&table, &items).await? == 0;
+            let (deleted, next) = erase_page(self, org, scan.after.take()).await?;
+            scan.is_proof &= deleted == 0;
             scan.after = next;
             if scan.after.is_none() {
                 if scan.is_proof {
@@ -162,19 +161,25 @@ async fn erase_unfinished(store: &Store, org: &Org) -> Result<u64, Error> {
 
 /// Deletes the organisation's items in the table of resources. Returns their number.
 async fn erase_resources(store: &Store, org: &Org, progress: &mut impl FnMut(Erasing)) -> Result<u64, Error> {
-    let keys = Keys::of(org);
     let mut deleted = erase_unfinished(store, org).await?;
     let mut after = None;
     loop {
-        let table = resources(store);
-        let (items, next) = table.scan_page(&keys.prefix(), true, after).await?;
-        deleted += erase(&table, &items).await?;
+        let (more, next) = erase_page(store, org, after).await?;
+        deleted += more;
         progress(Erasing::Deleted(deleted));
         match next {
             Some(next) => after = Some(next),
             None => return Ok(deleted),
         }
     }
+}
+
+/// Deletes the organisation's items on one page of a scan. Returns their number, and the key after which the next page
+/// begins.
+async fn erase_page(store: &Store, org: &Org, after: Option<Item>) -> Result<(u64, Option<Item>), Error> {
+    let table = resources(store);
+    let (items, next) = table.scan_page(&Keys::of(org).prefix(), true, after).await?;
+    Ok((erase(&table, &items).await?, next))
 }
 
 /// Deletes the organisation's items in the table of keys, except the settings. Returns their number.

@@ -106,16 +106,16 @@ async fn wrap(
     item.insert(name::ID.to_owned(), string(&record.id));
     let generation = AttributeValue::N(peppers.generation().to_string());
     item.insert(name::GENERATION.to_owned(), generation);
-    let used = name::USED;
-    let as_read = match &record.last_used {
-        None => record.unchanged().and(&format!("attribute_not_exists({used})")),
-        Some(at) => record.unchanged().and(&format!("{used} = :used")).with(":used", at),
-    };
-    // The janitor moves announcements without a new revision.
-    let as_read = match &record.due {
-        None => as_read.and(&format!("attribute_not_exists({DUE})")),
-        Some(at) => as_read.and(&format!("{DUE} = :wasDue")).with(":wasDue", at),
-    };
+    let mut as_read = record.unchanged();
+    // A request records the use, and the janitor moves the announcement, without a new revision.
+    for (attribute, read, value) in
+        [(name::USED, &record.last_used, ":wasUsed"), (DUE, &record.due, ":wasDue")]
+    {
+        as_read = match read {
+            None => as_read.and(&format!("attribute_not_exists({attribute})")),
+            Some(at) => as_read.and(&format!("{attribute} = {value}")).with(value, at),
+        };
+    }
     let mut transaction = Transaction::new();
     transaction.delete(Keys::organisation(org).key(sk), as_read, ());
     transaction.put(new, item, Condition::absent(), ());
