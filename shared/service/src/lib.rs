@@ -17,6 +17,7 @@
 //! | [`janitor`] | completes the changes of requests that were killed |
 //! | [`announcements`] | announces the ends of credentials |
 //! | [`limits`] | the published limits and the division of a request's time |
+//! | [`request_log`] | the log of requests that owners read |
 //! | `pace` | scheduling points in long loops |
 //! | [`telemetry`] | log lines and metrics |
 //! | [`clock`], [`entropy`], [`config`] | the only readers of the time, random bytes and the environment |
@@ -70,6 +71,7 @@ pub mod limits;
 pub mod oauth;
 mod pace;
 pub mod pepper;
+pub mod request_log;
 mod sdk_failure;
 pub mod settings;
 pub mod store;

@@ -18,7 +18,7 @@
 //! 7. `representation`, `plan`, `list`, `bookmarks`, `pages`: requests on many resources.
 //! 8. `key_record`, `client_record`, `authentication`: credentials.
 //! 9. `audit`, `due`, `work`, `orgs`, `creation`, `credential_writes`, `credentials`, `client_writes`, `tokens`, `clients`,
-//!    `rewrap`, `announcements`, `tables`, `doctor`, `hold`, `erase`, `transfer`: management.
+//!    `rewrap`, `announcements`, `tables`, `doctor`, `hold`, `erase`, `transfer`, `request_log`: management.
 
 mod accounts;
 mod announcements;
@@ -56,6 +56,7 @@ mod orgs;
 mod pages;
 mod plan;
 pub mod representation;
+mod request_log;
 mod resources;
 mod rewrap;
 mod scan;

@@ -1,0 +1,151 @@
+//! The request log: one entry for each request of an identity provider, as the owner of the organisation reads it.
+//!
+//! An entry has the names of users and groups, and no value of any other attribute, no key and no body. The table of requests
+//! keeps it for [`RETENTION`]. `telemetry` writes other lines, for operators, which have no personal data.
+
+use scim::ResourceKind;
+use time::Duration;
+
+/// The time for which an entry is kept.
+pub const RETENTION: Duration = Duration::days(30);
+
+/// The largest number of members that an entry names.
+pub const MEMBERS_NAMED: usize = 20;
+
+/// An action of a request, in the closed list of the request log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// A user was created.
+    UserCreated,
+    /// Attributes of a user were changed, and `active` was not.
+    UserChanged,
+    /// A user became inactive.
+    UserDeactivated,
+    /// A user became active again.
+    UserReactivated,
+    /// A user was deleted.
+    UserDeleted,
+    /// A user was read.
+    UserRead,
+    /// Users were listed or searched. Entra tests the connection so.
+    UsersSearched,
+    /// A group was created.
+    GroupCreated,
+    /// A group was renamed or otherwise changed, with or without its members.
+    GroupChanged,
+    /// Members were added to a group, and nothing else was changed.
+    MembersAdded,
+    /// Members were removed from a group, and nothing else was changed.
+    MembersRemoved,
+    /// A group was deleted.
+    GroupDeleted,
+    /// A group was read.
+    GroupRead,
+    /// Groups were listed or searched.
+    GroupsSearched,
+    /// Several operations were sent in one request.
+    Bulk,
+    /// The description of the service was read.
+    DiscoveryRead,
+    /// An access token was requested.
+    TokenIssued,
+    /// Anything else, such as an unknown path.
+    Other,
+}
+
+/// An entry of the request log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its id. Ids sort by time.
+    pub id: String,
+    /// When the request was answered.
+    pub at: String,
+    /// The kind of the client: `okta`, `entra` or `other`.
+    pub client: String,
+    /// The id of the key or of the OAuth client.
+    pub credential: String,
+    /// The action. For a request that failed, the action that it tried.
+    pub action: Action,
+    /// The HTTP status of the response.
+    pub status: u16,
+    /// The `scimType` of an error.
+    pub scim_type: Option<String>,
+    /// The detail of an error, of at most 500 characters.
+    pub detail: Option<String>,
+    /// The user or group.
+    pub subject: Option<Subject>,
+    /// The names of the changed attributes.
+    pub changed: Vec<String>,
+    /// The ids of the first [`MEMBERS_NAMED`] added members, and the number of all.
+    pub added: Members,
+    /// The ids of the first [`MEMBERS_NAMED`] removed members, and the number of all.
+    pub removed: Members,
+    /// The duration of the request in milliseconds.
+    pub millis: u64,
+    /// The id of the request in the log of the function, if it has one.
+    pub request: Option<String>,
+}
+
+/// The user or group that a request is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// Its kind.
+    pub kind: ResourceKind,
+    /// Its id, if it has one.
+    pub id: Option<String>,
+    /// Its `userName` or `displayName` at the time of the request, if the request has read or sent it.
+    pub name: Option<String>,
+}
+
+/// Members that a request added or removed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Members {
+    /// The ids of the first ones.
+    pub ids: Vec<String>,
+    /// The number of all.
+    pub count: usize,
+}
+
+/// The entries that a page of the log shall have. `None` selects all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Entries from this time on, as RFC 3339 in UTC with milliseconds.
+    pub from: Option<String>,
+    /// Entries before this time.
+    pub until: Option<String>,
+    /// Entries about the user of this id, also as a member.
+    pub person: Option<String>,
+    /// Entries about the group of this id.
+    pub group: Option<String>,
+    /// Entries of requests that succeeded or failed.
+    pub outcome: Option<Outcome>,
+    /// Entries with this status.
+    pub status: Option<u16>,
+    /// Entries of clients of this kind.
+    pub client: Option<String>,
+}
+
+/// Whether a request succeeded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The status is below 400.
+    Succeeded,
+    /// The status is 400 or above.
+    Failed,
+}
+
+/// The requests of an organisation in one hour.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Hour {
+    /// The start of the hour, as `2026-11-28T14`.
+    pub hour: String,
+    /// The number of requests.
+    pub requests: u64,
+    /// The number of those with a status of 400 or above.
+    pub errors: u64,
+    /// The number of users at the first request of the hour, if it was counted.
+    pub people: Option<u64>,
+    /// The number of them that were inactive.
+    pub inactive: Option<u64>,
+}
