@@ -6,6 +6,8 @@
 mod client;
 mod emf;
 mod json_line;
+mod notes;
+mod recorded;
 mod request;
 
 use std::{
@@ -18,8 +20,9 @@ use tracing_subscriber::{filter::Targets, layer::SubscriberExt};
 
 pub(crate) use client::client;
 pub(crate) use emf::{EXPIRING, SWEEP, UNLIMITED};
+pub(crate) use notes::{Answered, Detail, Notes, Part};
 pub use request::RequestId;
-pub(crate) use request::{Cause, PresentedKey, RequestRecord, log_request};
+pub(crate) use request::{Cause, PresentedKey, RequestRecord, log_request, record_request};
 
 use crate::{clock::Clock, config};
 use json_line::JsonLines;
