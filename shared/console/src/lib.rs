@@ -11,14 +11,23 @@
 //! | `headers` | security headers |
 //! | `assets` | style sheets and scripts |
 //! | `clock` | times in the viewer's zone |
+//! | `fields`, `once` | fields of forms, and forms that create a credential once |
+//! | `review` | the page before a change, and the page that shows a secret once |
+//! | `chart` | charts as SVG |
 //! | `overview`, `connection`, `keys`, `people`, `teams`, `activity` | a page each |
 
 mod access;
 mod assets;
+mod chart;
 mod clock;
+mod connection;
+mod fields;
 mod headers;
+mod keys;
+mod once;
 mod overview;
 mod page;
+mod review;
 
 use std::{any::Any, sync::Arc};
 
@@ -57,6 +66,8 @@ pub fn router(app: App) -> Router {
         .merge(access::routes())
         .merge(assets::routes())
         .merge(overview::routes())
+        .merge(connection::routes())
+        .merge(keys::routes())
         .fallback(no_such_page)
         .method_not_allowed_fallback(no_such_page)
         .with_state(console)
