@@ -66,7 +66,7 @@ impl RequestRecord {
 }
 
 /// Handles the request in a span with its id, and logs the request when it is answered.
-pub(crate) async fn log_request(request: Request, next: Next) -> Response {
+pub async fn log_request(request: Request, next: Next) -> Response {
     in_span(None, request, next).await
 }
 
