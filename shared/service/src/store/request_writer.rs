@@ -2,16 +2,17 @@
 //!
 //! A request adds its entry to a queue in memory once its response is decided, and never waits for the writer. The writer
 //! is a task that takes the entries of several requests at a time, and ends when none is left. It writes the entries with
-//! one BatchWriteItem, then counts them in the items of their hours. Neither is repeated after a failure: the log lacks
-//! these entries, and a line of the function's log says so.
+//! one BatchWriteItem, and counts them in the items of their hours at the same time. Neither is repeated after a failure: the
+//! log lacks these entries, and a line of the function's log says so.
 //!
-//! The queue is lost with its process. Lambda freezes an execution environment once the response is sent, so the entry of
-//! its last request is written when the next request thaws it. If Lambda ends the environment before, the entry is lost.
-//! An hour may count a request twice if an answer of DynamoDB is lost.
+//! The queue is lost with its process. Lambda freezes an execution environment soon after the response is sent. The calls
+//! are usually on their way by then. What is not is sent when the next request thaws the environment, and is lost if Lambda
+//! ends the environment before. An hour may count a request twice if an answer of DynamoDB is lost.
 
 use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+use futures_util::future::join_all;
 use scim::ResourceKind;
 use tokio::time::{Duration, Instant, timeout_at};
 
@@ -118,11 +119,10 @@ async fn write(store: &Store, batch: &[Waiting], deadline: Instant) -> Result<()
                 !matches!(entry.action, Action::TokenIssued | Action::DiscoveryRead | Action::Other);
         }
     }
-    table.write_all(puts).await?;
-    for ((org, hour), sum) in sums {
-        count(store, &table, (&org, &hour), &sum, &expires).await?;
-    }
-    Ok(())
+    // Lambda may freeze the process before the first answer, so no call waits for another.
+    let counts = sums.iter().map(|((org, hour), sum)| count(store, &table, (org, hour), sum, &expires));
+    let (written, counted) = tokio::join!(table.write_all(puts), join_all(counts));
+    counted.into_iter().fold(written, Result::and)
 }
 
 /// Returns the time at which DynamoDB deletes what is written now.
