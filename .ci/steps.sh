@@ -45,9 +45,9 @@ lambda_binaries() {
     # `sam build` links the functions one by one. It finds them up to date after this build of all, which uses every core.
     cargo lambda build --locked --release \
         --package users --package groups --package bulk --package janitor --package discovery \
-        --package token --package admin
+        --package token --package admin --package console-function
     sam build --build-dir "$logs/sam" --parameter-overrides Architecture=x86_64
-    for name in Users Groups Bulk Janitor Discovery Token Admin; do
+    for name in Users Groups Bulk Janitor Discovery Token Admin Console; do
         test -x "$logs/sam/${name}Function/bootstrap"
     done
     echo "summary: $(du --apparent-size --block-size=KiB "$logs"/sam/*Function/bootstrap | cut -f1 | xargs)"
