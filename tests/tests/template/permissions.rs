@@ -31,6 +31,7 @@ use service::{
     janitor,
     oauth::{Assertions, Reach},
     pepper::{Pepper, Peppers, Secret},
+    request_log::Filter,
     settings::Settings,
     store::{Actor, ClientAuthentication, NewClient, NewKey, OrgChange, Store},
 };
@@ -45,7 +46,7 @@ use tests::{
 use tokio::time::Duration;
 use tower::ServiceExt;
 
-use super::{Function, Grant, functions};
+use super::{Function, Grant, functions, pages};
 
 /// The number of users in a scenario. Adding or removing all of them as members takes more than one transaction.
 const MEMBERS: usize = 50;
@@ -70,6 +71,7 @@ impl Needed {
             let resource = match table {
                 table if table == tables.resources => "ResourcesTable",
                 table if table == tables.keys => "KeysTable",
+                table if table == tables.requests => "RequestsTable",
                 other => panic!("{action} on {other}"),
             };
             let grant = Grant { action: format!("dynamodb:{action}"), resource: resource.to_owned() };
@@ -105,9 +107,9 @@ impl Needed {
     }
 }
 
-/// The functions of the template, each with the grants that it needed.
+/// The functions of the template, each with the grants that it needed, and the stores of functions that record requests.
 #[derive(Clone)]
-struct Deployment(Arc<Vec<(Function, Needed)>>);
+struct Deployment(Arc<Vec<(Function, Needed)>>, Arc<Mutex<Vec<Store>>>);
 
 /// The deployment with a database of its own.
 struct World {
@@ -119,7 +121,8 @@ struct World {
 
 impl Deployment {
     fn of_the_template() -> Self {
-        Self(Arc::new(functions().into_iter().map(|function| (function, Needed::default())).collect()))
+        let functions = functions().into_iter().map(|function| (function, Needed::default())).collect();
+        Self(Arc::new(functions), Arc::default())
     }
 
     /// Returns the function that the gateway selects for a path: an exact match, or the longest matching prefix.
@@ -153,7 +156,9 @@ impl Deployment {
             .zip(self.0.iter())
             .map(|(seed, (function, needed))| {
                 let client = needed.client(database.clone());
-                let store = Store::new(&client, Tables::default(), clock.clone(), Entropy::seeded(seed));
+                let store = Store::new(&client, Tables::default(), clock.clone(), Entropy::seeded(seed))
+                    .with_request_log(true);
+                self.1.lock().unwrap_or_else(PoisonError::into_inner).push(store.clone());
                 let routes = routes(&function.name, &clock);
                 http::router(App { store, ..service.app.clone() }, routes)
             })
@@ -168,6 +173,29 @@ impl Deployment {
 
     fn needed(&self, name: &str) -> &Needed {
         &self.0.iter().find(|(function, _)| function.name == name).expect("a function of this name").1
+    }
+
+    /// Waits until the functions have written the request log.
+    async fn record_requests(&self) {
+        let stores = self.1.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for store in stores {
+            store.flush_request_log().await;
+        }
+    }
+
+    /// Sends every request of the owner console as the console function.
+    async fn show_pages(&self, world: &World) {
+        let person = world.service.user("ada@example.com").await;
+        let team = world.service.group("Sales", &[&person]).await;
+        self.record_requests().await;
+        let operator = &world.service.app;
+        let org = ORG.parse().expect("a name");
+        let log = operator.store.request_log(&org, &Filter::default(), 1, None).await.expect("a page");
+        let entry = log.items.first().expect("an entry").id.clone();
+        let client = self.needed("Console").client(world.database.clone());
+        let store = Store::new(&client, Tables::default(), world.clock.clone(), Entropy::seeded(96));
+        let app = App { store, ..operator.clone() };
+        pages::play(&app, operator, pages::Ids { person, team, entry }).await;
     }
 
     /// Carries out every action of the management API as the admin function.
@@ -279,7 +307,7 @@ fn routes(function: &str, clock: &Clock) -> Vec<Route> {
         "Bulk" => http::bulk(),
         "Discovery" => http::discovery(),
         "Token" => http::token(&Assertions::new(clock.clone(), Reach::Internet)),
-        "Janitor" | "Admin" => Vec::new(),
+        "Janitor" | "Admin" | "Console" => Vec::new(),
         other => panic!("the routes of the new function {other} are missing here"),
     }
 }
@@ -558,8 +586,10 @@ async fn roles_allow_exactly_the_calls_of_their_functions() {
     world.service.assert_healthy().await;
     request_tokens(&deployment, &deployment.world().await).await;
     deployment.manage(&deployment.world().await).await;
+    deployment.show_pages(&deployment.world().await).await;
     meet_unfinished_changes(&deployment).await;
 
+    deployment.record_requests().await;
     let mut differences = Vec::new();
     for (Function { name, allowed, .. }, needed) in deployment.0.iter() {
         let needed = needed.all();
