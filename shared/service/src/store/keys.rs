@@ -22,7 +22,7 @@
 //! | access token (keys table) | `ORG#o` | `TOKEN#<digest>` |
 //! | OAuth client (keys table) | `ORG#o` | `CLIENT#<id>` |
 //! | set-up link, session of the owner console (keys table) | `ORG#o` | `LINK#<digest>`, `SESSION#<digest>` |
-//! | request that created an organisation (keys table) | `CREATION` | digest of its Idempotency-Key |
+//! | request with an Idempotency-Key that created something (keys table) | `CREATION` | digest of the key, or id of a client or a secret |
 //! | entry of the audit log (keys table) | `AUDIT#o` | id, sorted by time |
 //! | latest generation of the pepper (keys table) | `PEPPER` | `GENERATION` |
 //! | announcement of an end (keys table) | `DUE` | time `#` organisation `#` key id |
@@ -253,7 +253,7 @@ impl Keys {
         Partition(format!("AUDIT#{org}"))
     }
 
-    /// Returns the key of the request that created an organisation.
+    /// Returns the key of a request that created an organisation, a client or a secret.
     pub(super) fn creation(request: &str) -> Key {
         Partition("CREATION".to_owned()).key(request)
     }

@@ -18,8 +18,8 @@
 //! 7. `representation`, `plan`, `list`, `bookmarks`, `pages`: requests on many resources.
 //! 8. `key_record`, `client_record`, `authentication`: credentials.
 //! 9. `audit`, `due`, `work`, `orgs`, `creation`, `credential_writes`, `credentials`, `client_writes`, `tokens`, `clients`,
-//!    `rewrap`, `announcements`, `tables`, `doctor`, `hold`, `erase`, `transfer`, `request_writer`, `request_log`,
-//!    `sessions`: management, and the request log.
+//!    `rewrap`, `announcements`, `tables`, `doctor`, `hold`, `erase`, `transfer`, `sessions`, `request_writer`, `request_log`:
+//!    management, and the request log.
 
 mod accounts;
 mod announcements;
