@@ -222,6 +222,7 @@ impl Service {
                 let variables = vec![
                     (config::RESOURCES_TABLE, tables.resources.clone()),
                     (config::KEYS_TABLE, tables.keys.clone()),
+                    (config::REQUESTS_TABLE, tables.requests.clone()),
                     (config::PEPPER_SECRET_ID, endpoint.secret(PEPPER)),
                 ];
                 let functions = Functions::new(lambda, endpoint, variables);
@@ -614,7 +615,8 @@ fn unique_name(what: &str) -> String {
 }
 
 fn unique_tables() -> Tables {
-    Tables { resources: unique_name("resources"), keys: unique_name("keys") }
+    let [resources, keys, requests] = ["resources", "keys", "requests"].map(unique_name);
+    Tables { resources, keys, requests }
 }
 
 /// The `scimType` values of RFC 7644 (table 9) and RFC 9865 (§2.1).
