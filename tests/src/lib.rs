@@ -317,6 +317,14 @@ impl Service {
         Self { transport, ..self }
     }
 
+    /// Returns the service with the request log.
+    #[must_use]
+    pub fn recorded(mut self) -> Self {
+        self.app.store = self.app.store.with_request_log(true);
+        let transport = Transport::Router(self.router(self.app.clone()));
+        Self { transport, ..self }
+    }
+
     /// Sets the base URL.
     pub fn set_base_url(&mut self, base: &str) {
         self.app.base_url = Some(base.to_owned());

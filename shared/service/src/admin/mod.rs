@@ -13,6 +13,7 @@ mod clients;
 mod fields;
 mod idempotency;
 mod keys;
+mod log;
 mod openapi;
 mod orgs;
 mod problem;
@@ -87,6 +88,7 @@ fn parts() -> (Router<App>, String) {
         .merge(clients::routes())
         .merge(audit::routes())
         .merge(sessions::routes())
+        .merge(log::routes())
         .split_for_parts();
     let mut text = openapi::document(of_routes).to_pretty_json().unwrap_or_default();
     text.push('\n');
