@@ -75,7 +75,8 @@ impl Directory {
         count: usize,
     ) -> Result<SearchPage, Error> {
         let prefix = fold(prefix);
-        let name = format!("search:{}", hex::encode(&Sha256::digest(format!("{}:{prefix}", kind.as_str()))[..16]));
+        let name =
+            format!("search:{}", hex::encode(&Sha256::digest(format!("{}:{prefix}", kind.as_str()))[..16]));
         let nothing = SearchPage { resources: Vec::new(), total: None, next: None };
         let Some(search) = Search::new(self, kind, &prefix) else { return Ok(nothing) };
         let start = match cursor {
@@ -83,7 +84,11 @@ impl Directory {
             None => vec![None; search.attributes.len()],
         };
         let total = async {
-            if prefix.is_empty() { Ok(Some(counts(self, &[kind]).await?.total)) } else { Ok::<_, Error>(None) }
+            if prefix.is_empty() {
+                Ok(Some(counts(self, &[kind]).await?.total))
+            } else {
+                Ok::<_, Error>(None)
+            }
         };
         let (total, (resources, end)) = tokio::try_join!(total, search.page(start, count))?;
         let next = match end {
@@ -177,8 +182,9 @@ impl<'a> Search<'a> {
 
     /// Returns whether a resource is shown at this entry, and at no other one.
     fn shows_at(&self, stored: &Stored, index: usize, sk: &str) -> bool {
-        let is_between =
-            |sk: &str| self.between.as_ref().is_none_or(|(from, to)| from.as_str() <= sk && sk <= to.as_str());
+        let is_between = |sk: &str| {
+            self.between.as_ref().is_none_or(|(from, to)| from.as_str() <= sk && sk <= to.as_str())
+        };
         let entries = entries(self.kind, stored);
         let shown = self.attributes.iter().enumerate().find_map(|(index, attribute)| {
             let mut of_index = entries.iter().filter(|entry| entry.attribute == *attribute);
