@@ -23,6 +23,17 @@ type Step = (&'static str, &'static str, &'static str);
 const STEPS: &[Step] = &[
     ("GET", "", ""),
     ("GET", "/overview", ""),
+    ("GET", "/people", ""),
+    ("GET", "/people?q=user-1", ""),
+    ("GET", "/people/{person}", ""),
+    ("GET", "/teams", ""),
+    ("GET", "/teams?q=sal", ""),
+    ("GET", "/teams/{team}", ""),
+    ("GET", "/activity", ""),
+    ("GET", "/activity?person={person}&outcome=succeeded", ""),
+    ("GET", "/activity?team={team}", ""),
+    ("GET", "/activity/new?since={entry}", ""),
+    ("GET", "/activity/{entry}", ""),
     ("POST", "/language", "language=de"),
     ("POST", "/leave", ""),
 ];
@@ -35,7 +46,7 @@ pub(crate) struct Ids {
 }
 
 /// A browser with the cookies of a session.
-struct Browser {
+pub(crate) struct Browser {
     router: Router,
     cookie: String,
     csrf: String,
@@ -65,7 +76,12 @@ impl Browser {
 pub(crate) async fn play(app: &App, operator: &App, ids: Ids) {
     let mut ids = Known { ids, keys: Vec::new(), clients: Vec::new() };
     for role in Role::ALL {
-        let mut browser = enter(app, operator, role).await;
+        let new = NewLink { role, intent: Intent::Overview, return_url: None };
+        let org = ORG.parse().expect("a name");
+        let created = operator.store.create_link(&org, new, &app.pepper, &tests::operator()).await;
+        let (link, _) = created.expect("an answer").expect("the organisation");
+        let mut browser = enter(app, &format!("/console/enter?link={}", link.reveal())).await;
+        let mut continued = 0;
         for (method, path, form) in STEPS {
             ids.update(operator).await;
             let path = ids.fill(path);
@@ -78,23 +94,34 @@ pub(crate) async fn play(app: &App, operator: &App, ids: Ids) {
                 }
                 _ => assert!(status.as_u16() < 400, "{method} {path}: {status} {body}"),
             }
+            if let Some(next) = next_page(&body) {
+                let (status, _, body) = browser.send("GET", &next, "").await;
+                assert_eq!(status, StatusCode::OK, "{next}: {body}");
+                continued += 1;
+            }
         }
         assert_eq!(browser.send("GET", "/overview", "").await.0, StatusCode::UNAUTHORIZED);
+        assert!(continued >= 4, "{continued} lists have a second page");
     }
 }
 
-async fn enter(app: &App, operator: &App, role: Role) -> Browser {
-    let new = NewLink { role, intent: Intent::Overview, return_url: None };
-    let org = ORG.parse().expect("a name");
-    let created = operator.store.create_link(&org, new, &app.pepper, &tests::operator()).await;
-    let (link, _) = created.expect("an answer").expect("the organisation");
+/// Uses a link.
+pub(crate) async fn enter(app: &App, link: &str) -> Browser {
+    let (_, path) = link.split_once("/console").expect("a link to the console");
     let mut browser =
         Browser { router: console::router(app.clone()), cookie: String::new(), csrf: String::new() };
-    let (status, headers, body) = browser.send("GET", &format!("/enter?link={}", link.reveal()), "").await;
+    let (status, headers, body) = browser.send("GET", path, "").await;
     assert_eq!(status, StatusCode::SEE_OTHER, "{body}");
     let cookie = headers["set-cookie"].to_str().expect("text");
     cookie.split(';').next().expect("a cookie").clone_into(&mut browser.cookie);
     browser
+}
+
+/// Returns the path of the next page of a list, below `/console`.
+fn next_page(body: &str) -> Option<String> {
+    let link = body.split('"').find(|text| text.starts_with("/console/") && text.contains("cursor="))?;
+    let link = link.replace("&amp;", "&").replace("&#38;", "&");
+    link.strip_prefix("/console").map(str::to_owned)
 }
 
 /// The ids that the paths name, with those of keys and clients in the order of their creation.

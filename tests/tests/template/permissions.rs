@@ -31,6 +31,7 @@ use service::{
     janitor,
     oauth::{Assertions, Reach},
     pepper::{Pepper, Peppers, Secret},
+    portal::Portal,
     request_log::Filter,
     settings::Settings,
     store::{Actor, ClientAuthentication, NewClient, NewKey, OrgChange, Store},
@@ -185,8 +186,12 @@ impl Deployment {
 
     /// Sends every request of the owner console as the console function.
     async fn show_pages(&self, world: &World) {
-        let person = world.service.user("ada@example.com").await;
-        let team = world.service.group("Sales", &[&person]).await;
+        let mut people = world.users().await;
+        people.push(world.service.user("ada@example.com").await);
+        let team = world.group("Sales", &people).await;
+        for number in 0..GROUPS {
+            world.group(&format!("Team {number}"), &people[..1]).await;
+        }
         self.record_requests().await;
         let operator = &world.service.app;
         let org = ORG.parse().expect("a name");
@@ -195,12 +200,13 @@ impl Deployment {
         let client = self.needed("Console").client(world.database.clone());
         let store = Store::new(&client, Tables::default(), world.clock.clone(), Entropy::seeded(96));
         let app = App { store, ..operator.clone() };
-        pages::play(&app, operator, pages::Ids { person, team, entry }).await;
+        pages::play(&app, operator, pages::Ids { person: people[0].clone(), team, entry }).await;
     }
 
     /// Carries out every action of the management API as the admin function.
     async fn manage(&self, world: &World) {
         world.service.user("doomed@example.com").await;
+        self.record_requests().await;
         let (with_token, secret) = world.service.oauth_client(ORG, &[Scope::Scim]).await;
         let token = token_request(&with_token, secret.reveal()).send_as_is(&world.service).await;
         assert_eq!(token.status, 200, "{:#}", token.body);
@@ -208,8 +214,9 @@ impl Deployment {
         let store = Store::new(&client, Tables::default(), world.clock.clone(), Entropy::seeded(97));
         // After a rotation, a repeat looks for the digests of both generations.
         let peppers = Peppers::single(Secret::new(PEPPER)).with_generation(Secret::new("the next pepper"));
+        let portal = Portal { url: Some("https://scim.test/console".to_owned()), ..Portal::default() };
         let router =
-            admin::router(App { store, pepper: Pepper::Fixed(peppers), ..world.service.app.clone() });
+            admin::router(App { store, pepper: Pepper::Fixed(peppers), base_url: None, portal: portal.into() });
         let send = async |method: Method, path: &str, body: Value| {
             let mut request = request(method.clone(), "", &body).build();
             // SCIM has a media type of its own.
@@ -248,6 +255,13 @@ impl Deployment {
         send(Method::PATCH, &format!("/orgs/{ORG}"), json!({ "settings": { "rate": 10 } })).await;
         send(Method::GET, &format!("/orgs/{ORG}"), Value::Null).await;
         send(Method::GET, &format!("/orgs/{ORG}/audit"), Value::Null).await;
+        send(Method::GET, &format!("/orgs/{ORG}/log"), Value::Null).await;
+        send(Method::GET, &format!("/orgs/{ORG}/health"), Value::Null).await;
+        let link = send(Method::POST, &format!("/orgs/{ORG}/links"), json!({ "role": "owner" })).await;
+        pages::enter(&world.service.app, link["url"].as_str().expect("a URL")).await;
+        let sessions = format!("/orgs/{ORG}/sessions");
+        send(Method::GET, &sessions, Value::Null).await;
+        send(Method::DELETE, &format!("{sessions}/{}", link["id"].as_str().expect("an id")), Value::Null).await;
         let organisation = format!("/orgs/{ORG}");
         send(Method::DELETE, &organisation, Value::Null).await;
         // Requests that began before the deletion have ended.
