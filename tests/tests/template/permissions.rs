@@ -184,23 +184,31 @@ impl Deployment {
         }
     }
 
-    /// Sends every request of the owner console as the console function.
-    async fn show_pages(&self, world: &World) {
+    /// Sends every request of the owner console as the console function, with and without unfinished changes.
+    async fn show_pages(&self) {
+        let world = self.world().await;
         let mut people = world.users().await;
         people.push(world.service.user("ada@example.com").await);
         let team = world.group("Sales", &people).await;
         for number in 0..GROUPS {
             world.group(&format!("Team {number}"), &people[..1]).await;
         }
+        self.show_pages_of(&world, &people[0], &team).await;
+        let world = self.world().await;
+        let (user, group) = world.leave_unfinished().await;
+        self.show_pages_of(&world, user.trim_start_matches("/Users/"), group.trim_start_matches("/Groups/")).await;
+    }
+
+    async fn show_pages_of(&self, world: &World, person: &str, team: &str) {
         self.record_requests().await;
         let operator = &world.service.app;
         let org = ORG.parse().expect("a name");
         let log = operator.store.request_log(&org, &Filter::default(), 1, None).await.expect("a page");
-        let entry = log.items.first().expect("an entry").id.clone();
+        let entry = &log.items.first().expect("an entry").id;
         let client = self.needed("Console").client(world.database.clone());
         let store = Store::new(&client, Tables::default(), world.clock.clone(), Entropy::seeded(96));
         let app = App { store, ..operator.clone() };
-        pages::play(&app, operator, pages::Ids { person: people[0].clone(), team, entry }).await;
+        pages::play(&app, operator, pages::Ids { person, team, entry }).await;
     }
 
     /// Carries out every action of the management API as the admin function.
@@ -600,7 +608,7 @@ async fn roles_allow_exactly_the_calls_of_their_functions() {
     world.service.assert_healthy().await;
     request_tokens(&deployment, &deployment.world().await).await;
     deployment.manage(&deployment.world().await).await;
-    deployment.show_pages(&deployment.world().await).await;
+    deployment.show_pages().await;
     meet_unfinished_changes(&deployment).await;
 
     deployment.record_requests().await;
