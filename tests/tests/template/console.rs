@@ -72,7 +72,10 @@ async fn enter(app: &App) -> String {
     assert_eq!(output.header("cache-control"), "no-store");
     let cookie = output.header("set-cookie");
     assert!(cookie.starts_with("__Host-scim_session=scim"), "{cookie}");
-    assert!(cookie.contains("; Path=/; HttpOnly; ") && cookie.ends_with("; Secure; SameSite=Lax"), "{cookie}");
+    assert!(
+        cookie.contains("; Path=/; HttpOnly; ") && cookie.ends_with("; Secure; SameSite=Lax"),
+        "{cookie}"
+    );
     cookie.split(';').next().expect("a cookie").to_owned()
 }
 

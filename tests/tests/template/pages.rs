@@ -149,7 +149,8 @@ impl Known<'_> {
 
     /// Replaces the names of ids in a path or a form.
     fn fill(&self, text: &str) -> String {
-        let newest = |ids: &[String], from_end: usize| ids.iter().rev().nth(from_end).cloned().unwrap_or_default();
+        let newest =
+            |ids: &[String], from_end: usize| ids.iter().rev().nth(from_end).cloned().unwrap_or_default();
         text.replace("{person}", self.ids.person)
             .replace("{team}", self.ids.team)
             .replace("{entry}", self.ids.entry)

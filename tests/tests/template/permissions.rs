@@ -196,7 +196,8 @@ impl Deployment {
         self.show_pages_of(&world, &people[0], &team).await;
         let world = self.world().await;
         let (user, group) = world.leave_unfinished().await;
-        self.show_pages_of(&world, user.trim_start_matches("/Users/"), group.trim_start_matches("/Groups/")).await;
+        self.show_pages_of(&world, user.trim_start_matches("/Users/"), group.trim_start_matches("/Groups/"))
+            .await;
     }
 
     async fn show_pages_of(&self, world: &World, person: &str, team: &str) {
@@ -223,8 +224,12 @@ impl Deployment {
         // After a rotation, a repeat looks for the digests of both generations.
         let peppers = Peppers::single(Secret::new(PEPPER)).with_generation(Secret::new("the next pepper"));
         let portal = Portal { url: Some("https://scim.test/console".to_owned()), ..Portal::default() };
-        let router =
-            admin::router(App { store, pepper: Pepper::Fixed(peppers), base_url: None, portal: portal.into() });
+        let router = admin::router(App {
+            store,
+            pepper: Pepper::Fixed(peppers),
+            base_url: None,
+            portal: portal.into(),
+        });
         let send = async |method: Method, path: &str, body: Value| {
             let mut request = request(method.clone(), "", &body).build();
             // SCIM has a media type of its own.
@@ -269,7 +274,8 @@ impl Deployment {
         pages::enter(&world.service.app, link["url"].as_str().expect("a URL")).await;
         let sessions = format!("/orgs/{ORG}/sessions");
         send(Method::GET, &sessions, Value::Null).await;
-        send(Method::DELETE, &format!("{sessions}/{}", link["id"].as_str().expect("an id")), Value::Null).await;
+        send(Method::DELETE, &format!("{sessions}/{}", link["id"].as_str().expect("an id")), Value::Null)
+            .await;
         let organisation = format!("/orgs/{ORG}");
         send(Method::DELETE, &organisation, Value::Null).await;
         // Requests that began before the deletion have ended.
