@@ -121,14 +121,12 @@ async fn write(store: &Store, batch: &[Waiting]) -> Result<(), Error> {
     let (written, counted) =
         tokio::join!(in_time(table.write_all(puts.clone())), in_time(join_all(counts).map(Ok)));
     let counted = counted.and_then(|counted| counted.into_iter().collect());
-    match written {
-        Ok(()) => counted,
-        // The time of the first attempt goes on while the process is frozen.
-        Err(_) => {
-            let table = store.request_table(Instant::now() + WRITE_BUDGET);
-            in_time(table.write_all(puts)).await.and(counted)
-        }
+    if written.is_ok() {
+        return counted;
     }
+    // The time of the first attempt goes on while the process is frozen.
+    let table = store.request_table(Instant::now() + WRITE_BUDGET);
+    in_time(table.write_all(puts)).await.and(counted)
 }
 
 async fn in_time<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
