@@ -14,20 +14,27 @@
 //! | `fields`, `once` | fields of forms, and forms that create a credential once |
 //! | `review` | the page before a change, and the page that shows a secret once |
 //! | `chart` | charts as SVG |
+//! | `listing`, `attributes`, `sentences` | lists, attributes and requests in words |
 //! | `overview`, `connection`, `keys`, `people`, `teams`, `activity` | a page each |
 
 mod access;
+mod activity;
 mod assets;
+mod attributes;
 mod chart;
 mod clock;
 mod connection;
 mod fields;
 mod headers;
 mod keys;
+mod listing;
 mod once;
 mod overview;
 mod page;
+mod people;
 mod review;
+mod sentences;
+mod teams;
 
 use std::{any::Any, sync::Arc};
 
@@ -68,6 +75,9 @@ pub fn router(app: App) -> Router {
         .merge(overview::routes())
         .merge(connection::routes())
         .merge(keys::routes())
+        .merge(people::routes())
+        .merge(teams::routes())
+        .merge(activity::routes())
         .fallback(no_such_page)
         .method_not_allowed_fallback(no_such_page)
         .with_state(console)

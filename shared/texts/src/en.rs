@@ -1,6 +1,10 @@
 //! English.
 
-use crate::{Activity, Common, Connection, Directory, Errors, Keys, Overview, Sentences, Texts};
+mod activity;
+mod causes;
+mod directory;
+
+use crate::{Common, Connection, Errors, Keys, Overview, Texts};
 
 pub(crate) static TEXTS: Texts = Texts {
     common: Common {
@@ -341,7 +345,8 @@ pub(crate) static TEXTS: Texts = Texts {
         delete_title: "Delete the client {name}?",
         delete_review: "The client, its secrets and its access tokens end at once. This cannot be undone. People and teams stay.",
     },
-    directory: Directory { people_title: "People", teams_title: "Teams" },
-    activity: Activity { title: "Activity" },
-    sentences: Sentences { unknown_person: "a person who was deleted" },
+    directory: directory::DIRECTORY,
+    activity: activity::ACTIVITY,
+    sentences: activity::SENTENCES,
+    causes: causes::CAUSES,
 };
