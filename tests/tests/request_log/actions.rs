@@ -98,9 +98,7 @@ async fn entry_of_each_read_is_whole() {
 async fn bulk_request_has_an_entry_for_each_operation() {
     let world = World::new().await;
     let service = &world.service;
-    let operation = |method: &str, path: &str, id: &str, data: serde_json::Value| {
-        json!({ "method": method, "path": path, "bulkId": id, "data": data })
-    };
+    let operation = |method: &str, path: &str, id: &str, data: serde_json::Value| json!({ "method": method, "path": path, "bulkId": id, "data": data });
     let answer = service
         .post(
             "/Bulk",
@@ -137,7 +135,8 @@ async fn token_request_is_recorded_for_a_proven_client() {
             encode(&client),
             encode(secret)
         );
-        let mut request = Request::new(Method::POST, "").header(CONTENT_TYPE.as_str(), "application/x-www-form-urlencoded");
+        let mut request =
+            Request::new(Method::POST, "").header(CONTENT_TYPE.as_str(), "application/x-www-form-urlencoded");
         request.target = "/oauth2/token".to_owned();
         request.body = form.into();
         request.send_as_is(service).await;

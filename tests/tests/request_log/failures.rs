@@ -72,7 +72,8 @@ async fn unproven_key_leaves_no_entry() {
     let world = World::new().await;
     let service = &world.service;
     let other = World::new().await;
-    let foreign = Credential::parse(&other.service.organisation("acme", &[Scope::Scim]).await).expect("a key");
+    let foreign =
+        Credential::parse(&other.service.organisation("acme", &[Scope::Scim]).await).expect("a key");
     let unknown = format!("{}x", &service.key[..service.key.len() - 1]);
     let get = || Request::get("/Users");
     for request in [
@@ -99,6 +100,7 @@ async fn service_without_the_log_writes_nothing() {
     let service = service.with_router(router);
     service.user("ada@example.com").await;
     service.app.store.flush_request_log().await;
-    let page = service.app.store.request_log(&org(), &service::request_log::Filter::default(), 10, None).await;
+    let page =
+        service.app.store.request_log(&org(), &service::request_log::Filter::default(), 10, None).await;
     assert_eq!(page.expect("a page").items, []);
 }

@@ -25,7 +25,9 @@ fn users(name: &str) -> Vec<Value> {
         "urn:example:User": { "badge": MARK },
     });
     let mut bodies = vec![valid.clone()];
-    for value in [json!({ "x": MARK }), json!([MARK]), json!(format!("{MARK}\u{0}")), json!(MARK.repeat(9_000))] {
+    for value in
+        [json!({ "x": MARK }), json!([MARK]), json!(format!("{MARK}\u{0}")), json!(MARK.repeat(9_000))]
+    {
         for name in ["externalId", "name", "emails", "active", "title", "userName", "schemas"] {
             let mut body = valid.clone();
             // A name that is not valid is no name.
@@ -50,7 +52,10 @@ async fn no_value_but_names_is_in_the_log() {
             Request::post("/Users", &body),
             Request::put(format!("/Users/{id}"), &body),
             Request::patch(format!("/Users/{id}"), json!([{ "op": "replace", "value": body }])),
-            Request::patch(format!("/Users/{id}"), json!([{ "op": "add", "path": "title", "value": body["title"] }])),
+            Request::patch(
+                format!("/Users/{id}"),
+                json!([{ "op": "add", "path": "title", "value": body["title"] }]),
+            ),
             Request::patch(
                 format!("/Users/{id}"),
                 json!([{ "op": "add", "path": format!("emails[type eq \"{MARK}\"].value"), "value": MARK }]),
@@ -74,7 +79,9 @@ async fn no_value_but_names_is_in_the_log() {
             request.send(service).await;
         }
     }
-    for filter in ["externalId eq", "emails.value co", "title sw", "meta.created gt", "nothing eq", "userName eq x"] {
+    for filter in
+        ["externalId eq", "emails.value co", "title sw", "meta.created gt", "nothing eq", "userName eq x"]
+    {
         for close in ["\"", "", "\" and ("] {
             Request::get("/Users").filter(format!("{filter} \"{MARK}{close}")).send(service).await;
         }
@@ -86,7 +93,8 @@ async fn no_value_but_names_is_in_the_log() {
         Request::get(&path).send(service).await;
         Request::delete(&path).send(service).await;
     }
-    let members = json!({ "displayName": "Sales", "members": [{ "value": "x", "display": MARK, "type": "User" }] });
+    let members =
+        json!({ "displayName": "Sales", "members": [{ "value": "x", "display": MARK, "type": "User" }] });
     Request::post("/Groups", members).send(service).await;
     Request::get("/Users").if_match(MARK).send(service).await;
     let (client, secret) = service.oauth_client("acme", &[Scope::Scim]).await;
@@ -95,7 +103,8 @@ async fn no_value_but_names_is_in_the_log() {
         encode(&client),
         encode(secret.reveal())
     );
-    let mut token = Request::new(Method::POST, "").header(CONTENT_TYPE.as_str(), "application/x-www-form-urlencoded");
+    let mut token =
+        Request::new(Method::POST, "").header(CONTENT_TYPE.as_str(), "application/x-www-form-urlencoded");
     token.target = "/oauth2/token".to_owned();
     token.body = form.into();
     assert_eq!(token.send_as_is(service).await.status, 400);

@@ -99,7 +99,8 @@ impl Gate {
             async move {
                 if call.operation == "BatchWriteItem" {
                     let request = call.request();
-                    let batch = request["RequestItems"][Tables::default().requests].as_array().map_or(0, Vec::len);
+                    let batch =
+                        request["RequestItems"][Tables::default().requests].as_array().map_or(0, Vec::len);
                     gate.sizes.lock().unwrap().push(batch);
                     if gate.waiting.fetch_add(1, Ordering::SeqCst) == 0 {
                         gate.open.notified().await;
@@ -181,8 +182,11 @@ fn failed_batch_is_one_line() {
     let written = lines.clone();
     let clock = service::clock::Clock::fixed(tests::NOW);
     let subscriber = telemetry::subscriber(Level::WARN, None, clock, move || written.clone());
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
     with_default(subscriber, || {
         runtime.block_on(async {
             let world = world(Table::Refuses).await;
