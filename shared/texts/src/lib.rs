@@ -14,7 +14,7 @@ mod de;
 mod en;
 mod sentence;
 
-pub use sentence::{Event, Named};
+pub use sentence::{Event, Named, visible};
 
 /// A language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -165,7 +165,7 @@ async fn request_has_its_cause_and_remedy() {
     let list = browser.get("/activity").await;
     let entries = ids(&list);
     let failed = browser.get(&format!("/activity/{}", entries[5])).await;
-    failed.has("the name is taken");
+    failed.has("The name is taken.");
     failed.has("Rename or delete one of the two entries");
     failed.has("409");
     failed.has("href=\"/console/keys\"");
