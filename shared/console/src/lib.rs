@@ -11,10 +11,10 @@
 //! | `headers` | security headers |
 //! | `assets` | style sheets and scripts |
 //! | `clock` | times in the viewer's zone |
+//! | `listing`, `attributes`, `sentences` | lists, attributes and requests in words |
 //! | `fields`, `once` | fields of forms, and forms that create a credential once |
 //! | `review` | the page before a change, and the page that shows a secret once |
 //! | `chart` | charts as SVG |
-//! | `listing`, `attributes`, `sentences` | lists, attributes and requests in words |
 //! | `overview`, `connection`, `keys`, `people`, `teams`, `activity` | a page each |
 
 mod access;
@@ -73,11 +73,11 @@ pub fn router(app: App) -> Router {
         .merge(access::routes())
         .merge(assets::routes())
         .merge(overview::routes())
-        .merge(connection::routes())
-        .merge(keys::routes())
         .merge(people::routes())
         .merge(teams::routes())
         .merge(activity::routes())
+        .merge(connection::routes())
+        .merge(keys::routes())
         .fallback(no_such_page)
         .method_not_allowed_fallback(no_such_page)
         .with_state(console)

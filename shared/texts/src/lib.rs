@@ -14,7 +14,7 @@ mod de;
 mod en;
 mod sentence;
 
-pub use sentence::{Event, Named};
+pub use sentence::{Event, Named, visible};
 
 /// A language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -150,9 +150,7 @@ area! {
         other_way, client_exists, client_identifier, client_secret, token_endpoint, tenant_url,
         secret_token, okta_base_url, okta_unique, okta_token, entra_test, entra_test_detail, entra_people,
         entra_people_detail, too_many_clients, verify, verify_wait, verify_person, verify_done, verify_now,
-        verify_now_hint, verify_slow, slow_test, slow_url, slow_key, slow_network, see_people, tested,
-        read_teams, person_created, person_changed, team_changed, token, other_request, refused,
-    }
+        verify_now_hint, verify_slow, slow_test, slow_url, slow_key, slow_network, see_people,             }
 }
 
 area! {
