@@ -180,6 +180,37 @@ impl std::io::Write for Lines {
     }
 }
 
+/// The line of a request has the calls of the request alone.
+#[test]
+fn request_line_does_not_count_the_log() {
+    let numbers = [false, true].map(|is_recorded| {
+        let lines = Lines::default();
+        let written = lines.clone();
+        let clock = service::clock::Clock::fixed(tests::NOW);
+        let subscriber = telemetry::subscriber(Level::INFO, None, clock, move || written.clone());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        with_default(subscriber, || {
+            runtime.block_on(async {
+                let World { mut service, .. } = world(Table::Works).await;
+                service.app.store = service.app.store.with_request_log(is_recorded);
+                let router = service.router(service.app.clone());
+                let service = service.with_router(router);
+                let id = service.user("ada@example.com").await;
+                service.get(&format!("/Users/{id}")).await;
+                service.app.store.flush_request_log().await;
+            });
+        });
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).expect("text");
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+        let number = |line: &Value, name: &str| line[name].as_f64().unwrap_or_default().to_string();
+        let number =
+            |line: Value| ["DynamoDbCalls", "ReadUnits", "WriteUnits"].map(|name| number(&line, name));
+        lines.map(number).collect::<Vec<_>>()
+    });
+    assert_eq!(numbers[0].len(), 2);
+    assert_eq!(numbers[0], numbers[1]);
+}
+
 /// A failed batch is one line, which names neither a person nor an organisation.
 #[test]
 fn failed_batch_is_one_line() {
