@@ -12,9 +12,9 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
-use futures_util::future::join_all;
+use futures_util::{FutureExt, future::join_all};
 use scim::ResourceKind;
-use tokio::time::{Duration, Instant, timeout_at};
+use tokio::time::{Duration, Instant, timeout};
 
 use super::{
     bookmarks::EXPIRES,
@@ -90,9 +90,7 @@ impl Store {
                     "the request log lacks entries, because too many waited"
                 );
             }
-            let deadline = Instant::now() + WRITE_BUDGET;
-            let written = timeout_at(deadline, Box::pin(write(self, &batch.entries, deadline))).await;
-            if let Err(error) = written.unwrap_or(Err(Error::Unavailable(TIMEOUT))) {
+            if let Err(error) = write(self, &batch.entries).await {
                 let entries = batch.entries.len();
                 tracing::warn!(entries, cause = error.cause(), "the request log may lack entries");
             }
@@ -100,10 +98,9 @@ impl Store {
     }
 }
 
-const TIMEOUT: Reason = Reason::DynamoDb(CallFailure::Timeout);
-
-async fn write(store: &Store, batch: &[Waiting], deadline: Instant) -> Result<(), Error> {
-    let table = store.request_table(deadline);
+/// Writes the entries and counts them. Only the entries are written again after a failure, because a count would count twice.
+async fn write(store: &Store, batch: &[Waiting]) -> Result<(), Error> {
+    let table = store.request_table(Instant::now() + WRITE_BUDGET);
     let expires = expiry(store);
     let mut puts = Vec::with_capacity(batch.len());
     let mut sums: BTreeMap<(Org, String), Sum> = BTreeMap::new();
@@ -121,8 +118,20 @@ async fn write(store: &Store, batch: &[Waiting], deadline: Instant) -> Result<()
     }
     // Lambda may freeze the process before the first answer, so no call waits for another.
     let counts = sums.iter().map(|((org, hour), sum)| count(store, &table, (org, hour), sum, &expires));
-    let (written, counted) = tokio::join!(table.write_all(puts), join_all(counts));
-    counted.into_iter().fold(written, Result::and)
+    let (written, counted) =
+        tokio::join!(in_time(table.write_all(puts.clone())), in_time(join_all(counts).map(Ok)));
+    let counted = counted.and_then(|counted| counted.into_iter().collect());
+    if written.is_ok() {
+        return counted;
+    }
+    // The time of the first attempt goes on while the process is frozen.
+    let table = store.request_table(Instant::now() + WRITE_BUDGET);
+    in_time(table.write_all(puts)).await.and(counted)
+}
+
+async fn in_time<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let late = Error::Unavailable(Reason::DynamoDb(CallFailure::Timeout));
+    timeout(WRITE_BUDGET, Box::pin(work)).await.unwrap_or(Err(late))
 }
 
 /// Returns the time at which DynamoDB deletes what is written now.
