@@ -2,8 +2,10 @@
 (() => {
   "use strict";
   const language = document.documentElement.lang;
-  const secure = location.protocol === "https:" ? "; Secure" : "";
-  document.cookie = `scim_zone=${-new Date().getTimezoneOffset()}; Path=/; SameSite=Lax${secure}; Max-Age=31536000`;
+  const framed = "; Secure; SameSite=None; Partitioned";
+  const whole = location.protocol === "https:" ? "; Secure; SameSite=Lax" : "; SameSite=Lax";
+  const flags = window.top === window || location.protocol !== "https:" ? whole : framed;
+  document.cookie = `scim_zone=${-new Date().getTimezoneOffset()}; Path=/; Max-Age=31536000${flags}`;
 
   const format = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
   const localise = (root) => {
@@ -28,9 +30,20 @@
       else getSelection().selectAllChildren(source);
       return;
     }
-    const label = button.textContent;
-    button.textContent = button.dataset.copied;
-    setTimeout(() => { button.textContent = label; }, 2000);
+    const part = button.querySelector("[data-text]") ?? button;
+    button.dataset.label ??= part.textContent;
+    part.textContent = button.dataset.copied;
+    setTimeout(() => { part.textContent = button.dataset.label; }, 2000);
+  });
+
+  // A second click on a button sends its form once.
+  document.addEventListener("submit", (event) => {
+    if (event.target.method !== "post") return;
+    if (event.target.dataset.sent) event.preventDefault();
+    event.target.dataset.sent = "yes";
+  });
+  addEventListener("pageshow", () => {
+    for (const form of document.querySelectorAll("[data-sent]")) delete form.dataset.sent;
   });
 
   document.addEventListener("htmx:load", (event) => localise(event.target));

@@ -31,7 +31,12 @@ impl Names {
             let subject = entry.subject.as_ref().filter(|subject| subject.name.is_none())?;
             Some((subject.kind, Id::parse(subject.id.as_ref()?)?))
         });
-        let members = entries.iter().flat_map(|entry| entry.added.ids.iter().chain(&entry.removed.ids));
+        // A sentence names three members. The page of one entry names all that the entry has.
+        let named = if entries.len() == 1 { usize::MAX } else { 3 };
+        let members = entries
+            .iter()
+            .flat_map(|entry| [&entry.added, &entry.removed])
+            .flat_map(|members| members.ids.iter().take(named));
         let members: Vec<Id> = members.filter_map(|id| Id::parse(id)).collect();
         let mut wanted: Vec<(ResourceKind, Id)> = subjects.collect();
         wanted.extend(members.iter().map(|id| (ResourceKind::User, id.clone())));
@@ -57,10 +62,10 @@ fn name_of(stored: &Stored) -> String {
 /// Returns the sentence about a request.
 pub(crate) fn sentence(frame: &Frame, entry: &Entry, names: &Names) -> String {
     let unknown = frame.t.sentences.unknown_person;
-    let named = |members: &Members| -> Vec<String> {
+    let in_words = |members: &Members| -> Vec<String> {
         members.ids.iter().map(|id| names.get(id).unwrap_or(unknown).to_owned()).collect()
     };
-    let (added, removed) = (named(&entry.added), named(&entry.removed));
+    let (added, removed) = (in_words(&entry.added), in_words(&entry.removed));
     let changed: Vec<String> = entry.changed.iter().map(|name| label(&frame.t.directory, name)).collect();
     let subject = entry.subject.as_ref();
     let id = subject.and_then(|subject| subject.id.as_deref());
