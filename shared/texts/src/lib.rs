@@ -112,7 +112,8 @@ area! {
 area! {
     /// Texts of refusals and errors.
     Errors {
-        title, link_title, link_detail, session_title, session_detail, org_title, org_detail,
+        title, link_title, link_detail, session_title, session_detail, ended_title, ended_detail,
+        switch_title, switch_detail, switch_button,
         csrf_title, csrf_detail, role_title, role_detail, not_found_title, not_found_detail,
         form_title, form_detail, conflict_title, conflict_detail, unavailable_title, unavailable_detail,
         internal_title, internal_detail, back,
