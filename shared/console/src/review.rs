@@ -11,7 +11,7 @@ use crate::{
 
 /// The page with a new secret.
 #[derive(Template)]
-#[template(path = "shown.html")]
+#[template(path = "secret.html")]
 pub(crate) struct Shown<'a> {
     pub(crate) frame: &'a Frame,
     pub(crate) title: &'static str,

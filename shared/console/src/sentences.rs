@@ -36,7 +36,12 @@ impl Names {
             let subject = entry.subject.as_ref().filter(|subject| subject.name.is_none())?;
             Some((subject.kind, Id::parse(subject.id.as_ref()?)?))
         });
-        let members = entries.iter().flat_map(|entry| entry.added.ids.iter().chain(&entry.removed.ids));
+        // A sentence names three members. The page of one entry names all that the entry has.
+        let named = if entries.len() == 1 { usize::MAX } else { 3 };
+        let members = entries
+            .iter()
+            .flat_map(|entry| [&entry.added, &entry.removed])
+            .flat_map(|members| members.ids.iter().take(named));
         let members: Vec<Id> = members.filter_map(|id| Id::parse(id)).collect();
         let mut wanted: Vec<(ResourceKind, Id)> = subjects.collect();
         wanted.extend(members.iter().map(|id| (ResourceKind::User, id.clone())));

@@ -112,7 +112,8 @@ area! {
 area! {
     /// Texts of refusals and errors.
     Errors {
-        title, link_title, link_detail, session_title, session_detail, org_title, org_detail,
+        title, link_title, link_detail, session_title, session_detail, ended_title, ended_detail,
+        switch_title, switch_detail, switch_button,
         csrf_title, csrf_detail, role_title, role_detail, not_found_title, not_found_detail,
         form_title, form_detail, conflict_title, conflict_detail, unavailable_title, unavailable_detail,
         internal_title, internal_detail, back,
@@ -150,9 +151,7 @@ area! {
         other_way, client_exists, client_identifier, client_secret, token_endpoint, tenant_url,
         secret_token, okta_base_url, okta_unique, okta_token, entra_test, entra_test_detail, entra_people,
         entra_people_detail, too_many_clients, verify, verify_wait, verify_person, verify_done, verify_now,
-        verify_now_hint, verify_slow, slow_test, slow_url, slow_key, slow_network, see_people, tested,
-        read_teams, person_created, person_changed, team_changed, token, other_request, refused,
-    }
+        verify_now_hint, verify_slow, slow_test, slow_url, slow_key, slow_network, see_people,             }
 }
 
 area! {

@@ -10,7 +10,7 @@ use axum::{
 };
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
-use service::request_log::{Action, Entry, Filter};
+use service::request_log::{Action, Entry, Filter, Outcome};
 use texts::fill;
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -19,6 +19,7 @@ use crate::{
     access::Viewer,
     clock::Moment,
     page::{Frame, Refusal, refusal, show_as},
+    sentences::{Names, sentence},
 };
 
 /// The time without a request after which the page says what usually goes wrong.
@@ -85,6 +86,7 @@ pub(super) struct Line {
     pub(super) at: Moment,
     pub(super) detail: Option<String>,
     pub(super) is_failed: bool,
+    is_person: bool,
 }
 
 /// The state of the live check.
@@ -121,8 +123,11 @@ impl Verify {
         let filter = Filter { from: Some(since.clone()), ..Filter::default() };
         let entries = console.app.store.request_log(&viewer.org, &filter, READ, None).await?.items;
         let texts = &frame.t.connection;
-        let mut lines: Vec<Line> = entries.iter().map(|entry| line(frame, entry)).collect();
+        let names = Names::of(&console.app.store.directory(&viewer.caller()), &entries).await?;
+        let mut lines: Vec<Line> = entries.iter().map(|entry| line(frame, entry, &names)).collect();
         lines.dedup_by(|older, newer| older.text == newer.text && older.detail == newer.detail);
+        // The first person is the news.
+        lines.sort_by_key(|line| !line.is_person);
         lines.truncate(SHOWN);
         let is_slow = entries.is_empty() && clock.now() - opened > SLOW;
         let newest = entries.first().map(|entry| entry.id.as_str()).unwrap_or_default();
@@ -158,36 +163,19 @@ impl Verify {
 fn is_person(entry: &Entry) -> bool {
     let is_change =
         matches!(entry.action, Action::UserCreated | Action::UserChanged | Action::UserReactivated);
-    is_change && entry.status < 400
+    is_change && Outcome::of(entry.status) == Outcome::Succeeded
 }
 
-fn line(frame: &Frame, entry: &Entry) -> Line {
-    let is_failed = entry.status >= 400;
+fn line(frame: &Frame, entry: &Entry, names: &Names) -> Line {
+    let is_failed = Outcome::of(entry.status) == Outcome::Failed;
     Line {
         id: entry.id.clone(),
-        text: sentence(frame, entry),
+        text: sentence(frame, entry, names),
         at: frame.moment(&entry.at),
         detail: entry.detail.clone().filter(|_| is_failed),
         is_failed,
+        is_person: is_person(entry),
     }
-}
-
-/// Returns the sentence about a request.
-fn sentence(frame: &Frame, entry: &Entry) -> String {
-    let texts = &frame.t.connection;
-    let name = entry.subject.as_ref().and_then(|subject| subject.name.as_deref()).unwrap_or_default();
-    let (client, status) = (frame.client(&entry.client), entry.status.to_string());
-    let text = match entry.action {
-        _ if entry.status >= 400 => texts.refused,
-        Action::UserCreated => texts.person_created,
-        Action::UserChanged | Action::UserReactivated => texts.person_changed,
-        Action::UsersSearched => texts.tested,
-        Action::GroupsSearched => texts.read_teams,
-        Action::GroupCreated | Action::GroupChanged | Action::MembersAdded => texts.team_changed,
-        Action::TokenIssued => texts.token,
-        _ => texts.other_request,
-    };
-    fill(text, &[("client", client), ("name", name), ("status", &status)])
 }
 
 #[derive(Template)]

@@ -75,7 +75,23 @@ impl RequestQueue {
         self.0.writer.lock().await
     }
 
+    /// Returns a guard of a writer. If the writer ends early, the next entry starts another one.
+    pub(super) fn started(&self) -> Started<'_> {
+        Started(self)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A writer that runs.
+pub(super) struct Started<'a>(&'a RequestQueue);
+
+impl Drop for Started<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.state().has_writer = false;
+        }
     }
 }

@@ -33,8 +33,8 @@ use crate::{
     request_log::{Action, Entry, Outcome, RETENTION},
 };
 
-/// The number of entries in a BatchWriteItem.
-const BATCH: usize = 25;
+/// The number of entries that are written side by side, in several BatchWriteItem calls.
+const BATCH: usize = 500;
 /// The time for the writes of a batch. Entries that wait meanwhile may find no place.
 const WRITE_BUDGET: Duration = Duration::from_secs(5);
 
@@ -47,7 +47,7 @@ pub(super) const ERRORS: &str = "bad";
 /// The number of users in an hour.
 pub(super) const PEOPLE: &str = "people";
 /// The number of characters of a time that name its hour.
-const HOUR: usize = "2026-11-28T14".len();
+pub(super) const HOUR: usize = "2026-11-28T14".len();
 
 /// The requests of an organisation in an hour that a batch has.
 #[derive(Default)]
@@ -83,6 +83,7 @@ impl Store {
     pub async fn flush_request_log(&self) {
         let Some(queue) = &self.recorded else { return };
         let _turn = queue.turn().await;
+        let _started = queue.started();
         while let Some(batch) = queue.take(BATCH) {
             if batch.dropped > 0 {
                 tracing::warn!(
