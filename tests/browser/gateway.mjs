@@ -51,7 +51,7 @@ export class Gateway {
     this.adminToken = values.SCIM_ADMIN_TOKEN;
     this.consoleUrl = values.SCIM_CONSOLE_URL;
     this.origin = new URL(this.baseUrl).origin;
-    this.console = `${this.origin}/console`;
+    this.console = this.consoleUrl?.replace(/\/enter\?.*/, '') ?? `${this.origin}/console`;
   }
 
   /** All that the gateway has printed and logged. */
@@ -77,9 +77,14 @@ export class Gateway {
     return answer.body;
   }
 
-  /** Asks for a set-up link, as a vendor's back end does. */
-  async link({ org = ORGANISATION, role = 'owner', intent = 'overview', ...others } = {}) {
-    return (await this.manage('POST', `/orgs/${org}/links`, { role, intent, ...others })).url;
+  /** Asks for a set-up link, as a vendor's back end does, and returns its URL. */
+  async link(fields) {
+    return (await this.session(fields)).url;
+  }
+
+  /** Asks for a set-up link and returns it with the id that its session has. */
+  session({ org = ORGANISATION, role = 'owner', intent = 'overview', ...others } = {}) {
+    return this.manage('POST', `/orgs/${org}/links`, { role, intent, ...others });
   }
 
   /** Creates an organisation. */

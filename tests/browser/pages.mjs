@@ -12,6 +12,8 @@ export const navigation = {
 
 export const connection = {
   toggle: (page) => submit(page, '/connection/scim'),
+  /** Returns whether SCIM is turned off. */
+  isOff: (page) => form(page, '/connection/scim').locator('[name="enabled"][value="true"]').count().then(Boolean),
   okta: (page) => page.getByRole('main').getByRole('link', { name: /Okta/ }).first(),
   entra: (page) => page.getByRole('main').getByRole('link', { name: /Entra/ }).first(),
 };
@@ -25,17 +27,24 @@ export const value = {
 
 export const okta = {
   create: (page) => submit(page, '/connection/okta/key'),
-  verify: (page) => page.locator('[aria-live]').filter({ visible: true }),
+};
+
+/** The part of the steps that waits for the identity provider. */
+export const verify = {
+  says: (page, text) => page.locator('[aria-live], [role="status"]').getByText(text).first(),
 };
 
 export const entra = {
   federation: (page) => form(page, '/entra/federation'),
   secret: (page) => submit(page, '/entra/secret'),
   key: (page) => submit(page, '/entra/key'),
-  verify: okta.verify,
 };
 
 export const keys = {
+  /** Shows the form that creates a key, if it is folded. */
+  openForm: async (page) => {
+    if (!(await keys.submit(page).isVisible())) await page.locator('summary', { has: page.getByText(/create|new key/i) }).first().click();
+  },
   create: (page) => page.locator('form[action$="/keys"]'),
   label: (page) => keys.create(page).getByLabel(/label|name/i),
   expiry: (page) => keys.create(page).getByLabel(/end|expir/i),
