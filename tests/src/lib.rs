@@ -32,7 +32,10 @@ pub mod schedule;
 pub mod snapshot;
 mod target;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use aws_sdk_dynamodb::Client;
 use axum::{
@@ -295,7 +298,7 @@ impl Service {
         let pepper = pepper_of(pepper);
         // Most tests send more requests than an organisation may, at the same time of a fixed clock.
         let store = store.with_limits(false);
-        let app = App { store, pepper: pepper.clone(), base_url: Some(BASE.to_owned()) };
+        let app = App { store, pepper: pepper.clone(), base_url: Some(BASE.to_owned()), portal: Arc::default() };
         let (org, key, named) = (org.to_owned(), String::new(), Named::default());
         Self { transport: transport(&app), app, org, key, client, tables, pepper, named }
     }

@@ -1,6 +1,8 @@
 //! The state that handlers share.
 
-use crate::{pepper::Pepper, store::Store};
+use std::sync::Arc;
+
+use crate::{pepper::Pepper, portal::Portal, store::Store};
 
 /// The state of the service. A clone is cheap.
 #[derive(Clone)]
@@ -12,4 +14,6 @@ pub struct App {
     /// The public base URL (`https://…/scim/v2`) for `meta.location`. With `None` the gateway's own domain name from the
     /// request context is used, and never `Host` or a forwarded header.
     pub base_url: Option<String>,
+    /// The settings of the owner console.
+    pub portal: Arc<Portal>,
 }

@@ -1,5 +1,7 @@
 //! Settings: the only place that reads the environment.
 
+use crate::portal::Portal;
+
 /// The environment variable with the name of the resources table.
 pub const RESOURCES_TABLE: &str = "SCIM_RESOURCES_TABLE";
 /// The environment variable with the name of the table of organisations and keys.
@@ -8,6 +10,18 @@ pub const KEYS_TABLE: &str = "SCIM_KEYS_TABLE";
 pub const PEPPER_SECRET_ID: &str = "SCIM_PEPPER_SECRET_ID";
 /// The environment variable with the public base URL.
 pub const BASE_URL: &str = "SCIM_BASE_URL";
+/// The environment variable with the public URL of the owner console.
+pub const CONSOLE_URL: &str = "SCIM_CONSOLE_URL";
+/// The environment variable with the URLs to which the console may lead back, separated by commas.
+pub const CONSOLE_RETURN_URLS: &str = "SCIM_CONSOLE_RETURN_URLS";
+/// The environment variable with the origins of pages that may embed the console, separated by commas.
+pub const CONSOLE_FRAME_ANCESTORS: &str = "SCIM_CONSOLE_FRAME_ANCESTORS";
+/// The environment variable with the name of the vendor's product.
+pub const CONSOLE_NAME: &str = "SCIM_CONSOLE_NAME";
+/// The environment variable with the URL of the vendor's logo.
+pub const CONSOLE_LOGO: &str = "SCIM_CONSOLE_LOGO";
+/// The environment variable with the accent colour, as `#rrggbb`.
+pub const CONSOLE_ACCENT: &str = "SCIM_CONSOLE_ACCENT";
 /// The environment variable with the name of the deployed stack. Without it the log lines are not metrics.
 pub const STACK: &str = "SCIM_STACK";
 /// The environment variable with the AWS region, which Lambda sets.
@@ -40,6 +54,25 @@ impl Tables {
         Self {
             resources: env(RESOURCES_TABLE).unwrap_or(local.resources),
             keys: env(KEYS_TABLE).unwrap_or(local.keys),
+        }
+    }
+}
+
+impl Portal {
+    /// Reads the settings of the owner console from the environment.
+    #[must_use]
+    pub fn from_env() -> Self {
+        let list = |name| {
+            let entries = env(name).unwrap_or_default();
+            entries.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned).collect()
+        };
+        Self {
+            url: env(CONSOLE_URL),
+            return_urls: list(CONSOLE_RETURN_URLS),
+            frame_ancestors: list(CONSOLE_FRAME_ANCESTORS),
+            name: env(CONSOLE_NAME),
+            logo: env(CONSOLE_LOGO),
+            accent: env(CONSOLE_ACCENT),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The text of credentials: API keys, access tokens and the secrets of OAuth clients.
 //!
 //! A key reads `scim_<organisation>_<secret><checksum>`, with a secret of 256 random bits and a CRC-32, both in base62. An
-//! access token begins with `scimtoken_` and the secret of a client with `scimsecret_`. The prefix and the checksum let
+//! access token begins with `scimtoken_`, the secret of a client with `scimsecret_`, and a link and a session of the owner
+//! console with `scimlink_` and `scimsession_`. The prefix and the checksum let
 //! secret scanners recognise a credential. The store holds a digest of each credential (see [`Peppers`](crate::pepper::Peppers))
 //! and looks it up by the digest, so a lookup leaks no timing about the text. The text is shown once and never stored.
 //!
@@ -33,10 +34,14 @@ pub enum Kind {
     Token,
     /// A secret of an OAuth client. It gives access to the token endpoint alone.
     ClientSecret,
+    /// A set-up link of the owner console. It starts one session.
+    Link,
+    /// A session of the owner console, in a cookie.
+    Session,
 }
 
 impl Kind {
-    const ALL: [Self; 3] = [Self::Key, Self::Token, Self::ClientSecret];
+    const ALL: [Self; 5] = [Self::Key, Self::Token, Self::ClientSecret, Self::Link, Self::Session];
 
     /// Returns the text with which every credential of the kind begins.
     #[must_use]
@@ -45,6 +50,8 @@ impl Kind {
             Self::Key => "scim_",
             Self::Token => "scimtoken_",
             Self::ClientSecret => "scimsecret_",
+            Self::Link => "scimlink_",
+            Self::Session => "scimsession_",
         }
     }
 }

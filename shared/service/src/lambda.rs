@@ -1,6 +1,6 @@
 //! The Lambda runtime around a router, and around the janitor.
 
-use std::{convert::Infallible, io};
+use std::{convert::Infallible, io, sync::Arc};
 
 use aws_config::SdkConfig;
 use axum::{
@@ -26,6 +26,7 @@ use crate::{
     http::{self, PublicBase, Route},
     janitor,
     pepper::{Pepper, PepperSecret},
+    portal::Portal,
     store::Store,
     telemetry::{self, RequestId},
 };
@@ -68,6 +69,7 @@ fn app() -> Result<App, Error> {
         store: store(&sdk),
         pepper: Pepper::SecretsManager(pepper),
         base_url: config::env(config::BASE_URL),
+        portal: Arc::new(Portal::from_env()),
     })
 }
 

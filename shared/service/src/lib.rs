@@ -18,6 +18,7 @@
 //! | [`announcements`] | announces the ends of credentials |
 //! | [`limits`] | the published limits and the division of a request's time |
 //! | [`request_log`] | the log of requests that owners read |
+//! | [`portal`] | set-up links and sessions of the owner console |
 //! | `pace` | scheduling points in long loops |
 //! | [`telemetry`] | log lines and metrics |
 //! | [`clock`], [`entropy`], [`config`] | the only readers of the time, random bytes and the environment |
@@ -32,6 +33,8 @@
 //! A router of all routes:
 //!
 //! ```no_run
+//! use std::sync::Arc;
+//!
 //! use service::{
 //!     App,
 //!     clock::Clock,
@@ -45,7 +48,7 @@
 //! fn router(dynamodb: &aws_sdk_dynamodb::Client, pepper: Vec<u8>) -> axum::Router {
 //!     let store = Store::new(dynamodb, Tables::from_env(), Clock::system(), Entropy::system());
 //!     let pepper = Pepper::Fixed(Peppers::single(Secret::new(pepper)));
-//!     http::router(App { store, pepper, base_url: None }, http::all())
+//!     http::router(App { store, pepper, base_url: None, portal: Arc::default() }, http::all())
 //! }
 //! ```
 
@@ -71,6 +74,7 @@ pub mod limits;
 pub mod oauth;
 mod pace;
 pub mod pepper;
+pub mod portal;
 pub mod request_log;
 mod sdk_failure;
 pub mod settings;

@@ -2,7 +2,10 @@
 //! of this project.
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     thread,
 };
 
@@ -136,7 +139,7 @@ async fn rotations_in_secrets_manager_lose_no_key() {
     store.create_tables().await.expect("tables");
     // This process caches the pepper for five minutes, as a function does.
     let pepper = Pepper::SecretsManager(PepperSecret::new(secrets, "rotation-pepper".to_owned()));
-    let router = http::router(App { store, pepper, base_url: None }, http::all());
+    let router = http::router(App { store, pepper, base_url: None, portal: Arc::default() }, http::all());
 
     let run = |line: &str| {
         let output = scimctl(&dir, line, &environment);

@@ -18,6 +18,7 @@ mod orgs;
 mod problem;
 mod request;
 mod schema;
+mod sessions;
 
 use std::{any::Any, sync::Arc};
 
@@ -85,6 +86,7 @@ fn parts() -> (Router<App>, String) {
         .merge(keys::routes())
         .merge(clients::routes())
         .merge(audit::routes())
+        .merge(sessions::routes())
         .split_for_parts();
     let mut text = openapi::document(of_routes).to_pretty_json().unwrap_or_default();
     text.push('\n');

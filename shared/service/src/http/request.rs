@@ -171,8 +171,9 @@ pub fn presented_key(headers: &HeaderMap) -> Result<Credential, Refusal> {
     if key.split_once(' ').is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) {
         return Err(Refusal::SchemeTwice);
     }
-    // The secret of a client gives access to the token endpoint alone.
-    Credential::parse(&key).filter(|key| key.kind() != Kind::ClientSecret).ok_or(Refusal::Malformed)
+    Credential::parse(&key)
+        .filter(|key| matches!(key.kind(), Kind::Key | Kind::Token))
+        .ok_or(Refusal::Malformed)
 }
 
 /// Returns the password of Basic credentials (RFC 7617 §2).

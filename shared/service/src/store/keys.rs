@@ -22,6 +22,7 @@
 //! | key (keys table) | `ORG#o` | `KEY#<digest>` |
 //! | access token (keys table) | `ORG#o` | `TOKEN#<digest>` |
 //! | OAuth client (keys table) | `ORG#o` | `CLIENT#<id>` |
+//! | set-up link, session of the owner console (keys table) | `ORG#o` | `LINK#<digest>`, `SESSION#<digest>` |
 //! | request that created an organisation (keys table) | `CREATION` | digest of its Idempotency-Key |
 //! | entry of the audit log (keys table) | `AUDIT#o` | id, sorted by time |
 //! | latest generation of the pepper (keys table) | `PEPPER` | `GENERATION` |
@@ -210,18 +211,26 @@ impl Keys {
         Self::organisation(org).key(SETTINGS)
     }
 
-    /// Returns the key of the item of a key or an access token. A secret of a client has none.
+    /// Returns the key of the item of a key or an access token. No other credential authenticates a request of SCIM.
     pub(super) fn credential(org: &Org, kind: Kind, digest: &str) -> Option<Key> {
         let prefix = match kind {
             Kind::Key => KEY_PREFIX,
             Kind::Token => TOKEN_PREFIX,
-            Kind::ClientSecret => return None,
+            Kind::ClientSecret | Kind::Link | Kind::Session => return None,
         };
         Some(Self::organisation(org).key(format!("{prefix}{digest}")))
     }
 
     pub(super) fn token(org: &Org, digest: &str) -> Key {
         Self::organisation(org).key(format!("{TOKEN_PREFIX}{digest}"))
+    }
+
+    pub(super) fn link(org: &Org, digest: &str) -> Key {
+        Self::organisation(org).key(format!("{LINK_PREFIX}{digest}"))
+    }
+
+    pub(super) fn session(org: &Org, digest: &str) -> Key {
+        Self::organisation(org).key(format!("{SESSION_PREFIX}{digest}"))
     }
 
     pub(super) fn client(org: &Org, id: &str) -> Key {
@@ -293,6 +302,10 @@ pub(super) const SETTINGS: &str = "SETTINGS";
 pub(super) const KEY_PREFIX: &str = "KEY#";
 /// The prefix of the sort key of an access token.
 pub(super) const TOKEN_PREFIX: &str = "TOKEN#";
+/// The prefix of the sort key of a set-up link of the owner console.
+const LINK_PREFIX: &str = "LINK#";
+/// The prefix of the sort key of a session of the owner console.
+pub(super) const SESSION_PREFIX: &str = "SESSION#";
 /// The prefix of the sort key of an OAuth client.
 pub(super) const CLIENT_PREFIX: &str = "CLIENT#";
 

@@ -18,7 +18,7 @@
 //! 7. `representation`, `plan`, `list`, `bookmarks`, `pages`: requests on many resources.
 //! 8. `key_record`, `client_record`, `authentication`: credentials.
 //! 9. `audit`, `due`, `work`, `orgs`, `creation`, `credential_writes`, `credentials`, `client_writes`, `tokens`, `clients`,
-//!    `rewrap`, `announcements`, `tables`, `doctor`, `hold`, `erase`, `transfer`, `request_log`: management.
+//!    `rewrap`, `announcements`, `tables`, `doctor`, `hold`, `erase`, `transfer`, `request_log`, `sessions`: management.
 
 mod accounts;
 mod announcements;
@@ -61,6 +61,7 @@ mod resources;
 mod rewrap;
 mod scan;
 mod sdk_error;
+mod sessions;
 mod slots;
 mod table;
 mod tables;
@@ -94,5 +95,6 @@ pub use list::{ListRequest, Listed};
 pub use orgs::{OrgChange, Organisation};
 pub use pages::{CursorPage, IndexPage, Query};
 pub use resources::Expected;
+pub use sessions::{NewLink, SessionRecord, StartedSession};
 pub use tokens::{IssuedToken, TokenClient};
 pub use work::Work;

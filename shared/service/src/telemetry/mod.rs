@@ -18,8 +18,8 @@ use tracing_subscriber::{filter::Targets, layer::SubscriberExt};
 
 pub(crate) use client::client;
 pub(crate) use emf::{EXPIRING, SWEEP, UNLIMITED};
-pub use request::RequestId;
-pub(crate) use request::{Cause, PresentedKey, RequestRecord, log_request};
+pub(crate) use request::{Cause, PresentedKey, RequestRecord};
+pub use request::{RequestId, log_request};
 
 use crate::{clock::Clock, config};
 use json_line::JsonLines;

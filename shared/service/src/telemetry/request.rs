@@ -61,7 +61,7 @@ impl RequestRecord {
 }
 
 /// Handles the request in a span with its id, and logs the request when it is answered.
-pub(crate) async fn log_request(request: Request, next: Next) -> Response {
+pub async fn log_request(request: Request, next: Next) -> Response {
     let id = request.extensions().get::<RequestId>().map(|id| id.0.clone());
     // A span below the level of the log would be disabled, and its events would lose the id.
     let span = tracing::error_span!("request", requestId = id);

@@ -1,0 +1,38 @@
+// Copy buttons, times in the viewer's zone, and the token of htmx requests. Pages work without this file.
+(() => {
+  "use strict";
+  const language = document.documentElement.lang;
+  const secure = location.protocol === "https:" ? "; Secure" : "";
+  document.cookie = `scim_zone=${-new Date().getTimezoneOffset()}; Path=/; SameSite=Lax${secure}; Max-Age=31536000`;
+
+  const format = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
+  const localise = (root) => {
+    for (const element of root.querySelectorAll("time[datetime]")) {
+      const time = new Date(element.dateTime);
+      if (!Number.isNaN(time.valueOf())) element.textContent = format.format(time);
+    }
+    for (const element of root.querySelectorAll("[data-zone-hint]")) element.hidden = true;
+    for (const element of root.querySelectorAll("[data-script]")) element.hidden = false;
+  };
+
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (!button) return;
+    const source = document.getElementById(button.dataset.copy);
+    const text = source.value ?? source.textContent;
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      // Without the permission, for example in a frame, the text is selected for the keyboard.
+      if (source.select) source.select();
+      else getSelection().selectAllChildren(source);
+      return;
+    }
+    const label = button.textContent;
+    button.textContent = button.dataset.copied;
+    setTimeout(() => { button.textContent = label; }, 2000);
+  });
+
+  document.addEventListener("htmx:load", (event) => localise(event.target));
+  localise(document);
+})();

@@ -1,0 +1,257 @@
+//! The frame of every page, and the pages of refusals.
+
+use std::convert::Infallible;
+
+use askama::Template;
+use axum::{
+    extract::FromRequestParts,
+    http::{
+        StatusCode,
+        header::{ACCEPT_LANGUAGE, CONTENT_TYPE, RETRY_AFTER},
+        request::Parts,
+    },
+    response::{IntoResponse, Response},
+};
+use service::{Error, http::PublicBase};
+use texts::{Language, Texts, fill};
+
+use crate::{
+    Console, PATH,
+    access::{Viewer, cookie},
+    clock::{Moment, Zone},
+};
+
+/// The name of the product if the vendor has set none.
+const PRODUCT: &str = "SCIM";
+
+/// The parts that every page has. Handlers take it as an extractor, and [`Frame::of`] adds the viewer.
+pub(crate) struct Frame {
+    /// The texts in the viewer's language.
+    pub(crate) t: &'static Texts,
+    pub(crate) language: Language,
+    pub(crate) zone: Zone,
+    /// The path of the console, without a slash at its end.
+    pub(crate) base: String,
+    /// The base URL of SCIM, for identity providers.
+    pub(crate) scim_url: String,
+    /// The path of the assets.
+    pub(crate) assets: String,
+    pub(crate) product: String,
+    pub(crate) logo: Option<String>,
+    /// The viewer, if the page needs a session.
+    pub(crate) viewer: Option<Viewer>,
+    /// The path of the page in the navigation.
+    pub(crate) current: &'static str,
+}
+
+impl FromRequestParts<Console> for Frame {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, console: &Console) -> Result<Self, Infallible> {
+        let of_gateway = parts.extensions.get::<PublicBase>().map(|base| base.0.clone());
+        let base = of_gateway.as_deref().and_then(path_of_console).unwrap_or_else(|| PATH.to_owned());
+        let portal = &console.app.portal;
+        let header = |name| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let language = cookie(&parts.headers, "scim_language").and_then(Language::parse);
+        let language = language.unwrap_or_else(|| Language::accepted(header(ACCEPT_LANGUAGE)));
+        Ok(Self {
+            t: language.texts(),
+            language,
+            zone: cookie(&parts.headers, "scim_zone").map_or_else(Zone::utc, Zone::parse),
+            assets: format!("{base}/assets/{}", console.assets.version),
+            base,
+            scim_url: console.app.base_url.clone().or(of_gateway).unwrap_or_default(),
+            product: portal.name.clone().unwrap_or_else(|| PRODUCT.to_owned()),
+            logo: portal.logo.clone(),
+            viewer: None,
+            current: "",
+        })
+    }
+}
+
+impl Frame {
+    /// Returns the frame of a page of this viewer. `current` is the path of the page in the navigation.
+    pub(crate) fn of(self, viewer: Viewer, current: &'static str) -> Self {
+        Self { viewer: Some(viewer), current, ..self }
+    }
+
+    /// Returns whether this page of the navigation is shown.
+    pub(crate) fn is_current(&self, path: &str) -> bool {
+        self.current == path
+    }
+
+    /// Returns whether the viewer may make changes.
+    pub(crate) fn is_owner(&self) -> bool {
+        self.viewer.as_ref().is_some_and(Viewer::is_owner)
+    }
+
+    /// Returns the token that each form needs.
+    pub(crate) fn csrf(&self) -> &str {
+        self.viewer.as_ref().map(|viewer| viewer.csrf.as_str()).unwrap_or_default()
+    }
+
+    /// Returns a stored time for a template.
+    pub(crate) fn moment(&self, stored: &str) -> Moment {
+        Moment::new(stored, self.zone, self.language)
+    }
+
+    /// Returns the name of a client, in words.
+    pub(crate) fn client(&self, client: &str) -> &'static str {
+        match client {
+            "okta" => self.t.common.okta,
+            "entra" => self.t.common.entra,
+            _ => self.t.common.other_client,
+        }
+    }
+
+    /// Returns every language.
+    #[expect(clippy::unused_self, reason = "templates call methods of the frame")]
+    pub(crate) fn languages(&self) -> &'static [Language] {
+        &Language::ALL
+    }
+
+    /// Returns the path and the name of each page.
+    pub(crate) fn navigation(&self) -> [(&'static str, &'static str); 6] {
+        let common = &self.t.common;
+        [
+            ("overview", common.nav_overview),
+            ("connection", common.nav_connection),
+            ("keys", common.nav_keys),
+            ("people", common.nav_people),
+            ("teams", common.nav_teams),
+            ("activity", common.nav_activity),
+        ]
+    }
+
+    /// Returns the text of the link to the product.
+    pub(crate) fn back_to_product(&self) -> String {
+        fill(self.t.common.back_to_product, &[("name", &self.product)])
+    }
+}
+
+/// Returns the path of the console that belongs to a public base URL of SCIM: `https://host/scim/v2` gives `/scim/console`.
+fn path_of_console(base: &str) -> Option<String> {
+    let (_, rest) = base.split_once("://")?;
+    let path = rest.find('/').map_or("", |start| &rest[start..]);
+    Some(format!("{}{PATH}", path.strip_suffix("/v2").unwrap_or(path)))
+}
+
+/// Returns the response with a page.
+pub(crate) fn show(page: &impl Template) -> Response {
+    show_as(StatusCode::OK, page)
+}
+
+/// Returns the response with a page, with this status.
+pub(crate) fn show_as(status: StatusCode, page: &impl Template) -> Response {
+    match page.render() {
+        Ok(html) => (status, [(CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// Why a page is not shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The link is unknown, used or expired.
+    Link,
+    /// There is no valid session.
+    Session,
+    /// The form has no token of the session.
+    Csrf,
+    /// A viewer sends a change.
+    Role,
+    /// There is no such page or entry.
+    NotFound,
+    /// The form cannot be read.
+    Form,
+    /// The state has changed since the page was loaded.
+    Conflict,
+    /// A dependency does not answer.
+    Unavailable,
+    /// A defect.
+    Internal,
+}
+
+impl Refusal {
+    fn status(self) -> StatusCode {
+        match self {
+            Self::Link => StatusCode::GONE,
+            Self::Session => StatusCode::UNAUTHORIZED,
+            Self::Csrf | Self::Role => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Form => StatusCode::BAD_REQUEST,
+            Self::Conflict => StatusCode::CONFLICT,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn texts(self, texts: &'static Texts) -> (&'static str, &'static str) {
+        let errors = &texts.errors;
+        match self {
+            Self::Link => (errors.link_title, errors.link_detail),
+            Self::Session => (errors.session_title, errors.session_detail),
+            Self::Csrf => (errors.csrf_title, errors.csrf_detail),
+            Self::Role => (errors.role_title, errors.role_detail),
+            Self::NotFound => (errors.not_found_title, errors.not_found_detail),
+            Self::Form => (errors.form_title, errors.form_detail),
+            Self::Conflict => (errors.conflict_title, errors.conflict_detail),
+            Self::Unavailable => (errors.unavailable_title, errors.unavailable_detail),
+            Self::Internal => (errors.internal_title, errors.internal_detail),
+        }
+    }
+}
+
+/// The status is the whole response where no frame can be made.
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let (title, detail) = self.texts(Language::En.texts());
+        (self.status(), format!("{title}. {detail}\n")).into_response()
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::NotFound(_) => Self::NotFound,
+            Error::Conflict(_) | Error::PreconditionFailed | Error::IdempotencyKeyUsed => Self::Conflict,
+            Error::Throttled | Error::Limited(..) | Error::Unavailable(_) => Self::Unavailable,
+            Error::Invalid(_) | Error::TooLarge(_) | Error::BodyTimeout => Self::Form,
+            _ => Self::Internal,
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "refusal.html")]
+struct RefusalPage<'a> {
+    frame: &'a Frame,
+    title: &'static str,
+    detail: &'static str,
+}
+
+/// Returns the page of a refusal.
+pub(crate) fn refusal(frame: &Frame, refusal: Refusal) -> Response {
+    let (title, detail) = refusal.texts(frame.t);
+    let mut response = show_as(refusal.status(), &RefusalPage { frame, title, detail });
+    if refusal == Refusal::Unavailable {
+        response.headers_mut().insert(RETRY_AFTER, axum::http::HeaderValue::from_static("2"));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn console_is_beside_the_base_url_of_scim() {
+        for (base, path) in [
+            ("https://abc.execute-api.us-east-1.amazonaws.com/scim/v2", "/scim/console"),
+            ("https://scim.example.com/v2", "/console"),
+            ("https://scim.example.com", "/console"),
+        ] {
+            assert_eq!(path_of_console(base).as_deref(), Some(path), "{base}");
+        }
+    }
+}
