@@ -62,8 +62,9 @@ export class Owner {
   problems = [];
   pages = 0;
 
-  static async sit(browser, gateway, options = {}) {
+  static async sit(browser, gateway, { keyboard = false, ...options } = {}) {
     const owner = new Owner();
+    owner.keyboard = keyboard;
     owner.gateway = gateway;
     owner.context = await browser.newContext({
       locale: 'en-GB',
@@ -127,12 +128,35 @@ export class Owner {
 
   async click(locator) {
     this.clicks += 1;
-    await locator.click();
+    if (!this.keyboard) return locator.click();
+    await this.reach(locator);
+    return this.page.keyboard.press('Enter');
+  }
+
+  /** Moves the focus to a control by the tabulator key, and checks that each focus on the way is visible. */
+  async reach(locator) {
+    await locator.waitFor();
+    for (let steps = 0; steps < 100; steps += 1) {
+      if (await locator.evaluate((element) => element === document.activeElement)) return;
+      await this.page.keyboard.press('Tab');
+      const hidden = await this.page.evaluate(() => {
+        const { activeElement: element } = document;
+        if (!element || element === document.body) return null;
+        const { outlineStyle, outlineWidth, boxShadow } = getComputedStyle(element);
+        const { bottom, top, right, left } = element.getBoundingClientRect();
+        const shown = (outlineStyle !== 'none' && parseFloat(outlineWidth) > 0) || boxShadow !== 'none';
+        const inside = bottom > 0 && right > 0 && top < innerHeight && left < innerWidth;
+        return shown && inside ? null : element.outerHTML;
+      });
+      assert.equal(hidden, null, 'the focus is not visible');
+    }
+    assert.fail(`The tabulator key does not reach ${locator}`);
   }
 
   /** Pastes a value, which the owner has copied elsewhere. */
   async paste(locator, value) {
     this.pastes += 1;
+    if (this.keyboard) await this.reach(locator);
     await locator.fill(value);
   }
 

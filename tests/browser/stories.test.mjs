@@ -30,6 +30,7 @@ async function story(play, options) {
   const gateway = await Gateway.start('--allow-loopback-issuers');
   try {
     const owner = await Owner.sit(browser, gateway, options);
+    assert.ok(gateway.output.includes(gateway.consoleUrl), 'the gateway prints the link');
     await owner.enter(gateway.consoleUrl);
     await play(owner, gateway);
     assert.ok(owner.clicks <= CLICKS, `${owner.clicks} clicks`);
@@ -96,6 +97,8 @@ async function firstPersonByOkta(owner) {
 }
 
 test('okta_story_from_link_to_first_person', () => story(firstPersonByOkta));
+
+test('okta_story_by_keyboard_alone', () => story(firstPersonByOkta, { keyboard: true }));
 
 /** Plays a way to connect Entra, from the key or client to the first person. */
 function entraStory(connect) {
