@@ -37,13 +37,21 @@ pub(crate) fn router(app: App, token: &str, base_url: &str) -> Router {
     admin::router(app).layer(from_fn_with_state(guard, guarded))
 }
 
-/// Returns a router that passes every path below `/admin` to `admin`, and all others to `scim`.
-pub(crate) fn beside(admin: Router, scim: Router) -> Router {
+/// Returns a router that passes every path below `/admin` to `admin`, every path below `/console` to `console`, and all others
+/// to `scim`.
+pub(crate) fn beside(admin: Router, console: Router, scim: Router) -> Router {
     Router::new().fallback(move |request: Request| {
         let path = request.uri().path();
-        let is_admin =
-            path.strip_prefix("/admin").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        if is_admin { admin.clone() } else { scim.clone() }.oneshot(request)
+        let is_below =
+            |root| path.strip_prefix(root).is_some_and(|rest: &str| rest.is_empty() || rest.starts_with('/'));
+        if is_below("/admin") {
+            admin.clone()
+        } else if is_below(console::PATH) {
+            console.clone()
+        } else {
+            scim.clone()
+        }
+        .oneshot(request)
     })
 }
 

@@ -9,6 +9,7 @@ use std::{
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use aws_sdk_dynamodb::Client;
@@ -28,11 +29,12 @@ use service::{
     credential::Credential,
     entropy::Entropy,
     error::Refusal,
-    http,
+    http::{self, BASE_PATH},
     limits::REQUEST_BUDGET,
     oauth::{Assertions, Reach},
     pepper::{Pepper, PepperFile},
-    store::{Actor, NewKey, RefusedKey, Store},
+    portal::{Intent, Portal, Role},
+    store::{Actor, NewKey, NewLink, RefusedKey, Store},
 };
 
 use tokio::time::Instant;
@@ -233,8 +235,10 @@ impl Gateway {
         let state = (self.turns.clone(), self.log.clone());
         let assertions = Assertions::new(self.store.clock().clone(), self.reach);
         let routes = [http::all(), http::token(&assertions)].concat();
-        let admin = admin::router(self.app(base_url.clone()), &self.operator_token, &base_url);
-        admin::beside(admin, http::router(self.app(base_url), routes)).layer(from_fn_with_state(state, serve))
+        let app = self.app(base_url.clone());
+        let admin = admin::router(app.clone(), &self.operator_token, &base_url);
+        let console = console::router(app.clone());
+        admin::beside(admin, console, http::router(app, routes)).layer(from_fn_with_state(state, serve))
     }
 
     /// Returns the router of the endpoint of the embedded DynamoDB.
@@ -244,7 +248,21 @@ impl Gateway {
     }
 
     fn app(&self, base_url: String) -> App {
-        App { store: self.store.clone(), pepper: self.pepper.clone(), base_url: Some(base_url) }
+        let portal = Arc::new(Portal { url: Some(console_url(&base_url)), ..Portal::from_env() });
+        App { store: self.store.clone(), pepper: self.pepper.clone(), base_url: Some(base_url), portal }
+    }
+
+    /// Returns the URL of a new set-up link of the first organisation, for its owner.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn link(&self, base_url: &str) -> Result<String, Error> {
+        let new = NewLink { role: Role::Owner, intent: Intent::Connection, return_url: None };
+        let actor = Actor::new("gateway");
+        let created = self.store.create_link(&first_org()?, new, &self.pepper, &actor).await?;
+        let (link, _) =
+            created.ok_or_else(|| Error::Internal("the first organisation does not exist".to_owned()))?;
+        Ok(format!("{}/enter?link={}", console_url(base_url), link.reveal()))
     }
 
     /// Returns a key of the first organisation: the known key if it is still valid, or a new key. Creates the
@@ -253,9 +271,7 @@ impl Gateway {
     /// # Errors
     /// If the store fails.
     pub async fn key(&self, known: Option<&str>) -> Result<String, Error> {
-        let org: Org = ORGANISATION
-            .parse()
-            .map_err(|_| Error::Internal("the name of the first organisation is invalid".to_owned()))?;
+        let org = first_org()?;
         let actor = Actor::new("gateway");
         self.store.create_org(&org, &actor).await?;
         let peppers = self.pepper.peppers().await?;
@@ -292,6 +308,17 @@ impl Gateway {
     }
 }
 
+fn first_org() -> Result<Org, Error> {
+    ORGANISATION
+        .parse()
+        .map_err(|_| Error::Internal("the name of the first organisation is invalid".to_owned()))
+}
+
+/// Returns the URL of the owner console, which has the origin of the base URL.
+fn console_url(base_url: &str) -> String {
+    format!("{}{}", base_url.trim_end_matches(BASE_PATH), console::PATH)
+}
+
 /// The connection settings of a client, as they are written for scripts.
 pub struct Connection {
     /// The base URL of the service.
@@ -302,6 +329,8 @@ pub struct Connection {
     pub admin_url: String,
     /// The operator token, which the management API requires.
     pub admin_token: String,
+    /// A set-up link of the owner console, which can be used once.
+    pub console_url: String,
     /// The address of the embedded DynamoDB.
     pub dynamodb: SocketAddr,
     /// The access key that the embedded DynamoDB requires.
@@ -321,11 +350,12 @@ impl Connection {
     /// # Errors
     /// The error of the file system.
     pub fn write(&self, file: &Path) -> io::Result<()> {
-        let Self { base_url, token, admin_url, admin_token, dynamodb, dynamodb_key } = self;
+        let Self { base_url, token, admin_url, admin_token, console_url, dynamodb, dynamodb_key } = self;
         private::replace(
             file,
             &format!(
                 "SCIM_BASE_URL={base_url}\nSCIM_TOKEN={token}\nSCIM_ADMIN_URL={admin_url}\nSCIM_ADMIN_TOKEN={admin_token}\n\
+                 SCIM_CONSOLE_LINK={console_url}\n\
                  AWS_ENDPOINT_URL_DYNAMODB=http://{dynamodb}\nAWS_ACCESS_KEY_ID={dynamodb_key}\nAWS_SECRET_ACCESS_KEY=local\n"
             ),
         )

@@ -127,13 +127,15 @@ async fn serve_until_stopped(
     let own_file = gateway.data().join("connection.env");
     let known = Connection::token_in(&own_file);
     let address = gateway_listener.local_addr()?;
+    let base_url = format!("http://{address}{BASE_PATH}");
     let connection = Connection {
-        base_url: format!("http://{address}{BASE_PATH}"),
         token: gateway.key(known.as_deref()).await.map_err(StartError::from)?,
         admin_url: format!("http://{address}{}", admin::PATH),
         admin_token: gateway.operator_token().to_owned(),
+        console_url: gateway.link(&base_url).await.map_err(StartError::from)?,
         dynamodb: dynamodb_listener.local_addr()?,
         dynamodb_key: gateway.dynamodb_key().to_owned(),
+        base_url,
     };
     gateway.log().flushed().await;
 
@@ -196,7 +198,7 @@ fn stopped() -> io::Result<impl Future<Output = ()> + Send + 'static> {
 
 /// Prints the settings for identity providers.
 fn introduce(connection: &Connection, env_file: &std::path::Path, known: bool) -> io::Result<()> {
-    let Connection { base_url, token, admin_url, dynamodb, .. } = connection;
+    let Connection { base_url, token, admin_url, console_url, dynamodb, .. } = connection;
     let token_url = format!("{}{TOKEN_PATH}", base_url.trim_end_matches(BASE_PATH));
     let origin = if known { "unchanged since the last start" } else { "new, stored in the file below" };
     write!(
@@ -218,6 +220,9 @@ SCIM 2.0 is ready.
                   scimctl client create --org {ORGANISATION} --scope scim --issuer URL --audience A --subject S
                 With a client secret: scimctl client create --org {ORGANISATION} --scope scim
                 With a key: Secret Token: the key
+
+  Console       {console_url}
+                (for an owner: opens once, within 5 minutes)
 
   Try it        curl -i -H 'Authorization: Bearer {token}' '{base_url}/Users'
 

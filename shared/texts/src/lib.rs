@@ -45,8 +45,8 @@ impl Language {
     /// Returns the first known language of an `Accept-Language` header, in the order of the header, or English.
     #[must_use]
     pub fn accepted(header: &str) -> Self {
-        let tags = header.split(',').filter_map(|range| range.split([';', '-']).next());
-        tags.filter_map(|tag| Self::parse(&tag.trim().to_ascii_lowercase())).next().unwrap_or_default()
+        let mut tags = header.split(',').filter_map(|range| range.split([';', '-']).next());
+        tags.find_map(|tag| Self::parse(&tag.trim().to_ascii_lowercase())).unwrap_or_default()
     }
 
     /// Returns the texts.
@@ -69,16 +69,9 @@ pub fn fill(text: &str, values: &[(&str, &str)]) -> String {
         let value = after.split_once('}').and_then(|(name, after)| {
             values.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value, after))
         });
-        match value {
-            Some((value, after)) => {
-                filled.push_str(value);
-                rest = after;
-            }
-            None => {
-                filled.push('{');
-                rest = after;
-            }
-        }
+        let (value, after) = value.unwrap_or(("{", after));
+        filled.push_str(value);
+        rest = after;
     }
     filled.push_str(rest);
     filled
