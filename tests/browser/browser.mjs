@@ -58,7 +58,9 @@ export function headerFaults(headers) {
 /** The owner of an organisation at a browser. Counts what the owner does. */
 export class Owner {
   clicks = 0;
+  /** Values that the owner has pasted into the console, and into the identity provider. */
   pastes = 0;
+  pastesElsewhere = 0;
   problems = [];
   pages = 0;
 

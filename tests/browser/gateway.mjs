@@ -49,7 +49,7 @@ export class Gateway {
     this.token = values.SCIM_TOKEN;
     this.adminUrl = values.SCIM_ADMIN_URL;
     this.adminToken = values.SCIM_ADMIN_TOKEN;
-    this.consoleUrl = values.SCIM_CONSOLE_URL;
+    this.consoleUrl = values.SCIM_CONSOLE_LINK;
     this.origin = new URL(this.baseUrl).origin;
     this.console = this.consoleUrl?.replace(/\/enter\?.*/, '') ?? `${this.origin}/console`;
   }

@@ -35,7 +35,7 @@ export class Session {
   }
 
   /** Returns the token of the forms. */
-  async csrf(path = '/connection') {
+  async csrf(path = '/overview') {
     const { text } = await this.get(path);
     return /name="csrf"\s+value="([^"]+)"/.exec(text)?.[1] ?? /value="([^"]+)"\s+name="csrf"/.exec(text)?.[1];
   }

@@ -50,7 +50,7 @@ export const STATES = {
     'keys-rotating': page('/keys'),
     'key-refused': after(page('/keys'), async (open) => {
       await keys.openForm(open);
-      for (const scope of ['scim', 'read', 'write']) await keys.scope(open, scope).uncheck();
+      for (const scope of ['SCIM', 'Read', 'Write']) await keys.scope(open, scope).uncheck();
       await keys.submit(open).click();
     }),
   },

@@ -4,15 +4,18 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import { Owner, launch } from './browser.mjs';
+import { Owner, SECRET, launch } from './browser.mjs';
 import { Entra } from './entra.mjs';
-import { Gateway } from './gateway.mjs';
+import { Gateway, ORGANISATION } from './gateway.mjs';
 import { Issuer } from './issuer.mjs';
 import { Okta } from './okta.mjs';
-import { connection, entra, navigation, okta, value, verify } from './pages.mjs';
+import { connection, copy, entra, okta, verify } from './pages.mjs';
 
 const CLICKS = 12;
+/** Values that are pasted into the console, and as many into the identity provider. */
 const PASTES = 3;
+/** Entra's form for a client with a secret has four fields, which the console cannot change. */
+const PASTES_WITH_SECRET = 4;
 
 let browser;
 let issuer;
@@ -26,18 +29,20 @@ after(async () => {
 });
 
 /** Plays a story on a new gateway. */
-async function story(play, options) {
+async function story(play, { pastes = PASTES, ...options } = {}) {
   const gateway = await Gateway.start('--allow-loopback-issuers');
   try {
     const owner = await Owner.sit(browser, gateway, options);
+    await gateway.manage('PATCH', `/orgs/${ORGANISATION}`, { enabled: false });
     assert.ok(gateway.output.includes(gateway.consoleUrl), 'the gateway prints the link');
     await owner.enter(gateway.consoleUrl);
     await play(owner, gateway);
     assert.ok(owner.clicks <= CLICKS, `${owner.clicks} clicks`);
-    assert.ok(owner.pastes <= PASTES, `${owner.pastes} pasted values`);
+    assert.ok(owner.pastes <= PASTES, `${owner.pastes} values pasted into the console`);
+    assert.ok(owner.pastesElsewhere <= pastes, `${owner.pastesElsewhere} values pasted into the identity provider`);
     await owner.checkStorage();
     await owner.leave();
-    console.log(`${owner.clicks} clicks, ${owner.pastes} pasted values`);
+    console.log(`${owner.clicks} clicks, ${owner.pastes} values pasted here and ${owner.pastesElsewhere} elsewhere`);
   } finally {
     await gateway.stop();
   }
@@ -53,7 +58,7 @@ class Form {
   }
 
   paste(field, text) {
-    this.#owner.pastes += 1;
+    this.#owner.pastesElsewhere += 1;
     this.fields[field] = text;
   }
 
@@ -70,29 +75,28 @@ async function liveVerify(owner, act, sentence) {
   assert.ok(await owner.page.evaluate(() => window.scimStays), 'the page was loaded again');
 }
 
-/** Goes from the first page to the steps of a provider, with SCIM turned on. */
+/** Turns SCIM on and opens the steps of a provider. */
 async function toSteps(owner, provider) {
-  const { page } = owner;
-  await owner.click(navigation.link(page, 'Connection'));
-  const toggle = connection.toggle(page);
-  if (await connection.isOff(page)) await owner.click(toggle);
-  await owner.click(connection[provider](page));
+  await owner.click(connection.turnOn(owner.page));
+  await owner.click(connection[provider](owner.page));
 }
 
 async function firstPersonByOkta(owner) {
   const { page } = owner;
   const form = new Form(owner);
   await toSteps(owner, 'okta');
-  form.paste('SCIM connector base URL', await owner.copy(value.copy(page, 'base URL')));
-  form.paste('Unique identifier field for users', 'userName');
+  form.paste('SCIM connector base URL', await owner.copy(copy(page, 'SCIM connector base URL')));
+  form.paste('Unique identifier field for users', await owner.copy(copy(page, 'Unique identifier field for users')));
   await owner.click(okta.create(page));
-  form.paste('Authorization', await owner.copy(value.copy(page, 'key|token|secret')));
+  form.paste('Authorization', await owner.copy(copy(page, 'API Token or Authorization key')));
+  assert.equal(form.fields['Unique identifier field for users'], 'userName');
   const provider = new Okta({ baseUrl: form.fields['SCIM connector base URL'], header: form.fields.Authorization });
 
   form.click('Test Connector Configuration');
-  await liveVerify(owner, async () => assert.equal((await provider.testCredentials()).status, 200), /Okta/);
+  await liveVerify(owner, async () => assert.equal((await provider.testCredentials()).status, 200), 'Okta tested the connection.');
   form.click('Save');
-  await liveVerify(owner, () => provider.assign('ada.lovelace@example.com'), /ada\.lovelace@example\.com/);
+  await liveVerify(owner, () => provider.assign('ada.lovelace@example.com'), 'The person ada.lovelace@example.com was created.');
+  await verify.says(page, 'It works.').waitFor();
   assert.ok((await owner.shift()) < 0.05, `the page jumps: ${await owner.shift()}`);
 }
 
@@ -101,24 +105,59 @@ test('okta_story_from_link_to_first_person', () => story(firstPersonByOkta));
 test('okta_story_by_keyboard_alone', () => story(firstPersonByOkta, { keyboard: true }));
 
 /** Plays a way to connect Entra, from the key or client to the first person. */
-function entraStory(connect) {
+function entraStory(connect, options) {
   return story(async (owner, gateway) => {
     const form = new Form(owner);
     await toSteps(owner, 'entra');
-    const provider = new Entra(await connect(owner, form, gateway));
+    form.paste('Tenant URL', await owner.copy(copy(owner.page, 'Tenant URL')));
+    const provider = new Entra({ tenantUrl: form.fields['Tenant URL'], ...(await connect(owner, form, gateway)) });
     form.click('Test Connection');
-    await liveVerify(owner, async () => assert.equal((await provider.testConnection()).status, 200), /Entra/);
+    await liveVerify(owner, async () => assert.equal((await provider.testConnection()).status, 200), 'Microsoft Entra ID tested the connection.');
     form.click('Start provisioning');
-    await liveVerify(owner, () => provider.provision('ada.lovelace@example.com'), /ada\.lovelace@example\.com/);
+    await liveVerify(owner, () => provider.provision('ada.lovelace@example.com'), 'The person ada.lovelace@example.com was created.');
+    await verify.says(owner.page, 'It works.').waitFor();
     assert.ok((await owner.shift()) < 0.05, `the page jumps: ${await owner.shift()}`);
-  });
+  }, options);
 }
 
 test('entra_story_with_a_key', () =>
   entraStory(async (owner, form) => {
     const { page } = owner;
-    form.paste('Tenant URL', await owner.copy(value.copy(page, 'tenant URL')));
     await owner.click(entra.key(page));
-    form.paste('Secret token', await owner.copy(value.copy(page, 'secret token|key')));
-    return { tenantUrl: form.fields['Tenant URL'], secretToken: form.fields['Secret token'] };
+    form.paste('Secret Token', await owner.copy(copy(page, 'Secret Token')));
+    return { secretToken: form.fields['Secret Token'] };
   }));
+
+/** Copies the values that the form of Entra for OAuth has. */
+async function client(owner, form, ...fields) {
+  for (const field of ['Client identifier', 'Token endpoint', ...fields]) form.paste(field, await owner.copy(copy(owner.page, field)));
+  return { clientId: form.fields['Client identifier'], tokenUrl: form.fields['Token endpoint'], clientSecret: form.fields['Client secret'] };
+}
+
+test('entra_story_with_a_client_secret', () =>
+  entraStory(async (owner, form) => {
+    await owner.click(entra.secret(owner.page));
+    return { oauth: await client(owner, form, 'Client secret') };
+  }, { pastes: PASTES_WITH_SECRET }));
+
+for (const algorithm of ['RS256', 'ES256']) {
+  test(`entra_story_without_a_secret_by_${algorithm.toLowerCase()}`, () =>
+    entraStory(async (owner, form) => {
+      const { page } = owner;
+      // Entra shows these three values.
+      await owner.paste(entra.field(page, /Issuer/), issuer.url);
+      await owner.paste(entra.field(page, 'Subject'), issuer.subject);
+      await owner.paste(entra.field(page, 'Audience'), issuer.audience);
+      await owner.click(entra.federation(page));
+      assert.doesNotMatch(await page.content(), SECRET);
+      return { oauth: { ...(await client(owner, form)), assertion: () => issuer.token(algorithm) } };
+    }));
+}
+
+test('live_check_says_what_went_wrong', async () => {
+  await story(async (owner, gateway) => {
+    await toSteps(owner, 'okta');
+    const provider = new Okta({ baseUrl: gateway.baseUrl, header: gateway.token });
+    await liveVerify(owner, () => provider.request('GET', '/Users?filter=userName%20xx%20%22a%22'), /failed with status 400/);
+  });
+});
