@@ -135,8 +135,9 @@ deploy() {
 connect() {
     SCIM_RESOURCES_TABLE=$(output ResourcesTable)
     SCIM_KEYS_TABLE=$(output KeysTable)
+    SCIM_REQUESTS_TABLE=$(output RequestsTable)
     SCIM_PEPPER_SECRET_ID=$(output PepperSecret)
-    export SCIM_RESOURCES_TABLE SCIM_KEYS_TABLE SCIM_PEPPER_SECRET_ID
+    export SCIM_RESOURCES_TABLE SCIM_KEYS_TABLE SCIM_REQUESTS_TABLE SCIM_PEPPER_SECRET_ID
     # The SDK of the tests has no single sign-on.
     [[ -n $dry_run ]] || eval "$(aws configure export-credentials --format env)"
 }

@@ -112,5 +112,6 @@ for name, value in {
     "SCIM_TEST_PEPPER": pepper,
     "SCIM_RESOURCES_TABLE": outputs["ResourcesTable"],
     "SCIM_KEYS_TABLE": outputs["KeysTable"],
+    "SCIM_REQUESTS_TABLE": outputs["RequestsTable"],
 }.items():
     print(f"export {name}={shlex.quote(value)}")

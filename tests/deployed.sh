@@ -77,7 +77,7 @@ sam_local() {
     with_endpoint "http://$bridge:${endpoint##*:}" "$logs/sam_local"
     # SAM resolves a reference to a resource to its logical id, so this file sets the names.
     cat >"$logs/sam_local/variables.json" <<'JSON'
-{"Parameters": {"SCIM_RESOURCES_TABLE": "scim-resources", "SCIM_KEYS_TABLE": "scim-keys", "SCIM_PEPPER_SECRET_ID": "scim-test-pepper"}}
+{"Parameters": {"SCIM_RESOURCES_TABLE": "scim-resources", "SCIM_KEYS_TABLE": "scim-keys", "SCIM_REQUESTS_TABLE": "scim-requests", "SCIM_PEPPER_SECRET_ID": "scim-test-pepper"}}
 JSON
     local port
     port=$(free_port)
@@ -86,7 +86,7 @@ JSON
         --warm-containers EAGER --template "$logs/sam_local/template.yaml" --env-vars "$logs/sam_local/variables.json" \
         --parameter-overrides Architecture=x86_64 BaseUrl=$base_url
     export SCIM_TEST_API=http://127.0.0.1:$port SCIM_TEST_PEPPER=pepper
-    export SCIM_RESOURCES_TABLE=scim-resources SCIM_KEYS_TABLE=scim-keys
+    export SCIM_RESOURCES_TABLE=scim-resources SCIM_KEYS_TABLE=scim-keys SCIM_REQUESTS_TABLE=scim-requests
     # A container accepts one request at a time, and SAM is slow. One thread therefore runs only the recorded exchanges.
     SCIM_TEST_DYNAMODB=$endpoint threads=1 suite sam_local exchanges
 }

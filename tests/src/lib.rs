@@ -222,6 +222,7 @@ impl Service {
                 let variables = vec![
                     (config::RESOURCES_TABLE, tables.resources.clone()),
                     (config::KEYS_TABLE, tables.keys.clone()),
+                    (config::REQUESTS_TABLE, tables.requests.clone()),
                     (config::PEPPER_SECRET_ID, endpoint.secret(PEPPER)),
                 ];
                 let functions = Functions::new(lambda, endpoint, variables);
@@ -298,7 +299,8 @@ impl Service {
         let pepper = pepper_of(pepper);
         // Most tests send more requests than an organisation may, at the same time of a fixed clock.
         let store = store.with_limits(false);
-        let app = App { store, pepper: pepper.clone(), base_url: Some(BASE.to_owned()), portal: Arc::default() };
+        let app =
+            App { store, pepper: pepper.clone(), base_url: Some(BASE.to_owned()), portal: Arc::default() };
         let (org, key, named) = (org.to_owned(), String::new(), Named::default());
         Self { transport: transport(&app), app, org, key, client, tables, pepper, named }
     }
@@ -312,6 +314,14 @@ impl Service {
     #[must_use]
     pub fn limited(mut self) -> Self {
         self.app.store = self.app.store.with_limits(true);
+        let transport = Transport::Router(self.router(self.app.clone()));
+        Self { transport, ..self }
+    }
+
+    /// Returns the service with the request log.
+    #[must_use]
+    pub fn recorded(mut self) -> Self {
+        self.app.store = self.app.store.with_request_log(true);
         let transport = Transport::Router(self.router(self.app.clone()));
         Self { transport, ..self }
     }
@@ -614,7 +624,8 @@ fn unique_name(what: &str) -> String {
 }
 
 fn unique_tables() -> Tables {
-    Tables { resources: unique_name("resources"), keys: unique_name("keys") }
+    let [resources, keys, requests] = ["resources", "keys", "requests"].map(unique_name);
+    Tables { resources, keys, requests }
 }
 
 /// The `scimType` values of RFC 7644 (table 9) and RFC 9865 (§2.1).

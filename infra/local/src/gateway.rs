@@ -166,8 +166,9 @@ impl Gateway {
             Some(seed) => Realistic::new(database.clone(), seed).client(),
             None => client(Connector::new(database.clone()), log.clone()),
         };
-        let store =
-            Store::new(&client, Tables::default(), Clock::system(), entropy.clone()).with_limits(false);
+        let store = Store::new(&client, Tables::default(), Clock::system(), entropy.clone())
+            .with_limits(false)
+            .with_request_log(true);
         store.create_tables().await?;
         let dynamodb_key: [u8; 16] = entropy.bytes()?;
         let operator_token: [u8; 32] = entropy.bytes()?;
@@ -190,6 +191,13 @@ impl Gateway {
     #[must_use]
     pub fn with_limits(mut self, is_limited: bool) -> Self {
         self.store = self.store.with_limits(is_limited);
+        self
+    }
+
+    /// Returns the gateway with or without the request log. A new gateway has it.
+    #[must_use]
+    pub fn with_request_log(mut self, is_recorded: bool) -> Self {
+        self.store = self.store.with_request_log(is_recorded);
         self
     }
 

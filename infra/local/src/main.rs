@@ -63,6 +63,9 @@ struct Arguments {
     /// Apply the limits of each organisation, as in the cloud: requests over a limit are answered with 429
     #[arg(long)]
     limits: bool,
+    /// Do not record requests in the request log
+    #[arg(long)]
+    no_request_log: bool,
     /// Read the keys of OAuth issuers from this machine too, also by http; for tests
     #[arg(long)]
     allow_loopback_issuers: bool,
@@ -111,6 +114,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     let reach = if arguments.allow_loopback_issuers { Reach::InternetAndLoopback } else { Reach::Internet };
     let gateway = Gateway::open(&arguments.data, arguments.memory, arguments.realistic_dynamodb).await?;
     let gateway = gateway.reaching(reach).with_limits(arguments.limits);
+    let gateway = gateway.with_request_log(!arguments.no_request_log);
     tokio::select! {
         outcome = serve_until_stopped(&arguments, &gateway, gateway_listener, dynamodb_listener) => outcome,
         cause = gateway.log().failed() => Err(Failure::Flush(cause)),
@@ -156,6 +160,8 @@ async fn serve_until_stopped(
     stop.await;
     // A client that keeps its connection open must not prevent the stop.
     let _ = timeout(SHUTDOWN_TIMEOUT, serving).await;
+    let _ = timeout(SHUTDOWN_TIMEOUT, gateway.store().flush_request_log()).await;
+    gateway.log().flushed().await;
     dynamodb_serving.abort();
     if arguments.memory {
         writeln!(io::stdout(), "Stopped. Resources and keys were in memory, and are lost.")?;

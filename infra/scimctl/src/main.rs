@@ -33,8 +33,8 @@ use stack::Stack;
 
 /// Manages organisations, API keys and OAuth clients of the SCIM service.
 ///
-/// On AWS: set SCIM_PEPPER_SECRET_ID, SCIM_RESOURCES_TABLE and SCIM_KEYS_TABLE to the values in the stack's output
-/// ScimctlEnvironment. The region and the credentials are found as by the AWS CLI.
+/// On AWS: set SCIM_PEPPER_SECRET_ID, SCIM_RESOURCES_TABLE, SCIM_KEYS_TABLE and SCIM_REQUESTS_TABLE to the values in
+/// the stack's output ScimctlEnvironment. The region and the credentials are found as by the AWS CLI.
 ///
 /// On the local gateway: start the gateway, and set no variables. AWS_ENDPOINT_URL_DYNAMODB, if set, overrides the
 /// endpoint of the gateway's DynamoDB.

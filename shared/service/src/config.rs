@@ -6,6 +6,8 @@ use crate::portal::Portal;
 pub const RESOURCES_TABLE: &str = "SCIM_RESOURCES_TABLE";
 /// The environment variable with the name of the table of organisations and keys.
 pub const KEYS_TABLE: &str = "SCIM_KEYS_TABLE";
+/// The environment variable with the name of the table of the request log.
+pub const REQUESTS_TABLE: &str = "SCIM_REQUESTS_TABLE";
 /// The environment variable with the name or ARN of the pepper in Secrets Manager.
 pub const PEPPER_SECRET_ID: &str = "SCIM_PEPPER_SECRET_ID";
 /// The environment variable with the public base URL.
@@ -31,18 +33,24 @@ pub const ENDPOINT: &str = "AWS_ENDPOINT_URL";
 /// The environment variable of the AWS SDK with the endpoint of DynamoDB.
 pub const DYNAMODB_ENDPOINT: &str = "AWS_ENDPOINT_URL_DYNAMODB";
 
-/// The names of the two tables.
+/// The names of the three tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tables {
     /// The table of resources, index entries, edges, counts and pending changes.
     pub resources: String,
     /// The table of organisations and keys.
     pub keys: String,
+    /// The table of the request log.
+    pub requests: String,
 }
 
 impl Default for Tables {
     fn default() -> Self {
-        Self { resources: "scim-resources".to_owned(), keys: "scim-keys".to_owned() }
+        Self {
+            resources: "scim-resources".to_owned(),
+            keys: "scim-keys".to_owned(),
+            requests: "scim-requests".to_owned(),
+        }
     }
 }
 
@@ -54,6 +62,7 @@ impl Tables {
         Self {
             resources: env(RESOURCES_TABLE).unwrap_or(local.resources),
             keys: env(KEYS_TABLE).unwrap_or(local.keys),
+            requests: env(REQUESTS_TABLE).unwrap_or(local.requests),
         }
     }
 }

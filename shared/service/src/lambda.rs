@@ -133,6 +133,7 @@ pub async fn run_janitor() -> Result<(), Error> {
 
 fn store(sdk: &SdkConfig) -> Store {
     Store::new(&cloud::dynamodb(sdk), Tables::from_env(), Clock::system(), Entropy::system())
+        .with_request_log(true)
 }
 
 /// Keeps all values of each header. An event of a REST API has the headers twice: with the last value of each and with all

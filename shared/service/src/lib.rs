@@ -19,6 +19,7 @@
 //! | [`limits`] | the published limits and the division of a request's time |
 //! | [`request_log`] | the log of requests that owners read |
 //! | [`portal`] | set-up links and sessions of the owner console |
+//! | [`causes`], [`health`] | what to change at the identity provider after an error, and the health of a connection |
 //! | `pace` | scheduling points in long loops |
 //! | [`telemetry`] | log lines and metrics |
 //! | [`clock`], [`entropy`], [`config`] | the only readers of the time, random bytes and the environment |
@@ -58,6 +59,7 @@ pub mod announcements;
 pub mod app;
 pub mod auth;
 mod bucket;
+pub mod causes;
 pub mod clock;
 #[cfg(feature = "cloud")]
 pub mod cloud;
@@ -65,6 +67,7 @@ pub mod config;
 pub mod credential;
 pub mod entropy;
 pub mod error;
+pub mod health;
 pub mod http;
 pub mod janitor;
 #[cfg(feature = "lambda")]

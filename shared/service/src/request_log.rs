@@ -12,6 +12,13 @@ pub const RETENTION: Duration = Duration::days(30);
 /// The largest number of members that an entry names.
 pub const MEMBERS_NAMED: usize = 20;
 
+/// The largest number of changed attributes that an entry names.
+pub(crate) const ATTRIBUTES_NAMED: usize = 20;
+/// The longest detail of an error, in characters.
+const DETAIL: usize = 500;
+/// The longest name of a subject or of an attribute, in characters.
+const NAME: usize = 200;
+
 /// An action of a request, in the closed list of the request log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -55,9 +62,10 @@ pub enum Action {
 }
 
 /// An entry of the request log.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Entry {
     /// Its id. Ids sort by time.
+    #[serde(skip)]
     pub id: String,
     /// When the request was answered.
     pub at: String,
@@ -70,41 +78,97 @@ pub struct Entry {
     /// The HTTP status of the response.
     pub status: u16,
     /// The `scimType` of an error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scim_type: Option<String>,
     /// The detail of an error, of at most 500 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
     /// The user or group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Subject>,
     /// The names of the changed attributes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changed: Vec<String>,
     /// The ids of the first [`MEMBERS_NAMED`] added members, and the number of all.
+    #[serde(default, skip_serializing_if = "Members::is_empty")]
     pub added: Members,
     /// The ids of the first [`MEMBERS_NAMED`] removed members, and the number of all.
+    #[serde(default, skip_serializing_if = "Members::is_empty")]
     pub removed: Members,
     /// The duration of the request in milliseconds.
     pub millis: u64,
     /// The id of the request in the log of the function, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
 }
 
 /// The user or group that a request is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Subject {
     /// Its kind.
+    #[serde(with = "kind")]
     pub kind: ResourceKind,
     /// Its id, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// Its `userName` or `displayName` at the time of the request, if the request has read or sent it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
 
 /// Members that a request added or removed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Members {
     /// The ids of the first ones.
     pub ids: Vec<String>,
     /// The number of all.
     pub count: usize,
+}
+
+impl Members {
+    /// Returns the members of these ids, and names the first ones.
+    #[must_use]
+    pub fn of<'a>(ids: impl ExactSizeIterator<Item = &'a str>) -> Self {
+        let count = ids.len();
+        Self { ids: ids.take(MEMBERS_NAMED).map(shortened).collect(), count }
+    }
+
+    /// Returns whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    fn has(&self, id: &str) -> bool {
+        self.ids.iter().any(|known| known == id)
+    }
+}
+
+/// Returns the text of a name, which a client may send in any length.
+pub(crate) fn shortened(name: &str) -> String {
+    name.chars().take(NAME).collect()
+}
+
+/// Returns the text of an error.
+pub(crate) fn shortened_detail(detail: &str) -> String {
+    detail.chars().take(DETAIL).collect()
+}
+
+/// Stores the kind of a resource by its name.
+mod kind {
+    use scim::ResourceKind;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde requires the signature")]
+    pub(super) fn serialize<S: Serializer>(kind: &ResourceKind, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(kind.as_str())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ResourceKind, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let found = ResourceKind::ALL.into_iter().find(|kind| kind.as_str() == name);
+        found.ok_or_else(|| D::Error::custom("the kind is unknown"))
+    }
 }
 
 /// The entries that a page of the log shall have. `None` selects all.
@@ -126,6 +190,23 @@ pub struct Filter {
     pub client: Option<String>,
 }
 
+impl Filter {
+    /// Returns whether the entry is one of those, whatever its time.
+    #[must_use]
+    pub fn selects(&self, entry: &Entry) -> bool {
+        let is_about = |kind: ResourceKind, id: &str| {
+            entry.subject.as_ref().is_some_and(|it| it.kind == kind && it.id.as_deref() == Some(id))
+        };
+        let has_person =
+            |id: &String| is_about(ResourceKind::User, id) || entry.added.has(id) || entry.removed.has(id);
+        self.person.as_ref().is_none_or(has_person)
+            && self.group.as_ref().is_none_or(|id| is_about(ResourceKind::Group, id))
+            && self.outcome.is_none_or(|outcome| outcome == Outcome::of(entry.status))
+            && self.status.is_none_or(|status| status == entry.status)
+            && self.client.as_ref().is_none_or(|client| *client == entry.client)
+    }
+}
+
 /// Whether a request succeeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
@@ -133,6 +214,14 @@ pub enum Outcome {
     Succeeded,
     /// The status is 400 or above.
     Failed,
+}
+
+impl Outcome {
+    /// Returns the outcome of a request with this status.
+    #[must_use]
+    pub fn of(status: u16) -> Self {
+        if status < 400 { Self::Succeeded } else { Self::Failed }
+    }
 }
 
 /// The requests of an organisation in one hour.

@@ -76,6 +76,25 @@ async fn same_key_with_another_body_is_refused() {
     }
 }
 
+/// A repeat must not revive a credential that an operator has ended since.
+#[tokio::test]
+async fn repeat_after_the_end_creates_nothing() {
+    let management = Management::new().await;
+    let clients = format!("/orgs/{ORG}/clients");
+    let new = json!({ "scopes": ["scim"] });
+    let created = management.once(&clients, "k-1", &new).await;
+    assert_eq!(management.delete(&format!("{clients}/{}", text(&created, "id"))).await.status, 204);
+    assert_eq!(management.once(&clients, "k-1", &new).await.status, 422);
+
+    let (client, _) = management.client(ORG).await;
+    let secrets = format!("{clients}/{client}/secrets");
+    let added = management.once(&secrets, "k-1", &json!({})).await;
+    assert_eq!(management.delete(&format!("{secrets}/{}", text(&added, "id"))).await.status, 204);
+    // The next secret makes the client forget the ended one.
+    assert_eq!(management.post(&secrets, json!({})).await.status, 201);
+    assert_eq!(management.once(&secrets, "k-1", &json!({})).await.status, 422);
+}
+
 #[tokio::test]
 async fn concurrent_repeats_create_one_credential() {
     let management = Management::new().await;

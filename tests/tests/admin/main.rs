@@ -102,7 +102,7 @@ impl Management {
     /// Returns every item of both tables as text, sorted.
     async fn items(&self) -> Vec<String> {
         let client = embedded::client(self.database.clone());
-        let Tables { resources, keys } = Tables::default();
+        let Tables { resources, keys, .. } = Tables::default();
         let mut items = Vec::new();
         for table in [resources, keys] {
             let mut pages = client.scan().table_name(&table).into_paginator().items().send();

@@ -37,7 +37,7 @@ fn directory() -> PathBuf {
 }
 
 fn tables() -> [String; 2] {
-    let Tables { resources, keys } = Tables::default();
+    let Tables { resources, keys, .. } = Tables::default();
     [resources, keys]
 }
 

@@ -23,7 +23,7 @@ fn put(world: &World, table: &str, item: &Value) {
 async fn deletion_leaves_no_key_of_the_organisation() {
     let world = World::new().await;
     let neighbour = world.neighbour().await;
-    let Tables { resources, keys } = Tables::default();
+    let Tables { resources, keys, .. } = Tables::default();
     // Remains of any kind, also of releases to come.
     let text = |text: &str| json!({ "S": text });
     for (table, pk, sk) in [

@@ -170,7 +170,7 @@ pub(crate) async fn import_people(store: &Store, text: &str) -> (Vec<Refused>, I
 }
 
 pub(crate) fn items(database: &Database, org: &str) -> Vec<Value> {
-    let Tables { resources, keys } = Tables::default();
+    let Tables { resources, keys, .. } = Tables::default();
     let mut found = Vec::new();
     for table in [resources, keys] {
         let mut after = Value::Null;

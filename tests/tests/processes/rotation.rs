@@ -123,6 +123,7 @@ async fn rotations_in_secrets_manager_lose_no_key() {
         ("AWS_REGION", "us-east-1"),
         ("SCIM_RESOURCES_TABLE", "rotation-resources"),
         ("SCIM_KEYS_TABLE", "rotation-keys"),
+        ("SCIM_REQUESTS_TABLE", "rotation-requests"),
         ("SCIM_PEPPER_SECRET_ID", "rotation-pepper"),
     ];
     let sdk = cloud::sdk_config().await.into_builder().endpoint_url(&endpoint).build();
@@ -134,7 +135,11 @@ async fn rotations_in_secrets_manager_lose_no_key() {
         .send()
         .await
         .expect("a secret");
-    let tables = Tables { resources: "rotation-resources".to_owned(), keys: "rotation-keys".to_owned() };
+    let tables = Tables {
+        resources: "rotation-resources".to_owned(),
+        keys: "rotation-keys".to_owned(),
+        requests: "rotation-requests".to_owned(),
+    };
     let store = Store::new(&cloud::dynamodb(&sdk), tables, Clock::system(), Entropy::system());
     store.create_tables().await.expect("tables");
     // This process caches the pepper for five minutes, as a function does.

@@ -97,6 +97,8 @@ const BELOW: &str = "
 
 /// The section about the janitor up to its table.
 const ABOVE_JANITOR: &str = "
+**The request log: 2 write units a request, after its answer.** The table has no request with the log. One BatchWriteItem puts the entries of up to 25 requests, each of 1 unit. One UpdateItem counts the requests of a batch in the item of their hour. Alone, a request therefore takes 2 calls and 2 units, which it does not wait for. Under load, it takes little more than 1 unit. The first request of an hour that reads or writes resources adds a query of the counts and an update: 1 read unit and 1 write unit. DynamoDB deletes entries without a charge.
+
 ## The janitor
 
 The transaction that puts the header of an unfinished change also puts an entry in a list, and the transaction that deletes the header deletes the entry. Each takes 2 write units, for changes that do not fit one transaction. The smallest such change has 34 memberships and takes more than 200 write units, so the list adds at most 2 percent.

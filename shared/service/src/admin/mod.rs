@@ -1,4 +1,5 @@
-//! The management API under `/admin/v1`: organisations, API keys, OAuth clients and the audit log, as JSON.
+//! The management API under `/admin/v1`: organisations, API keys, OAuth clients, links of the owner console, the request
+//! log and the audit log, as JSON.
 //!
 //! A request needs an [`Operator`], which the place of the API adds: IAM on AWS, and a token on the local gateway. No key
 //! and no token of an organisation gives access. Errors are problem documents (RFC 9457), and the OpenAPI document is
@@ -13,6 +14,7 @@ mod clients;
 mod fields;
 mod idempotency;
 mod keys;
+mod log;
 mod openapi;
 mod orgs;
 mod problem;
@@ -87,6 +89,7 @@ fn parts() -> (Router<App>, String) {
         .merge(clients::routes())
         .merge(audit::routes())
         .merge(sessions::routes())
+        .merge(log::routes())
         .split_for_parts();
     let mut text = openapi::document(of_routes).to_pretty_json().unwrap_or_default();
     text.push('\n');

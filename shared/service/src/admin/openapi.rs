@@ -18,7 +18,7 @@ use super::problem::{Fault, Problem};
     info(
         title = "Management API of the SCIM service",
         version = "1",
-        description = "Organisations, API keys, OAuth clients and the audit log. On AWS, requests are signed with Signature \
+        description = "Organisations, API keys, OAuth clients, the audit log and the request log. On AWS, requests are signed with Signature \
                        Version 4 (service `lambda`). On the local gateway, requests have the operator token of \
                        connection.env.",
         license(name = "MIT", identifier = "MIT"),

@@ -142,6 +142,13 @@ impl FromRequestParts<App> for List {
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
         let [limit, cursor] = query(parts, ["limit", "cursor"])?;
+        Self::read(limit, cursor)
+    }
+}
+
+impl List {
+    /// Reads the parameters of a page.
+    pub(super) fn read(limit: Option<String>, cursor: Option<String>) -> Result<Self, Problem> {
         let limit = match limit {
             None => DEFAULT_LIMIT,
             Some(text) => number(&text).filter(|limit| (1..=MAX_LIMIT).contains(limit)).ok_or_else(|| {
@@ -165,9 +172,7 @@ impl FromRequestParts<App> for List {
         }
         Ok(Self { limit, cursor })
     }
-}
 
-impl List {
     /// Returns the entries after the cursor, and the cursor of the next page. A cursor is the id of the entry before.
     pub(super) fn page<T>(
         &self,
@@ -210,7 +215,10 @@ impl FromRequestParts<App> for NoQuery {
 }
 
 /// Reads the query: each of the known parameters at most once, and no others.
-fn query<const N: usize>(parts: &Parts, known: [&'static str; N]) -> Result<[Option<String>; N], Problem> {
+pub(super) fn query<const N: usize>(
+    parts: &Parts,
+    known: [&'static str; N],
+) -> Result<[Option<String>; N], Problem> {
     let mut values = [const { None }; N];
     let mut faults = Vec::new();
     let query = parts.uri.query().unwrap_or_default();

@@ -22,8 +22,16 @@ use super::{
     response::{no_content, not_modified, resource, set, written},
     route::Route,
     search,
+    update::noted,
 };
-use crate::{App, Error, limits::GROUP_BODY, limits::MEMBERS_SHOWN, store::Memberships};
+use crate::{
+    App, Error,
+    limits::GROUP_BODY,
+    limits::MEMBERS_SHOWN,
+    request_log::Members,
+    store::{Memberships, WrittenGroup},
+    telemetry::Notes,
+};
 
 const COLLECTION: &str = "/Groups";
 const SEARCH: &str = "/Groups/.search";
@@ -46,13 +54,17 @@ async fn create(
     WriteCaller(caller): WriteCaller,
     BaseUrl(base): BaseUrl,
     parameters: Parameters,
+    notes: Notes,
     Json(body): Json<GROUP_BODY>,
 ) -> Result<Response, Error> {
+    notes.sent(&body);
     let projection = parameters.projection_of_write(&GROUP_TYPE, &caller)?;
     let document = Document::from_request(&GROUP_TYPE, &body)?;
     let members = members::from_body(&body)?;
     drop(body);
+    notes.members(&Members::of(members.iter().map(|member| member.value.as_str())), &Members::default());
     let (stored, members) = app.store.directory(&caller).create_group(document, &members).await?;
+    notes.resource(&stored.id, &stored.document);
     let members =
         if members.len() > MEMBERS_SHOWN { Memberships::None } else { Memberships::Members(members) };
     written(StatusCode::CREATED, ResourceKind::Group, &stored, &members, &base, &projection)
@@ -65,9 +77,11 @@ async fn read(
     PathSegment(id): PathSegment,
     parameters: Parameters,
     conditions: Conditions,
+    notes: Notes,
 ) -> Result<Response, Error> {
     let projection = parameters.projection(&GROUP_TYPE)?;
     let (stored, members) = app.store.directory(&caller).group(&id, projection.includes("members")).await?;
+    notes.resource(&stored.id, &stored.document);
     if conditions.has(&stored.version) {
         return Ok(not_modified(&stored.version));
     }
@@ -80,7 +94,7 @@ async fn replace(
     BaseUrl(base): BaseUrl,
     PathSegment(id): PathSegment,
     parameters: Parameters,
-    conditions: Conditions,
+    (conditions, notes): (Conditions, Notes),
     Json(body): Json<GROUP_BODY>,
 ) -> Result<Response, Error> {
     let projection = parameters.projection_of_write(&GROUP_TYPE, &caller)?;
@@ -88,8 +102,9 @@ async fn replace(
     let members = [MemberOperation::Replace(members::from_body(&body)?)];
     drop(body);
     let directory = app.store.directory(&caller);
-    let change = |current: &Document| replacement.apply(current);
+    let change = noted(&notes, |current| replacement.apply(current));
     let group = directory.update_group(&id, conditions.if_match.as_ref(), change, &members).await?;
+    note(&notes, &group);
     let (stored, members) = group.shown(projection.includes("members"));
     written(StatusCode::OK, ResourceKind::Group, &stored, &members, &base, &projection)
 }
@@ -102,15 +117,20 @@ async fn patch(
     BaseUrl(base): BaseUrl,
     PathSegment(id): PathSegment,
     parameters: Parameters,
-    conditions: Conditions,
+    (conditions, notes): (Conditions, Notes),
     Json(body): Json<GROUP_BODY>,
 ) -> Result<Response, Error> {
     let shows_group = !parameters.projection(&GROUP_TYPE)?.is_default();
     let projection = parameters.projection_of_write(&GROUP_TYPE, &caller)?;
     let patch = Patch::parse(&GROUP_TYPE, &body)?;
     drop(body);
+    notes.names_members(patch.members());
     let directory = app.store.directory(&caller);
-    let (version, group) = directory.patch_group(&id, conditions.if_match.as_ref(), &patch).await?;
+    let change = noted(&notes, |document| patch.apply(document));
+    let (version, group) = directory.patch_group(&id, conditions.if_match.as_ref(), change, &patch).await?;
+    if let Some(group) = &group {
+        note(&notes, group);
+    }
     if shows_group
         && let Some((stored, members)) =
             directory.patched_group(&id, group, projection.includes("members")).await
@@ -129,7 +149,18 @@ async fn delete(
     WriteCaller(caller): WriteCaller,
     PathSegment(id): PathSegment,
     conditions: Conditions,
+    notes: Notes,
 ) -> Result<Response, Error> {
-    app.store.directory(&caller).delete(ResourceKind::Group, &id, conditions.if_match.as_ref()).await?;
+    let directory = app.store.directory(&caller);
+    let deleted = directory.delete(ResourceKind::Group, &id, conditions.if_match.as_ref()).await?;
+    notes.resource(&deleted.id, &deleted.document);
     Ok(no_content())
+}
+
+/// Notes a group that was read and written.
+fn note(notes: &Notes, group: &WrittenGroup) {
+    let stored = group.stored();
+    notes.resource(&stored.id, &stored.document);
+    let (added, removed) = group.changed_members();
+    notes.members(added, removed);
 }

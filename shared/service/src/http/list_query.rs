@@ -6,8 +6,11 @@ use axum::{
     http::Method,
 };
 use scim::{
-    Invalid, ResourceKind, ResourceType, ScimType, projection::Projection, schema::RESOURCE_TYPES,
-    sort::Sort, syntax::Filter,
+    Invalid, ResourceKind, ResourceType, ScimType,
+    projection::Projection,
+    schema::RESOURCE_TYPES,
+    sort::Sort,
+    syntax::{Filter, Literal, Operator},
 };
 use sha2::{Digest, Sha256};
 
@@ -17,6 +20,9 @@ use crate::{
     limits::{DEFAULT_COUNT, MAX_COUNT, USER_BODY},
     store::{ListRequest, Query},
 };
+
+/// The longest filter that the request log reads a name from, in bytes.
+const MAX_NAMED: usize = 512;
 
 /// The page that a client requests.
 pub(super) enum Paging {
@@ -61,6 +67,28 @@ impl ListQuery {
             attributes: parameters.attribute_names("attributes"),
             excluded_attributes: parameters.attribute_names("excludedAttributes"),
         })
+    }
+
+    /// Returns whether the query has a filter.
+    pub(super) fn is_filtered(&self) -> bool {
+        self.filter.is_some()
+    }
+
+    /// Returns the name by which the query selects one resource of the kind: `userName eq "ada"`.
+    pub(super) fn name_of(&self, kind: ResourceKind) -> Option<String> {
+        let unique = match kind {
+            ResourceKind::User => "userName",
+            ResourceKind::Group => "displayName",
+        };
+        let text = self.filter.as_deref().filter(|text| text.len() <= MAX_NAMED)?;
+        match Filter::parse(text).ok()? {
+            Filter::Compare { name, operator: Operator::Eq, literal: Literal::String(text), .. }
+                if name.attribute.eq_ignore_ascii_case(unique) && name.sub.is_none() =>
+            {
+                Some(text)
+            }
+            _ => None,
+        }
     }
 
     /// Resolves the query against the schemas of these kinds. `base` is the base URL of the answer.

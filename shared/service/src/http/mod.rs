@@ -16,6 +16,7 @@ mod route;
 mod search;
 #[cfg(feature = "oauth")]
 mod token;
+mod update;
 mod users;
 
 use axum::{
@@ -82,7 +83,7 @@ pub fn router(app: App, routes: Vec<Route>) -> Router {
     let store = app.store.clone();
     let routes = plain_router(app, routes).layer(
         ServiceBuilder::new()
-            .layer(middleware::from_fn(telemetry::log_request))
+            .layer(middleware::from_fn_with_state(store.clone(), telemetry::record_request))
             .layer(CatchPanicLayer::custom(panicked))
             .layer(middleware::from_fn_with_state(store, within_budget)),
     );

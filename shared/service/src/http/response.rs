@@ -224,8 +224,9 @@ impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let status = self.status();
         let scim_type = self.scim_type();
-        let mut response =
-            answer(status, &message::error_body(status.as_u16(), scim_type, &self.to_string()));
+        let detail = self.to_string();
+        let mut response = answer(status, &message::error_body(status.as_u16(), scim_type, &detail));
+        response.extensions_mut().insert(telemetry::Detail(detail));
         match &self {
             Self::Refused(refusal) if !refusal.is_of_valid_key() => {
                 set(&mut response, WWW_AUTHENTICATE, "Bearer realm=\"SCIM\"");

@@ -19,12 +19,17 @@ use crate::{
     App, Error,
     pace::Pace,
     store::{Listed, Query, representation::Shown},
+    telemetry::Notes,
 };
 
 /// Returns the list route and the search route of one kind of resource.
 pub(super) fn routes(kind: ResourceKind, collection: &'static str, search: &'static str) -> Vec<Route> {
-    let handler = move |app: State<App>, caller: ReadCaller, base: BaseUrl, query: ListQuery| async move {
-        list(&[kind], app, caller, base, query).await
+    let handler = move |app: State<App>,
+                        caller: ReadCaller,
+                        base: BaseUrl,
+                        notes: Notes,
+                        query: ListQuery| async move {
+        list(&[kind], app, caller, base, (notes, query)).await
     };
     vec![
         Route::new(Method::GET, collection, routing::get(handler)),
@@ -34,8 +39,8 @@ pub(super) fn routes(kind: ResourceKind, collection: &'static str, search: &'sta
 
 /// Returns the route of the search over all kinds of resource.
 pub(super) fn root_routes() -> Vec<Route> {
-    let handler = |app: State<App>, caller: ReadCaller, base: BaseUrl, query: ListQuery| async move {
-        list(&ResourceKind::ALL, app, caller, base, query).await
+    let handler = |app: State<App>, caller: ReadCaller, base: BaseUrl, notes: Notes, query: ListQuery| async move {
+        list(&ResourceKind::ALL, app, caller, base, (notes, query)).await
     };
     vec![Route::new(Method::POST, "/.search", routing::post(handler))]
 }
@@ -46,10 +51,14 @@ async fn list(
     State(app): State<App>,
     ReadCaller(caller): ReadCaller,
     BaseUrl(base): BaseUrl,
-    list_query: ListQuery,
+    (notes, list_query): (Notes, ListQuery),
 ) -> Result<Response, Error> {
+    if let ([kind], true) = (kinds, notes.is_kept()) {
+        notes.searched(list_query.name_of(*kind).as_deref());
+    }
     let query = list_query.resolve(kinds, &base)?;
     let directory = app.store.directory(&caller);
+    let is_filtered = list_query.is_filtered();
     let (body, resources) = match list_query.paging {
         Paging::Index { start_index, count } => {
             let page = directory.page_by_index(&query, start_index, count).await?;
@@ -60,6 +69,9 @@ async fn list(
             (message::cursor_response(page.total, page.next, page.resources.len()), page.resources)
         }
     };
+    if let ([_], [only], true) = (kinds, resources.as_slice(), is_filtered) {
+        notes.found(&only.stored.id);
+    }
     for form in [Form::Whole, Form::Values] {
         if let Some(body) = page(&query, &body, &resources, form).await? {
             return Ok(body.into_response(StatusCode::OK));

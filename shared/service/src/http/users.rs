@@ -14,11 +14,13 @@ use super::{
     response::{no_content, not_modified, resource, written},
     route::Route,
     search,
+    update::noted,
 };
 use crate::{
     App, Error,
     limits::USER_BODY,
     store::{Memberships, representation},
+    telemetry::Notes,
 };
 
 const COLLECTION: &str = "/Users";
@@ -42,12 +44,15 @@ async fn create(
     WriteCaller(caller): WriteCaller,
     BaseUrl(base): BaseUrl,
     parameters: Parameters,
+    notes: Notes,
     Json(body): Json<USER_BODY>,
 ) -> Result<Response, Error> {
+    notes.sent(&body);
     let projection = parameters.projection_of_write(&USER_TYPE, &caller)?;
     let document = Document::from_request(&USER_TYPE, &body)?.active_by_default();
     drop(body);
     let stored = app.store.directory(&caller).create_user(document).await?;
+    notes.resource(&stored.id, &stored.document);
     written(StatusCode::CREATED, ResourceKind::User, &stored, &Memberships::None, &base, &projection)
 }
 
@@ -58,9 +63,11 @@ async fn read(
     PathSegment(id): PathSegment,
     parameters: Parameters,
     conditions: Conditions,
+    notes: Notes,
 ) -> Result<Response, Error> {
     let projection = parameters.projection(&USER_TYPE)?;
     let (stored, groups) = app.store.directory(&caller).user(&id, projection.includes("groups")).await?;
+    notes.resource(&stored.id, &stored.document);
     let version = representation::version(&stored, &groups);
     if conditions.has(&version) {
         return Ok(not_modified(&version));
@@ -74,17 +81,18 @@ async fn replace(
     BaseUrl(base): BaseUrl,
     PathSegment(id): PathSegment,
     parameters: Parameters,
-    conditions: Conditions,
+    (conditions, notes): (Conditions, Notes),
     Json(body): Json<USER_BODY>,
 ) -> Result<Response, Error> {
     let projection = parameters.projection_of_write(&USER_TYPE, &caller)?;
     let replacement = Replacement::parse(&USER_TYPE, &body)?;
     drop(body);
     let directory = app.store.directory(&caller);
-    let change = |current: &Document| replacement.apply(current);
+    let change = noted(&notes, |current| replacement.apply(current));
     let (stored, groups) = directory
         .update_user(&id, conditions.if_match.as_ref(), change, projection.includes("groups"))
         .await?;
+    notes.resource(&stored.id, &stored.document);
     written(StatusCode::OK, ResourceKind::User, &stored, &groups, &base, &projection)
 }
 
@@ -94,17 +102,18 @@ async fn patch(
     BaseUrl(base): BaseUrl,
     PathSegment(id): PathSegment,
     parameters: Parameters,
-    conditions: Conditions,
+    (conditions, notes): (Conditions, Notes),
     Json(body): Json<USER_BODY>,
 ) -> Result<Response, Error> {
     let projection = parameters.projection_of_write(&USER_TYPE, &caller)?;
     let patch = Patch::parse(&USER_TYPE, &body)?;
     drop(body);
     let directory = app.store.directory(&caller);
-    let change = |document: &Document| patch.apply(document);
+    let change = noted(&notes, |document| patch.apply(document));
     let (stored, groups) = directory
         .update_user(&id, conditions.if_match.as_ref(), change, projection.includes("groups"))
         .await?;
+    notes.resource(&stored.id, &stored.document);
     written(StatusCode::OK, ResourceKind::User, &stored, &groups, &base, &projection)
 }
 
@@ -113,7 +122,10 @@ async fn delete(
     WriteCaller(caller): WriteCaller,
     PathSegment(id): PathSegment,
     conditions: Conditions,
+    notes: Notes,
 ) -> Result<Response, Error> {
-    app.store.directory(&caller).delete(ResourceKind::User, &id, conditions.if_match.as_ref()).await?;
+    let directory = app.store.directory(&caller);
+    let deleted = directory.delete(ResourceKind::User, &id, conditions.if_match.as_ref()).await?;
+    notes.resource(&deleted.id, &deleted.document);
     Ok(no_content())
 }

@@ -14,6 +14,7 @@ use super::{
     audit::{self, Action, Actor},
     client_record::{ClientId, ClientRecord, ID_DIGITS, SecretRecord},
     client_writes::{announce, put, read_client, read_clients},
+    creation::{check_unused, put_request},
     credential_writes::{check_label, check_scopes, guard_generation, organisation_and_peppers},
     credentials::{Repeatable, check_repeat},
     directory::Store,
@@ -95,6 +96,10 @@ impl Store {
                 check_repeat(client.request.as_deref(), new.repeatable.as_ref())?;
                 return Ok((client.clone(), secret));
             }
+            if new.repeatable.is_some() {
+                // The client of the first request has been deleted.
+                check_unused(self, id.as_str()).await?;
+            }
             if clients.len() >= MAX_CLIENTS {
                 return Err(Error::Conflict(format!(
                     "The organisation has {MAX_CLIENTS} clients already. Delete one that is not in use."
@@ -120,6 +125,9 @@ impl Store {
             let mut transaction = Transaction::new();
             guard_generation(&mut transaction, &organisation, &peppers, ());
             transaction.put(id.key(), client.to_item()?, Condition::absent(), ());
+            if new.repeatable.is_some() {
+                put_request(&mut transaction, self, org, id.as_str(), ());
+            }
             for secret in &client.secrets {
                 announce(&mut transaction, (org, id.as_str()), secret, None);
             }
@@ -181,6 +189,10 @@ impl Store {
                 check_repeat(known.request.as_deref(), repeatable)?;
                 return Ok(Some((credential, known.clone())));
             }
+            if repeatable.is_some() {
+                // The secret of the first request has ended.
+                check_unused(self, &record.id).await?;
+            }
             let mut after = before.clone();
             after.secrets.retain(|secret| secret.is_live(&record.created));
             if after.secrets.len() >= MAX_SECRETS {
@@ -192,6 +204,9 @@ impl Store {
             let mut transaction = Transaction::new();
             guard_generation(&mut transaction, &organisation, &peppers, ());
             put(&mut transaction, &before, &mut after, org)?;
+            if repeatable.is_some() {
+                put_request(&mut transaction, self, org, &record.id, ());
+            }
             announce(&mut transaction, (org, id), &record, None);
             let action = Action { org, actor, name: "client.secret.add", target: id };
             audit::record(&mut transaction, self, &action, (&before, &after), ())?;

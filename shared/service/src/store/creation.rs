@@ -77,6 +77,38 @@ impl Store {
     }
 }
 
+/// Adds the item of a request that creates something in the organisation to its transaction, on condition that no request of
+/// the last day has the same name.
+pub(super) fn put_request<G>(
+    transaction: &mut Transaction<G>,
+    store: &Store,
+    org: &Org,
+    request: &str,
+    guard: G,
+) {
+    let now = store.clock.now().unix_timestamp();
+    let item = Item::from([
+        (ORG.to_owned(), string(org.as_str())),
+        (EXPIRES.to_owned(), AttributeValue::N((now + REPEATABLE_SECONDS).to_string())),
+    ]);
+    // DynamoDB deletes expired items some days late.
+    let unused = Condition::expression(format!("attribute_not_exists({PK}) OR {EXPIRES} <= :now"));
+    transaction.put(Keys::creation(request), item, unused.with_number(":now", now), guard);
+}
+
+/// Checks that no request of the last day has that name.
+///
+/// # Errors
+/// [`Error::IdempotencyKeyUsed`], [`Error::Unavailable`], [`Error::Throttled`].
+pub(super) async fn check_unused(store: &Store, request: &str) -> Result<(), Error> {
+    let item = operator_table(store).get(&Keys::creation(request)).await?;
+    let expires = item.map_or(Ok(None), |item| optional_number(&item, EXPIRES))?;
+    match expires {
+        Some(expires) if expires > store.clock.now().unix_timestamp() => Err(Error::IdempotencyKeyUsed),
+        _ => Ok(()),
+    }
+}
+
 /// Puts the settings of a new organisation, and `more` attributes.
 pub(super) async fn put_org(
     store: &Store,
@@ -107,15 +139,7 @@ pub(super) async fn put_org(
         let action = Action { org, actor, name: "org.create", target: org.as_str() };
         audit::record(&mut transaction, store, &action, (&(), organisation), Guard::Generation)?;
         if let Some(request) = request {
-            let now = store.clock.now().unix_timestamp();
-            let item = Item::from([
-                (ORG.to_owned(), string(org.as_str())),
-                (EXPIRES.to_owned(), AttributeValue::N((now + REPEATABLE_SECONDS).to_string())),
-            ]);
-            // DynamoDB deletes expired items some days late.
-            let unused = Condition::expression(format!("attribute_not_exists({PK}) OR {EXPIRES} <= :now"));
-            let unused = unused.with_number(":now", now);
-            transaction.put(Keys::creation(request), item, unused, Guard::Request);
+            put_request(&mut transaction, store, org, request, Guard::Request);
         }
         let Err(failed) = transaction.send(&table).await? else { return Ok(Creation::New) };
         if let Some(used) = failed.iter().find(|condition| condition.guard == Guard::Request) {

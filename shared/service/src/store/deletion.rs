@@ -26,7 +26,7 @@ use crate::Error;
 
 impl Directory {
     /// Deletes a resource. The resource and its index entries disappear at once, for every reader. Its memberships
-    /// disappear with it.
+    /// disappear with it. Returns the resource as it was.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::PreconditionFailed`].
@@ -35,7 +35,7 @@ impl Directory {
         kind: ResourceKind,
         id: &str,
         expected: Option<&Expected>,
-    ) -> Result<(), Error> {
+    ) -> Result<Stored, Error> {
         let id = Id::parse(id).ok_or_else(|| not_found(kind))?;
         let mut backoff = Backoff::new(&self.table);
         let mut leaves_tombstone = false;
@@ -60,7 +60,7 @@ impl Directory {
                     if let Some(tombstone) = tombstone {
                         finish_deletion_in_time(self, &tombstone, kind).await;
                     }
-                    return Ok(());
+                    return Ok(stored);
                 }
                 // Another writer has changed the resource. If only a group of it has changed, a tombstone does not depend
                 // on that group.

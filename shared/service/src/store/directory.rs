@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::Client;
 use tokio::{sync::Semaphore, time::Instant};
 
-use super::{accounts::Accounts, capacity::metered, keys::Keys, table::Table};
+use super::{accounts::Accounts, capacity::metered, keys::Keys, request_queue::RequestQueue, table::Table};
 use crate::{
     auth::{Caller, Org},
     clock::Clock,
@@ -13,7 +13,7 @@ use crate::{
     entropy::Entropy,
 };
 
-/// The two tables: resources, and organisations with their keys.
+/// The three tables: resources, organisations with their keys, and the request log.
 #[derive(Clone)]
 pub struct Store {
     pub(super) db: Client,
@@ -23,6 +23,8 @@ pub struct Store {
     /// Whether the limits of organisations apply.
     pub(super) is_limited: bool,
     pub(super) accounts: Accounts,
+    /// The entries of the request log that wait, if requests are recorded.
+    pub(super) recorded: Option<RequestQueue>,
 }
 
 impl Store {
@@ -30,7 +32,7 @@ impl Store {
     #[must_use]
     pub fn new(db: &Client, tables: Tables, clock: Clock, entropy: Entropy) -> Self {
         let accounts = Accounts::default();
-        Self { db: metered(db), tables, clock, entropy, is_limited: true, accounts }
+        Self { db: metered(db), tables, clock, entropy, is_limited: true, accounts, recorded: None }
     }
 
     /// Returns the store with or without the limits of organisations. A new store has them.
@@ -77,6 +79,11 @@ impl Store {
     /// Returns the table of organisations and keys.
     pub(super) fn key_table(&self, deadline: Instant) -> Table {
         self.table(&self.tables.keys, deadline)
+    }
+
+    /// Returns the table of the request log.
+    pub(super) fn request_table(&self, deadline: Instant) -> Table {
+        self.table(&self.tables.requests, deadline)
     }
 
     fn table(&self, name: &str, deadline: Instant) -> Table {

@@ -4,7 +4,8 @@
 //! 2. The entries in the list of unfinished changes are deleted, so that the janitor finds no more work. Then the items of
 //!    the organisation in the table of resources, found by scans.
 //! 3. Requests that began before step 1 end, and the scan is repeated until it finds no item.
-//! 4. The announcements of ends and the credentials are deleted, and the settings last. The audit log stays.
+//! 4. The request log, the announcements of ends and the credentials are deleted, and the settings last. The audit log
+//!    stays. The writer of the request log may write an entry of the last requests later. It expires.
 //!
 //! Each step may be repeated. A deletion that was interrupted continues at the first. The scan is also the proof that no
 //! item is left: its prefix ends with `#`, which no name of an organisation contains, so `ORG#acme#` is no prefix of an
@@ -20,8 +21,8 @@ use super::{
     hold::{Begun, begin},
     items::{Item, partition_key, sort_key},
     key_range::KeyRange,
-    keys::{Key, Keys, Partition, SETTINGS, org_of_due, unfinished_shards},
-    table::{CONCURRENCY, Table},
+    keys::{Key, Keys, Partition, SETTINGS, due_parts, unfinished_shards},
+    table::{CONCURRENCY, Table, delete_request},
     transaction::{MAX_ACTIONS, Transaction},
     work::Work,
 };
@@ -66,6 +67,9 @@ impl Store {
             Begun::Held(hold) => hold,
             Begun::NoOrg | Begun::Enabled | Begun::Busy(_) => return Ok(Deletion::NoOrg),
         };
+        if !erase_log(self, org, Some(until)).await?.1 {
+            return Ok(Deletion::Waiting(Duration::ZERO));
+        }
         let mut scan = hold.scan(self, org).await?;
         erase_unfinished(self, org).await?;
         loop {
@@ -91,6 +95,7 @@ impl Store {
                 return Ok(Deletion::Waiting(Duration::ZERO));
             }
         }
+        erase_log(self, org, None).await?;
         erase_keys(self, org).await?;
         // Another request may have completed the deletion.
         hold.delete(self, org, actor).await?;
@@ -130,6 +135,7 @@ impl Store {
                 )));
             }
         }
+        deleted += erase_log(self, org, None).await?.0;
         let is_done = if keeps_keys {
             hold.end(self, (org, actor), "org.empty", &deleted).await?
         } else {
@@ -182,9 +188,34 @@ async fn erase_page(store: &Store, org: &Org, after: Option<Item>) -> Result<(u6
     Ok((erase(&table, &items).await?, next))
 }
 
+/// Deletes the request log of the organisation until that time. Returns the number of deleted items, and whether none is
+/// left. No item has the key of a deleted one later, so a late copy of a deletion deletes nothing else.
+async fn erase_log(store: &Store, org: &Org, until: Option<Instant>) -> Result<(u64, bool), Error> {
+    let mut deleted = 0;
+    for partition in Keys::request_log(org) {
+        loop {
+            let table = store.request_table(Instant::now() + OPERATOR_BUDGET);
+            let page = table.query(KeyRange::all(&partition)).await?;
+            let keys = page.items.iter().map(|item| sort_key(item).map(|sk| partition.key(sk)));
+            let deletions = keys.map(|key| delete_request(&key?)).collect::<Result<Vec<_>, Error>>()?;
+            deleted += deletions.len() as u64;
+            table.write_all(deletions).await?;
+            if page.next.is_none() {
+                break;
+            }
+            if until.is_some_and(|until| Instant::now() >= until) {
+                return Ok((deleted, false));
+            }
+        }
+    }
+    Ok((deleted, true))
+}
+
 /// Deletes the organisation's items in the table of keys, except the settings. Returns their number.
 async fn erase_keys(store: &Store, org: &Org) -> Result<u64, Error> {
-    let is_due = |item: &Item| sort_key(item).ok().and_then(org_of_due) == Some(org.as_str());
+    let is_due = |item: &Item| {
+        sort_key(item).ok().and_then(due_parts).is_some_and(|(_, owner, _)| owner == org.as_str())
+    };
     let is_credential = |item: &Item| sort_key(item).is_ok_and(|sk| sk != SETTINGS);
     let mut deleted = erase_partition(store, &Keys::dues(), is_due).await?;
     deleted += erase_partition(store, &Keys::organisation(org), is_credential).await?;

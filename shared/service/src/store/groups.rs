@@ -31,6 +31,7 @@ use crate::{
     Error,
     error::Reason,
     limits::{MEMBERS_SHOWN, READ_BACK_RESERVE},
+    request_log::Members,
 };
 
 /// A group as a request has read and written it.
@@ -39,12 +40,26 @@ pub struct WrittenGroup {
     stored: Stored,
     /// The members. `None` if the request has not read all of them.
     members: Option<Vec<Edge>>,
+    /// The members that the request added, and those that it removed.
+    changed: (Members, Members),
 }
 
 /// The number of times that a group is read again because of changes in one transaction.
 const MOST_REPEATS: usize = 3;
 
 impl WrittenGroup {
+    /// Returns the group.
+    #[must_use]
+    pub fn stored(&self) -> &Stored {
+        &self.stored
+    }
+
+    /// Returns the members that the request added, and those that it removed.
+    #[must_use]
+    pub fn changed_members(&self) -> (&Members, &Members) {
+        (&self.changed.0, &self.changed.1)
+    }
+
     /// Returns the group and, if they are wanted, known and not too many to show, its members.
     #[must_use]
     pub fn shown(self, with_members: bool) -> (Stored, Memberships) {
@@ -160,7 +175,7 @@ impl Directory {
         }
     }
 
-    /// Changes a group by a PATCH. Returns its new version, or `None` if the members were as requested already and the
+    /// Changes a group by a PATCH. `change` applies the PATCH to the document. Returns its new version, or `None` if the members were as requested already and the
     /// group did not have to be read. Returns also the group if it was read.
     ///
     /// # Errors
@@ -169,6 +184,7 @@ impl Directory {
         &self,
         id: &str,
         expected: Option<&Expected>,
+        change: impl Fn(&Document) -> Result<Document, Invalid>,
         patch: &Patch,
     ) -> Result<(Option<String>, Option<WrittenGroup>), Error> {
         if expected.is_none() && !patch.changes_document() {
@@ -177,7 +193,6 @@ impl Directory {
                 return Ok((edit_members(self, &id, &edit).await?, None));
             }
         }
-        let change = |document: &Document| patch.apply(document);
         let written = self.update_group(id, expected, change, patch.members()).await?;
         Ok((Some(written.stored.version.clone()), Some(written)))
     }
@@ -206,8 +221,12 @@ async fn write_group(
     let document = change(&stored.document)?;
     let MemberChange { difference, members } = member_change(directory, &stored.id, operations).await?;
     if document == stored.document && difference.is_empty() {
-        return Ok(Attempt::Unchanged(WrittenGroup { stored, members }));
+        return Ok(Attempt::Unchanged(WrittenGroup { stored, members, changed: Default::default() }));
     }
+    let changed = (
+        Members::of(difference.add.iter().map(|edge| edge.member.as_str())),
+        Members::of(difference.remove.iter().map(Id::as_str)),
+    );
     let next = successor(&directory.table, ResourceKind::Group, &stored, document)?;
     let group_write = |intent: Option<&Id>| {
         let next = Stored { intent: intent.cloned(), ..next.clone() };
@@ -215,7 +234,7 @@ async fn write_group(
     };
     let written = write_members(directory, &stored.id, &difference, attempts.reservation(), group_write);
     match written.await? {
-        Ok(()) => Ok(Attempt::Changed(WrittenGroup { stored: next, members })),
+        Ok(()) => Ok(Attempt::Changed(WrittenGroup { stored: next, members, changed })),
         Err(failed) if lost_race(&stored.id, &failed) => Ok(Attempt::Lost),
         Err(failed) => Err(write_error(&difference, &failed)),
     }

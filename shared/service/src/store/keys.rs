@@ -4,8 +4,7 @@
 //! naming the organisation, and an IAM condition on `dynamodb:LeadingKeys` can restrict access to one organisation.
 //! Organisation names contain no `#`, so no organisation's prefix is a prefix of another's. The list of unfinished changes
 //! and the lists of ends and of creations are the only partitions of all organisations. They hold names of organisations,
-//! ids and digests. The audit
-//! log of an organisation outlives the organisation.
+//! ids and digests. The audit log of an organisation outlives the organisation.
 //!
 //! | item | partition key | sort key |
 //! |---|---|---|
@@ -23,11 +22,13 @@
 //! | access token (keys table) | `ORG#o` | `TOKEN#<digest>` |
 //! | OAuth client (keys table) | `ORG#o` | `CLIENT#<id>` |
 //! | set-up link, session of the owner console (keys table) | `ORG#o` | `LINK#<digest>`, `SESSION#<digest>` |
-//! | request that created an organisation (keys table) | `CREATION` | digest of its Idempotency-Key |
+//! | request with an Idempotency-Key that created something (keys table) | `CREATION` | digest of the key, or id of a client or a secret |
 //! | entry of the audit log (keys table) | `AUDIT#o` | id, sorted by time |
 //! | latest generation of the pepper (keys table) | `PEPPER` | `GENERATION` |
 //! | announcement of an end (keys table) | `DUE` | time `#` organisation `#` key id |
 //! | requests and expensive work at this time (keys table) | `ORG#o#LIMITS` | `BUCKET`, `SLOTS` |
+//! | entry of the request log (requests table) | `ORG#o#LOG` | id, sorted by time |
+//! | requests in an hour (requests table) | `ORG#o#HOURS` | hour, such as `2026-11-28T14` |
 
 use std::collections::HashMap;
 
@@ -36,9 +37,9 @@ use scim::{ResourceKind, id::Id};
 
 use crate::{auth::Org, credential::Kind};
 
-/// The partition key of both tables.
+/// The partition key of all tables.
 pub(super) const PK: &str = "pk";
-/// The sort key of both tables.
+/// The sort key of all tables.
 pub(super) const SK: &str = "sk";
 
 /// Separates a value that is not unique from the id of its resource. Indexed values contain no control characters, so
@@ -252,7 +253,7 @@ impl Keys {
         Partition(format!("AUDIT#{org}"))
     }
 
-    /// Returns the key of the request that created an organisation.
+    /// Returns the key of a request that created an organisation, a client or a secret.
     pub(super) fn creation(request: &str) -> Key {
         Partition("CREATION".to_owned()).key(request)
     }
@@ -269,6 +270,11 @@ impl Keys {
     pub(super) fn limits(org: &Org) -> Partition {
         Partition(format!("{ORG_PREFIX}{org}#LIMITS"))
     }
+
+    /// Returns the partitions of the request log: the entries, and the hours.
+    pub(super) fn request_log(org: &Org) -> [Partition; 2] {
+        ["LOG", "HOURS"].map(|rest| Self::of(org).partition(rest))
+    }
 }
 
 /// Returns every partition of the list of unfinished changes.
@@ -283,11 +289,6 @@ fn unfinished_shard(shard: u8) -> Partition {
 /// Returns the organisation and the change that the sort key of an entry in the list of unfinished changes names.
 pub(super) fn org_and_change(entry: &str) -> Option<(&str, &str)> {
     entry.split_once('#')
-}
-
-/// Returns the organisation that the sort key of an announcement names.
-pub(super) fn org_of_due(announcement: &str) -> Option<&str> {
-    announcement.split('#').nth(1)
 }
 
 fn hash(id: &Id) -> u8 {

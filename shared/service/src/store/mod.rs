@@ -1,6 +1,6 @@
 //! The store: resources, their index entries, memberships, counts and keys in DynamoDB.
 //!
-//! [`Store`] is the two tables. [`Directory`] is one organisation's part of them, and requires a
+//! [`Store`] is the three tables. [`Directory`] is one organisation's part of them, and requires a
 //! [`Caller`](crate::auth::Caller). Every read that a decision depends on is strongly consistent. Every write is one
 //! transaction or, beyond DynamoDB's 100 actions, a pending change that any later request completes (`changes`). The
 //! store has no trait and no second implementation: tests and the local gateway run it on an embedded DynamoDB.
@@ -10,7 +10,7 @@
 //!
 //! 1. `keys`, `items`, `index`, `key_range`: the items.
 //! 2. `sdk_error`, `table`, `attempts`, `transaction`, `update`, `scan`, `write`: calls to DynamoDB, and the meaning of failed conditions.
-//! 3. `capacity`, `accounts`, `directory`: [`Store`] and [`Directory`]. `leases`, `slots`: limits of organisations.
+//! 3. `capacity`, `accounts`, `request_queue`, `directory`: [`Store`] and [`Directory`]. `leases`, `slots`: limits of organisations.
 //! 4. `counts`, `resources`, `edges`: the items of one resource.
 //! 5. `changes`, `memberships`: writes that do not fit into one transaction, and memberships as readers see them beside
 //!    these writes.
@@ -18,7 +18,8 @@
 //! 7. `representation`, `plan`, `list`, `bookmarks`, `pages`: requests on many resources.
 //! 8. `key_record`, `client_record`, `authentication`: credentials.
 //! 9. `audit`, `due`, `work`, `orgs`, `creation`, `credential_writes`, `credentials`, `client_writes`, `tokens`, `clients`,
-//!    `rewrap`, `announcements`, `tables`, `doctor`, `hold`, `erase`, `transfer`, `request_log`, `sessions`: management.
+//!    `rewrap`, `announcements`, `tables`, `doctor`, `hold`, `erase`, `transfer`, `sessions`, `request_writer`, `request_log`:
+//!    management, and the request log.
 
 mod accounts;
 mod announcements;
@@ -57,6 +58,8 @@ mod pages;
 mod plan;
 pub mod representation;
 mod request_log;
+mod request_queue;
+mod request_writer;
 mod resources;
 mod rewrap;
 mod scan;

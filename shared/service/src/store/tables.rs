@@ -22,7 +22,7 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`] if DynamoDB does not answer.
     pub async fn create_tables(&self) -> Result<(), Error> {
-        for table in [&self.tables.resources, &self.tables.keys] {
+        for table in [&self.tables.resources, &self.tables.keys, &self.tables.requests] {
             let mut request =
                 self.db.create_table().table_name(table).billing_mode(BillingMode::PayPerRequest);
             for (name, key_type) in [(PK, KeyType::Hash), (SK, KeyType::Range)] {

@@ -6,6 +6,8 @@
 mod client;
 mod emf;
 mod json_line;
+mod notes;
+mod recorded;
 mod request;
 
 use std::{
@@ -18,7 +20,8 @@ use tracing_subscriber::{filter::Targets, layer::SubscriberExt};
 
 pub(crate) use client::client;
 pub(crate) use emf::{EXPIRING, SWEEP, UNLIMITED};
-pub(crate) use request::{Cause, PresentedKey, RequestRecord};
+pub(crate) use notes::{Answered, Detail, Notes, Part};
+pub(crate) use request::{Cause, PresentedKey, RequestRecord, record_request};
 pub use request::{RequestId, log_request};
 
 use crate::{clock::Clock, config};

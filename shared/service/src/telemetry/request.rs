@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::{
-    extract::{MatchedPath, Request},
+    extract::{MatchedPath, Request, State},
     http::{Method, StatusCode},
     middleware::Next,
     response::Response,
@@ -12,11 +12,16 @@ use scim::ScimType;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::{client::client, emf::REQUEST};
+use super::{
+    client::client,
+    emf::REQUEST,
+    notes::{Answered, Notes},
+    recorded::{Common, record},
+};
 use crate::{
     auth::Org,
     error::{Limit, Refusal},
-    store::measured,
+    store::{Store, measured},
 };
 
 /// The value for a route or a method that this service does not know. A request may contain any text, but a dimension
@@ -62,22 +67,38 @@ impl RequestRecord {
 
 /// Handles the request in a span with its id, and logs the request when it is answered.
 pub async fn log_request(request: Request, next: Next) -> Response {
+    in_span(None, request, next).await
+}
+
+/// Handles the request like [`log_request`], and records it in the request log of its organisation.
+pub(crate) async fn record_request(State(store): State<Store>, request: Request, next: Next) -> Response {
+    in_span(Some(store).filter(Store::records_requests), request, next).await
+}
+
+async fn in_span(store: Option<Store>, request: Request, next: Next) -> Response {
     let id = request.extensions().get::<RequestId>().map(|id| id.0.clone());
     // A span below the level of the log would be disabled, and its events would lose the id.
     let span = tracing::error_span!("request", requestId = id);
-    answer_and_log(request, next).instrument(span).await
+    answer_and_log(store, request, next).instrument(span).await
 }
 
-async fn answer_and_log(mut request: Request, next: Next) -> Response {
+async fn answer_and_log(store: Option<Store>, mut request: Request, next: Next) -> Response {
     let start = Instant::now();
-    let record = RequestRecord::default();
-    request.extensions_mut().insert(record.clone());
+    let presents = RequestRecord::default();
+    request.extensions_mut().insert(presents.clone());
+    let id = request.extensions().get::<RequestId>().map(|id| id.0.clone());
+    let notes = if store.is_some() {
+        Notes::of_request(request.method().as_str(), request.uri().path())
+    } else {
+        Notes::default()
+    };
+    request.extensions_mut().insert(notes.clone());
     let method = known_method(request.method());
     let pattern = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let client = client(request.uri(), request.headers());
     let (response, consumed) = measured(next.run(request)).await;
     let status = response.status();
-    let presented = record.key();
+    let presented = presents.key();
     let (org, key) = match &presented {
         Some(PresentedKey::Refused(org, key) | PresentedKey::Accepted(org, key)) => {
             (org.as_str(), key.as_str())
@@ -88,7 +109,7 @@ async fn answer_and_log(mut request: Request, next: Next) -> Response {
         Some(PresentedKey::Claimed(org)) => Some(org.as_str()),
         _ => None,
     };
-    let (route, client) = match (&presented, &pattern) {
+    let (route, known_client) = match (&presented, &pattern) {
         (Some(PresentedKey::Accepted(..)), Some(pattern)) => (format!("{method} {pattern}"), client),
         _ => (NONE.to_owned(), NONE),
     };
@@ -110,7 +131,7 @@ async fn answer_and_log(mut request: Request, next: Next) -> Response {
         scimType = response.extensions().get::<ScimType>().map(|scim_type| scim_type.as_str()),
         cause = response.extensions().get::<Cause>().map(|cause| cause.0.as_str()),
         Route = route,
-        Client = client,
+        Client = known_client,
         Requests = 1,
         Duration = millis,
         Slow = u64::from(millis >= SLOW),
@@ -122,6 +143,14 @@ async fn answer_and_log(mut request: Request, next: Next) -> Response {
         Limited = u64::from(limit.is_some()),
         "request"
     );
+    // The text of a claimed key proves nothing: anyone could fill the log of an organisation.
+    if let (Some(store), Some(noted)) = (store, notes.noted())
+        && let Some(PresentedKey::Refused(org, credential) | PresentedKey::Accepted(org, credential)) =
+            &presented
+    {
+        let common = Common { org, credential, client, request: id };
+        record(&store, &common, noted, Answered::of(&response), millis);
+    }
     response
 }
 

@@ -10,7 +10,7 @@ use axum::{
         header::{CONTENT_TYPE, IF_MATCH},
         uri::PathAndQuery,
     },
-    response::IntoResponse,
+    response::{IntoResponse, Response},
 };
 use futures_util::{StreamExt, stream};
 use scim::Invalid;
@@ -29,6 +29,7 @@ use crate::{
     error::Reason,
     http::request::PublicBase,
     limits::{BULK_RUN_RESERVE, BULK_START_RESERVE, BULK_UNDO_RESERVE},
+    telemetry::{Answered, Notes, Part},
 };
 
 /// The number of operations that run at once.
@@ -38,6 +39,7 @@ const CONCURRENCY: usize = 8;
 pub(super) struct Job {
     router: Router,
     caller: Caller,
+    notes: Notes,
     base: String,
     fail_on_errors: usize,
     operations: Vec<Operation>,
@@ -65,7 +67,7 @@ struct Turn {
 impl Job {
     pub(super) fn new(
         router: Router,
-        caller: Caller,
+        (caller, notes): (Caller, Notes),
         base: String,
         fail_on_errors: usize,
         operations: Vec<Operation>,
@@ -75,6 +77,7 @@ impl Job {
         Self {
             router,
             caller,
+            notes,
             base,
             fail_on_errors,
             queue: Queue::new(&operations, &ids),
@@ -128,7 +131,12 @@ impl Job {
     async fn take(&self, Turn { index, operation, deferred }: Turn) -> (usize, Outcome, Vec<Value>) {
         let outcome = match operation {
             Ok(operation) => self.run_operation(operation, BULK_RUN_RESERVE).await,
-            Err(error) => Outcome::of(error.into_response(), self.location(&self.operations[index])).await,
+            Err(error) => {
+                let operation = &self.operations[index];
+                let response = error.into_response();
+                self.note(&self.notes_of(operation), &response, Instant::now());
+                Outcome::of(response, self.location(operation)).await
+            }
         };
         (index, outcome, deferred)
     }
@@ -259,7 +267,8 @@ impl Job {
     async fn run_operation(&self, operation: Operation, reserve: Duration) -> Outcome {
         let location = self.location(&operation);
         let end = self.caller.deadline() - reserve;
-        let response = match self.request(operation, end) {
+        let (start, notes) = (Instant::now(), self.notes_of(&operation));
+        let response = match self.request(operation, end, notes.clone()) {
             Ok(request) if Instant::now() < end => {
                 let response = timeout_at(end, self.router.clone().oneshot(request)).await;
                 response.map_or_else(
@@ -273,14 +282,38 @@ impl Job {
             ))
             .into_response(),
         };
+        self.note(&notes, &response, start);
         Outcome::of(response, location).await
     }
 
-    fn request(&self, operation: Operation, end: Instant) -> Result<Request<Body>, axum::http::Error> {
+    /// Returns the notes of an operation, if the request log records the request.
+    fn notes_of(&self, operation: &Operation) -> Notes {
+        if self.notes.is_kept() {
+            Notes::of_request(&operation.method, &operation.path_with(&self.ids))
+        } else {
+            Notes::default()
+        }
+    }
+
+    /// Notes the outcome of an operation for the request log.
+    fn note(&self, notes: &Notes, response: &Response, start: Instant) {
+        if let Some(noted) = notes.noted() {
+            let millis = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+            self.notes.part(Part { noted, answered: Answered::of(response), millis });
+        }
+    }
+
+    fn request(
+        &self,
+        operation: Operation,
+        end: Instant,
+        notes: Notes,
+    ) -> Result<Request<Body>, axum::http::Error> {
         let uri = format!("{}{}", operation.path, operation.query);
         let mut request = Request::builder().method(operation.method.as_str()).uri(uri);
         request = request.header(CONTENT_TYPE, "application/scim+json");
         request = request.extension(self.caller.clone().until(end)).extension(PublicBase(self.base.clone()));
+        request = request.extension(notes);
         if let Some(version) = operation.version.filter(|version| !version.is_empty()) {
             request = request.header(IF_MATCH, version);
         }

@@ -34,7 +34,7 @@ use super::{
     route::{Route, panicked, plain_router},
     users,
 };
-use crate::{App, Error, limits::MAX_BULK_OPERATIONS, pace::Pace};
+use crate::{App, Error, limits::MAX_BULK_OPERATIONS, pace::Pace, telemetry::Notes};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![Route::new(Method::POST, "/Bulk", routing::post(bulk))]
@@ -44,6 +44,7 @@ async fn bulk(
     State(app): State<App>,
     WriteCaller(caller): WriteCaller,
     BaseUrl(base): BaseUrl,
+    notes: Notes,
     BulkJson(body): BulkJson,
 ) -> Result<Response, Error> {
     let BulkRequest { fail_on_errors, operations } = BulkRequest::parse(body).await?;
@@ -52,7 +53,7 @@ async fn bulk(
     let all = [users::routes(), groups::routes()].concat();
     let all = all.into_iter().filter(|route| !route.path.ends_with("/.search")).collect();
     let router = plain_router(app, all).layer(CatchPanicLayer::custom(panicked));
-    let outcomes = Job::new(router, caller, base, fail_on_errors, operations).run().await;
+    let outcomes = Job::new(router, (caller, notes), base, fail_on_errors, operations).run().await;
     let body = json!({ "schemas": [message::BULK_RESPONSE_URN], "Operations": outcomes });
     let mut text = BoundedText::default();
     // The texts in an outcome are so short that the outcomes of all operations fit.

@@ -14,7 +14,7 @@ use crate::{
     error::Refusal,
     http::response::{set, with_body},
     oauth::SourceFailure,
-    telemetry::Cause,
+    telemetry::{Cause, Detail},
 };
 
 /// Why no token is issued.
@@ -107,6 +107,7 @@ impl IntoResponse for TokenError {
             }
             response.extensions_mut().extend(parts.extensions);
         }
+        response.extensions_mut().insert(Detail(self.description));
         if let Some(failure) = self.keys {
             set(&mut response, axum::http::header::RETRY_AFTER, KEYS_RETRY_SECONDS);
             response.extensions_mut().insert(Cause(format!("issuer-keys {}", failure.word())));

@@ -1,0 +1,106 @@
+//! The entries of requests that fail, and requests that leave none.
+
+use axum::http::Method;
+use expect_test::expect;
+use serde_json::json;
+use service::{auth::Scope, credential::Credential};
+use tests::{Request, Service, enable_org, operator};
+
+use super::{World, org};
+
+#[tokio::test(start_paused = true)]
+async fn entry_of_a_failure_names_what_was_tried() {
+    let world = World::new().await;
+    let service = &world.service;
+    let ada = service.user("ada@example.com").await;
+    let bob = service.user("bob@example.com").await;
+    let group = service.group("Sales", &[]).await;
+    let gone = "01938000-0000-7000-8000-00000000000c";
+    let add = |id: &str| json!([{ "op": "add", "path": "members", "value": [{ "value": id }] }]);
+    let rename = |value: &str| json!([{ "op": "replace", "path": "userName", "value": value }]);
+    let requests = [
+        Request::post("/Users", json!({ "userName": "ada@example.com" })),
+        Request::post("/Users", json!({ "userName": 1 })),
+        Request::post("/Users", json!({ "USERNAME": "carl@example.com", "emails": "x" })),
+        Request::bytes(Method::POST, "/Users", "{"),
+        Request::patch(format!("/Users/{bob}"), rename("ada@example.com")),
+        Request::patch(format!("/Users/{gone}"), rename("x")),
+        Request::get(format!("/Users/{gone}")),
+        Request::get("/Users/ada@example.com"),
+        Request::delete(format!("/Users/{gone}")),
+        Request::patch(format!("/Groups/{group}"), add(gone)),
+        Request::patch(format!("/Groups/{gone}"), add(&ada)),
+        Request::post("/Groups", json!({ "displayName": "Sales" })),
+        Request::get("/Users").filter("userName eq"),
+        Request::delete(format!("/Users/{ada}")).if_match("W/\"other\""),
+    ];
+    let count = requests.len();
+    for request in requests {
+        world.advance(1);
+        assert!(request.send(service).await.status >= 400);
+    }
+    expect![[r#""#]].assert_eq(&world.text(count).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusal_of_a_known_key_is_recorded() {
+    let world = World::new().await;
+    let service = &world.service;
+    let read = service.organisation("acme", &[Scope::Read]).await;
+    let revoked = service.organisation("acme", &[Scope::Scim]).await;
+    let post = |key: &str| Request::post("/Users", json!({ "userName": "ada@example.com" })).bearer(key);
+    assert_eq!(post(&read).send_as_is(service).await.status, 403);
+    world.advance(1);
+    let id = key_id(service, &revoked).await;
+    service.app.store.revoke_key(&org(), &id, &operator()).await.expect("a revocation");
+    assert_eq!(post(&revoked).send_as_is(service).await.status, 401);
+    world.advance(1);
+    enable_org(&service.app.store, &org(), false).await.expect("an organisation");
+    assert_eq!(post(&service.key).send_as_is(service).await.status, 403);
+    expect![[r#""#]].assert_eq(&world.text(3).await);
+}
+
+async fn key_id(service: &Service, key: &str) -> String {
+    let end = key[key.len() - 4..].to_owned();
+    let keys = service.app.store.keys(&org()).await.expect("keys");
+    keys.into_iter().find(|record| record.last_four.as_ref() == Some(&end)).expect("the key").id
+}
+
+/// Anyone can make a text that names an organisation.
+#[tokio::test(start_paused = true)]
+async fn unproven_key_leaves_no_entry() {
+    let world = World::new().await;
+    let service = &world.service;
+    let other = World::new().await;
+    let foreign =
+        Credential::parse(&other.service.organisation("acme", &[Scope::Scim]).await).expect("a key");
+    let unknown = format!("{}x", &service.key[..service.key.len() - 1]);
+    let get = || Request::get("/Users");
+    for request in [
+        get(),
+        get().bearer("x"),
+        get().bearer(&unknown),
+        get().bearer(foreign.reveal()),
+        get().header("authorization", "Negotiate x"),
+        Request::get("/nothing").bearer(&service.key),
+        Request::delete("/Users").bearer(&service.key),
+    ] {
+        assert!(request.send_as_is(service).await.status >= 400, "{request:?}");
+    }
+    assert_eq!(world.entries().await, []);
+    assert_eq!(world.items().len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn service_without_the_log_writes_nothing() {
+    let world = World::new().await;
+    let mut service = world.service;
+    service.app.store = service.app.store.with_request_log(false);
+    let router = service.router(service.app.clone());
+    let service = service.with_router(router);
+    service.user("ada@example.com").await;
+    service.app.store.flush_request_log().await;
+    let page =
+        service.app.store.request_log(&org(), &service::request_log::Filter::default(), 10, None).await;
+    assert_eq!(page.expect("a page").items, []);
+}
