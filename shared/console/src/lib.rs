@@ -11,14 +11,21 @@
 //! | `headers` | security headers |
 //! | `assets` | style sheets and scripts |
 //! | `clock` | times in the viewer's zone |
+//! | `listing`, `attributes`, `sentences` | lists, attributes and requests in words |
 //! | `overview`, `connection`, `keys`, `people`, `teams`, `activity` | a page each |
 
 mod access;
+mod activity;
 mod assets;
+mod attributes;
 mod clock;
 mod headers;
+mod listing;
 mod overview;
 mod page;
+mod people;
+mod sentences;
+mod teams;
 
 use std::{any::Any, sync::Arc};
 
@@ -57,6 +64,9 @@ pub fn router(app: App) -> Router {
         .merge(access::routes())
         .merge(assets::routes())
         .merge(overview::routes())
+        .merge(people::routes())
+        .merge(teams::routes())
+        .merge(activity::routes())
         .fallback(no_such_page)
         .method_not_allowed_fallback(no_such_page)
         .with_state(console)

@@ -72,7 +72,10 @@ pub(crate) fn unix_millis(time: OffsetDateTime) -> u64 {
 }
 
 /// Formats the time as RFC 3339 in UTC with milliseconds.
-pub(crate) fn timestamp(time: OffsetDateTime) -> Result<String, Error> {
+///
+/// # Errors
+/// [`Error::Internal`] if the year is outside of 0 to 9999.
+pub fn timestamp(time: OffsetDateTime) -> Result<String, Error> {
     time.format(TIMESTAMP).map_err(|_| Error::Internal("the clock is out of range".to_owned()))
 }
 

@@ -1,6 +1,10 @@
 //! German.
 
-use crate::{Activity, Common, Connection, Directory, Errors, Keys, Overview, Sentences, Texts};
+mod activity;
+mod causes;
+mod directory;
+
+use crate::{Common, Connection, Errors, Keys, Overview, Texts};
 
 pub(crate) static TEXTS: Texts = Texts {
     common: Common {
@@ -64,7 +68,8 @@ pub(crate) static TEXTS: Texts = Texts {
     overview: Overview { title: "Übersicht" },
     connection: Connection { title: "Verbindung" },
     keys: Keys { title: "Schlüssel und Clients" },
-    directory: Directory { people_title: "Personen", teams_title: "Teams" },
-    activity: Activity { title: "Aktivität" },
-    sentences: Sentences { unknown_person: "eine gelöschte Person" },
+    directory: directory::DIRECTORY,
+    activity: activity::ACTIVITY,
+    sentences: activity::SENTENCES,
+    causes: causes::CAUSES,
 };

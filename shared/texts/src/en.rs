@@ -1,6 +1,10 @@
 //! English.
 
-use crate::{Activity, Common, Connection, Directory, Errors, Keys, Overview, Sentences, Texts};
+mod activity;
+mod causes;
+mod directory;
+
+use crate::{Common, Connection, Errors, Keys, Overview, Texts};
 
 pub(crate) static TEXTS: Texts = Texts {
     common: Common {
@@ -64,7 +68,8 @@ pub(crate) static TEXTS: Texts = Texts {
     overview: Overview { title: "Overview" },
     connection: Connection { title: "Connection" },
     keys: Keys { title: "Keys and clients" },
-    directory: Directory { people_title: "People", teams_title: "Teams" },
-    activity: Activity { title: "Activity" },
-    sentences: Sentences { unknown_person: "a person who was deleted" },
+    directory: directory::DIRECTORY,
+    activity: activity::ACTIVITY,
+    sentences: activity::SENTENCES,
+    causes: causes::CAUSES,
 };

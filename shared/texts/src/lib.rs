@@ -12,6 +12,9 @@
 
 mod de;
 mod en;
+mod sentence;
+
+pub use sentence::{Event, Named};
 
 /// A language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -140,21 +143,71 @@ area! {
 area! {
     /// Texts of the pages of people and teams.
     Directory {
-        people_title, teams_title,
+        people_title, teams_title, search_people, search_people_hint, search_teams, search_teams_hint,
+        shown, shown_of, shown_more, name, state, managed, active, inactive, managed_provider,
+        managed_nobody, managed_detail, unmanaged_detail, no_people_title, no_people_detail, no_teams_title,
+        no_teams_detail, connect, no_match_title, no_match_detail, show_all, long_search_title,
+        long_search_detail, bad_page_title, bad_page_detail, section_name, section_work, section_contact,
+        section_enterprise, section_more, section_entry, teams, no_teams_of_person, latest, no_latest,
+        all_activity, members, no_members, is_team, created, changed, id, back_people, back_teams,
+        preferred, type_work, type_home, type_mobile, type_fax, type_other, user_name, full_name,
+        family_name, given_name, middle_name, name_prefix, name_suffix, display_name, nick_name, profile,
+        job_title, user_type, language, locale, time_zone, emails, phones, messengers, photos, addresses,
+        entitlements, roles, certificates, employee_number, cost_center, organization, division, department,
+        manager, external_id,
     }
 }
 
 area! {
     /// Texts of the activity pages.
     Activity {
-        title,
+        title, entry_title, filters, person, team, outcome, succeeded, failed, client, day, apply,
+        remove_filters, time, what, older, newest, one_new, new, many_new, empty_title, empty_detail,
+        no_match_title, no_match_detail, no_match_so_far, bad_filter_title, bad_filter_detail, credential,
+        all_keys, status, duration, milliseconds, request, attributes, added, removed, others,
+        what_happened, what_to_do, detail, about, of_person, of_team, back,
     }
 }
 
 area! {
     /// Sentences about the requests of the request log.
     Sentences {
-        unknown_person,
+        okta, entra, other, unknown_person, some_person, unknown_team, and, others, one_other, failed,
+        user_created, user_changed, user_same, user_deactivated, user_reactivated, user_deleted, user_read,
+        user_found, user_not_found, users_listed, tested, group_created, group_created_with, group_changed,
+        group_members, group_same, members_added, members_removed, group_deleted, group_read, group_found,
+        group_not_found, groups_listed, bulk, discovery_read, token_issued, something, not_user_created,
+        not_user_changed, not_user_deactivated, not_user_reactivated, not_user_deleted, not_user_read,
+        not_users_listed, not_group_created, not_group_changed, not_members_added, not_members_removed,
+        not_group_deleted, not_group_read, not_groups_listed, not_bulk, not_discovery_read,
+        not_token_issued, not_something,
+    }
+}
+
+area! {
+    /// The causes of failed requests, and their remedies.
+    Causes {
+        name_taken, name_taken_remedy, member_unknown, member_unknown_remedy, resource_unknown,
+        resource_unknown_remedy, endpoint_unknown, endpoint_unknown_remedy, not_supported,
+        not_supported_remedy, version_conflict, version_conflict_remedy, request_too_large,
+        request_too_large_remedy, request_incomplete, request_incomplete_remedy, bulk_malformed,
+        bulk_malformed_remedy, bulk_reference, bulk_reference_remedy, media_type, media_type_remedy,
+        service_busy, service_busy_remedy, limited, limited_remedy, unavailable, unavailable_remedy,
+        internal, internal_remedy, key_malformed, key_malformed_remedy, key_invalid, key_invalid_remedy,
+        key_expired, key_expired_remedy, token_expired, token_expired_remedy, scim_disabled,
+        scim_disabled_remedy, scope_missing, scope_missing_remedy, client_unknown, client_unknown_remedy,
+        secret_ended, secret_ended_remedy, other_proof, other_proof_remedy, assertion_refused,
+        assertion_refused_remedy, issuer_unreachable, issuer_unreachable_remedy, token_request_malformed,
+        token_request_malformed_remedy, token_scope, token_scope_remedy, filter_malformed,
+        filter_malformed_remedy, filter_unsupported, filter_unsupported_remedy, unknown_attribute,
+        unknown_attribute_remedy, no_target, no_target_remedy, value_missing, value_missing_remedy,
+        wrong_type, wrong_type_remedy, value_too_long, value_too_long_remedy, too_many_values,
+        too_many_values_remedy, forbidden_character, forbidden_character_remedy, several_primary,
+        several_primary_remedy, read_only, read_only_remedy, name_twice, name_twice_remedy, patch_malformed,
+        patch_malformed_remedy, too_many_operations, too_many_operations_remedy, body_malformed,
+        body_malformed_remedy, parameter_invalid, parameter_invalid_remedy, cursor_invalid,
+        cursor_invalid_remedy, answer_too_large, answer_too_large_remedy, search_too_large,
+        search_too_large_remedy, group_too_large, group_too_large_remedy, unknown, unknown_remedy,
     }
 }
 
@@ -177,6 +230,8 @@ pub struct Texts {
     pub activity: Activity,
     /// Sentences about the requests of the request log.
     pub sentences: Sentences,
+    /// The causes of failed requests, and their remedies.
+    pub causes: Causes,
 }
 
 impl Texts {
@@ -192,6 +247,7 @@ impl Texts {
             self.directory.entries(),
             self.activity.entries(),
             self.sentences.entries(),
+            self.causes.entries(),
         ]
         .concat()
     }

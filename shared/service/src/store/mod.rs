@@ -18,8 +18,8 @@
 //! 7. `representation`, `plan`, `list`, `bookmarks`, `pages`: requests on many resources.
 //! 8. `key_record`, `client_record`, `authentication`: credentials.
 //! 9. `audit`, `due`, `work`, `orgs`, `creation`, `credential_writes`, `credentials`, `client_writes`, `tokens`, `clients`,
-//!    `rewrap`, `announcements`, `tables`, `doctor`, `hold`, `erase`, `transfer`, `sessions`, `request_writer`, `request_log`:
-//!    management, and the request log.
+//!    `rewrap`, `announcements`, `tables`, `doctor`, `hold`, `erase`, `transfer`, `sessions`, `request_writer`, `request_log`,
+//!    `search`, `neighbours`: management, the request log, and the pages of the console.
 
 mod accounts;
 mod announcements;
@@ -53,6 +53,7 @@ mod leases;
 mod list;
 mod member_edit;
 mod memberships;
+mod neighbours;
 mod orgs;
 mod pages;
 mod plan;
@@ -64,6 +65,7 @@ mod resources;
 mod rewrap;
 mod scan;
 mod sdk_error;
+mod search;
 mod sessions;
 mod slots;
 mod table;
@@ -98,6 +100,7 @@ pub use list::{ListRequest, Listed};
 pub use orgs::{OrgChange, Organisation};
 pub use pages::{CursorPage, IndexPage, Query};
 pub use resources::Expected;
+pub use search::SearchPage;
 pub use sessions::{NewLink, SessionRecord, StartedSession};
 pub use tokens::{IssuedToken, TokenClient};
 pub use work::Work;

@@ -1,0 +1,189 @@
+//! People: the list with its search, and a page for each person.
+
+use askama::Template;
+use axum::{
+    Router,
+    extract::{Path, Query, State, rejection::QueryRejection},
+    http::HeaderMap,
+    response::Response,
+    routing,
+};
+use scim::{ResourceKind, id::Id};
+use serde::Deserialize;
+use service::{
+    Error,
+    request_log::Filter,
+    store::{SearchPage, Stored},
+};
+
+use crate::{
+    Console,
+    access::Viewer,
+    attributes::{Section, Shown, is_active, mail_of, name_of, sections},
+    clock::Moment,
+    listing::{PAGE, Parameters, Problem, Wanted, count, encoded, failed, problem},
+    page::{Frame, Refusal, refusal, show},
+    sentences::{LATEST, Line, lines},
+};
+
+pub(crate) fn routes() -> Router<Console> {
+    Router::new()
+        .route("/console/people", routing::get(people))
+        .route("/console/people/{id}", routing::get(person))
+}
+
+/// A person in a list.
+pub(crate) struct Row {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) user_name: String,
+    pub(crate) mail: Option<Shown>,
+    pub(crate) is_active: bool,
+    pub(crate) is_managed: bool,
+}
+
+impl Row {
+    pub(crate) fn new(person: &Stored) -> Self {
+        Self {
+            id: person.id.to_string(),
+            name: name_of(person),
+            user_name: person.document.user_name().unwrap_or_default().to_owned(),
+            mail: mail_of(person),
+            is_active: is_active(person),
+            is_managed: person.document.external_id().is_some(),
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "people.html")]
+struct PeoplePage {
+    frame: Frame,
+    q: String,
+    rows: Vec<Row>,
+    count: String,
+    next: Option<String>,
+}
+
+/// The results alone, for htmx.
+#[derive(Template)]
+#[template(path = "people_found.html")]
+struct PeopleFound {
+    frame: Frame,
+    q: String,
+    rows: Vec<Row>,
+    count: String,
+    next: Option<String>,
+}
+
+async fn people(
+    State(console): State<Console>,
+    viewer: Viewer,
+    frame: Frame,
+    query: Result<Query<Parameters>, QueryRejection>,
+    headers: HeaderMap,
+) -> Response {
+    let caller = viewer.caller();
+    let frame = frame.of(viewer, "people");
+    let wanted = match Wanted::read(query, &headers) {
+        Ok(wanted) => wanted,
+        Err(why) => return problem(&frame, why),
+    };
+    let directory = console.app.store.directory(&caller);
+    let found = directory.search(ResourceKind::User, &wanted.q, wanted.cursor.as_deref(), PAGE).await;
+    let SearchPage { resources, total, next } = match found {
+        Ok(found) => found,
+        Err(error) => return failed(&frame, error),
+    };
+    let rows: Vec<Row> = resources.iter().map(Row::new).collect();
+    let count = count(&frame, rows.len(), total, next.is_some());
+    let next = next.map(|cursor| format!("{}/people?q={}&cursor={cursor}", frame.base, encoded(&wanted.q)));
+    let q = wanted.q;
+    if wanted.is_fragment {
+        show(&PeopleFound { frame, q, rows, count, next })
+    } else {
+        show(&PeoplePage { frame, q, rows, count, next })
+    }
+}
+
+#[derive(Deserialize)]
+struct TeamsCursor {
+    #[serde(default)]
+    cursor: String,
+}
+
+/// A team of a person.
+struct TeamLink {
+    id: String,
+    name: String,
+}
+
+#[derive(Template)]
+#[template(path = "person.html")]
+struct PersonPage {
+    frame: Frame,
+    row: Row,
+    external_id: Option<Shown>,
+    sections: Vec<Section>,
+    created: Moment,
+    changed: Moment,
+    teams: Vec<TeamLink>,
+    next: Option<String>,
+    lines: Vec<Line>,
+}
+
+async fn person(
+    State(console): State<Console>,
+    viewer: Viewer,
+    frame: Frame,
+    Path(id): Path<String>,
+    query: Result<Query<TeamsCursor>, QueryRejection>,
+) -> Response {
+    let (caller, org) = (viewer.caller(), viewer.org.clone());
+    let frame = frame.of(viewer, "people");
+    let Some(id) = Id::parse(&id) else { return refusal(&frame, Refusal::NotFound) };
+    let after = match position(query.map(|Query(query)| query.cursor)) {
+        Ok(after) => after,
+        Err(why) => return problem(&frame, why),
+    };
+    let store = &console.app.store;
+    let directory = store.directory(&caller);
+    let filter = Filter { person: Some(id.to_string()), ..Filter::default() };
+    let read = async {
+        let person = directory.user(id.as_str(), false);
+        let teams = directory.groups_page(&id, after.as_ref(), PAGE);
+        let latest = store.request_log(&org, &filter, LATEST, None);
+        let ((person, _), teams, latest) = tokio::try_join!(person, teams, latest)?;
+        let lines = lines(&frame, &directory, latest.items).await?;
+        Ok::<_, Error>((person, teams, lines))
+    };
+    let (person, teams, lines) = match read.await {
+        Ok(read) => read,
+        Err(error) => return failed(&frame, error),
+    };
+    let next = teams.next.map(|next| format!("{}/people/{id}?cursor={next}#teams", frame.base));
+    let teams = teams.items.iter().map(|team| TeamLink {
+        id: team.id.to_string(),
+        name: team.document.display_name().unwrap_or_default().to_owned(),
+    });
+    show(&PersonPage {
+        row: Row::new(&person),
+        external_id: Shown::external_id(&person),
+        sections: sections(&frame.t.directory, &person),
+        created: frame.moment(&person.created),
+        changed: frame.moment(&person.modified),
+        teams: teams.collect(),
+        next,
+        lines,
+        frame,
+    })
+}
+
+/// Reads the position in a list of memberships, which is an id.
+pub(crate) fn position(cursor: Result<String, QueryRejection>) -> Result<Option<Id>, Problem> {
+    match cursor {
+        Ok(cursor) if cursor.is_empty() => Ok(None),
+        Ok(cursor) => Id::parse(&cursor).map(Some).ok_or(Problem::BadPage),
+        Err(_) => Err(Problem::BadPage),
+    }
+}

@@ -1,0 +1,189 @@
+//! Teams: the list with its search, and a page for each team with its members, a page at a time.
+
+use askama::Template;
+use axum::{
+    Router,
+    extract::{Path, Query, State, rejection::QueryRejection},
+    http::HeaderMap,
+    response::Response,
+    routing,
+};
+use scim::{ResourceKind, id::Id};
+use serde::Deserialize;
+use service::{
+    Error,
+    request_log::Filter,
+    store::{SearchPage, Stored},
+};
+
+use crate::{
+    Console,
+    access::Viewer,
+    attributes::Shown,
+    clock::Moment,
+    listing::{PAGE, Parameters, Wanted, count, encoded, failed, problem},
+    page::{Frame, Refusal, refusal, show},
+    people::{Row, position},
+    sentences::{LATEST, Line, lines},
+};
+
+pub(crate) fn routes() -> Router<Console> {
+    Router::new()
+        .route("/console/teams", routing::get(teams))
+        .route("/console/teams/{id}", routing::get(team))
+}
+
+/// A team in a list.
+struct TeamRow {
+    id: String,
+    name: String,
+    is_managed: bool,
+    created: Moment,
+}
+
+impl TeamRow {
+    fn new(frame: &Frame, team: &Stored) -> Self {
+        Self {
+            id: team.id.to_string(),
+            name: name_of(team),
+            is_managed: team.document.external_id().is_some(),
+            created: frame.moment(&team.created),
+        }
+    }
+}
+
+fn name_of(team: &Stored) -> String {
+    team.document.display_name().unwrap_or_default().to_owned()
+}
+
+#[derive(Template)]
+#[template(path = "teams.html")]
+struct TeamsPage {
+    frame: Frame,
+    q: String,
+    rows: Vec<TeamRow>,
+    count: String,
+    next: Option<String>,
+}
+
+/// The results alone, for htmx.
+#[derive(Template)]
+#[template(path = "teams_found.html")]
+struct TeamsFound {
+    frame: Frame,
+    q: String,
+    rows: Vec<TeamRow>,
+    count: String,
+    next: Option<String>,
+}
+
+async fn teams(
+    State(console): State<Console>,
+    viewer: Viewer,
+    frame: Frame,
+    query: Result<Query<Parameters>, QueryRejection>,
+    headers: HeaderMap,
+) -> Response {
+    let caller = viewer.caller();
+    let frame = frame.of(viewer, "teams");
+    let wanted = match Wanted::read(query, &headers) {
+        Ok(wanted) => wanted,
+        Err(why) => return problem(&frame, why),
+    };
+    let directory = console.app.store.directory(&caller);
+    let found = directory.search(ResourceKind::Group, &wanted.q, wanted.cursor.as_deref(), PAGE).await;
+    let SearchPage { resources, total, next } = match found {
+        Ok(found) => found,
+        Err(error) => return failed(&frame, error),
+    };
+    let rows: Vec<TeamRow> = resources.iter().map(|team| TeamRow::new(&frame, team)).collect();
+    let count = count(&frame, rows.len(), total, next.is_some());
+    let next = next.map(|cursor| format!("{}/teams?q={}&cursor={cursor}", frame.base, encoded(&wanted.q)));
+    let q = wanted.q;
+    if wanted.is_fragment {
+        show(&TeamsFound { frame, q, rows, count, next })
+    } else {
+        show(&TeamsPage { frame, q, rows, count, next })
+    }
+}
+
+#[derive(Deserialize)]
+struct MembersCursor {
+    #[serde(default)]
+    cursor: String,
+}
+
+/// A member of a team.
+enum Member {
+    Person(Row),
+    Team { id: String, name: String },
+}
+
+#[derive(Template)]
+#[template(path = "team.html")]
+struct TeamPage {
+    frame: Frame,
+    id: String,
+    name: String,
+    external_id: Option<Shown>,
+    created: Moment,
+    changed: Moment,
+    members: Vec<Member>,
+    count: String,
+    is_first: bool,
+    next: Option<String>,
+    lines: Vec<Line>,
+}
+
+async fn team(
+    State(console): State<Console>,
+    viewer: Viewer,
+    frame: Frame,
+    Path(id): Path<String>,
+    query: Result<Query<MembersCursor>, QueryRejection>,
+) -> Response {
+    let (caller, org) = (viewer.caller(), viewer.org.clone());
+    let frame = frame.of(viewer, "teams");
+    let Some(id) = Id::parse(&id) else { return refusal(&frame, Refusal::NotFound) };
+    let after = match position(query.map(|Query(query)| query.cursor)) {
+        Ok(after) => after,
+        Err(why) => return problem(&frame, why),
+    };
+    let store = &console.app.store;
+    let directory = store.directory(&caller);
+    let filter = Filter { group: Some(id.to_string()), ..Filter::default() };
+    let read = async {
+        let team = directory.group(id.as_str(), false);
+        let members = directory.members_page(&id, after.as_ref(), PAGE);
+        let latest = store.request_log(&org, &filter, LATEST, None);
+        let ((team, _), members, latest) = tokio::try_join!(team, members, latest)?;
+        let lines = lines(&frame, &directory, latest.items).await?;
+        Ok::<_, Error>((team, members, lines))
+    };
+    let (team, members, lines) = match read.await {
+        Ok(read) => read,
+        Err(error) => return failed(&frame, error),
+    };
+    let next = members.next.map(|next| format!("{}/teams/{id}?cursor={next}#members", frame.base));
+    let members: Vec<Member> = members
+        .items
+        .iter()
+        .map(|(kind, member)| match kind {
+            ResourceKind::User => Member::Person(Row::new(member)),
+            ResourceKind::Group => Member::Team { id: member.id.to_string(), name: name_of(member) },
+        })
+        .collect();
+    show(&TeamPage {
+        id: id.to_string(),
+        name: name_of(&team),
+        external_id: Shown::external_id(&team),
+        created: frame.moment(&team.created),
+        changed: frame.moment(&team.modified),
+        count: count(&frame, members.len(), None, next.is_some()),
+        is_first: after.is_none(),
+        members,
+        next,
+        lines,
+        frame,
+    })
+}
