@@ -62,6 +62,7 @@ export const directory = {
 
 export const activity = {
   entries: (page) => content(page).locator('a[href*="/activity/"]'),
+  news: (page) => content(page).getByRole('status').getByRole('link'),
 };
 
 /** The pages that each session can open, with their titles. */
