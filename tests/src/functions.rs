@@ -234,6 +234,8 @@ mod tests {
             ("/scim/v2/Schemas/x", "discovery"),
             ("/scim/oauth2/token", "token"),
             ("/scim/.well-known/oauth-authorization-server", "token"),
+            ("/scim/console", "console"),
+            ("/scim/console/assets/x/console.css", "console"),
             ("/scim/v2", "discovery"),
             ("/scim/v2/users", "discovery"),
             ("/", "discovery"),

@@ -259,18 +259,14 @@ pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
     pairs.find_map(|(known, value)| (known == name).then_some(value))
 }
 
-fn is_https(app: &App) -> bool {
-    app.portal.url.as_deref().is_some_and(|url| url.starts_with("https://"))
-}
-
 fn session_cookie(app: &App) -> &'static str {
-    if is_https(app) { SESSION } else { SESSION_OVER_HTTP }
+    if app.portal.is_https() { SESSION } else { SESSION_OVER_HTTP }
 }
 
 /// Returns the `Set-Cookie` of a session. A page in a frame of another site needs `SameSite=None; Partitioned`.
 fn session_of(app: &App, text: &str, seconds: i64) -> String {
     let name = session_cookie(app);
-    let flags = match (is_https(app), app.portal.frame_ancestors.is_empty()) {
+    let flags = match (app.portal.is_https(), app.portal.frame_ancestors.is_empty()) {
         (true, true) => "; Secure; SameSite=Lax",
         (true, false) => "; Secure; SameSite=None; Partitioned",
         (false, _) => "; SameSite=Lax",

@@ -52,7 +52,7 @@ impl Headers {
         if portal.frame_ancestors.is_empty() {
             headers.push((X_FRAME_OPTIONS, HeaderValue::from_static("DENY")));
         }
-        if portal.url.as_deref().is_some_and(|url| url.starts_with("https://")) {
+        if portal.is_https() {
             headers.push((
                 HeaderName::from_static("strict-transport-security"),
                 HeaderValue::from_static("max-age=31536000"),

@@ -49,8 +49,10 @@ impl FromRequestParts<Console> for Frame {
 
     async fn from_request_parts(parts: &mut Parts, console: &Console) -> Result<Self, Infallible> {
         let of_gateway = parts.extensions.get::<PublicBase>().map(|base| base.0.clone());
-        let base = of_gateway.as_deref().and_then(path_of_console).unwrap_or_else(|| PATH.to_owned());
         let portal = &console.app.portal;
+        let configured = portal.url.as_deref().and_then(path_of).map(str::to_owned);
+        let base = configured.or_else(|| of_gateway.as_deref().and_then(path_of_console));
+        let base = base.unwrap_or_else(|| PATH.to_owned());
         let header = |name| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let language = cookie(&parts.headers, "scim_language").and_then(Language::parse);
         let language = language.unwrap_or_else(|| Language::accepted(header(ACCEPT_LANGUAGE)));
@@ -131,9 +133,14 @@ impl Frame {
 
 /// Returns the path of the console that belongs to a public base URL of SCIM: `https://host/scim/v2` gives `/scim/console`.
 fn path_of_console(base: &str) -> Option<String> {
-    let (_, rest) = base.split_once("://")?;
-    let path = rest.find('/').map_or("", |start| &rest[start..]);
+    let path = path_of(base)?;
     Some(format!("{}{PATH}", path.strip_suffix("/v2").unwrap_or(path)))
+}
+
+/// Returns the path of a URL, which is empty without one.
+fn path_of(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    Some(rest.find('/').map_or("", |start| &rest[start..]))
 }
 
 /// Returns the response with a page.

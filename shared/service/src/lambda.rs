@@ -4,6 +4,7 @@ use std::{convert::Infallible, io, sync::Arc};
 
 use aws_config::SdkConfig;
 use axum::{
+    Router,
     body::Body,
     extract::Request,
     http::{Uri, uri::PathAndQuery},
@@ -43,7 +44,15 @@ pub use lambda_http::Error;
 /// # Errors
 /// If `SCIM_PEPPER_SECRET_ID` is not set, or the Lambda runtime is not reachable.
 pub async fn run(routes: Vec<Route>) -> Result<(), Error> {
-    lambda_runtime::run(function(app()?, routes)).await
+    run_router(|app| http::router(app, routes)).await
+}
+
+/// Serves the router that `make` returns until Lambda stops the function.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_router(make: impl FnOnce(App) -> Router) -> Result<(), Error> {
+    lambda_runtime::run(router_function(make(app()?))).await
 }
 
 /// Serves the management API until Lambda stops the function.
@@ -78,7 +87,14 @@ pub fn function(
     app: App,
     routes: Vec<Route>,
 ) -> impl Service<LambdaEvent<LambdaRequest>, Response = impl Serialize, Error = Infallible> {
-    let service = ServiceBuilder::new().map_request(from_gateway).service(http::router(app, routes));
+    router_function(http::router(app, routes))
+}
+
+/// Returns the service of a Lambda function for the events of API Gateway, with any router.
+pub fn router_function(
+    router: Router,
+) -> impl Service<LambdaEvent<LambdaRequest>, Response = impl Serialize, Error = Infallible> {
+    let service = ServiceBuilder::new().map_request(from_gateway).service(router);
     ServiceBuilder::new().map_request(with_every_value).service(Adapter::from(service))
 }
 

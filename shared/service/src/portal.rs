@@ -117,6 +117,7 @@ impl Intent {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Portal {
     /// The public URL of the console (`https://…/scim/console`), without a slash at its end. Without it there are no links.
+    /// The function of the console may lack it: the address of the API is not known when the function is created.
     pub url: Option<String>,
     /// The URLs to which a link may lead back, and with each the URLs below it.
     pub return_urls: Vec<String>,
@@ -131,6 +132,12 @@ pub struct Portal {
 }
 
 impl Portal {
+    /// Returns whether browsers reach the console by https. Only the local gateway has a URL with http.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.url.as_deref().is_none_or(|url| url.starts_with("https://"))
+    }
+
     /// Returns whether a link may lead back to this URL: it is an allowed URL, or is below one.
     #[must_use]
     pub fn may_return_to(&self, url: &str) -> bool {

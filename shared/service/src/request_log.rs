@@ -3,7 +3,7 @@
 //! An entry has the names of users and groups, and no value of any other attribute, no key and no body. The table of requests
 //! keeps it for [`RETENTION`]. `telemetry` writes other lines, for operators, which have no personal data.
 
-use scim::ResourceKind;
+use scim::{ResourceKind, id::Id};
 use time::Duration;
 
 /// The time for which an entry is kept.
@@ -126,11 +126,14 @@ pub struct Members {
 }
 
 impl Members {
-    /// Returns the members of these ids, and names the first ones.
+    /// Returns the members of these ids, and names the first ones. A text that is no id is not named.
     #[must_use]
     pub fn of<'a>(ids: impl ExactSizeIterator<Item = &'a str>) -> Self {
         let count = ids.len();
-        Self { ids: ids.take(MEMBERS_NAMED).map(shortened).collect(), count }
+        Self {
+            ids: ids.filter(|id| Id::parse(id).is_some()).take(MEMBERS_NAMED).map(str::to_owned).collect(),
+            count,
+        }
     }
 
     /// Returns whether there are none.

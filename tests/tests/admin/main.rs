@@ -10,6 +10,7 @@ mod bad_input;
 mod document;
 mod idempotency;
 mod lists;
+mod log;
 
 use axum::{
     Router,

@@ -361,6 +361,7 @@ fn help_and_usage_errors_explain_the_options() {
             "--memory",
             "--env-file <FILE>",
             "--limits",
+            "--no-request-log",
             "--allow-loopback-issuers",
             "-h, --help",
             "-V, --version",

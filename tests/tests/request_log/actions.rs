@@ -35,7 +35,19 @@ async fn entry_of_each_change_of_a_user_is_whole() {
     service.get(&path).await;
     world.advance(1);
     service.delete(&path).await;
-    expect![[r#""#]].assert_eq(&world.text(20).await);
+    expect![[r#"
+        {"at":"{now}","client":"other","credential":"dff96dbd859ab374","action":"user-created","status":201,"subject":{"kind":"User","id":"{1}","name":"ada@example.com"},"millis":0}
+        {"at":"2026-11-23T09:00:01.123Z","client":"other","credential":"dff96dbd859ab374","action":"user-changed","status":200,"subject":{"kind":"User","id":"{1}","name":"ada@example.com"},"changed":["title"],"millis":0}
+        {"at":"2026-11-23T09:00:02.123Z","client":"other","credential":"dff96dbd859ab374","action":"user-changed","status":200,"subject":{"kind":"User","id":"{1}","name":"ada@example.com"},"changed":["name.familyName","urn:example:User:badge"],"millis":0}
+        {"at":"2026-11-23T09:00:03.123Z","client":"other","credential":"dff96dbd859ab374","action":"user-changed","status":200,"subject":{"kind":"User","id":"{1}","name":"ada@example.com"},"changed":["department"],"millis":0}
+        {"at":"2026-11-23T09:00:04.123Z","client":"other","credential":"dff96dbd859ab374","action":"user-deactivated","status":200,"subject":{"kind":"User","id":"{1}","name":"ada@example.com"},"changed":["active"],"millis":0}
+        {"at":"2026-11-23T09:00:05.123Z","client":"other","credential":"dff96dbd859ab374","action":"user-reactivated","status":200,"subject":{"kind":"User","id":"{1}","name":"ada@example.com"},"changed":["active"],"millis":0}
+        {"at":"2026-11-23T09:00:06.123Z","client":"other","credential":"dff96dbd859ab374","action":"user-changed","status":200,"subject":{"kind":"User","id":"{1}","name":"ada@example.com"},"millis":0}
+        {"at":"2026-11-23T09:00:07.123Z","client":"other","credential":"dff96dbd859ab374","action":"user-changed","status":200,"subject":{"kind":"User","id":"{1}","name":"ada.king@example.com"},"changed":["userName"],"millis":0}
+        {"at":"2026-11-23T09:00:08.123Z","client":"other","credential":"dff96dbd859ab374","action":"user-deactivated","status":200,"subject":{"kind":"User","id":"{1}","name":"ada.king@example.com"},"changed":["active","name.familyName","title","department","urn:example:User:badge"],"millis":0}
+        {"at":"2026-11-23T09:00:09.123Z","client":"other","credential":"dff96dbd859ab374","action":"user-read","status":200,"subject":{"kind":"User","id":"{1}","name":"ada.king@example.com"},"millis":0}
+        {"at":"2026-11-23T09:00:10.123Z","client":"other","credential":"dff96dbd859ab374","action":"user-deleted","status":204,"subject":{"kind":"User","id":"{1}","name":"ada.king@example.com"},"millis":0}
+    "#]].assert_eq(&world.text(20).await);
 }
 
 #[tokio::test(start_paused = true)]
@@ -69,7 +81,19 @@ async fn entry_of_each_change_of_a_group_is_whole() {
     service.get(&path).await;
     world.advance(1);
     service.delete(&path).await;
-    expect![[r#""#]].assert_eq(&world.text(11).await);
+    expect![[r#"
+        {"at":"2026-11-23T09:00:01.123Z","client":"other","credential":"dff96dbd859ab374","action":"group-created","status":201,"subject":{"kind":"Group","id":"01a207a2-36e3-7c43-807d-c177b6f783f9","name":"Sales"},"added":{"ids":["{1}"],"count":1},"millis":0}
+        {"at":"2026-11-23T09:00:02.123Z","client":"other","credential":"dff96dbd859ab374","action":"group-changed","status":204,"subject":{"kind":"Group","id":"01a207a2-36e3-7c43-807d-c177b6f783f9","name":"Sales EMEA"},"changed":["displayName"],"millis":0}
+        {"at":"2026-11-23T09:00:03.123Z","client":"other","credential":"dff96dbd859ab374","action":"members-added","status":204,"subject":{"kind":"Group","id":"01a207a2-36e3-7c43-807d-c177b6f783f9"},"added":{"ids":["{2}"],"count":1},"millis":0}
+        {"at":"2026-11-23T09:00:04.123Z","client":"other","credential":"dff96dbd859ab374","action":"members-removed","status":204,"subject":{"kind":"Group","id":"01a207a2-36e3-7c43-807d-c177b6f783f9"},"removed":{"ids":["{1}"],"count":1},"millis":0}
+        {"at":"2026-11-23T09:00:05.123Z","client":"other","credential":"dff96dbd859ab374","action":"group-changed","status":204,"subject":{"kind":"Group","id":"01a207a2-36e3-7c43-807d-c177b6f783f9"},"added":{"ids":["{1}"],"count":1},"removed":{"ids":["{2}"],"count":1},"millis":0}
+        {"at":"2026-11-23T09:00:06.123Z","client":"other","credential":"dff96dbd859ab374","action":"members-added","status":204,"subject":{"kind":"Group","id":"01a207a2-36e3-7c43-807d-c177b6f783f9","name":"Sales EMEA"},"added":{"ids":["{2}"],"count":1},"millis":0}
+        {"at":"2026-11-23T09:00:07.123Z","client":"other","credential":"dff96dbd859ab374","action":"group-changed","status":204,"subject":{"kind":"Group","id":"01a207a2-36e3-7c43-807d-c177b6f783f9","name":"Sales"},"changed":["displayName"],"millis":0}
+        {"at":"2026-11-23T09:00:08.123Z","client":"other","credential":"dff96dbd859ab374","action":"members-removed","status":204,"subject":{"kind":"Group","id":"01a207a2-36e3-7c43-807d-c177b6f783f9","name":"Sales"},"removed":{"ids":["{2}"],"count":1},"millis":0}
+        {"at":"2026-11-23T09:00:09.123Z","client":"other","credential":"dff96dbd859ab374","action":"group-changed","status":200,"subject":{"kind":"Group","id":"01a207a2-36e3-7c43-807d-c177b6f783f9","name":"Sales"},"added":{"ids":["{2}"],"count":1},"removed":{"ids":["{1}"],"count":1},"millis":0}
+        {"at":"2026-11-23T09:00:10.123Z","client":"other","credential":"dff96dbd859ab374","action":"group-read","status":200,"subject":{"kind":"Group","id":"01a207a2-36e3-7c43-807d-c177b6f783f9","name":"Sales"},"millis":0}
+        {"at":"2026-11-23T09:00:11.123Z","client":"other","credential":"dff96dbd859ab374","action":"group-deleted","status":204,"subject":{"kind":"Group","id":"01a207a2-36e3-7c43-807d-c177b6f783f9","name":"Sales"},"millis":0}
+    "#]].assert_eq(&world.text(11).await);
 }
 
 #[tokio::test(start_paused = true)]
@@ -91,7 +115,16 @@ async fn entry_of_each_read_is_whole() {
         world.advance(1);
         request.header("user-agent", agent).send(service).await;
     }
-    expect![[r#""#]].assert_eq(&world.text(8).await);
+    expect![[r#"
+        {"at":"2026-11-23T09:00:01.123Z","client":"entra","credential":"dff96dbd859ab374","action":"users-searched","status":200,"subject":{"kind":"User","name":"nobody-1@example.com"},"millis":0}
+        {"at":"2026-11-23T09:00:02.123Z","client":"okta","credential":"dff96dbd859ab374","action":"users-searched","status":200,"subject":{"kind":"User","id":"{1}","name":"Ada@example.com"},"millis":0}
+        {"at":"2026-11-23T09:00:03.123Z","client":"other","credential":"dff96dbd859ab374","action":"users-searched","status":200,"millis":0}
+        {"at":"2026-11-23T09:00:04.123Z","client":"other","credential":"dff96dbd859ab374","action":"groups-searched","status":200,"subject":{"kind":"Group","id":"{2}","name":"Sales"},"millis":0}
+        {"at":"2026-11-23T09:00:05.123Z","client":"other","credential":"dff96dbd859ab374","action":"groups-searched","status":200,"millis":0}
+        {"at":"2026-11-23T09:00:06.123Z","client":"other","credential":"dff96dbd859ab374","action":"users-searched","status":200,"millis":0}
+        {"at":"2026-11-23T09:00:07.123Z","client":"other","credential":"dff96dbd859ab374","action":"discovery-read","status":200,"millis":0}
+        {"at":"2026-11-23T09:00:08.123Z","client":"other","credential":"dff96dbd859ab374","action":"other","status":501,"detail":"/Me is not supported: API keys do not belong to a user. Users are at /Users.","millis":0}
+    "#]].assert_eq(&world.text(8).await);
 }
 
 #[tokio::test(start_paused = true)]
@@ -118,7 +151,13 @@ async fn bulk_request_has_an_entry_for_each_operation() {
     let mut lines: Vec<&str> = text.lines().collect();
     // The ids of one millisecond have no order.
     lines.sort_unstable();
-    expect![[r#""#]].assert_eq(&(lines.join("\n") + "\n"));
+    expect![[r#"
+        {"at":"{now}","client":"other","credential":"dff96dbd859ab374","action":"bulk","status":200,"millis":0}
+        {"at":"{now}","client":"other","credential":"dff96dbd859ab374","action":"group-created","status":201,"subject":{"kind":"Group","id":"{1}","name":"Sales"},"added":{"ids":["{2}"],"count":1},"millis":0}
+        {"at":"{now}","client":"other","credential":"dff96dbd859ab374","action":"group-created","status":400,"scim_type":"invalidValue","detail":"The operation refers to a 'bulkId' that no operation of this request has, or whose operation failed.","millis":0}
+        {"at":"{now}","client":"other","credential":"dff96dbd859ab374","action":"user-created","status":201,"subject":{"kind":"User","id":"{2}","name":"ada@example.com"},"millis":0}
+        {"at":"{now}","client":"other","credential":"dff96dbd859ab374","action":"user-created","status":400,"scim_type":"invalidValue","detail":"Attribute 'userName' is required. Send a value that is not blank.","millis":0}
+    "#]].assert_eq(&(lines.join("\n") + "\n"));
     let hours = service.app.store.request_hours(&super::org(), "").await.unwrap();
     assert_eq!(hours.iter().map(|hour| (hour.requests, hour.errors)).collect::<Vec<_>>(), [(1, 0)]);
 }
@@ -142,5 +181,8 @@ async fn token_request_is_recorded_for_a_proven_client() {
         request.send_as_is(service).await;
     }
     let text = world.text(10).await.replace(&client, "{client}");
-    expect![[r#""#]].assert_eq(&text);
+    expect![[r#"
+        {"at":"2026-11-23T09:00:02.123Z","client":"other","credential":"{client}","action":"token-issued","status":200,"millis":0}
+        {"at":"2026-11-23T09:00:03.123Z","client":"other","credential":"{client}","action":"token-issued","status":400,"detail":"The client may request the scopes 'read'.","millis":0}
+    "#]].assert_eq(&text);
 }

@@ -39,7 +39,22 @@ async fn entry_of_a_failure_names_what_was_tried() {
         world.advance(1);
         assert!(request.send(service).await.status >= 400);
     }
-    expect![[r#""#]].assert_eq(&world.text(count).await);
+    expect![[r#"
+        {"at":"2026-11-23T09:00:01.123Z","client":"other","credential":"dff96dbd859ab374","action":"user-created","status":409,"scim_type":"uniqueness","detail":"Another User already has this userName. Use another value.","subject":{"kind":"User","name":"ada@example.com"},"millis":0}
+        {"at":"2026-11-23T09:00:02.123Z","client":"other","credential":"dff96dbd859ab374","action":"user-created","status":400,"scim_type":"invalidValue","detail":"Attribute 'userName' must be a string, not a number.","millis":0}
+        {"at":"2026-11-23T09:00:03.123Z","client":"other","credential":"dff96dbd859ab374","action":"user-created","status":400,"scim_type":"invalidValue","detail":"Attribute 'emails' must be a list, not a string.","subject":{"kind":"User","name":"carl@example.com"},"millis":0}
+        {"at":"2026-11-23T09:00:04.123Z","client":"other","credential":"dff96dbd859ab374","action":"user-created","status":400,"scim_type":"invalidSyntax","detail":"The request body is not valid JSON: EOF while parsing an object at line 1 column 1.","millis":0}
+        {"at":"2026-11-23T09:00:05.123Z","client":"other","credential":"dff96dbd859ab374","action":"user-changed","status":409,"scim_type":"uniqueness","detail":"Another User already has this userName. Use another value.","subject":{"kind":"User","id":"{1}","name":"bob@example.com"},"changed":["userName"],"millis":0}
+        {"at":"2026-11-23T09:00:06.123Z","client":"other","credential":"dff96dbd859ab374","action":"user-changed","status":404,"detail":"There is no User with this id. Search for it with a filter, or create it.","subject":{"kind":"User","id":"01938000-0000-7000-8000-00000000000c"},"millis":0}
+        {"at":"2026-11-23T09:00:07.123Z","client":"other","credential":"dff96dbd859ab374","action":"user-read","status":404,"detail":"There is no User with this id. Search for it with a filter, or create it.","subject":{"kind":"User","id":"01938000-0000-7000-8000-00000000000c"},"millis":0}
+        {"at":"2026-11-23T09:00:08.123Z","client":"other","credential":"dff96dbd859ab374","action":"user-read","status":404,"detail":"There is no User with this id. Search for it with a filter, or create it.","millis":0}
+        {"at":"2026-11-23T09:00:09.123Z","client":"other","credential":"dff96dbd859ab374","action":"user-deleted","status":404,"detail":"There is no User with this id. Search for it with a filter, or create it.","subject":{"kind":"User","id":"01938000-0000-7000-8000-00000000000c"},"millis":0}
+        {"at":"2026-11-23T09:00:10.123Z","client":"other","credential":"dff96dbd859ab374","action":"members-added","status":400,"scim_type":"invalidValue","detail":"There is no user or group with the id 01938000-0000-7000-8000-00000000000c, so it cannot be added to 'members'. Assign it to the application first. Nothing was changed.","subject":{"kind":"Group","id":"{2}"},"added":{"ids":["01938000-0000-7000-8000-00000000000c"],"count":1},"millis":0}
+        {"at":"2026-11-23T09:00:11.123Z","client":"other","credential":"dff96dbd859ab374","action":"members-added","status":404,"detail":"There is no Group with this id. Search for it with a filter, or create it.","subject":{"kind":"Group","id":"01938000-0000-7000-8000-00000000000c"},"added":{"ids":["{3}"],"count":1},"millis":0}
+        {"at":"2026-11-23T09:00:12.123Z","client":"other","credential":"dff96dbd859ab374","action":"group-created","status":409,"scim_type":"uniqueness","detail":"Another Group already has this displayName. Use another value.","subject":{"kind":"Group","name":"Sales"},"millis":0}
+        {"at":"2026-11-23T09:00:13.123Z","client":"other","credential":"dff96dbd859ab374","action":"users-searched","status":400,"scim_type":"invalidFilter","detail":"The filter ends too early at position 12. Expected a value (a number, true, false, null, or a text in double quotes).","millis":0}
+        {"at":"2026-11-23T09:00:14.123Z","client":"other","credential":"dff96dbd859ab374","action":"user-deleted","status":412,"detail":"The resource has changed since the version in If-Match. Read the resource again and repeat the request.","subject":{"kind":"User","id":"{3}"},"millis":0}
+    "#]].assert_eq(&world.text(count).await);
 }
 
 #[tokio::test(start_paused = true)]
@@ -57,7 +72,11 @@ async fn refusal_of_a_known_key_is_recorded() {
     world.advance(1);
     enable_org(&service.app.store, &org(), false).await.expect("an organisation");
     assert_eq!(post(&service.key).send_as_is(service).await.status, 403);
-    expect![[r#""#]].assert_eq(&world.text(3).await);
+    expect![[r#"
+        {"at":"{now}","client":"other","credential":"d7185eb26299e634","action":"user-created","status":403,"detail":"The key does not have the scope 'write'. Use a key with the scope 'write' or 'scim'.","millis":0}
+        {"at":"2026-11-23T09:00:01.123Z","client":"other","credential":"67e837352626d1fb","action":"user-created","status":401,"detail":"The API key is not valid. Check that the whole key was pasted and belongs to this region, or create a new key.","millis":0}
+        {"at":"2026-11-23T09:00:02.123Z","client":"other","credential":"dff96dbd859ab374","action":"user-created","status":403,"detail":"SCIM is disabled for the organisation acme.","millis":0}
+    "#]].assert_eq(&world.text(3).await);
 }
 
 async fn key_id(service: &Service, key: &str) -> String {

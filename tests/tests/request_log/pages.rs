@@ -97,13 +97,12 @@ async fn hours_count_requests_errors_and_people() {
     world.service.app.store.flush_request_log().await;
     let hours = world.service.app.store.request_hours(&org(), "").await.expect("hours");
     let hours: Vec<_> = hours.iter().map(|h| (h.hour.as_str(), h.requests, h.errors, h.people)).collect();
-    // Sixty entries of a minute each begin at nine.
-    assert_eq!(hours, [("2026-11-23T09", 40, 7, Some(1))]);
+    assert_eq!(hours, [("2026-11-23T09", 40, 8, Some(1))]);
     let now = NOW + time::Duration::minutes(40);
     let hours = world.service.app.store.request_hours(&org(), &health::hour(now)).await.expect("hours");
     let newest = world.select(&Filter::default()).await;
     let health = health::health(&hours, &newest, now);
-    assert_eq!((health.state, health.requests, health.errors), (State::Ok, 40, 7));
+    assert_eq!((health.state, health.requests, health.errors), (State::Ok, 40, 8));
 }
 
 #[tokio::test(start_paused = true)]

@@ -94,8 +94,13 @@ async fn no_value_but_names_is_in_the_log() {
         Request::delete(&path).send(service).await;
     }
     let members =
-        json!({ "displayName": "Sales", "members": [{ "value": "x", "display": MARK, "type": "User" }] });
+        json!({ "displayName": "Sales", "members": [{ "value": MARK, "display": MARK, "type": "User" }] });
     Request::post("/Groups", members).send(service).await;
+    let group = service.group("Support", &[]).await;
+    for value in [MARK, "ada@example.com"] {
+        let add = json!([{ "op": "add", "path": "members", "value": [{ "value": value }] }]);
+        assert_eq!(service.patch(&format!("/Groups/{group}"), add).await.status, 400);
+    }
     Request::get("/Users").if_match(MARK).send(service).await;
     let (client, secret) = service.oauth_client("acme", &[Scope::Scim]).await;
     let form = format!(

@@ -136,7 +136,12 @@ fn full_queue_drops_entries_and_says_so() {
     let written = lines.clone();
     let clock = service::clock::Clock::fixed(tests::NOW);
     let subscriber = telemetry::subscriber(Level::WARN, None, clock, move || written.clone());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    // The SDK repeats a call that takes long.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
     with_default(subscriber, || {
         runtime.block_on(async {
             let gate = Gate::default();
@@ -197,6 +202,6 @@ fn failed_batch_is_one_line() {
     });
     let text = String::from_utf8(lines.0.lock().unwrap().clone()).expect("text");
     assert_eq!(text.lines().count(), 1, "{text}");
-    assert!(text.contains("dynamodb access-denied"), "{text}");
+    assert!(text.contains("AccessDeniedException"), "{text}");
     assert!(!text.contains("ada@example.com") && !text.contains("acme"), "{text}");
 }

@@ -6,9 +6,11 @@
 #![allow(clippy::too_many_lines, reason = "most lines are data: requests")]
 
 mod alarms;
+mod console;
 mod gateway;
 mod log;
 mod metrics;
+mod pages;
 mod permissions;
 mod throttling;
 mod times;

@@ -31,6 +31,8 @@ use service::{
     janitor,
     oauth::{Assertions, Reach},
     pepper::{Pepper, Peppers, Secret},
+    portal::Portal,
+    request_log::Filter,
     settings::Settings,
     store::{Actor, ClientAuthentication, NewClient, NewKey, OrgChange, Store},
 };
@@ -45,7 +47,7 @@ use tests::{
 use tokio::time::Duration;
 use tower::ServiceExt;
 
-use super::{Function, Grant, functions};
+use super::{Function, Grant, functions, pages};
 
 /// The number of users in a scenario. Adding or removing all of them as members takes more than one transaction.
 const MEMBERS: usize = 50;
@@ -70,6 +72,7 @@ impl Needed {
             let resource = match table {
                 table if table == tables.resources => "ResourcesTable",
                 table if table == tables.keys => "KeysTable",
+                table if table == tables.requests => "RequestsTable",
                 other => panic!("{action} on {other}"),
             };
             let grant = Grant { action: format!("dynamodb:{action}"), resource: resource.to_owned() };
@@ -105,9 +108,9 @@ impl Needed {
     }
 }
 
-/// The functions of the template, each with the grants that it needed.
+/// The functions of the template, each with the grants that it needed, and the stores of functions that record requests.
 #[derive(Clone)]
-struct Deployment(Arc<Vec<(Function, Needed)>>);
+struct Deployment(Arc<Vec<(Function, Needed)>>, Arc<Mutex<Vec<Store>>>);
 
 /// The deployment with a database of its own.
 struct World {
@@ -119,7 +122,8 @@ struct World {
 
 impl Deployment {
     fn of_the_template() -> Self {
-        Self(Arc::new(functions().into_iter().map(|function| (function, Needed::default())).collect()))
+        let functions = functions().into_iter().map(|function| (function, Needed::default())).collect();
+        Self(Arc::new(functions), Arc::default())
     }
 
     /// Returns the function that the gateway selects for a path: an exact match, or the longest matching prefix.
@@ -153,7 +157,9 @@ impl Deployment {
             .zip(self.0.iter())
             .map(|(seed, (function, needed))| {
                 let client = needed.client(database.clone());
-                let store = Store::new(&client, Tables::default(), clock.clone(), Entropy::seeded(seed));
+                let store = Store::new(&client, Tables::default(), clock.clone(), Entropy::seeded(seed))
+                    .with_request_log(true);
+                self.1.lock().unwrap_or_else(PoisonError::into_inner).push(store.clone());
                 let routes = routes(&function.name, &clock);
                 http::router(App { store, ..service.app.clone() }, routes)
             })
@@ -170,9 +176,46 @@ impl Deployment {
         &self.0.iter().find(|(function, _)| function.name == name).expect("a function of this name").1
     }
 
+    /// Waits until the functions have written the request log.
+    async fn record_requests(&self) {
+        let stores = self.1.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for store in stores {
+            store.flush_request_log().await;
+        }
+    }
+
+    /// Sends every request of the owner console as the console function, with and without unfinished changes.
+    async fn show_pages(&self) {
+        let world = self.world().await;
+        let mut people = world.users().await;
+        people.push(world.service.user("ada@example.com").await);
+        let team = world.group("Sales", &people).await;
+        for number in 0..GROUPS {
+            world.group(&format!("Team {number}"), &people[..1]).await;
+        }
+        self.show_pages_of(&world, &people[0], &team).await;
+        let world = self.world().await;
+        let (user, group) = world.leave_unfinished().await;
+        self.show_pages_of(&world, user.trim_start_matches("/Users/"), group.trim_start_matches("/Groups/"))
+            .await;
+    }
+
+    async fn show_pages_of(&self, world: &World, person: &str, team: &str) {
+        self.record_requests().await;
+        let operator = &world.service.app;
+        let org = ORG.parse().expect("a name");
+        let log = operator.store.request_log(&org, &Filter::default(), 1, None).await.expect("a page");
+        let entry = &log.items.first().expect("an entry").id;
+        let client = self.needed("Console").client(world.database.clone());
+        let store = Store::new(&client, Tables::default(), world.clock.clone(), Entropy::seeded(96));
+        let app = App { store, ..operator.clone() };
+        pages::play(&app, operator, pages::Ids { person, team, entry }).await;
+    }
+
     /// Carries out every action of the management API as the admin function.
     async fn manage(&self, world: &World) {
         world.service.user("doomed@example.com").await;
+        self.record_requests().await;
         let (with_token, secret) = world.service.oauth_client(ORG, &[Scope::Scim]).await;
         let token = token_request(&with_token, secret.reveal()).send_as_is(&world.service).await;
         assert_eq!(token.status, 200, "{:#}", token.body);
@@ -180,8 +223,13 @@ impl Deployment {
         let store = Store::new(&client, Tables::default(), world.clock.clone(), Entropy::seeded(97));
         // After a rotation, a repeat looks for the digests of both generations.
         let peppers = Peppers::single(Secret::new(PEPPER)).with_generation(Secret::new("the next pepper"));
-        let router =
-            admin::router(App { store, pepper: Pepper::Fixed(peppers), ..world.service.app.clone() });
+        let portal = Portal { url: Some("https://scim.test/console".to_owned()), ..Portal::default() };
+        let router = admin::router(App {
+            store,
+            pepper: Pepper::Fixed(peppers),
+            base_url: None,
+            portal: portal.into(),
+        });
         let send = async |method: Method, path: &str, body: Value| {
             let mut request = request(method.clone(), "", &body).build();
             // SCIM has a media type of its own.
@@ -220,6 +268,14 @@ impl Deployment {
         send(Method::PATCH, &format!("/orgs/{ORG}"), json!({ "settings": { "rate": 10 } })).await;
         send(Method::GET, &format!("/orgs/{ORG}"), Value::Null).await;
         send(Method::GET, &format!("/orgs/{ORG}/audit"), Value::Null).await;
+        send(Method::GET, &format!("/orgs/{ORG}/log"), Value::Null).await;
+        send(Method::GET, &format!("/orgs/{ORG}/health"), Value::Null).await;
+        let link = send(Method::POST, &format!("/orgs/{ORG}/links"), json!({ "role": "owner" })).await;
+        pages::enter(&world.service.app, link["url"].as_str().expect("a URL")).await;
+        let sessions = format!("/orgs/{ORG}/sessions");
+        send(Method::GET, &sessions, Value::Null).await;
+        send(Method::DELETE, &format!("{sessions}/{}", link["id"].as_str().expect("an id")), Value::Null)
+            .await;
         let organisation = format!("/orgs/{ORG}");
         send(Method::DELETE, &organisation, Value::Null).await;
         // Requests that began before the deletion have ended.
@@ -279,7 +335,7 @@ fn routes(function: &str, clock: &Clock) -> Vec<Route> {
         "Bulk" => http::bulk(),
         "Discovery" => http::discovery(),
         "Token" => http::token(&Assertions::new(clock.clone(), Reach::Internet)),
-        "Janitor" | "Admin" => Vec::new(),
+        "Janitor" | "Admin" | "Console" => Vec::new(),
         other => panic!("the routes of the new function {other} are missing here"),
     }
 }
@@ -558,8 +614,10 @@ async fn roles_allow_exactly_the_calls_of_their_functions() {
     world.service.assert_healthy().await;
     request_tokens(&deployment, &deployment.world().await).await;
     deployment.manage(&deployment.world().await).await;
+    deployment.show_pages().await;
     meet_unfinished_changes(&deployment).await;
 
+    deployment.record_requests().await;
     let mut differences = Vec::new();
     for (Function { name, allowed, .. }, needed) in deployment.0.iter() {
         let needed = needed.all();

@@ -16,7 +16,7 @@ use scim::{
     resource::Document,
 };
 
-use super::{items::Stored, keys};
+use super::{index_keys, items::Stored};
 
 /// An attribute that has an index.
 #[derive(Debug)]
@@ -104,7 +104,7 @@ impl Indexed {
     ) -> impl Iterator<Item = String> + 'a {
         (self.values)(document).into_iter().map(move |value| {
             let value = if self.case_exact { value.to_owned() } else { fold(value) };
-            keys::index_entry(&value, self.unique, id)
+            index_keys::index_entry(&value, self.unique, id)
         })
     }
 }

@@ -8,7 +8,7 @@
 //! The public methods of [`Store`] and [`Directory`] are for `http` and `infra`. Inside the store, a file calls only
 //! functions and types that it imports, from files that stand before it in this order:
 //!
-//! 1. `keys`, `items`, `index`, `key_range`: the items.
+//! 1. `keys`, `items`, `index_keys`, `index`, `key_range`: the items.
 //! 2. `sdk_error`, `table`, `attempts`, `transaction`, `update`, `scan`, `write`: calls to DynamoDB, and the meaning of failed conditions.
 //! 3. `capacity`, `accounts`, `request_queue`, `directory`: [`Store`] and [`Directory`]. `leases`, `slots`: limits of organisations.
 //! 4. `counts`, `resources`, `edges`: the items of one resource.
@@ -45,6 +45,7 @@ mod erase;
 mod groups;
 mod hold;
 mod index;
+mod index_keys;
 mod items;
 mod key_range;
 mod key_record;

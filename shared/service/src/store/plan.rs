@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 
 use super::{
     index::{Indexed, indexed},
-    keys,
+    index_keys,
 };
 
 /// The reads that find the resources that a filter can match.
@@ -214,15 +214,15 @@ fn comparison<'a>(
 fn entries<'a>(indexed: &'static Indexed, operator: Operator, value: &'a str) -> Access<'a> {
     let between = match operator {
         Operator::Eq => return Access::Lookups(vec![Lookup::Entry(indexed, value)]),
-        Operator::Sw if !value.is_empty() => (value.to_owned(), keys::past_prefix(value)),
-        Operator::Gt | Operator::Ge if !value.is_empty() => (value.to_owned(), keys::past_prefix("")),
-        Operator::Lt | Operator::Le => (keys::LOWEST.to_owned(), keys::past_entries(value)),
+        Operator::Sw if !value.is_empty() => (value.to_owned(), index_keys::past_prefix(value)),
+        Operator::Gt | Operator::Ge if !value.is_empty() => (value.to_owned(), index_keys::past_prefix("")),
+        Operator::Lt | Operator::Le => (index_keys::LOWEST.to_owned(), index_keys::past_entries(value)),
         _ => return Access::Partition,
     };
     // The ends of ranges contain control characters, which indexed values do not. DynamoDB rejects longer keys, and ranges
     // that end before they begin.
     if value.contains(char::is_control)
-        || between.0.len().max(between.1.len()) > keys::MAX_KEY
+        || between.0.len().max(between.1.len()) > index_keys::MAX_KEY
         || between.0 > between.1
     {
         return Access::Partition;

@@ -2,18 +2,19 @@
 //!
 //! A request adds its entry to a queue in memory once its response is decided, and never waits for the writer. The writer
 //! is a task that takes the entries of several requests at a time, and ends when none is left. It writes the entries with
-//! one BatchWriteItem, then counts them in the items of their hours. Neither is repeated after a failure: the log lacks
-//! these entries, and a line of the function's log says so.
+//! one BatchWriteItem, and counts them in the items of their hours at the same time. Neither is repeated after a failure: the
+//! log lacks these entries, and a line of the function's log says so.
 //!
-//! The queue is lost with its process. Lambda freezes an execution environment once the response is sent, so the entry of
-//! its last request is written when the next request thaws it. If Lambda ends the environment before, the entry is lost.
-//! An hour may count a request twice if an answer of DynamoDB is lost.
+//! The queue is lost with its process. Lambda freezes an execution environment soon after the response is sent. The calls
+//! are usually on their way by then. What is not is sent when the next request thaws the environment, and is lost if Lambda
+//! ends the environment before. An hour may count a request twice if an answer of DynamoDB is lost.
 
 use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+use futures_util::{FutureExt, future::join_all};
 use scim::ResourceKind;
-use tokio::time::{Duration, Instant, timeout_at};
+use tokio::time::{Duration, Instant, timeout};
 
 use super::{
     bookmarks::EXPIRES,
@@ -89,9 +90,7 @@ impl Store {
                     "the request log lacks entries, because too many waited"
                 );
             }
-            let deadline = Instant::now() + WRITE_BUDGET;
-            let written = timeout_at(deadline, Box::pin(write(self, &batch.entries, deadline))).await;
-            if let Err(error) = written.unwrap_or(Err(Error::Unavailable(TIMEOUT))) {
+            if let Err(error) = write(self, &batch.entries).await {
                 let entries = batch.entries.len();
                 tracing::warn!(entries, cause = error.cause(), "the request log may lack entries");
             }
@@ -99,10 +98,9 @@ impl Store {
     }
 }
 
-const TIMEOUT: Reason = Reason::DynamoDb(CallFailure::Timeout);
-
-async fn write(store: &Store, batch: &[Waiting], deadline: Instant) -> Result<(), Error> {
-    let table = store.request_table(deadline);
+/// Writes the entries and counts them. Only the entries are written again after a failure, because a count would count twice.
+async fn write(store: &Store, batch: &[Waiting]) -> Result<(), Error> {
+    let table = store.request_table(Instant::now() + WRITE_BUDGET);
     let expires = expiry(store);
     let mut puts = Vec::with_capacity(batch.len());
     let mut sums: BTreeMap<(Org, String), Sum> = BTreeMap::new();
@@ -118,11 +116,22 @@ async fn write(store: &Store, batch: &[Waiting], deadline: Instant) -> Result<()
                 !matches!(entry.action, Action::TokenIssued | Action::DiscoveryRead | Action::Other);
         }
     }
-    table.write_all(puts).await?;
-    for ((org, hour), sum) in sums {
-        count(store, &table, (&org, &hour), &sum, &expires).await?;
+    // Lambda may freeze the process before the first answer, so no call waits for another.
+    let counts = sums.iter().map(|((org, hour), sum)| count(store, &table, (org, hour), sum, &expires));
+    let (written, counted) =
+        tokio::join!(in_time(table.write_all(puts.clone())), in_time(join_all(counts).map(Ok)));
+    let counted = counted.and_then(|counted| counted.into_iter().collect());
+    if written.is_ok() {
+        return counted;
     }
-    Ok(())
+    // The time of the first attempt goes on while the process is frozen.
+    let table = store.request_table(Instant::now() + WRITE_BUDGET);
+    in_time(table.write_all(puts)).await.and(counted)
+}
+
+async fn in_time<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let late = Error::Unavailable(Reason::DynamoDb(CallFailure::Timeout));
+    timeout(WRITE_BUDGET, Box::pin(work)).await.unwrap_or(Err(late))
 }
 
 /// Returns the time at which DynamoDB deletes what is written now.

@@ -16,9 +16,10 @@ use super::{
     counts::counts,
     directory::Directory,
     index::entries,
+    index_keys,
     items::{Stored, name, sort_key, text},
     key_range::KeyRange,
-    keys::{self, Key},
+    keys::Key,
 };
 use crate::Error;
 
@@ -110,10 +111,10 @@ impl<'a> Search<'a> {
             ResourceKind::User => &["userName", "emails.value"],
             ResourceKind::Group => &["displayName"],
         };
-        let between = (prefix.to_owned(), keys::past_prefix(prefix));
+        let between = (prefix.to_owned(), index_keys::past_prefix(prefix));
         // Indexed values have no control characters and are shorter than a key.
         let is_possible = !prefix.contains(char::is_control)
-            && between.0.len().max(between.1.len()) <= keys::MAX_KEY
+            && between.0.len().max(between.1.len()) <= index_keys::MAX_KEY
             && between.0 <= between.1;
         let between = (!prefix.is_empty()).then_some(between);
         is_possible.then_some(Self { directory, kind, attributes, between })

@@ -107,7 +107,8 @@ impl Notes {
             let attribute = if noted.kind == Some(ResourceKind::Group) { "displayName" } else { "userName" };
             let mut members = body.as_object().into_iter().flatten();
             let name = members.find(|(name, _)| name.eq_ignore_ascii_case(attribute));
-            noted.name = name.and_then(|(_, value)| value.as_str()).map(shortened);
+            let name = name.and_then(|(_, value)| value.as_str()).filter(|name| !name.is_empty());
+            noted.name = name.map(shortened);
         });
     }
 

@@ -21,9 +21,10 @@ use crate::{
         directory::Directory,
         edges::{Edge, Memberships, too_many_groups},
         index::Indexed,
+        index_keys,
         items::{Item, Packed, sort_key},
         key_range::{KeyRange, PAGE},
-        keys::{self, Partition},
+        keys::Partition,
         memberships::groups_of,
         plan::{Access, Lookup, Plan},
         table::CONCURRENCY,
@@ -293,15 +294,17 @@ async fn look_up(
     match lookup {
         Lookup::Id(id) => Ok(Some(Id::parse(id).into_iter().collect())),
         // DynamoDB rejects keys of this length, so no entry has such a value.
-        Lookup::Entry(_, value) if value.is_empty() || value.len() > keys::MAX_KEY => Ok(Some(Vec::new())),
+        Lookup::Entry(_, value) if value.is_empty() || value.len() > index_keys::MAX_KEY => {
+            Ok(Some(Vec::new()))
+        }
         Lookup::Entry(indexed, value) if indexed.unique => {
             let entry = directory.table.get(&directory.keys.index(kind, indexed.name).key(value)).await?;
             entry.iter().map(entry_id).collect::<Result<_, _>>().map(Some)
         }
         // The sort key contains an id after the value, so the value is shorter than the longest key.
-        Lookup::Entry(_, value) if value.len() == keys::MAX_KEY => Ok(Some(Vec::new())),
+        Lookup::Entry(_, value) if value.len() == index_keys::MAX_KEY => Ok(Some(Vec::new())),
         Lookup::Entry(indexed, value) => {
-            entry_ids(directory, kind, indexed, keys::index_range(value), allowance).await
+            entry_ids(directory, kind, indexed, index_keys::index_range(value), allowance).await
         }
         Lookup::GroupsOf(id) => {
             let Some(id) = Id::parse(id) else { return Ok(Some(Vec::new())) };

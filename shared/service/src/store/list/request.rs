@@ -8,8 +8,8 @@ use crate::{
     store::{
         edges::Memberships,
         index::{INDEXED, Indexed},
+        index_keys,
         items::{Packed, Stored},
-        keys,
         plan::{Access, Plan, plan},
         representation,
     },
@@ -98,7 +98,7 @@ impl ListRequest<'_> {
             (_, Some(index)) => index.sort_key(&stored.unpack()?),
             (Some(sort), None) if !sort.is_creation() => {
                 let key = sort.key(&self.render(&stored.unpack()?, &Memberships::None));
-                Some(keys::index_entry(&key, false, &stored.id))
+                Some(index_keys::index_entry(&key, false, &stored.id))
             }
             _ => None,
         };
