@@ -28,9 +28,20 @@
       else getSelection().selectAllChildren(source);
       return;
     }
-    const label = button.textContent;
-    button.textContent = button.dataset.copied;
-    setTimeout(() => { button.textContent = label; }, 2000);
+    const part = button.querySelector("[data-text]") ?? button;
+    button.dataset.label ??= part.textContent;
+    part.textContent = button.dataset.copied;
+    setTimeout(() => { part.textContent = button.dataset.label; }, 2000);
+  });
+
+  // A second click on a button sends its form once.
+  document.addEventListener("submit", (event) => {
+    if (event.target.method !== "post") return;
+    if (event.target.dataset.sent) event.preventDefault();
+    event.target.dataset.sent = "yes";
+  });
+  addEventListener("pageshow", () => {
+    for (const form of document.querySelectorAll("[data-sent]")) delete form.dataset.sent;
   });
 
   document.addEventListener("htmx:load", (event) => localise(event.target));

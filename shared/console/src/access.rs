@@ -40,6 +40,8 @@ const SESSION: &str = "__Host-scim_session";
 const SESSION_OVER_HTTP: &str = "scim_session";
 /// The longest form in bytes.
 const MAX_FORM: usize = 64 * 1024;
+/// The longest path to which a form leads back, in bytes.
+const MAX_PATH: usize = 2_048;
 
 pub(crate) fn routes() -> Router<Console> {
     Router::new()
@@ -239,17 +241,27 @@ async fn leave(
 #[derive(Deserialize)]
 struct Choice {
     language: String,
+    /// The path of the page that the form was on.
+    #[serde(default)]
+    page: String,
 }
 
-async fn language(Sent { form: Choice { language }, frame, .. }: Sent<Choice>) -> Response {
+async fn language(Sent { form: Choice { language, page }, frame, .. }: Sent<Choice>) -> Response {
     let Some(language) = Language::parse(&language) else { return refusal(&frame, Refusal::Form) };
-    // The policy `no-referrer` hides the page, so the overview is shown.
-    let mut response = Redirect::to(&format!("{}/overview", frame.base)).into_response();
+    let page = if is_page(&frame.base, &page) { page } else { format!("{}/overview", frame.base) };
+    let mut response = Redirect::to(&page).into_response();
     set_cookie(
         &mut response,
         &format!("scim_language={}; Path=/; SameSite=Lax; HttpOnly; Max-Age=31536000", language.tag()),
     );
     response
+}
+
+/// Returns whether a form may lead back to this path: it is below the base, so it is a page of this console.
+pub(crate) fn is_page(base: &str, path: &str) -> bool {
+    path.len() <= MAX_PATH
+        && path.strip_prefix(base).is_some_and(|rest| rest.starts_with('/'))
+        && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
 }
 
 /// Returns the value of a cookie.

@@ -16,7 +16,7 @@ use service::{
     request_log::{Entry, Filter, Members, Outcome},
     store::{Directory, Page},
 };
-use texts::fill;
+use texts::{fill, visible};
 use time::{Date, Duration, Month, OffsetDateTime};
 
 use crate::{
@@ -236,7 +236,7 @@ async fn filter_names(directory: &Directory, filter: &Filter) -> Result<[String;
         let Some(id) = id else { return String::new() };
         let document = found.get(&id).map(|stored| &stored.document);
         let name = document.and_then(|it| it.user_name().or_else(|| it.display_name()));
-        name.unwrap_or(id.as_str()).to_owned()
+        visible(name.unwrap_or(id.as_str()))
     }))
 }
 
@@ -337,7 +337,8 @@ struct EntryPage {
     attributes: Vec<String>,
     about: Option<About>,
     changed: Vec<Changed>,
-    cause: Option<(&'static str, &'static str)>,
+    /// What happened, and what to change.
+    cause: Option<(String, &'static str)>,
 }
 
 async fn entry(
@@ -366,6 +367,7 @@ async fn entry(
     let changed = changed.into_iter().filter(|(_, members)| !members.is_empty());
     let changed = changed.map(|(title, members)| changed_members(&frame, title, members, &names)).collect();
     let cause = cause_of(&entry).map(|cause| frame.t.cause(&cause));
+    let cause = cause.map(|(what, remedy)| (as_sentence(what), remedy));
     show(&EntryPage {
         sentence: sentence(&frame, &entry, &names),
         at: frame.moment(&entry.at),
@@ -381,8 +383,15 @@ async fn entry(
     })
 }
 
+/// Returns the words with a capital and a full stop.
+fn as_sentence(words: &str) -> String {
+    let mut characters = words.chars();
+    let first = characters.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(characters.as_str().chars()).chain(['.']).collect()
+}
+
 fn changed_members(frame: &Frame, title: &'static str, members: &Members, names: &Names) -> Changed {
-    let member = |id: &String| Member { id: id.clone(), name: names.get(id).map(str::to_owned) };
+    let member = |id: &String| Member { id: id.clone(), name: names.get(id).map(visible) };
     let others = members.count.saturating_sub(members.ids.len());
     let others = (others > 0).then(|| fill(frame.t.activity.others, &[("count", &others.to_string())]));
     Changed { title, members: members.ids.iter().map(member).collect(), others }
@@ -395,7 +404,7 @@ async fn about(directory: &Directory, entry: &Entry) -> Result<Option<About>, Er
     let found = directory.resources(std::iter::once((subject.kind, &id))).await?;
     let document = found.get(&id).map(|stored| &stored.document);
     let now = document.and_then(|it| it.user_name().or_else(|| it.display_name()));
-    let name = subject.name.as_deref().or(now).unwrap_or(id.as_str()).to_owned();
+    let name = visible(subject.name.as_deref().or(now).unwrap_or(id.as_str()));
     let is_person = subject.kind == ResourceKind::User;
     Ok(Some(About { is_person, id: id.to_string(), name, exists: document.is_some() }))
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 use service::store::Stored;
-use texts::Directory;
+use texts::{Directory, visible};
 
 use scim::{id::Id, schema::ENTERPRISE_USER_URN};
 
@@ -33,8 +33,8 @@ pub(crate) struct Shown {
 }
 
 impl Shown {
-    fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), note: String::new(), person: None }
+    fn new(text: &str) -> Self {
+        Self { text: visible(text), note: String::new(), person: None }
     }
 
     /// Returns the id that the identity provider gave a person or team.
@@ -136,7 +136,7 @@ fn shown(texts: &Directory, value: &Value) -> Option<Shown> {
         Value::Null => None,
         Value::String(text) => (!text.is_empty()).then(|| Shown::new(text)),
         Value::Object(object) => element(texts, object),
-        other => Some(Shown::new(other.to_string())),
+        other => Some(Shown::new(&other.to_string())),
     }
 }
 
@@ -144,16 +144,7 @@ fn shown(texts: &Directory, value: &Value) -> Option<Shown> {
 fn element(texts: &Directory, object: &Map<String, Value>) -> Option<Shown> {
     let text = |name: &str| object.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     let value = text("displayName").or_else(|| text("value")).or_else(|| text("formatted"));
-    let value = match value {
-        Some(value) => value.to_owned(),
-        None => {
-            let is_value = |name: &str| !matches!(name, "type" | "primary" | "$ref");
-            let parts = object.iter().filter(|(name, _)| is_value(name));
-            let parts =
-                parts.map(|(_, value)| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
-            parts.collect::<Vec<_>>().join(", ")
-        }
-    };
+    let value = value.map_or_else(|| parts_of(object), str::to_owned);
     let kind = text("type").map(|kind| match kind {
         "work" => texts.type_work,
         "home" => texts.type_home,
@@ -165,7 +156,14 @@ fn element(texts: &Directory, object: &Map<String, Value>) -> Option<Shown> {
     let preferred = (object.get("primary") == Some(&Value::Bool(true))).then_some(texts.preferred);
     let note = kind.into_iter().chain(preferred).collect::<Vec<_>>().join(", ");
     let person = text("$ref").and(text("value")).filter(|id| Id::parse(id).is_some()).map(str::to_owned);
-    (!value.is_empty()).then_some(Shown { text: value, note, person })
+    (!value.is_empty()).then(|| Shown { text: visible(&value), note: visible(&note), person })
+}
+
+/// Returns the parts of a complex value in one text.
+fn parts_of(object: &Map<String, Value>) -> String {
+    let parts = object.iter().filter(|(name, _)| !matches!(name.as_str(), "type" | "primary" | "$ref"));
+    let parts = parts.map(|(_, value)| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+    parts.collect::<Vec<_>>().join(", ")
 }
 
 /// Returns the name of an attribute in words. An attribute that the console does not know keeps its name.
@@ -206,7 +204,7 @@ pub(crate) fn label(texts: &Directory, name: &str) -> String {
         "members" => texts.members,
         other => match other.split_once('.') {
             Some(("manager", _)) => texts.manager,
-            _ => return other.to_owned(),
+            _ => return visible(other),
         },
     };
     known.to_owned()
@@ -218,11 +216,15 @@ pub(crate) fn name_of(person: &Stored) -> String {
     let part = |name: &str| document.get("name").and_then(|it| it.get(name)).and_then(Value::as_str);
     let is_text = |text: &&str| !text.trim().is_empty();
     if let Some(name) = document.display_name().or_else(|| part("formatted")).filter(is_text) {
-        return name.to_owned();
+        return visible(name);
     }
     let parts: Vec<&str> =
         [part("givenName"), part("familyName")].into_iter().flatten().filter(is_text).collect();
-    if parts.is_empty() { document.user_name().unwrap_or_default().to_owned() } else { parts.join(" ") }
+    visible(&if parts.is_empty() {
+        document.user_name().unwrap_or_default().to_owned()
+    } else {
+        parts.join(" ")
+    })
 }
 
 /// Returns the preferred e-mail address, or else the first one.
@@ -260,8 +262,8 @@ mod tests {
 
     #[test]
     fn long_value_is_folded_up() {
-        assert_eq!(Shown::new("a".repeat(LONG)).beginning(), None);
-        let beginning = Shown::new("ä".repeat(LONG + 1)).beginning().unwrap_or_default();
+        assert_eq!(Shown::new(&"a".repeat(LONG)).beginning(), None);
+        let beginning = Shown::new(&"ä".repeat(LONG + 1)).beginning().unwrap_or_default();
         assert_eq!(beginning.chars().count(), BEGINNING + 1);
     }
 }

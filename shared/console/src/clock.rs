@@ -4,7 +4,7 @@
 //! script formats each `<time>` in the language of the page.
 
 use texts::Language;
-use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
+use time::{Date, OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
 /// The zone of the viewer, as an offset from UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +26,11 @@ impl Zone {
         Self(
             seconds.and_then(|seconds| UtcOffset::from_whole_seconds(seconds).ok()).unwrap_or(UtcOffset::UTC),
         )
+    }
+
+    /// Returns the end of a day in this zone, or `None` if it is out of range.
+    pub(crate) fn end_of(self, day: Date) -> Option<OffsetDateTime> {
+        day.with_hms(23, 59, 59).ok()?.assume_offset(self.0).checked_to_offset(UtcOffset::UTC)
     }
 
     /// Returns the time in this zone.

@@ -12,18 +12,27 @@
 //! | `assets` | style sheets and scripts |
 //! | `clock` | times in the viewer's zone |
 //! | `listing`, `attributes`, `sentences` | lists, attributes and requests in words |
+//! | `fields`, `once` | fields of forms, and forms that create a credential once |
+//! | `review` | the page before a change, and the page that shows a secret once |
+//! | `chart` | charts as SVG |
 //! | `overview`, `connection`, `keys`, `people`, `teams`, `activity` | a page each |
 
 mod access;
 mod activity;
 mod assets;
 mod attributes;
+mod chart;
 mod clock;
+mod connection;
+mod fields;
 mod headers;
+mod keys;
 mod listing;
+mod once;
 mod overview;
 mod page;
 mod people;
+mod review;
 mod sentences;
 mod teams;
 
@@ -67,6 +76,8 @@ pub fn router(app: App) -> Router {
         .merge(people::routes())
         .merge(teams::routes())
         .merge(activity::routes())
+        .merge(connection::routes())
+        .merge(keys::routes())
         .fallback(no_such_page)
         .method_not_allowed_fallback(no_such_page)
         .with_state(console)

@@ -6,14 +6,19 @@ use askama::Template;
 use axum::{
     extract::FromRequestParts,
     http::{
-        StatusCode,
+        Method, StatusCode,
         header::{ACCEPT_LANGUAGE, CONTENT_TYPE, RETRY_AFTER},
         request::Parts,
     },
     response::{IntoResponse, Response},
 };
-use service::{Error, http::PublicBase};
+use service::{
+    Error,
+    http::{PublicBase, token_url},
+    store::KeyRecord,
+};
 use texts::{Language, Texts, fill};
+use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
     Console, PATH,
@@ -24,7 +29,14 @@ use crate::{
 /// The name of the product if the vendor has set none.
 const PRODUCT: &str = "SCIM";
 
+/// The time before an end in which pages warn of it.
+const SOON: Duration = Duration::days(30);
+
+/// The name, the text and the hint of a scope.
+type ScopeTexts = (&'static str, &'static str, &'static str);
+
 /// The parts that every page has. Handlers take it as an extractor, and [`Frame::of`] adds the viewer.
+#[derive(Clone)]
 pub(crate) struct Frame {
     /// The texts in the viewer's language.
     pub(crate) t: &'static Texts,
@@ -34,6 +46,8 @@ pub(crate) struct Frame {
     pub(crate) base: String,
     /// The base URL of SCIM, for identity providers.
     pub(crate) scim_url: String,
+    /// The URL of the token endpoint.
+    pub(crate) token_url: String,
     /// The path of the assets.
     pub(crate) assets: String,
     pub(crate) product: String,
@@ -42,6 +56,10 @@ pub(crate) struct Frame {
     pub(crate) viewer: Option<Viewer>,
     /// The path of the page in the navigation.
     pub(crate) current: &'static str,
+    /// The path and the query of this page, if a browser can open it again.
+    pub(crate) here: Option<String>,
+    /// Whether htmx asks for a part of a page.
+    pub(crate) is_part: bool,
 }
 
 impl FromRequestParts<Console> for Frame {
@@ -53,16 +71,22 @@ impl FromRequestParts<Console> for Frame {
         let configured = portal.url.as_deref().and_then(path_of).map(str::to_owned);
         let base = configured.or_else(|| of_gateway.as_deref().and_then(path_of_console));
         let base = base.unwrap_or_else(|| PATH.to_owned());
-        let header = |name| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let header =
+            |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let language = cookie(&parts.headers, "scim_language").and_then(Language::parse);
-        let language = language.unwrap_or_else(|| Language::accepted(header(ACCEPT_LANGUAGE)));
+        let language = language.unwrap_or_else(|| Language::accepted(header(ACCEPT_LANGUAGE.as_str())));
+        let scim_url = console.app.base_url.clone().or_else(|| of_gateway.clone()).unwrap_or_default();
+        let path = parts.uri.path_and_query().and_then(|path| path.as_str().strip_prefix(PATH));
         Ok(Self {
+            here: path.filter(|_| parts.method == Method::GET).map(|rest| format!("{base}{rest}")),
+            is_part: header("hx-request") == "true",
+            token_url: token_url(&scim_url, of_gateway.is_some()),
             t: language.texts(),
             language,
             zone: cookie(&parts.headers, "scim_zone").map_or_else(Zone::utc, Zone::parse),
             assets: format!("{base}/assets/{}", console.assets.version),
             base,
-            scim_url: console.app.base_url.clone().or(of_gateway).unwrap_or_default(),
+            scim_url,
             product: portal.name.clone().unwrap_or_else(|| PRODUCT.to_owned()),
             logo: portal.logo.clone(),
             viewer: None,
@@ -80,6 +104,16 @@ impl Frame {
     /// Returns whether this page of the navigation is shown.
     pub(crate) fn is_current(&self, path: &str) -> bool {
         self.current == path
+    }
+
+    /// Returns the path of a page to which a form leads back.
+    pub(crate) fn return_path(&self) -> String {
+        self.here.clone().unwrap_or_else(|| format!("{}/{}", self.base, self.current))
+    }
+
+    /// Returns the frame of a page that answers a form, and has this path below the base.
+    pub(crate) fn at(self, path: &str) -> Self {
+        Self { here: Some(format!("{}/{path}", self.base)), ..self }
     }
 
     /// Returns whether the viewer may make changes.
@@ -106,6 +140,24 @@ impl Frame {
         }
     }
 
+    /// Returns the scopes of keys and clients.
+    pub(crate) fn scopes(&self) -> [ScopeTexts; 3] {
+        let texts = &self.t.keys;
+        [
+            ("scim", texts.scim, texts.scim_hint),
+            ("read", texts.read, texts.read_hint),
+            ("write", texts.write, texts.write_hint),
+        ]
+    }
+
+    /// Returns the values and the texts of the ends that a form offers. A secret has an end.
+    pub(crate) fn expiries(&self, is_key: bool) -> Vec<(&'static str, &'static str)> {
+        let texts = &self.t.keys;
+        let none = is_key.then_some(("none", texts.expiry_none));
+        let ends = [("90", texts.expiry_90), ("365", texts.expiry_365), ("date", texts.expiry_date)];
+        none.into_iter().chain(ends).collect()
+    }
+
     /// Returns every language.
     #[expect(clippy::unused_self, reason = "templates call methods of the frame")]
     pub(crate) fn languages(&self) -> &'static [Language] {
@@ -129,6 +181,16 @@ impl Frame {
     pub(crate) fn back_to_product(&self) -> String {
         fill(self.t.common.back_to_product, &[("name", &self.product)])
     }
+}
+
+/// Returns whether an end is near.
+pub(crate) fn is_soon(ends: &str, now: OffsetDateTime) -> bool {
+    OffsetDateTime::parse(ends, &Rfc3339).is_ok_and(|ends| ends - now < SOON)
+}
+
+/// Returns the start and the end of the text of a key. Keys of release 0.2 lack the end.
+pub(crate) fn key_text(key: &KeyRecord) -> String {
+    format!("{}…{}", key.prefix, key.last_four.as_deref().unwrap_or_default())
 }
 
 /// Returns the path of the console that belongs to a public base URL of SCIM: `https://host/scim/v2` gives `/scim/console`.
@@ -237,10 +299,23 @@ struct RefusalPage<'a> {
     detail: &'static str,
 }
 
+/// The refusal of a part of a page, which htmx puts in its place.
+#[derive(Template)]
+#[template(path = "refusal_part.html")]
+struct RefusalPart {
+    title: &'static str,
+    detail: &'static str,
+}
+
 /// Returns the page of a refusal.
 pub(crate) fn refusal(frame: &Frame, refusal: Refusal) -> Response {
     let (title, detail) = refusal.texts(frame.t);
-    let mut response = show_as(refusal.status(), &RefusalPage { frame, title, detail });
+    let page = RefusalPage { frame, title, detail };
+    let mut response = if frame.is_part {
+        show_as(refusal.status(), &RefusalPart { title, detail })
+    } else {
+        show_as(refusal.status(), &page)
+    };
     if refusal == Refusal::Unavailable {
         response.headers_mut().insert(RETRY_AFTER, axum::http::HeaderValue::from_static("2"));
     }

@@ -15,6 +15,7 @@ use service::{
     request_log::Filter,
     store::{SearchPage, Stored},
 };
+use texts::visible;
 
 use crate::{
     Console,
@@ -47,7 +48,7 @@ impl Row {
         Self {
             id: person.id.to_string(),
             name: name_of(person),
-            user_name: person.document.user_name().unwrap_or_default().to_owned(),
+            user_name: visible(person.document.user_name().unwrap_or_default()),
             mail: mail_of(person),
             is_active: is_active(person),
             is_managed: person.document.external_id().is_some(),
@@ -164,7 +165,7 @@ async fn person(
     let next = teams.next.map(|next| format!("{}/people/{id}?cursor={next}#teams", frame.base));
     let teams = teams.items.iter().map(|team| TeamLink {
         id: team.id.to_string(),
-        name: team.document.display_name().unwrap_or_default().to_owned(),
+        name: visible(team.document.display_name().unwrap_or_default()),
     });
     show(&PersonPage {
         row: Row::new(&person),

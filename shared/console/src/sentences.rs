@@ -57,10 +57,10 @@ fn name_of(stored: &Stored) -> String {
 /// Returns the sentence about a request.
 pub(crate) fn sentence(frame: &Frame, entry: &Entry, names: &Names) -> String {
     let unknown = frame.t.sentences.unknown_person;
-    let named = |members: &Members| -> Vec<String> {
+    let in_words = |members: &Members| -> Vec<String> {
         members.ids.iter().map(|id| names.get(id).unwrap_or(unknown).to_owned()).collect()
     };
-    let (added, removed) = (named(&entry.added), named(&entry.removed));
+    let (added, removed) = (in_words(&entry.added), in_words(&entry.removed));
     let changed: Vec<String> = entry.changed.iter().map(|name| label(&frame.t.directory, name)).collect();
     let subject = entry.subject.as_ref();
     let id = subject.and_then(|subject| subject.id.as_deref());

@@ -15,6 +15,7 @@ use service::{
     request_log::Filter,
     store::{SearchPage, Stored},
 };
+use texts::visible;
 
 use crate::{
     Console,
@@ -53,7 +54,7 @@ impl TeamRow {
 }
 
 fn name_of(team: &Stored) -> String {
-    team.document.display_name().unwrap_or_default().to_owned()
+    visible(team.document.display_name().unwrap_or_default())
 }
 
 #[derive(Template)]

@@ -176,13 +176,17 @@ fn members(texts: &Sentences, members: Named<'_>) -> String {
     }
 }
 
-/// Returns a name that cannot hide or turn the rest of the sentence: without control characters, and not too long.
+/// Returns a text without characters that are invisible or turn the direction of other text.
+#[must_use]
+pub fn visible(text: &str) -> String {
+    let turns = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+    text.chars().filter(|c| !c.is_control() && !turns(*c)).collect()
+}
+
+/// Returns a name that cannot hide or turn the rest of the sentence, and is not too long.
 fn readable(name: &str) -> String {
-    let is_hidden = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    let mut characters = name.chars().filter(|c| !is_hidden(*c));
+    let visible = visible(name);
+    let mut characters = visible.chars();
     let mut readable: String = characters.by_ref().take(LONGEST).collect();
     if characters.next().is_some() {
         readable.push('…');

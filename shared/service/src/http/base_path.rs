@@ -38,3 +38,19 @@ pub(super) fn strip_base(mut request: Request<Body>) -> Request<Body> {
     *request.uri_mut() = Uri::from(path);
     request
 }
+
+/// The path of the token endpoint.
+pub const TOKEN_PATH: &str = "/oauth2/token";
+
+/// Returns the public URL that the token endpoint and its metadata follow: the base URL of SCIM without `/v2`, and without
+/// the name of the stage where no gateway adds it.
+pub(super) fn root_url(base: &str, has_stage: bool) -> &str {
+    let end = if has_stage { "/v2" } else { BASE_PATH };
+    base.strip_suffix(end).unwrap_or(base)
+}
+
+/// Returns the public URL of the token endpoint. `has_stage` says whether a gateway adds the name of the stage.
+#[must_use]
+pub fn token_url(base: &str, has_stage: bool) -> String {
+    format!("{}{TOKEN_PATH}", root_url(base, has_stage))
+}

@@ -29,11 +29,9 @@ use tokio::time::Instant;
 use tower::{ServiceBuilder, util::MapRequestLayer};
 use tower_http::catch_panic::CatchPanicLayer;
 
-pub use base_path::BASE_PATH;
+pub use base_path::{BASE_PATH, TOKEN_PATH, token_url};
 pub use request::{PublicBase, presented_key};
 pub use route::Route;
-#[cfg(feature = "oauth")]
-pub use token::TOKEN_PATH;
 
 use base_path::strip_base;
 use request::Deadline;

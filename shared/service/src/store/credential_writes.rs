@@ -175,7 +175,10 @@ pub(super) fn check_scopes(scopes: &BTreeSet<Scope>) -> Result<(), Error> {
 }
 
 /// Checks the label of a credential.
-pub(super) fn check_label(label: Option<&str>) -> Result<(), Error> {
+///
+/// # Errors
+/// `invalidValue` if it is empty, too long or has control characters.
+pub fn check_label(label: Option<&str>) -> Result<(), Error> {
     let Some(label) = label else { return Ok(()) };
     if label.trim().is_empty() || label.chars().count() > MAX_LABEL || label.chars().any(char::is_control) {
         return Err(Invalid::value(format!(
@@ -187,7 +190,10 @@ pub(super) fn check_label(label: Option<&str>) -> Result<(), Error> {
 }
 
 /// Checks that an end is in the future.
-pub(super) fn check_end(ends: Option<OffsetDateTime>, now: OffsetDateTime) -> Result<(), Error> {
+///
+/// # Errors
+/// `invalidValue` if it has passed or is more than [`MAX_LIFETIME`] away.
+pub fn check_end(ends: Option<OffsetDateTime>, now: OffsetDateTime) -> Result<(), Error> {
     if ends.is_some_and(|ends| ends <= now || ends - now > MAX_LIFETIME) {
         return Err(Invalid::value("The end must be in the future, and at most ten years away.").into());
     }

@@ -88,7 +88,7 @@ pub use client_record::{ClientId, ClientRecord, SecretRecord};
 pub use clients::{
     ClientAuthentication, MAX_CLIENTS, MAX_SECRET_LIFETIME, MAX_SECRETS, NewClient, SECRET_LIFETIME,
 };
-pub use credential_writes::{MAX_LABEL, MAX_LIFETIME};
+pub use credential_writes::{MAX_LABEL, MAX_LIFETIME, check_end, check_label};
 pub use credentials::{KeyChange, NewKey, Repeatable};
 pub use directory::{Directory, Store};
 pub use due::ANNOUNCED_DAYS;

@@ -20,7 +20,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::{
-    base_path::BASE_PATH,
+    base_path::{TOKEN_PATH, root_url, token_url},
     request::{BaseUrl, Deadline, PublicBase},
     route::Route,
 };
@@ -36,8 +36,6 @@ use crate::{
 use form::{Proof, TokenRequest};
 use refusal::{TokenError, answer};
 
-/// The path of the token endpoint.
-pub const TOKEN_PATH: &str = "/oauth2/token";
 /// The path of the metadata (RFC 8414 §3).
 const METADATA_PATH: &str = "/.well-known/oauth-authorization-server";
 /// The attempts to issue a token to a client that changes meanwhile.
@@ -51,18 +49,12 @@ pub(super) fn routes(assertions: &Assertions) -> Vec<Route> {
     ]
 }
 
-/// Returns the public URL that the paths of this file follow: the base URL of SCIM without `/v2`, and without the name of
-/// the stage where no gateway adds it.
-fn root(base: &str, has_stage: bool) -> &str {
-    let end = if has_stage { "/v2" } else { BASE_PATH };
-    base.strip_suffix(end).unwrap_or(base)
-}
-
 async fn metadata(BaseUrl(base): BaseUrl, gateway: Option<Extension<PublicBase>>) -> Response {
-    let root = root(&base, gateway.is_some());
+    let has_stage = gateway.is_some();
+    let root = root_url(&base, has_stage);
     let document = json!({
         "issuer": root,
-        "token_endpoint": format!("{root}{TOKEN_PATH}"),
+        "token_endpoint": token_url(&base, has_stage),
         "grant_types_supported": ["client_credentials"],
         // The member is required (RFC 8414 §2), and no authorization endpoint exists.
         "response_types_supported": [],
