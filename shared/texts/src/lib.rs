@@ -198,7 +198,7 @@ area! {
         title, entry_title, filters, person, team, outcome, succeeded, failed, client, day, apply,
         remove_filters, time, what, older, newest, one_new, new, many_new, empty_title, empty_detail,
         no_match_title, no_match_detail, no_match_so_far, bad_filter_title, bad_filter_detail, credential,
-        all_keys, status, duration, milliseconds, request, attributes, added, removed, others,
+        status, duration, milliseconds, request, attributes, added, removed, others,
         what_happened, what_to_do, detail, about, of_person, of_team, back,
     }
 }
