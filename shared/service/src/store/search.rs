@@ -60,8 +60,8 @@ type Position = Vec<Option<String>>;
 
 impl Directory {
     /// Returns a page of the users whose `userName` or e-mail address begins with the text, or of the groups whose
-    /// `displayName` does. Case and accents that names are compared without do not count. An empty text selects all. A page
-    /// may have fewer resources than `count`, before the end.
+    /// `displayName` does. As in filters, case does not count. An empty text selects all. A page may have fewer resources
+    /// than `count`, before the end.
     ///
     /// A resource that exists with the same names during all pages is shown exactly once. Names that release 0.2 folded
     /// otherwise may be missed.
