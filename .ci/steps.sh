@@ -31,6 +31,17 @@ venv() {
     echo "${wanted[*]}" >"$dir/requirements"
 }
 
+# node_packages NAME DIR: installs the packages of the lock file in DIR into the cache, again whenever the file changes.
+node_packages() {
+    command -v npm || packages nodejs npm
+    local dir=$cache/$1
+    cmp -s "$2/package-lock.json" "$dir/package-lock.json" && [[ -e $dir/node_modules/.package-lock.json ]] && return
+    rm -rf "$dir"
+    mkdir "$dir"
+    cp "$2"/package*.json "$dir"
+    npm ci --prefix "$dir" --ignore-scripts --no-audit --no-fund
+}
+
 # Installs the tools that build and run Lambda functions. They need two environments: cargo-lambda finds zig through the
 # first `python3` on PATH.
 sam_tools() {

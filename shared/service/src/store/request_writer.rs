@@ -73,7 +73,7 @@ impl Store {
     /// Adds an entry to the request log. An operation of a bulk request is a part of the request, which counts once.
     pub(crate) fn record_request(&self, org: &Org, entry: Entry, is_part: bool) {
         let Some(queue) = &self.recorded else { return };
-        if queue.push(Waiting { org: org.clone(), entry, is_part }) {
+        if queue.push(org, entry, is_part) {
             let store = self.clone();
             tokio::spawn(async move { store.flush_request_log().await });
         }
@@ -105,9 +105,11 @@ async fn write(store: &Store, batch: &[Waiting]) -> Result<(), Error> {
     let expires = expiry(store);
     let mut puts = Vec::with_capacity(batch.len());
     let mut sums: BTreeMap<(Org, String), Sum> = BTreeMap::new();
-    for Waiting { org, entry, is_part } in batch {
-        let [log, _] = Keys::request_log(org);
-        puts.push(put_request(&log.key(&entry.id), to_item(entry, &expires)?)?);
+    for Waiting { org, entry, is_part, is_written } in batch {
+        if *is_written {
+            let [log, _] = Keys::request_log(org);
+            puts.push(put_request(&log.key(&entry.id), to_item(entry, &expires)?)?);
+        }
         if !is_part {
             let hour = entry.at.chars().take(HOUR).collect();
             let sum = sums.entry((org.clone(), hour)).or_default();

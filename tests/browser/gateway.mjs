@@ -1,0 +1,112 @@
+// Starts the local gateway as README.md says, and asks its management API for what a vendor's back end asks for.
+
+import { spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const ROOT = path.resolve(import.meta.dirname, '../..');
+
+export const ORGANISATION = 'acme';
+
+export class Gateway {
+  #process;
+  #directory;
+  #output = '';
+
+  /** Starts a gateway on a free port, with everything in memory. */
+  static async start(...options) {
+    const gateway = new Gateway();
+    const program = process.env.SCIM_LOCAL ?? path.join(process.env.CARGO_TARGET_DIR ?? path.join(ROOT, 'target'), 'debug/scim-local');
+    gateway.#directory = await mkdtemp(path.join(tmpdir(), 'scim-browser-'));
+    const data = gateway.#directory;
+    const child = spawn(program, ['--memory', '--data', data, '--port', '0', ...options], { stdio: ['ignore', 'pipe', 'pipe'] });
+    gateway.#process = child;
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (bytes) => { gateway.#output += bytes; });
+    let spawned = null;
+    child.on('error', (error) => { spawned = error; });
+    const file = path.join(data, 'connection.env');
+    const end = Date.now() + 60_000;
+    for (;;) {
+      if (spawned) throw spawned;
+      if (child.exitCode !== null || Date.now() > end) throw new Error(`The gateway did not start.\n${gateway.#output}`);
+      const text = await readFile(file, 'utf8').catch(() => '');
+      // The file is complete once the gateway has printed its introduction.
+      if (text.trim() && gateway.#output.includes('Press Ctrl-C')) {
+        gateway.#read(text);
+        return gateway;
+      }
+      await sleep(50);
+    }
+  }
+
+  #read(text) {
+    const values = Object.fromEntries(
+      [...text.matchAll(/^(?:export )?(\w+)=(.*)$/gm)].map(([, name, value]) => [name, value.replace(/^(['"])(.*)\1$/, '$2')]),
+    );
+    this.baseUrl = values.SCIM_BASE_URL;
+    this.token = values.SCIM_TOKEN;
+    this.adminUrl = values.SCIM_ADMIN_URL;
+    this.adminToken = values.SCIM_ADMIN_TOKEN;
+    this.consoleUrl = values.SCIM_CONSOLE_LINK;
+    this.origin = new URL(this.baseUrl).origin;
+    this.console = this.consoleUrl?.replace(/\/enter\?.*/, '') ?? `${this.origin}/console`;
+  }
+
+  /** All that the gateway has printed and logged. */
+  get output() {
+    return this.#output;
+  }
+
+  /** Sends a request to the management API and returns the status and the parsed body. */
+  async admin(method, target, body) {
+    const response = await fetch(this.adminUrl + target, {
+      method,
+      headers: { authorization: `Bearer ${this.adminToken}`, 'content-type': 'application/json' },
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+    const text = await response.text();
+    return { status: response.status, body: text ? JSON.parse(text) : null };
+  }
+
+  /** Does the same for a request that must succeed. */
+  async manage(method, target, body) {
+    const answer = await this.admin(method, target, body);
+    if (answer.status >= 300) throw new Error(`${method} ${target}: ${answer.status} ${JSON.stringify(answer.body)}`);
+    return answer.body;
+  }
+
+  /** Asks for a set-up link, as a vendor's back end does, and returns its URL. */
+  async link(fields) {
+    return (await this.session(fields)).url;
+  }
+
+  /** Asks for a set-up link and returns it with the id that its session has. */
+  session({ org = ORGANISATION, role = 'owner', intent = 'overview', ...others } = {}) {
+    return this.manage('POST', `/orgs/${org}/links`, { role, intent, ...others });
+  }
+
+  /** Creates an organisation. */
+  async organisation(org) {
+    await this.manage('POST', '/orgs', { org });
+    return org;
+  }
+
+  /** Creates a key by the management API and returns it with its secret. */
+  async key({ org = ORGANISATION, scopes = ['scim'], ...others } = {}) {
+    return this.manage('POST', `/orgs/${org}/keys`, { scopes, ...others });
+  }
+
+  async stop() {
+    const child = this.#process;
+    if (child.exitCode === null && child.signalCode === null) {
+      const ended = new Promise((resolve) => child.once('exit', resolve));
+      child.kill('SIGTERM');
+      const late = setTimeout(() => child.kill('SIGKILL'), 8_000);
+      await ended;
+      clearTimeout(late);
+    }
+    await rm(this.#directory, { recursive: true, force: true });
+  }
+}

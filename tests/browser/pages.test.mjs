@@ -1,0 +1,220 @@
+// Each page and state: axe-core in light and dark, three widths, without JavaScript, and the screenshots.
+
+import assert from 'node:assert/strict';
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+
+import { Owner, launch } from './browser.mjs';
+import { Gateway } from './gateway.mjs';
+import { PAGES, activity, navigation } from './pages.mjs';
+import { seed } from './seed.mjs';
+import { STATES } from './states.mjs';
+
+const SCREENSHOTS = process.env.SCIM_SCREENSHOTS ?? path.resolve(import.meta.dirname, '../../target/ci/screenshots');
+const WIDTHS = [360, 768, 1440];
+
+let browser;
+/** A gateway with an empty organisation, and one with people, teams and requests. */
+const gateways = {};
+let seeded;
+
+before(async () => {
+  [browser, gateways.empty, gateways.filled] = await Promise.all([launch(), Gateway.start(), Gateway.start('--allow-loopback-issuers'), mkdir(SCREENSHOTS, { recursive: true })]);
+  seeded = await seed(gateways.filled);
+});
+
+after(async () => {
+  await Promise.all([browser?.close(), ...Object.values(gateways).map((gateway) => gateway.stop())]);
+});
+
+async function overflow(page) {
+  return page.evaluate(() => {
+    const { scrollWidth, clientWidth } = document.documentElement;
+    if (scrollWidth <= clientWidth) return null;
+    const wide = [...document.querySelectorAll('body *')].filter((element) => element.getBoundingClientRect().right > clientWidth + 1);
+    return `${scrollWidth} px in ${clientWidth} px: ${wide.slice(0, 4).map((element) => `${element.tagName}.${element.className}`).join(', ')}`;
+  });
+}
+
+/** Looks at the open page at each width and in both schemes. Returns what is wrong. */
+async function inspect(owner, name) {
+  const { page } = owner;
+  const faults = [];
+  const shoot = (suffix) => page.screenshot({ path: path.join(SCREENSHOTS, `${name}-${suffix}.png`), fullPage: true, animations: 'disabled' });
+  for (const width of WIDTHS) {
+    await page.setViewportSize({ width, height: width === 360 ? 740 : 900 });
+    const wide = await overflow(page);
+    if (wide) faults.push(`${name} at ${width} px: ${wide}`);
+    await shoot(width);
+  }
+  faults.push(...(await owner.violations()).map((violation) => `${name} in light: ${violation}`));
+  await page.emulateMedia({ colorScheme: 'dark' });
+  await shoot('1440-dark');
+  faults.push(...(await owner.violations()).map((violation) => `${name} in dark: ${violation}`));
+  await page.emulateMedia({ colorScheme: 'light' });
+  return faults;
+}
+
+for (const world of ['empty', 'filled']) {
+  test(`pages_of_an_organisation_that_is_${world}_have_no_violation`, async () => {
+    const gateway = gateways[world];
+    const owner = await Owner.sit(browser, gateway, { colorScheme: 'light' });
+    await owner.enter();
+    const faults = [];
+    for (const [name, open] of Object.entries(STATES[world])) {
+      await owner.page.setViewportSize({ width: 1440, height: 900 });
+      try {
+        await open(owner, seeded);
+        await owner.page.getByRole('heading', { level: 1 }).waitFor();
+        faults.push(...(await inspect(owner, `${name}-${world}`)));
+      } catch (error) {
+        faults.push(`${name}-${world}: ${error.message}`);
+      }
+    }
+    assert.equal(faults.join('\n'), '');
+    await owner.leave();
+  });
+}
+
+test('pages_have_one_title_heading_and_language', async () => {
+  const owner = await Owner.sit(browser, gateways.filled);
+  await owner.enter();
+  const titles = new Set();
+  for (const [name, target, title] of PAGES) {
+    await owner.goto(target);
+    assert.match(await owner.page.title(), new RegExp(title), name);
+    titles.add(await owner.page.title());
+    assert.equal(await owner.page.getByRole('heading', { level: 1 }).count(), 1, name);
+    assert.equal(await owner.page.locator('html').getAttribute('lang'), 'en', name);
+  }
+  assert.equal(titles.size, PAGES.length);
+  await owner.leave();
+});
+
+test('german_pages_have_no_violation', async () => {
+  const owner = await Owner.sit(browser, gateways.filled, { locale: 'de-DE' });
+  await owner.enter();
+  for (const [name, target] of PAGES) {
+    await owner.goto(target);
+    assert.equal(await owner.page.locator('html').getAttribute('lang'), 'de', name);
+    assert.deepEqual(await owner.violations(), [], name);
+    await owner.page.setViewportSize({ width: 360, height: 740 });
+    assert.equal(await overflow(owner.page), null, name);
+  }
+  await owner.leave();
+});
+
+test('language_is_the_choice_of_the_owner', async () => {
+  const owner = await Owner.sit(browser, gateways.filled);
+  await owner.enter();
+  await navigation.language(owner.page).getByRole('combobox').selectOption('de');
+  await navigation.language(owner.page).getByRole('button').click();
+  await owner.page.getByRole('heading', { level: 1, name: 'Übersicht' }).waitFor();
+  await owner.goto('/keys');
+  assert.equal(await owner.page.locator('html').getAttribute('lang'), 'de');
+  await owner.leave();
+});
+
+test('pages_work_without_javascript', async () => {
+  const owner = await Owner.sit(browser, gateways.filled, { javaScriptEnabled: false });
+  await owner.enter();
+  for (const [name, target] of PAGES) {
+    const response = await owner.goto(target);
+    assert.equal(response.status(), 200, name);
+    await owner.page.getByRole('heading', { level: 1 }).waitFor();
+    // A button that only a script serves is not shown.
+    assert.equal(await owner.page.getByRole('button', { name: /^Copy/ }).filter({ visible: true }).count(), 0, name);
+  }
+  await owner.goto('/people');
+  await owner.page.getByRole('searchbox').fill('ada');
+  await owner.page.getByRole('searchbox').press('Enter');
+  await owner.page.waitForLoadState();
+  assert.match(owner.page.url(), /q=ada/);
+  assert.match(await owner.page.locator('main').innerText(), /Ada Lovelace/);
+  assert.doesNotMatch(await owner.page.locator('main').innerText(), /Grace Hopper/);
+  await owner.page.locator('main').getByRole('link', { name: /Ada Lovelace/ }).first().click();
+  await owner.page.getByRole('heading', { level: 1, name: /Ada Lovelace/ }).waitFor();
+  await owner.leave();
+});
+
+test('pages_of_a_list_show_each_person_once', async () => {
+  const owner = await Owner.sit(browser, gateways.filled);
+  await owner.enter();
+  await owner.goto('/people');
+  const seen = [];
+  for (;;) {
+    seen.push(...(await owner.page.locator('main a[href*="/people/"]').evaluateAll((links) => [...new Set(links.map((link) => link.pathname.split('/').at(-1)))])));
+    const next = owner.page.getByRole('link', { name: 'Next page' });
+    if (!(await next.count())) break;
+    await next.click();
+    await owner.page.waitForLoadState();
+    assert.ok(seen.length < 1000);
+  }
+  assert.equal(new Set(seen).size, seen.length);
+  assert.deepEqual(new Set(seen), new Set([...seeded.people, seeded.guest]));
+  await owner.leave();
+});
+
+test('search_finds_people_while_the_owner_types', async () => {
+  const owner = await Owner.sit(browser, gateways.filled);
+  await owner.enter();
+  await owner.goto('/people');
+  await owner.page.evaluate(() => { window.scimStays = true; });
+  await owner.page.getByRole('searchbox').pressSequentially('charles', { delay: 30 });
+  await owner.page.locator('main').getByText('Grace Hopper').first().waitFor({ state: 'hidden' });
+  await owner.page.locator('main').getByText(/charles/i).first().waitFor();
+  assert.ok(await owner.page.evaluate(() => window.scimStays), 'the page was loaded again');
+  await owner.leave();
+});
+
+test('activity_shows_requests_while_they_come', async () => {
+  const owner = await Owner.sit(browser, gateways.filled);
+  await owner.enter();
+  await owner.goto('/activity');
+  await owner.page.evaluate(() => { window.scimStays = true; });
+  await seeded.okta.assign('new.arrival@example.com');
+  // Rows that appear by themselves would move what the owner reads, so the page offers them.
+  const news = activity.news(owner.page);
+  await news.waitFor({ timeout: 15_000 });
+  assert.ok(await owner.page.evaluate(() => window.scimStays), 'the page was loaded again');
+  assert.ok((await owner.shift()) < 0.05, `the page jumps: ${await owner.shift()}`);
+  await news.click();
+  await owner.page.locator('main').getByText(/new\.arrival@example\.com/).first().waitFor();
+  await owner.leave();
+});
+
+test('times_are_in_the_zone_of_the_owner', async () => {
+  const owner = await Owner.sit(browser, gateways.filled, { timezoneId: 'Asia/Tokyo' });
+  await owner.enter();
+  await owner.goto('/activity');
+  const [stored, text] = await owner.page.locator('main time[datetime]').first().evaluate((element) => [element.dateTime, element.textContent]);
+  const hours = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', timeZone: 'Asia/Tokyo' }).format(new Date(stored));
+  assert.ok(text.includes(hours), `${text} for ${stored}`);
+  await owner.leave();
+});
+
+test('reduced_motion_moves_nothing', async () => {
+  const owner = await Owner.sit(browser, gateways.filled, { reducedMotion: 'reduce' });
+  await owner.enter();
+  for (const [name, target] of PAGES) {
+    await owner.goto(target);
+    const moving = await owner.page.evaluate(() => document.getAnimations().filter((animation) => animation.playState === 'running').length);
+    assert.equal(moving, 0, name);
+  }
+  await owner.leave();
+});
+
+test('activity_of_a_request_explains_its_error', async () => {
+  const owner = await Owner.sit(browser, gateways.filled);
+  await owner.enter();
+  await owner.goto('/activity?outcome=failed');
+  assert.ok((await activity.entries(owner.page).count()) >= 4);
+  const entries = await activity.entries(owner.page).evaluateAll((links) => [...new Set(links.map((link) => link.href))]);
+  for (const entry of entries.slice(0, 6)) {
+    await owner.page.goto(entry);
+    assert.ok((await owner.page.locator('main').innerText()).length > 120, entry);
+    assert.deepEqual(await owner.violations(), [], entry);
+  }
+  await owner.leave();
+});
