@@ -164,6 +164,7 @@ export class Owner {
 
   /** Clicks a button that copies, and returns what is in the clipboard. */
   async copy(button) {
+    await button.waitFor();
     await this.page.evaluate(() => navigator.clipboard.writeText('nothing'));
     await this.click(button);
     await this.page.waitForFunction(async () => (await navigator.clipboard.readText()) !== 'nothing');

@@ -79,7 +79,7 @@ async function inert(owner, where) {
     return found;
   });
   assert.deepEqual(strange, [], where);
-  const { scrollWidth, clientWidth } = await owner.page.evaluate(() => document.documentElement);
+  const [scrollWidth, clientWidth] = await owner.page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]);
   assert.ok(scrollWidth <= clientWidth, `${where}: ${scrollWidth} px in a window of ${clientWidth} px`);
 }
 
