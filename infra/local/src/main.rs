@@ -43,6 +43,7 @@ const SWEEP_INTERVAL: Duration = Duration::from_mins(10);
 /// Microsoft Entra ID. Press Ctrl-C to stop the gateway.
 #[derive(Parser)]
 #[command(name = "scim-local", version)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the command")]
 struct Arguments {
     /// Port of the gateway on 127.0.0.1; 0 selects a free port
     #[arg(long, default_value_t = 8080)]

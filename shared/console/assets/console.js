@@ -2,8 +2,10 @@
 (() => {
   "use strict";
   const language = document.documentElement.lang;
-  const secure = location.protocol === "https:" ? "; Secure" : "";
-  document.cookie = `scim_zone=${-new Date().getTimezoneOffset()}; Path=/; SameSite=Lax${secure}; Max-Age=31536000`;
+  const framed = "; Secure; SameSite=None; Partitioned";
+  const whole = location.protocol === "https:" ? "; Secure; SameSite=Lax" : "; SameSite=Lax";
+  const flags = window.top === window || location.protocol !== "https:" ? whole : framed;
+  document.cookie = `scim_zone=${-new Date().getTimezoneOffset()}; Path=/; Max-Age=31536000${flags}`;
 
   const format = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
   const localise = (root) => {

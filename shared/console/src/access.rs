@@ -27,12 +27,12 @@ use service::{
     store::{Actor, Organisation, SessionRecord},
 };
 use sha2::{Digest, Sha256};
-use texts::Language;
+use texts::{Language, fill};
 use tokio::time::Instant;
 
 use crate::{
     Console,
-    page::{Frame, Refusal, refusal},
+    page::{EndedPage, Frame, Refusal, SwitchPage, refusal, show},
 };
 
 /// The name of the cookie with the session. Over http, which the local gateway has, no cookie can be `Secure`.
@@ -45,7 +45,7 @@ const MAX_PATH: usize = 2_048;
 
 pub(crate) fn routes() -> Router<Console> {
     Router::new()
-        .route("/console/enter", routing::get(enter))
+        .route("/console/enter", routing::get(enter).post(switch))
         .route("/console/leave", routing::post(leave))
         .route("/console/language", routing::post(language))
 }
@@ -102,7 +102,12 @@ impl FromRequestParts<Console> for Viewer {
             Err(why) => {
                 let frame =
                     Frame::from_request_parts(parts, console).await.unwrap_or_else(|never| match never {});
-                Err(Refused(refusal(&frame, why)))
+                let mut response = refusal(&frame, why);
+                // htmx would show nothing. The whole page says that the session has ended.
+                if why == Refusal::Session && parts.headers.contains_key("hx-request") {
+                    response.headers_mut().insert("hx-refresh", HeaderValue::from_static("true"));
+                }
+                Err(Refused(response))
             }
         }
     }
@@ -189,6 +194,7 @@ struct Enter {
 async fn enter(
     State(console): State<Console>,
     method: Method,
+    headers: HeaderMap,
     frame: Frame,
     query: Result<Query<Enter>, QueryRejection>,
 ) -> Response {
@@ -196,18 +202,38 @@ async fn enter(
     if method != Method::GET {
         return refusal(&frame, Refusal::NotFound);
     }
-    let link = query.ok().and_then(|Query(enter)| Credential::parse(&enter.link));
-    let started = match link {
-        Some(link) => start(&console.app, &link).await,
-        None => Err(Refusal::Link),
+    let Some(link) = query.ok().and_then(|Query(enter)| Credential::parse(&enter.link)) else {
+        return refusal(&frame, Refusal::Link);
     };
-    match started {
+    // A link of a stranger must not move a person into another organisation unnoticed.
+    if let Ok(viewer) = viewer(&headers, &console.app).await
+        && viewer.org != *link.org()
+    {
+        let frame = frame.of(viewer.clone(), "");
+        let names = [("from", viewer.org.as_str()), ("to", link.org().as_str())];
+        let detail = fill(frame.t.errors.switch_detail, &names);
+        let button = fill(frame.t.errors.switch_button, &names);
+        return show(&SwitchPage { frame, detail, button, link: link.reveal().to_owned() });
+    }
+    begin(&console.app, &frame, &link).await
+}
+
+/// Uses a link after the person has agreed to leave the other organisation.
+async fn switch(State(console): State<Console>, Sent { form, frame, .. }: Sent<Enter>) -> Response {
+    match Credential::parse(&form.link) {
+        Some(link) => begin(&console.app, &frame, &link).await,
+        None => refusal(&frame, Refusal::Link),
+    }
+}
+
+async fn begin(app: &App, frame: &Frame, link: &Credential) -> Response {
+    match start(app, link).await {
         Ok((intent, text)) => {
             let mut response = Redirect::to(&format!("{}/{intent}", frame.base)).into_response();
-            set_cookie(&mut response, &session_of(&console.app, &text, SESSION_LIFETIME.whole_seconds()));
+            set_cookie(&mut response, &session_of(app, &text, SESSION_LIFETIME.whole_seconds()));
             response
         }
-        Err(why) => refusal(&frame, why),
+        Err(why) => refusal(frame, why),
     }
 }
 
@@ -230,10 +256,7 @@ async fn leave(
     if let Err(error) = ended {
         return Err(Refused(refusal(&frame, error.into())));
     }
-    let mut response = match &viewer.return_url {
-        Some(url) => Redirect::to(url).into_response(),
-        None => refusal(&frame, Refusal::Session),
-    };
+    let mut response = show(&EndedPage { frame, return_url: viewer.return_url });
     set_cookie(&mut response, &session_of(&console.app, "", 0));
     Ok(response)
 }
@@ -246,13 +269,17 @@ struct Choice {
     page: String,
 }
 
-async fn language(Sent { form: Choice { language, page }, frame, .. }: Sent<Choice>) -> Response {
+async fn language(
+    State(console): State<Console>,
+    Sent { form: Choice { language, page }, frame, .. }: Sent<Choice>,
+) -> Response {
     let Some(language) = Language::parse(&language) else { return refusal(&frame, Refusal::Form) };
     let page = if is_page(&frame.base, &page) { page } else { format!("{}/overview", frame.base) };
     let mut response = Redirect::to(&page).into_response();
+    let flags = flags(&console.app);
     set_cookie(
         &mut response,
-        &format!("scim_language={}; Path=/; SameSite=Lax; HttpOnly; Max-Age=31536000", language.tag()),
+        &format!("scim_language={}; Path=/; HttpOnly; Max-Age=31536000{flags}", language.tag()),
     );
     response
 }
@@ -275,14 +302,18 @@ fn session_cookie(app: &App) -> &'static str {
     if app.portal.is_https() { SESSION } else { SESSION_OVER_HTTP }
 }
 
-/// Returns the `Set-Cookie` of a session. A page in a frame of another site needs `SameSite=None; Partitioned`.
-fn session_of(app: &App, text: &str, seconds: i64) -> String {
-    let name = session_cookie(app);
-    let flags = match (app.portal.is_https(), app.portal.frame_ancestors.is_empty()) {
+/// Returns the flags of a cookie. A page in a frame of another site needs `SameSite=None; Partitioned`.
+fn flags(app: &App) -> &'static str {
+    match (app.portal.is_https(), app.portal.frame_ancestors.is_empty()) {
         (true, true) => "; Secure; SameSite=Lax",
         (true, false) => "; Secure; SameSite=None; Partitioned",
         (false, _) => "; SameSite=Lax",
-    };
+    }
+}
+
+/// Returns the `Set-Cookie` of a session.
+fn session_of(app: &App, text: &str, seconds: i64) -> String {
+    let (name, flags) = (session_cookie(app), flags(app));
     format!("{name}={text}; Path=/; HttpOnly; Max-Age={seconds}{flags}")
 }
 

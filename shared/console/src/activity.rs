@@ -306,6 +306,7 @@ struct Member {
     id: String,
     /// `None` if the member has been deleted.
     name: Option<String>,
+    is_person: bool,
 }
 
 /// The members that a request added or removed.
@@ -339,6 +340,14 @@ struct EntryPage {
     changed: Vec<Changed>,
     /// What happened, and what to change.
     cause: Option<(String, &'static str)>,
+}
+
+impl EntryPage {
+    /// Returns where the page of keys and clients has the key or the client. The id of a client has a full stop.
+    fn place(&self) -> String {
+        let id = &self.entry.credential;
+        if id.contains('.') { format!("client-{id}") } else { format!("key-{id}") }
+    }
 }
 
 async fn entry(
@@ -391,7 +400,11 @@ fn as_sentence(words: &str) -> String {
 }
 
 fn changed_members(frame: &Frame, title: &'static str, members: &Members, names: &Names) -> Changed {
-    let member = |id: &String| Member { id: id.clone(), name: names.get(id).map(visible) };
+    let member = |id: &String| Member {
+        id: id.clone(),
+        name: names.get(id).map(visible),
+        is_person: names.is_person(id),
+    };
     let others = members.count.saturating_sub(members.ids.len());
     let others = (others > 0).then(|| fill(frame.t.activity.others, &[("count", &others.to_string())]));
     Changed { title, members: members.ids.iter().map(member).collect(), others }

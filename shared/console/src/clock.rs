@@ -21,7 +21,7 @@ impl Zone {
         let seconds = minutes
             .parse::<i32>()
             .ok()
-            .filter(|minutes| minutes.abs() <= 18 * 60)
+            .filter(|minutes| (-18 * 60..=18 * 60).contains(minutes))
             .map(|minutes| minutes * 60);
         Self(
             seconds.and_then(|seconds| UtcOffset::from_whole_seconds(seconds).ok()).unwrap_or(UtcOffset::UTC),

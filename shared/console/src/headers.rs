@@ -23,7 +23,9 @@ impl Headers {
     pub(crate) fn new(portal: &Portal) -> Self {
         let logo =
             portal.logo.as_deref().and_then(origin).map(|origin| format!(" {origin}")).unwrap_or_default();
-        let ancestors = match portal.frame_ancestors.join(" ") {
+        let ancestors: Vec<&str> =
+            portal.frame_ancestors.iter().map(String::as_str).filter(|origin| is_origin(origin)).collect();
+        let ancestors = match ancestors.join(" ") {
             none if none.is_empty() => "'none'".to_owned(),
             origins => origins,
         };
@@ -71,9 +73,18 @@ pub(crate) async fn add(State(headers): State<Headers>, request: Request, next: 
     response
 }
 
-/// Returns the origin of a URL.
+/// Returns whether a setting is an origin. Another text could end or change the policy.
+fn is_origin(text: &str) -> bool {
+    origin(text) == Some(text)
+}
+
+/// Returns the origin of a URL, if it has no other characters than an origin may have.
 fn origin(url: &str) -> Option<&str> {
     let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
     let end = url.len() - host.len() + host.find(['/', '?', '#']).unwrap_or(host.len());
-    url.get(..end)
+    let allowed =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':' | b'[' | b']' | b'*');
+    url.get(..end).filter(|origin| {
+        origin.len() > url.len() - host.len() && origin.bytes().all(|byte| allowed(byte) || byte == b'/')
+    })
 }

@@ -214,7 +214,10 @@ pub(crate) fn show(page: &impl Template) -> Response {
 pub(crate) fn show_as(status: StatusCode, page: &impl Template) -> Response {
     match page.render() {
         Ok(html) => (status, [(CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response(),
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        Err(error) => {
+            tracing::error!(cause = %error, "a page cannot be rendered");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
     }
 }
 
@@ -281,6 +284,9 @@ impl IntoResponse for Refusal {
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
+        if let Some(cause) = error.cause() {
+            tracing::error!(cause, "a page is not shown");
+        }
         match error {
             Error::NotFound(_) => Self::NotFound,
             Error::Conflict(_) | Error::PreconditionFailed | Error::IdempotencyKeyUsed => Self::Conflict,
@@ -305,6 +311,25 @@ struct RefusalPage<'a> {
 struct RefusalPart {
     title: &'static str,
     detail: &'static str,
+}
+
+/// The page after the end of a session. A form may not redirect to the product, because the policy allows forms of this site
+/// alone.
+#[derive(Template)]
+#[template(path = "ended.html")]
+pub(crate) struct EndedPage {
+    pub(crate) frame: Frame,
+    pub(crate) return_url: Option<String>,
+}
+
+/// The question before a link ends the session of another organisation.
+#[derive(Template)]
+#[template(path = "switch.html")]
+pub(crate) struct SwitchPage {
+    pub(crate) frame: Frame,
+    pub(crate) detail: String,
+    pub(crate) button: String,
+    pub(crate) link: String,
 }
 
 /// Returns the page of a refusal.

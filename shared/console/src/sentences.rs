@@ -19,7 +19,12 @@ pub(crate) const LATEST: usize = 5;
 
 /// The names of users and groups that exist, by id.
 #[derive(Default)]
-pub(crate) struct Names(BTreeMap<String, String>);
+pub(crate) struct Names(BTreeMap<String, Name>);
+
+struct Name {
+    text: String,
+    is_person: bool,
+}
 
 impl Names {
     /// Reads the names that the entries do not have, with one or two calls for a hundred of them.
@@ -31,7 +36,12 @@ impl Names {
             let subject = entry.subject.as_ref().filter(|subject| subject.name.is_none())?;
             Some((subject.kind, Id::parse(subject.id.as_ref()?)?))
         });
-        let members = entries.iter().flat_map(|entry| entry.added.ids.iter().chain(&entry.removed.ids));
+        // A sentence names three members. The page of one entry names all that the entry has.
+        let named = if entries.len() == 1 { usize::MAX } else { 3 };
+        let members = entries
+            .iter()
+            .flat_map(|entry| [&entry.added, &entry.removed])
+            .flat_map(|members| members.ids.iter().take(named));
         let members: Vec<Id> = members.filter_map(|id| Id::parse(id)).collect();
         let mut wanted: Vec<(ResourceKind, Id)> = subjects.collect();
         wanted.extend(members.iter().map(|id| (ResourceKind::User, id.clone())));
@@ -40,18 +50,26 @@ impl Names {
         let others = members.iter().filter(|id| !found.contains_key(*id));
         let groups = directory.resources(others.map(|id| (ResourceKind::Group, id))).await?;
         found.extend(groups);
-        Ok(Self(found.into_values().map(|stored| (stored.id.to_string(), name_of(&stored))).collect()))
+        Ok(Self(found.into_values().map(|stored| (stored.id.to_string(), Name::of(&stored))).collect()))
     }
 
     /// Returns the name of a user or group that exists.
     pub(crate) fn get(&self, id: &str) -> Option<&str> {
-        self.0.get(id).map(String::as_str)
+        self.0.get(id).map(|name| name.text.as_str())
+    }
+
+    /// Returns whether the id is that of a user who exists.
+    pub(crate) fn is_person(&self, id: &str) -> bool {
+        self.0.get(id).is_some_and(|name| name.is_person)
     }
 }
 
-fn name_of(stored: &Stored) -> String {
-    let document = &stored.document;
-    document.user_name().or_else(|| document.display_name()).unwrap_or_default().to_owned()
+impl Name {
+    fn of(stored: &Stored) -> Self {
+        let document = &stored.document;
+        let text = document.user_name().or_else(|| document.display_name()).unwrap_or_default();
+        Self { text: text.to_owned(), is_person: document.user_name().is_some() }
+    }
 }
 
 /// Returns the sentence about a request.

@@ -103,6 +103,7 @@ pub fn health(hours: &[Hour], newest: &[Entry], now: OffsetDateTime) -> Health {
     let counted = hours.iter().filter(|hour| hour.hour >= first);
     let (requests, errors) =
         counted.fold((0, 0), |(requests, errors), hour| (requests + hour.requests, errors + hour.errors));
+    let newest = of_provider(newest);
     let last = newest.first().map(|entry| Last {
         at: entry.at.clone(),
         client: entry.client.clone(),
@@ -121,7 +122,7 @@ pub fn health(hours: &[Hour], newest: &[Entry], now: OffsetDateTime) -> Health {
         Some(_) if is_entra && since.is_some_and(|since| now - since > ENTRA_SILENCE) => {
             (State::Silent, Reason::CyclesMissed)
         }
-        Some(_) if have_failed(newest) => (State::Failing, Reason::NewestFailed),
+        Some(_) if have_failed(&newest) => (State::Failing, Reason::NewestFailed),
         Some(_) if most_failed && errors >= FAILING as u64 => (State::Failing, Reason::MostFailed),
         Some(_) => (State::Ok, Reason::InStep),
     };
@@ -136,7 +137,29 @@ pub fn hour(time: OffsetDateTime) -> String {
     timestamp(time).unwrap_or_default().chars().take("2026-11-28T14".len()).collect()
 }
 
-fn have_failed(newest: &[Entry]) -> bool {
+/// Returns the entries that tell about the identity provider: those of Okta and Entra if there are any. An entry with a
+/// credential that is refused does not count if the same provider succeeded with another one within a cycle: a forgotten
+/// client still uses an old key.
+fn of_provider(newest: &[Entry]) -> Vec<&Entry> {
+    let is_provider = |entry: &&Entry| entry.client != "other";
+    let has_provider = newest.iter().any(|entry| is_provider(&entry));
+    let entries: Vec<&Entry> = newest.iter().filter(|entry| !has_provider || is_provider(entry)).collect();
+    let is_forgotten = |refused: &Entry| {
+        let near = |other: &Entry| {
+            let times = [&refused.at, &other.at].map(|at| parse_timestamp(at));
+            matches!(times, [Ok(one), Ok(two)] if (one - two).abs() <= ENTRA_CYCLE)
+        };
+        entries.iter().any(|other| {
+            other.client == refused.client
+                && other.credential != refused.credential
+                && Outcome::of(other.status) == Outcome::Succeeded
+                && near(other)
+        })
+    };
+    entries.iter().copied().filter(|entry| entry.status != 401 || !is_forgotten(entry)).collect()
+}
+
+fn have_failed(newest: &[&Entry]) -> bool {
     newest.len() >= FAILING
         && newest.iter().take(FAILING).all(|entry| Outcome::of(entry.status) == Outcome::Failed)
 }
@@ -178,6 +201,7 @@ mod tests {
     #[test]
     fn state_follows_from_the_newest_requests() {
         use {Reason as R, State as S};
+        let forgotten = Entry { credential: "old".to_owned(), ..entry(1, "entra", 401) };
         let failures: Vec<Entry> = (0..5).map(|_| entry(1, "entra", 400)).collect();
         for (newest, requests, errors, expected) in [
             (vec![], 0, 0, (S::Never, R::NoRequest, false)),
@@ -185,6 +209,14 @@ mod tests {
             (vec![entry(179, "entra", 200)], 10, 1, (S::Ok, R::InStep, false)),
             (vec![entry(181, "entra", 200)], 10, 1, (S::Silent, R::CyclesMissed, false)),
             (vec![entry(9_000, "okta", 200)], 0, 0, (S::Ok, R::InStep, false)),
+            (vec![entry(1, "other", 401), entry(10, "entra", 200)], 10, 1, (S::Ok, R::InStep, false)),
+            (vec![forgotten.clone(), entry(10, "entra", 200)], 10, 1, (S::Ok, R::InStep, false)),
+            (
+                vec![forgotten.clone(), entry(60, "entra", 200)],
+                10,
+                1,
+                (S::Failing, R::CredentialRefused, true),
+            ),
             (vec![entry(10, "entra", 401)], 10, 1, (S::Failing, R::CredentialRefused, true)),
             (vec![entry(10, "okta", 401)], 10, 1, (S::Failing, R::CredentialRefused, false)),
             (vec![entry(10, "entra", 403)], 10, 1, (S::Failing, R::NotPermitted, true)),

@@ -112,7 +112,8 @@ area! {
 area! {
     /// Texts of refusals and errors.
     Errors {
-        title, link_title, link_detail, session_title, session_detail, org_title, org_detail,
+        title, link_title, link_detail, session_title, session_detail, ended_title, ended_detail,
+        switch_title, switch_detail, switch_button,
         csrf_title, csrf_detail, role_title, role_detail, not_found_title, not_found_detail,
         form_title, form_detail, conflict_title, conflict_detail, unavailable_title, unavailable_detail,
         internal_title, internal_detail, back,
@@ -197,7 +198,7 @@ area! {
         title, entry_title, filters, person, team, outcome, succeeded, failed, client, day, apply,
         remove_filters, time, what, older, newest, one_new, new, many_new, empty_title, empty_detail,
         no_match_title, no_match_detail, no_match_so_far, bad_filter_title, bad_filter_detail, credential,
-        all_keys, status, duration, milliseconds, request, attributes, added, removed, others,
+        status, duration, milliseconds, request, attributes, added, removed, others,
         what_happened, what_to_do, detail, about, of_person, of_team, back,
     }
 }

@@ -36,10 +36,12 @@ async fn log_is_listed_with_the_cause_of_an_error() {
           "client": "entra",
           "credential": null,
           "action": "user-created",
+          "summary": "Entra could not create ada@example.com: the name is taken",
           "status": 409,
           "scimType": "uniqueness",
           "detail": "Another User already has this userName. Use another value.",
           "cause": "name-taken",
+          "remedy": "Rename or delete one of the two entries with this name, or let the identity provider match the existing one by its user name.",
           "subject": {
             "kind": "User",
             "id": null,

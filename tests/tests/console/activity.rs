@@ -168,7 +168,7 @@ async fn request_has_its_cause_and_remedy() {
     failed.has("The name is taken.");
     failed.has("Rename or delete one of the two entries");
     failed.has("409");
-    failed.has("href=\"/console/keys\"");
+    failed.has("href=\"/console/keys#key-");
     let removed = browser.get(&format!("/activity/{}", entries[2])).await;
     removed.has("Removed members");
     removed.has(&format!("href=\"/console/teams/{team}\""));

@@ -1,7 +1,7 @@
 //! The writer: faults of the table, batches and overflow.
 
 use std::sync::{
-    Arc, Mutex,
+    Arc, Mutex, Once,
     atomic::{AtomicUsize, Ordering},
 };
 
@@ -9,9 +9,9 @@ use dynoxide::Database;
 use futures_util::future::join_all;
 use local::embedded::Connector;
 use serde_json::{Value, json};
-use service::{config::Tables, telemetry};
+use service::{clock::Clock, config::Tables, telemetry};
 use tests::{
-    Request, Service,
+    NOW, Request, Service,
     intercept::{self, Call, answer, exception},
 };
 use tokio::{sync::Notify, time::Duration};
@@ -132,40 +132,64 @@ async fn entries_of_several_requests_are_one_batch() {
 
 #[test]
 fn full_queue_drops_entries_and_says_so() {
-    let lines = Lines::default();
-    let written = lines.clone();
-    let clock = service::clock::Clock::fixed(tests::NOW);
-    let subscriber = telemetry::subscriber(Level::WARN, None, clock, move || written.clone());
-    // The SDK repeats a call that takes long.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .start_paused(true)
-        .build()
-        .expect("a runtime");
-    with_default(subscriber, || {
-        runtime.block_on(async {
-            let gate = Gate::default();
-            let world = gate.world().await;
-            let get = || Request::get("/ServiceProviderConfig");
-            get().send(&world.service).await;
-            while gate.waiting.load(Ordering::SeqCst) == 0 {
-                tokio::task::yield_now().await;
-            }
-            for _ in 0..2_010 {
-                assert_eq!(get().send(&world.service).await.status, 200);
-            }
-            gate.open.notify_one();
-            world.service.app.store.flush_request_log().await;
-            assert_eq!(world.items().len(), 1 + 2_000 + 1);
-        });
+    let text = logged(Level::WARN, async {
+        let gate = Gate::default();
+        let world = gate.world().await;
+        let get = || Request::get("/ServiceProviderConfig");
+        get().send(&world.service).await;
+        while gate.waiting.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..2_010 {
+            assert_eq!(get().send(&world.service).await.status, 200);
+        }
+        gate.open.notify_one();
+        world.service.app.store.flush_request_log().await;
+        assert_eq!(world.items().len(), 1 + 2_000 + 1);
     });
-    let text = String::from_utf8(lines.0.lock().unwrap().clone()).expect("text");
     let dropped: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     assert_eq!(dropped.len(), 1, "{text}");
     assert_eq!(dropped[0]["entries"], 10, "{text}");
     assert!(!text.contains("acme"), "{text}");
 }
 
+/// The line of a request has the calls of the request alone.
+#[test]
+fn request_line_does_not_count_the_log() {
+    let numbers = [false, true].map(|is_recorded| {
+        let text = logged(Level::INFO, async {
+            let World { mut service, .. } = world(Table::Works).await;
+            service.app.store = service.app.store.with_request_log(is_recorded);
+            let router = service.router(service.app.clone());
+            let service = service.with_router(router);
+            let id = service.user("ada@example.com").await;
+            service.get(&format!("/Users/{id}")).await;
+            service.app.store.flush_request_log().await;
+        });
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+        let numbers =
+            |line: Value| ["DynamoDbCalls", "ReadUnits", "WriteUnits"].map(|name| line[name].clone());
+        lines.map(numbers).collect::<Vec<_>>()
+    });
+    assert_eq!(numbers[0].len(), 2);
+    assert_eq!(numbers[0], numbers[1]);
+}
+
+/// A failed batch is one line, which names neither a person nor an organisation.
+#[test]
+fn failed_batch_is_one_line() {
+    let text = logged(Level::WARN, async {
+        let world = world(Table::Refuses).await;
+        world.service.user("ada@example.com").await;
+        world.service.app.store.flush_request_log().await;
+        tokio::time::sleep(Duration::from_secs(10)).await;
+    });
+    assert_eq!(text.lines().count(), 1, "{text}");
+    assert!(text.contains("AccessDeniedException"), "{text}");
+    assert!(!text.contains("ada@example.com") && !text.contains("acme"), "{text}");
+}
+
+/// The log of a thread.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
@@ -180,28 +204,20 @@ impl std::io::Write for Lines {
     }
 }
 
-/// A failed batch is one line, which names neither a person nor an organisation.
-#[test]
-fn failed_batch_is_one_line() {
+/// Returns what the work logs. The clock of the runtime is paused, because the SDK repeats a call that takes long.
+fn logged(level: Level, work: impl Future<Output = ()>) -> String {
+    static FALLBACK: Once = Once::new();
+    let clock = || Clock::fixed(NOW);
+    // Every thread needs a subscriber, because tracing caches whether an event is enabled for all threads.
+    FALLBACK.call_once(|| {
+        let nowhere = telemetry::subscriber(Level::TRACE, None, clock(), std::io::sink);
+        tracing::subscriber::set_global_default(nowhere).expect("no other global subscriber");
+    });
     let lines = Lines::default();
     let written = lines.clone();
-    let clock = service::clock::Clock::fixed(tests::NOW);
-    let subscriber = telemetry::subscriber(Level::WARN, None, clock, move || written.clone());
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .start_paused(true)
-        .build()
-        .expect("a runtime");
-    with_default(subscriber, || {
-        runtime.block_on(async {
-            let world = world(Table::Refuses).await;
-            world.service.user("ada@example.com").await;
-            world.service.app.store.flush_request_log().await;
-            tokio::time::sleep(Duration::from_secs(10)).await;
-        });
-    });
-    let text = String::from_utf8(lines.0.lock().unwrap().clone()).expect("text");
-    assert_eq!(text.lines().count(), 1, "{text}");
-    assert!(text.contains("AccessDeniedException"), "{text}");
-    assert!(!text.contains("ada@example.com") && !text.contains("acme"), "{text}");
+    let subscriber = telemetry::subscriber(level, None, clock(), move || written.clone());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+    with_default(subscriber, || runtime.expect("a runtime").block_on(work));
+    let text = lines.0.lock().unwrap().clone();
+    String::from_utf8(text).expect("a log is text")
 }

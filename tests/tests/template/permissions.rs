@@ -201,6 +201,9 @@ impl Deployment {
     }
 
     async fn show_pages_of(&self, world: &World, person: &str, team: &str) {
+        let (with_token, secret) = world.service.oauth_client(ORG, &[Scope::Scim]).await;
+        let token = token_request(&with_token, secret.reveal()).send_as_is(&world.service).await;
+        assert_eq!(token.status, 200, "{:#}", token.body);
         self.record_requests().await;
         let operator = &world.service.app;
         let org = ORG.parse().expect("a name");
@@ -209,7 +212,7 @@ impl Deployment {
         let client = self.needed("Console").client(world.database.clone());
         let store = Store::new(&client, Tables::default(), world.clock.clone(), Entropy::seeded(96));
         let app = App { store, ..operator.clone() };
-        pages::play(&app, operator, pages::Ids { person, team, entry }).await;
+        pages::play(&app, operator, pages::Ids { person, team, entry, with_token: &with_token }).await;
     }
 
     /// Carries out every action of the management API as the admin function.

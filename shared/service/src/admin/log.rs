@@ -1,10 +1,13 @@
-//! The request log of an organisation, and what follows from it: `/admin/v1/orgs/{org}/log` and `/health`.
+//! The request log of an organisation: `/admin/v1/orgs/{org}/log`.
 
 use axum::{
-    extract::FromRequestParts, extract::State, http::StatusCode, http::request::Parts, response::Response,
+    extract::{FromRequestParts, State},
+    http::{StatusCode, request::Parts},
+    response::Response,
 };
 use scim::id::Id;
 use serde::Serialize;
+use texts::{Event, Language, Named};
 use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -12,19 +15,18 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     answer::json,
     problem::{Fault, Problem, Problems},
-    request::{By, InOrg, List, NoQuery, no_such_org, query},
+    request::{By, InOrg, List, no_such_org, query},
 };
 use crate::{
     App,
     auth::Org,
     causes,
     clock::timestamp,
-    health::{self, NEWEST, WINDOW},
     request_log::{Action, Entry, Filter, Members, Outcome, Subject},
 };
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(show_health))
+    OpenApiRouter::new().routes(routes!(list))
 }
 
 /// An entry of the request log. It names users, groups and attributes, and has no other values.
@@ -43,6 +45,9 @@ struct LogEntry {
     /// The action. For a request that failed, the action that it tried.
     #[schema(value_type = String, example = "user-created")]
     action: Action,
+    /// What happened, in one English sentence. Users and groups whose names the request has not sent or read have their ids.
+    #[schema(example = "Entra removed ada@example.com from Sales")]
+    summary: String,
     /// The HTTP status of the response.
     status: u16,
     /// The `scimType` of an error.
@@ -52,6 +57,8 @@ struct LogEntry {
     /// The word for the cause of an error.
     #[schema(value_type = Option<String>, example = "name-taken")]
     cause: Option<causes::Cause>,
+    /// What to change at the identity provider after an error, in English.
+    remedy: Option<String>,
     /// The user or group, if it is known.
     subject: Option<LogSubject>,
     /// The names of the changed attributes, at most 20.
@@ -92,7 +99,11 @@ impl From<Members> for LogMembers {
 impl From<Entry> for LogEntry {
     fn from(entry: Entry) -> Self {
         let detail = entry.detail.as_deref().unwrap_or_default();
-        let cause = causes::cause(entry.status, entry.scim_type.as_deref(), detail);
+        let has_failed = Outcome::of(entry.status) == Outcome::Failed;
+        let cause = has_failed.then(|| causes::cause(entry.status, entry.scim_type.as_deref(), detail));
+        let cause_word = cause.as_ref().map(word);
+        let summary = summary(&entry, cause_word.as_deref());
+        let remedy = cause_word.map(|cause| Language::En.texts().cause(&cause).1.to_owned());
         let subject =
             entry.subject.map(|Subject { kind, id, name }| LogSubject { kind: kind.as_str(), id, name });
         Self {
@@ -101,7 +112,9 @@ impl From<Entry> for LogEntry {
             client: entry.client,
             credential: entry.credential,
             action: entry.action,
-            cause: (Outcome::of(entry.status) == Outcome::Failed).then_some(cause),
+            summary,
+            cause,
+            remedy,
             status: entry.status,
             scim_type: entry.scim_type,
             detail: entry.detail,
@@ -113,6 +126,29 @@ impl From<Entry> for LogEntry {
             request: entry.request,
         }
     }
+}
+
+/// Returns what happened in one sentence. No name is looked up, because the management API does not read resources.
+fn summary(entry: &Entry, cause: Option<&str>) -> String {
+    let (id, name) = match &entry.subject {
+        Some(Subject { id, name, .. }) => (id.as_deref(), name.as_deref()),
+        None => (None, None),
+    };
+    Language::En.texts().sentence(&Event {
+        client: &entry.client,
+        action: &word(&entry.action),
+        cause,
+        name: name.or(id),
+        has_id: id.is_some(),
+        changed: &entry.changed,
+        added: Named { names: &entry.added.ids, count: entry.added.count },
+        removed: Named { names: &entry.removed.ids, count: entry.removed.count },
+    })
+}
+
+/// Returns the word that stands for a value in JSON.
+fn word(value: &impl Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 /// A page of the request log, the newest entry first.
@@ -239,94 +275,7 @@ async fn list(
     Ok(json(StatusCode::OK, &RequestLog { items, next: page.next })?)
 }
 
-async fn check_org(app: &App, org: &Org) -> Result<(), Problem> {
+/// Checks that the organisation exists.
+pub(super) async fn check_org(app: &App, org: &Org) -> Result<(), Problem> {
     app.store.org(org).await?.map(|_| ()).ok_or_else(no_such_org)
-}
-
-/// The health of the connection with the identity provider.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-struct Health {
-    /// `ok`, `failing`, `silent` or `never`.
-    #[schema(value_type = String, example = "ok")]
-    state: health::State,
-    /// Why the connection is in this state: `in-step`, `credential-refused`, `not-permitted`, `newest-failed`,
-    /// `most-failed`, `cycles-missed` or `no-request`.
-    #[schema(value_type = String, example = "in-step")]
-    reason: health::Reason,
-    /// The last request, or null if the log has none.
-    last_request: Option<LastRequest>,
-    /// The number of requests in the last 24 hours.
-    requests: u64,
-    /// The number of those that failed.
-    errors: u64,
-    /// The share of those that failed, from 0 to 1.
-    error_share: f64,
-    /// When the next request is due at the latest, if the last one came from Entra.
-    #[schema(format = DateTime)]
-    next_due: Option<String>,
-    /// Whether Entra may put the connection in quarantine, or has done so.
-    quarantine_near: bool,
-}
-
-/// The last request of an organisation.
-#[derive(Serialize, ToSchema)]
-struct LastRequest {
-    /// When it was answered.
-    #[schema(format = DateTime)]
-    at: String,
-    /// The kind of its client: `okta`, `entra` or `other`.
-    client: String,
-    /// The id of its key or OAuth client.
-    credential: String,
-    /// Its action.
-    #[schema(value_type = String, example = "users-searched")]
-    action: Action,
-    /// Its HTTP status.
-    status: u16,
-}
-
-/// Shows the health of an organisation's connection
-///
-/// The health follows from the request log. Entra sends requests every 40 minutes, so the next one is due then.
-#[utoipa::path(
-    get,
-    path = "/admin/v1/orgs/{org}/health",
-    operation_id = "showHealth",
-    tag = "log",
-    params(("org" = String, Path, description = "The name of the organisation.")),
-    responses((status = 200, description = "The health of the connection.", body = Health), Problems),
-)]
-async fn show_health(
-    State(app): State<App>,
-    _: By,
-    InOrg(org): InOrg,
-    _: NoQuery,
-) -> Result<Response, Problem> {
-    check_org(&app, &org).await?;
-    let now = app.store.clock().now();
-    let filter = Filter::default();
-    let from = health::hour(now - WINDOW);
-    let (hours, newest) = tokio::try_join!(
-        app.store.request_hours(&org, &from),
-        app.store.request_log(&org, &filter, NEWEST, None)
-    )?;
-    let health::Health { state, reason, last, requests, errors, next_due, is_quarantine_near } =
-        health::health(&hours, &newest.items, now);
-    let last_request = last.map(|health::Last { at, client, credential, action, status }| LastRequest {
-        at,
-        client,
-        credential,
-        action,
-        status,
-    });
-    let error_share = if requests == 0 { 0.0 } else { as_float(errors) / as_float(requests) };
-    let quarantine_near = is_quarantine_near;
-    let health =
-        Health { state, reason, last_request, requests, errors, error_share, next_due, quarantine_near };
-    Ok(json(StatusCode::OK, &health)?)
-}
-
-fn as_float(number: u64) -> f64 {
-    f64::from(u32::try_from(number).unwrap_or(u32::MAX))
 }

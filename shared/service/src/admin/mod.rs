@@ -12,6 +12,7 @@ mod audit;
 mod client_body;
 mod clients;
 mod fields;
+mod health;
 mod idempotency;
 mod keys;
 mod log;
@@ -90,6 +91,7 @@ fn parts() -> (Router<App>, String) {
         .merge(audit::routes())
         .merge(sessions::routes())
         .merge(log::routes())
+        .merge(health::routes())
         .split_for_parts();
     let mut text = openapi::document(of_routes).to_pretty_json().unwrap_or_default();
     text.push('\n');

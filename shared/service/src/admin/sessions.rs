@@ -185,7 +185,7 @@ async fn list(State(app): State<App>, _: By, InOrg(org): InOrg, list: List) -> R
     Ok(json(StatusCode::OK, &Sessions { items, next })?)
 }
 
-/// Ends a session of the owner console
+/// Ends a session of the owner console, or a link that is not used yet
 #[utoipa::path(
     delete,
     path = "/admin/v1/orgs/{org}/sessions/{session}",
@@ -208,6 +208,6 @@ async fn end(
     }
     Err(Problem::new(
         Kind::NotFound,
-        "The organisation has no session with this id. GET /admin/v1/orgs/{org}/sessions lists the sessions.",
+        "The organisation has no session and no link with this id. GET /admin/v1/orgs/{org}/sessions lists the sessions.",
     ))
 }

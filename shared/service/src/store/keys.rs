@@ -298,7 +298,7 @@ pub(super) const KEY_PREFIX: &str = "KEY#";
 /// The prefix of the sort key of an access token.
 pub(super) const TOKEN_PREFIX: &str = "TOKEN#";
 /// The prefix of the sort key of a set-up link of the owner console.
-const LINK_PREFIX: &str = "LINK#";
+pub(super) const LINK_PREFIX: &str = "LINK#";
 /// The prefix of the sort key of a session of the owner console.
 pub(super) const SESSION_PREFIX: &str = "SESSION#";
 /// The prefix of the sort key of an OAuth client.

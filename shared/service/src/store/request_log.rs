@@ -10,7 +10,7 @@ use super::{
     items::{Item, number, optional_number, sort_key, text},
     key_range::KeyRange,
     keys::{AFTER_IDS, BEFORE_IDS, Keys},
-    request_writer::{ENTRY, ERRORS, PEOPLE, REQUESTS},
+    request_writer::{ENTRY, ERRORS, HOUR, PEOPLE, REQUESTS},
 };
 use crate::{
     Error,
@@ -39,7 +39,13 @@ impl Store {
         after: Option<&str>,
     ) -> Result<Page<Entry>, Error> {
         let [partition, _] = Keys::request_log(org);
-        let Some(ends) = ends(filter)? else { return Ok(Page { items: Vec::new(), next: None }) };
+        let Some(created) = self.created(org).await? else {
+            return Ok(Page { items: Vec::new(), next: None });
+        };
+        let from = filter.from.clone().filter(|from| *from > created).unwrap_or(created);
+        let Some(ends) = ends(&Filter { from: Some(from), ..filter.clone() })? else {
+            return Ok(Page { items: Vec::new(), next: None });
+        };
         // DynamoDB refuses a start outside of the range.
         if after.is_some_and(|after| after <= ends.0.as_str()) {
             return Ok(Page { items: Vec::new(), next: None });
@@ -87,13 +93,22 @@ impl Store {
     /// [`Error::Unavailable`], [`Error::Throttled`].
     pub async fn request_log_entry(&self, org: &Org, id: &str) -> Result<Option<Entry>, Error> {
         let Some(id) = Id::parse(id) else { return Ok(None) };
+        let Some(created) = self.created(org).await? else { return Ok(None) };
         let [partition, _] = Keys::request_log(org);
         let table = self.request_table(Instant::now() + REQUEST_BUDGET);
         let now = self.clock.now().unix_timestamp();
         match table.get(&partition.key(id.as_str())).await? {
-            Some(item) if number(&item, EXPIRES)? > now => entry(&item).map(Some),
+            Some(item) if number(&item, EXPIRES)? > now => {
+                Ok(Some(entry(&item)?).filter(|entry| entry.at >= created))
+            }
             _ => Ok(None),
         }
+    }
+
+    /// Returns when the organisation was created. Entries of a deleted organisation of the same name are not shown: a frozen
+    /// Lambda environment may have written them after the deletion.
+    async fn created(&self, org: &Org) -> Result<Option<String>, Error> {
+        Ok(self.org(org).await?.map(|organisation| organisation.created))
     }
 
     /// Returns the hours from `from` (`2026-11-28T14`) on in which the organisation sent requests, the oldest first.
@@ -101,9 +116,11 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Throttled`].
     pub async fn request_hours(&self, org: &Org, from: &str) -> Result<Vec<Hour>, Error> {
+        let Some(mut created) = self.created(org).await? else { return Ok(Vec::new()) };
+        created.truncate(HOUR);
         let [_, partition] = Keys::request_log(org);
-        // An hour begins with a digit, as an id does.
-        let range = KeyRange::between(&partition, (from.max(BEFORE_IDS).to_owned(), AFTER_IDS.to_owned()));
+        let range =
+            KeyRange::between(&partition, (created.as_str().max(from).to_owned(), AFTER_IDS.to_owned()));
         self.request_table(Instant::now() + REQUEST_BUDGET).query_each(range, |item| hour(&item)).await
     }
 }

@@ -33,8 +33,8 @@ use crate::{
     request_log::{Action, Entry, Outcome, RETENTION},
 };
 
-/// The number of entries in a BatchWriteItem.
-const BATCH: usize = 25;
+/// The number of entries that are written side by side, in several BatchWriteItem calls.
+const BATCH: usize = 500;
 /// The time for the writes of a batch. Entries that wait meanwhile may find no place.
 const WRITE_BUDGET: Duration = Duration::from_secs(5);
 
@@ -47,7 +47,7 @@ pub(super) const ERRORS: &str = "bad";
 /// The number of users in an hour.
 pub(super) const PEOPLE: &str = "people";
 /// The number of characters of a time that name its hour.
-const HOUR: usize = "2026-11-28T14".len();
+pub(super) const HOUR: usize = "2026-11-28T14".len();
 
 /// The requests of an organisation in an hour that a batch has.
 #[derive(Default)]
@@ -73,7 +73,7 @@ impl Store {
     /// Adds an entry to the request log. An operation of a bulk request is a part of the request, which counts once.
     pub(crate) fn record_request(&self, org: &Org, entry: Entry, is_part: bool) {
         let Some(queue) = &self.recorded else { return };
-        if queue.push(Waiting { org: org.clone(), entry, is_part }) {
+        if queue.push(org, entry, is_part) {
             let store = self.clone();
             tokio::spawn(async move { store.flush_request_log().await });
         }
@@ -83,6 +83,7 @@ impl Store {
     pub async fn flush_request_log(&self) {
         let Some(queue) = &self.recorded else { return };
         let _turn = queue.turn().await;
+        let _started = queue.started();
         while let Some(batch) = queue.take(BATCH) {
             if batch.dropped > 0 {
                 tracing::warn!(
@@ -104,9 +105,11 @@ async fn write(store: &Store, batch: &[Waiting]) -> Result<(), Error> {
     let expires = expiry(store);
     let mut puts = Vec::with_capacity(batch.len());
     let mut sums: BTreeMap<(Org, String), Sum> = BTreeMap::new();
-    for Waiting { org, entry, is_part } in batch {
-        let [log, _] = Keys::request_log(org);
-        puts.push(put_request(&log.key(&entry.id), to_item(entry, &expires)?)?);
+    for Waiting { org, entry, is_part, is_written } in batch {
+        if *is_written {
+            let [log, _] = Keys::request_log(org);
+            puts.push(put_request(&log.key(&entry.id), to_item(entry, &expires)?)?);
+        }
         if !is_part {
             let hour = entry.at.chars().take(HOUR).collect();
             let sum = sums.entry((org.clone(), hour)).or_default();

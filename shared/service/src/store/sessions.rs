@@ -14,9 +14,10 @@ use super::{
     directory::Store,
     items::{Item, optional_text, sort_key, string, text},
     key_range::KeyRange,
-    keys::{Keys, SESSION_PREFIX, SETTINGS, prefix_range},
+    keys::{Keys, LINK_PREFIX, SESSION_PREFIX, SETTINGS, prefix_range},
     orgs::{Organisation, operator_table},
     transaction::{Condition, Transaction},
+    work::WORK,
 };
 use crate::{
     Error,
@@ -139,7 +140,7 @@ impl Store {
             return_url,
         };
         let mut transaction = Transaction::new();
-        transaction.check(Keys::settings(org), Condition::exists(), ());
+        transaction.check(Keys::settings(org), not_held(), ());
         transaction.put(Keys::link(org, &digest), record.to_item()?, Condition::absent(), ());
         let action = Action { org, actor, name: "link.create", target: &record.id };
         audit::record(&mut transaction, self, &action, (&(), &record), ())?;
@@ -176,7 +177,7 @@ impl Store {
         let mut transaction = Transaction::new();
         // Of two requests with the same link, one finds it absent.
         transaction.delete(key, Condition::exists(), ());
-        transaction.check(Keys::settings(org), Condition::exists(), ());
+        transaction.check(Keys::settings(org), not_held(), ());
         let key = Keys::session(org, &digest(&session, peppers));
         transaction.put(key, record.to_item()?, Condition::absent(), ());
         let actor = Actor::new(&record.actor);
@@ -219,17 +220,18 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Throttled`].
     pub async fn sessions(&self, org: &Org) -> Result<Vec<SessionRecord>, Error> {
-        let found = self.session_items(org).await?;
+        let found = self.session_items(org, SESSION_PREFIX).await?;
         Ok(found.into_iter().map(|(_, record)| record).collect())
     }
 
-    /// Ends the session of that id. Returns whether it existed.
+    /// Ends the session of that id, or the link if it is not used yet. Returns whether it existed.
     ///
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Throttled`].
     pub async fn end_session(&self, org: &Org, id: &str, actor: &Actor) -> Result<bool, Error> {
-        let found = self.session_items(org).await?;
-        let Some((sk, record)) = found.into_iter().find(|(_, record)| record.id == id) else {
+        let sessions = self.session_items(org, SESSION_PREFIX).await?;
+        let links = self.session_items(org, LINK_PREFIX).await?;
+        let Some((sk, record)) = sessions.into_iter().chain(links).find(|(_, record)| record.id == id) else {
             return Ok(false);
         };
         let mut transaction = Transaction::new();
@@ -239,9 +241,10 @@ impl Store {
         Ok(transaction.send(&operator_table(self)).await?.is_ok())
     }
 
-    async fn session_items(&self, org: &Org) -> Result<Vec<(String, SessionRecord)>, Error> {
+    /// Returns the sort key and the record of each live session, or of each live link.
+    async fn session_items(&self, org: &Org, prefix: &str) -> Result<Vec<(String, SessionRecord)>, Error> {
         let partition = Keys::organisation(org);
-        let range = KeyRange::between(&partition, prefix_range(SESSION_PREFIX));
+        let range = KeyRange::between(&partition, prefix_range(prefix));
         let now = self.clock.now();
         let mut found = Vec::new();
         for item in &operator_table(self).query_all(range).await? {
@@ -252,6 +255,11 @@ impl Store {
         }
         Ok(found)
     }
+}
+
+/// Returns the condition that the organisation exists and no deletion or import holds it. A deletion would not see the item.
+fn not_held() -> Condition {
+    Condition::exists().and(&format!("attribute_not_exists({WORK})"))
 }
 
 fn digest(credential: &Credential, peppers: &Peppers) -> String {

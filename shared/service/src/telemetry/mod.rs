@@ -58,6 +58,9 @@ pub fn subscriber<W: io::Write + 'static>(
     clock: Clock,
     writer: impl Fn() -> W + Send + Sync + 'static,
 ) -> impl Subscriber + Send + Sync {
-    let ours = Targets::new().with_target("service", level).with_target("local", level);
+    let ours = Targets::new()
+        .with_target("service", level)
+        .with_target("local", level)
+        .with_target("console", level);
     tracing_subscriber::registry().with(JsonLines { stack, clock, writer }).with(ours)
 }

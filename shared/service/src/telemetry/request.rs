@@ -44,7 +44,8 @@ pub(crate) struct Cause(pub(crate) String);
 pub(crate) enum PresentedKey {
     /// The text names this organisation, and its checksum is right. Anyone can make such a text.
     Claimed(Org),
-    /// The store has the key, which is refused: the organisation, and the id of the key.
+    /// The store has the key, which is refused, or the OAuth client, which has not proven itself: the organisation, and the id
+    /// of the key or the client.
     Refused(Org, String),
     /// The key is valid: the organisation, and the id of the key.
     Accepted(Org, String),

@@ -30,7 +30,6 @@ pub(super) const ACTIVITY: Activity = Activity {
     bad_filter_title: "Ein Filter ist ungültig",
     bad_filter_detail: "Die Adresse hat einen Filter oder eine Seite, die es nicht gibt. Entfernen Sie die Filter und wählen Sie neu.",
     credential: "Schlüssel oder Client",
-    all_keys: "Schlüssel und Clients",
     status: "Status",
     duration: "Dauer",
     milliseconds: "{count} ms",

@@ -30,7 +30,6 @@ pub(super) const ACTIVITY: Activity = Activity {
     bad_filter_title: "A filter is not valid",
     bad_filter_detail: "The address has a filter or a page that does not exist. Remove the filters and choose again.",
     credential: "Key or client",
-    all_keys: "Keys and clients",
     status: "Status",
     duration: "Duration",
     milliseconds: "{count} ms",

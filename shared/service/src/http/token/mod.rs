@@ -80,8 +80,10 @@ async fn issue(
     record.presents(PresentedKey::Claimed(id.org().clone()));
     for attempt in 0..ATTEMPTS {
         let (client, secret) = match &proof {
-            Proof::Secret(text) => by_secret(&app, &id, text, deadline).await?,
-            Proof::Assertion(text) => (by_assertion(&app, &assertions, &id, text, deadline).await?, None),
+            Proof::Secret(text) => by_secret(&app, &record, &id, text, deadline).await?,
+            Proof::Assertion(text) => {
+                (by_assertion(&app, &record, &assertions, &id, text, deadline).await?, None)
+            }
         };
         record.presents(PresentedKey::Accepted(id.org().clone(), id.to_string()));
         // Anyone can name an organisation, so a request counts once its client is proven.
@@ -116,6 +118,7 @@ async fn issue(
 /// rotation of the pepper may have changed its secrets, or the cached pepper may be old.
 async fn by_secret(
     app: &App,
+    record: &RequestRecord,
     id: &ClientId,
     text: &str,
     deadline: Instant,
@@ -125,6 +128,9 @@ async fn by_secret(
     let mut peppers = app.pepper.peppers().await?;
     for _ in 0..2 {
         let found = app.store.token_client(id, deadline).await?;
+        if found.is_some() {
+            record.presents(refused(id));
+        }
         if let Some(found) = &found
             && found.client.trust.is_some()
         {
@@ -155,12 +161,14 @@ async fn by_secret(
 /// Returns the client that the assertion authenticates.
 async fn by_assertion(
     app: &App,
+    record: &RequestRecord,
     assertions: &Assertions,
     id: &ClientId,
     assertion: &str,
     deadline: Instant,
 ) -> Result<TokenClient, TokenError> {
     let found = app.store.token_client(id, deadline).await?.ok_or_else(unknown_client)?;
+    record.presents(refused(id));
     let Some(trust): Option<&Trust> = found.client.trust.as_ref() else {
         return Err(TokenError::unauthorized(
             "The client authenticates with a client_secret. Create a client with an issuer for assertions.",
@@ -171,6 +179,11 @@ async fn by_assertion(
         Err(AssertionError::Refused(flaw)) => Err(TokenError::client(flaw.word(), flaw.detail())),
         Err(AssertionError::NoKeys(failure)) => Err(TokenError::keys(failure)),
     }
+}
+
+/// Returns what is known about a client that exists and has not proven itself yet.
+fn refused(id: &ClientId) -> PresentedKey {
+    PresentedKey::Refused(id.org().clone(), id.to_string())
 }
 
 fn unknown_client() -> TokenError {

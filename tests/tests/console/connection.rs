@@ -1,0 +1,272 @@
+//! The switch of SCIM, the steps of each provider, the live check, and the overview.
+
+use dynoxide::Database;
+use local::embedded;
+use serde_json::json;
+use service::{
+    clock::Clock,
+    portal::{Portal, Role},
+};
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
+use tests::{NOW, Request};
+use time::Duration;
+
+use super::{Browser, Page, World, org};
+
+#[tokio::test]
+async fn scim_is_turned_off_after_a_review() {
+    let world = World::new().await;
+    let owner = world.enter(Role::Owner).await;
+    assert_eq!(world.service.get("/Users").await.status, 200);
+    let review = owner.get("/connection/scim").await;
+    review.has("Turn SCIM off?");
+    review.has("with status 403");
+    assert_eq!(world.service.get("/Users").await.status, 200);
+    let off = owner.post("/connection/scim", &[("enabled", "false")]).await;
+    assert_eq!((off.status, off.header("location")), (303, "/console/connection?done=off"));
+    assert_eq!(world.service.get("/Users").await.status, 403);
+    owner.get("/connection?done=off").await.has("SCIM is off.");
+    owner.get("/connection/scim").await.has("SCIM is off already. Nothing was changed.");
+    owner.get("/overview").await.has("The service refuses each request of the identity provider.");
+
+    // The steps offer to turn it on, and lead back to them.
+    for path in ["/connection/okta", "/connection/entra"] {
+        let page = owner.get(path).await;
+        page.has("SCIM is off, so each request is refused.");
+        let from = format!("/console{path}");
+        let on = owner.post("/connection/scim", &[("enabled", "true"), ("page", &from)]).await;
+        assert_eq!(on.header("location"), from);
+        assert_eq!(world.service.get("/Users").await.status, 200);
+        owner.post("/connection/scim", &[("enabled", "false")]).await;
+    }
+    let entries = world.service.app.store.audit(&org(), 10, None).await.unwrap().items;
+    let changes = entries.iter().filter(|entry| entry.action == "org.change");
+    assert!(changes.clone().count() == 5 && changes.clone().all(|entry| entry.actor.starts_with("console:")));
+}
+
+#[tokio::test]
+async fn key_of_the_steps_is_shown_once() {
+    let world = World::new().await;
+    let owner = world.enter(Role::Owner).await;
+    for (provider, label) in [("okta", "Okta"), ("entra", "Microsoft Entra ID")] {
+        let path = format!("/connection/{provider}");
+        let form = owner.get(&path).await.form();
+        let fields = [("form", form.as_str())];
+        let page = owner.post(&format!("{path}/key"), &fields).await;
+        let key = page.secret();
+        assert!(key.starts_with("scim_acme_"), "{}", page.body);
+        assert_eq!(page.header("cache-control"), "no-store");
+        let keys = world.service.app.store.keys(&org()).await.unwrap();
+        assert_eq!(keys.last().unwrap().label.as_deref(), Some(label));
+
+        let exists =
+            format!("The key scim_acme_…{} exists.", keys.last().unwrap().last_four.as_ref().unwrap());
+        for later in [owner.post(&format!("{path}/key"), &fields).await, owner.get(&path).await] {
+            later.has_not(&key);
+            later.has(&exists);
+            later.has("Create another key");
+        }
+        assert_eq!(world.service.app.store.keys(&org()).await.unwrap().len(), keys.len());
+        // The address of the answer leads to the steps.
+        assert_eq!(owner.get(&format!("{path}/key")).await.header("location"), format!("/console{path}"));
+    }
+}
+
+#[tokio::test]
+async fn entra_is_connected_without_a_secret() {
+    let world = World::new().await;
+    let owner = world.enter(Role::Owner).await;
+    let tenant = "0f1e2d3c-4b5a-4697-8877-665544332211";
+    let form = owner.get("/connection/entra").await.form();
+    let audience = ("audience", "api://scim/.default");
+    let fields = [("tenant", tenant), ("subject", " s-1 "), audience, ("form", &form)];
+    let page = owner.post("/connection/entra/federation", &fields).await;
+    assert_eq!(page.status, 200, "{}", page.body);
+    page.has("None of them is secret.");
+    page.has("https://scim.test/oauth2/token");
+    page.has("https://scim.test/scim/v2?aadOptscim062020");
+    assert_eq!(page.secret(), "");
+    assert_eq!(owner.post("/connection/entra/federation", &fields).await.status, 200);
+    let clients = world.service.app.store.clients(&org()).await.unwrap();
+    assert_eq!(clients.len(), 1);
+    page.has(&clients[0].id);
+    let trust = clients[0].trust.clone().unwrap();
+    let host = format!("https://login.microsoftonline.com/{tenant}");
+    assert_eq!(trust.issuer, format!("{host}/v2.0"));
+    assert_eq!(trust.jwks_uri, Some(format!("{host}/discovery/v2.0/keys")));
+    assert_eq!((trust.subject.as_str(), trust.audience.as_str()), ("s-1", "api://scim"));
+    assert_eq!(trust.tid.as_deref(), Some(tenant));
+    owner.get("/keys").await.has(&format!("{host}/v2.0"));
+}
+
+#[tokio::test]
+async fn entra_is_connected_with_a_client_secret() {
+    let world = World::new().await;
+    let owner = world.enter(Role::Owner).await;
+    let form = owner.get("/connection/entra").await.form();
+    let fields = [("form", form.as_str())];
+    let page = owner.post("/connection/entra/secret", &fields).await;
+    let secret = page.secret();
+    assert!(secret.starts_with("scimsecret_acme_"), "{}", page.body);
+    let again = owner.post("/connection/entra/secret", &fields).await;
+    again.has_not(&secret);
+    again.has("This form has been sent already.");
+    let clients = world.service.app.store.clients(&org()).await.unwrap();
+    assert_eq!(clients.len(), 1);
+    page.has(&clients[0].id);
+}
+
+/// Returns a world whose clock the test moves, and the seconds that have passed.
+async fn with_clock() -> (World, Arc<AtomicI64>) {
+    let seconds = Arc::new(AtomicI64::default());
+    let passed = seconds.clone();
+    let clock = Clock::new(move || NOW + Duration::seconds(passed.load(Ordering::Relaxed)));
+    let client = embedded::client(Database::memory().expect("a database in memory"));
+    (World::with(client, clock, Portal::default()).await, seconds)
+}
+
+/// Looks as htmx does, at the path that the page or the last look names.
+async fn look(owner: &Browser, page: &Page) -> Page {
+    let path = page.between("hx-get=\"/console", "\"").concat().replace("&#38;", "&").replace("&amp;", "&");
+    owner.fragment(&path).await
+}
+
+#[tokio::test]
+async fn live_check_tells_of_the_test_and_the_first_person() {
+    let (world, seconds) = with_clock().await;
+    let owner = world.enter(Role::Owner).await;
+    let okta = async |request: Request| {
+        seconds.fetch_add(1, Ordering::Relaxed);
+        request.header("user-agent", "Okta SCIM Client 1.0.0").send(&world.service).await
+    };
+    // Earlier requests are no news.
+    okta(Request::post("/Users", json!({ "userName": "before@example.com" }))).await;
+    seconds.fetch_add(1, Ordering::Relaxed);
+    let page = owner.get("/connection/okta").await;
+    page.has("This page waits for the first request of Okta.");
+    page.has("aria-live=\"polite\"");
+    page.has("every 2s");
+    assert_eq!(look(&owner, &page).await.status, 204);
+
+    okta(Request::get("/Users?startIndex=1&count=2")).await;
+    let tested = look(&owner, &page).await;
+    assert_eq!(tested.status, 200);
+    tested.has("Okta");
+    tested.has("This page waits for the first person.");
+    tested.has_not("<html");
+    assert_eq!(look(&owner, &tested).await.status, 204);
+
+    let failed = okta(Request::post("/Users", json!({ "userName": "before@example.com" }))).await;
+    assert_eq!(failed.status, 409);
+    let failed = look(&owner, &tested).await;
+    assert_eq!(failed.status, 200);
+    failed.has("event-bad");
+    failed.has("Another User already has this userName.");
+
+    okta(Request::post("/Users", json!({ "userName": "ada@example.com" }))).await;
+    let done = look(&owner, &failed).await;
+    assert_eq!(done.status, 286);
+    done.has("It works. The first person has arrived.");
+    done.has("ada@example.com");
+    done.has_not("before@example.com");
+    done.has_not("hx-get");
+}
+
+#[tokio::test]
+async fn live_check_names_the_usual_causes_of_silence() {
+    let (world, seconds) = with_clock().await;
+    let owner = world.enter(Role::Viewer).await;
+    let page = owner.get("/connection/entra").await;
+    seconds.store(120, Ordering::Relaxed);
+    assert_eq!(look(&owner, &page).await.status, 204);
+    seconds.store(121, Ordering::Relaxed);
+    let slow = look(&owner, &page).await;
+    assert_eq!(slow.status, 200);
+    slow.has("select Test Connection.");
+    slow.has("hx-get");
+    assert_eq!(look(&owner, &slow).await.status, 204);
+    // Without JavaScript, the page itself looks again.
+    let link = page.between("href=\"?since=", "#verify\"").concat();
+    owner.get(&format!("/connection/entra?since={link}")).await.has("select Test Connection.");
+}
+
+#[tokio::test]
+async fn live_check_refuses_other_parameters() {
+    let world = World::new().await;
+    let owner = world.enter(Role::Owner).await;
+    let now = "2026-11-23T09:00:00.123Z";
+    for (query, status) in [
+        (format!("provider=google&since={now}"), 404),
+        ("provider=okta".to_owned(), 400),
+        ("provider=okta&since=yesterday".to_owned(), 400),
+        ("provider=okta&since=2026-11-23T09:00:00Z".to_owned(), 400),
+        ("provider=okta&since=2026-11-23T09:00:00.1%2B01".to_owned(), 400),
+        (format!("since={now}"), 400),
+        (format!("provider=okta&provider=okta&since={now}"), 400),
+        (format!("provider=okta&since={now}&seen=%3Cscript%3E"), 200),
+    ] {
+        let page = owner.get(&format!("/connection/verify?{query}")).await;
+        assert_eq!(page.status, status, "{query}");
+        page.has_not("<script>");
+    }
+    let page = owner.get("/connection/okta?since=%22%3E%3Cscript%3E").await;
+    assert_eq!(page.status, 200);
+    page.has_not("<script>");
+}
+
+#[tokio::test]
+async fn overview_says_what_comes_next() {
+    let (world, seconds) = with_clock().await;
+    let owner = world.enter(Role::Owner).await;
+    let new = owner.get("/overview").await;
+    new.has("Not connected yet");
+    new.has("href=\"/console/connection\">Connect an identity provider</a>");
+    new.has("The chart appears with the first request.");
+
+    let entra = async |path: &str| {
+        let request = Request::get(path).header("user-agent", "Microsoft Azure AD SCIM provisioning 1.0.0");
+        request.send(&world.service).await.status
+    };
+    entra("/Users").await;
+    let page = owner.get("/overview").await;
+    page.has("In step");
+    page.has("Entra comes every 40 minutes.");
+    page.has("<time datetime=\"2026-11-23T09:40:00.123Z\">");
+    page.has("1 requests in the last 48 hours, 0 of them failed.");
+    page.has("<svg");
+    page.has("Show as a table");
+
+    seconds.store(4 * 3_600, Ordering::Relaxed);
+    owner.get("/overview").await.has("Entra has missed several cycles.");
+    for _ in 0..5 {
+        assert_eq!(entra("/Users?filter=x").await, 400);
+    }
+    let page = owner.get("/overview").await;
+    page.has("Requests fail");
+    page.has("6 requests in the last 48 hours, 5 of them failed.");
+}
+
+#[tokio::test]
+async fn overview_warns_of_ends() {
+    let (world, seconds) = with_clock().await;
+    let owner = world.enter(Role::Owner).await;
+    let store = &world.service.app.store;
+    owner.post("/keys", &[("label", "<b>Soon</b>"), ("scim", "on"), ("expiry", "90")]).await;
+    owner.post("/clients", &[("label", "Entra"), ("scim", "on"), ("expiry", "90")]).await;
+    owner.get("/overview").await.has_not("Needs your attention");
+    seconds.store(61 * 24 * 3_600, Ordering::Relaxed);
+    let owner = world.enter(Role::Owner).await;
+    let page = owner.get("/overview").await;
+    page.has("The key &#60;b&#62;Soon&#60;/b&#62; ends on");
+    page.has("A secret of the client Entra ends on");
+    for key in store.keys(&org()).await.unwrap() {
+        owner.post(&format!("/keys/{}/revoke", key.id), &[]).await;
+    }
+    for client in store.clients(&org()).await.unwrap() {
+        owner.post(&format!("/clients/{}/delete", client.id), &[]).await;
+    }
+    owner.get("/overview").await.has("The organisation has no key and no client yet");
+}
