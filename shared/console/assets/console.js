@@ -36,6 +36,10 @@
     setTimeout(() => { part.textContent = button.dataset.label; }, 2000);
   });
 
+  // Loading the answer of a form again, or going back to it, asks for its page and does not send the form again.
+  const { page } = document.body.dataset;
+  if (page) history.replaceState(null, "", page);
+
   // A second click on a button sends its form once.
   document.addEventListener("submit", (event) => {
     if (event.target.method !== "post") return;
