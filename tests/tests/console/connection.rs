@@ -189,8 +189,8 @@ async fn live_check_names_the_usual_causes_of_silence() {
     slow.has("hx-get");
     assert_eq!(look(&owner, &slow).await.status, 204);
     // Without JavaScript, the page itself looks again.
-    let link = page.between("href=\"?since=", "#verify\"").concat();
-    owner.get(&format!("/connection/entra?since={link}")).await.has("select Test Connection.");
+    let path = page.between("<a class=\"button\" href=\"/console", "#verify\"").concat();
+    owner.get(&path).await.has("select Test Connection.");
 }
 
 #[tokio::test]
