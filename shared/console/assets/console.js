@@ -7,7 +7,7 @@
   const flags = window.top === window || location.protocol !== "https:" ? whole : framed;
   document.cookie = `scim_zone=${-new Date().getTimezoneOffset()}; Path=/; Max-Age=31536000${flags}`;
 
-  const format = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
+  const format = new Intl.DateTimeFormat(variety, { dateStyle: "medium", timeStyle: "short" });
   const localise = (root) => {
     for (const element of root.querySelectorAll("time[datetime]")) {
       const time = new Date(element.dateTime);
