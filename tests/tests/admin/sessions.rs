@@ -48,7 +48,7 @@ async fn link_starts_one_session_which_can_be_ended() {
     });
     let created = management.post(&links(), body).await;
     assert_eq!(created.status, 201, "{:#}", created.body);
-    assert_eq!(created.body["ends"], "2026-11-24T09:05:00.000Z");
+    assert_eq!(created.body["ends"], "2026-11-23T09:05:00.123Z");
     assert_eq!(management.get(&sessions()).await.body, json!({ "items": [], "next": null }));
 
     let link = link_of(&text(&created, "url"));
@@ -59,8 +59,8 @@ async fn link_starts_one_session_which_can_be_ended() {
         "items": [{
             "id": created.body["id"],
             "role": "viewer",
-            "created": "2026-11-24T09:00:00.000Z",
-            "ends": "2026-11-24T17:00:00.000Z",
+            "created": "2026-11-23T09:00:00.123Z",
+            "ends": "2026-11-23T17:00:00.123Z",
             "actor": "ada"
         }],
         "next": null
