@@ -164,6 +164,7 @@ export class Owner {
 
   /** Clicks a button that copies, and returns what is in the clipboard. */
   async copy(button) {
+    await button.waitFor();
     await this.page.evaluate(() => navigator.clipboard.writeText('nothing'));
     await this.click(button);
     await this.page.waitForFunction(async () => (await navigator.clipboard.readText()) !== 'nothing');
@@ -184,18 +185,29 @@ export class Owner {
     }
   }
 
-  /** Checks the page with axe-core, with every rule that is not experimental. */
-  async violations() {
-    await this.page.evaluate(AXE);
-    const violations = await this.page.evaluate(async () => {
-      const found = await window.axe.run(document, { rules: { 'target-size': { enabled: true } }, resultTypes: ['violations'] });
+  /** Checks the page with axe-core: with these rules, or with every rule that is not experimental. */
+  async violations(...rules) {
+    if (!(await this.page.evaluate(() => 'axe' in window))) await this.page.evaluate(AXE);
+    const violations = await this.page.evaluate(async (only) => {
+      const chosen = only.length ? { runOnly: only } : { rules: { 'target-size': { enabled: true } } };
+      const found = await window.axe.run(document, { ...chosen, resultTypes: ['violations'] });
       return found.violations.map(({ id, impact, nodes }) => ({
         id,
         impact,
         nodes: nodes.slice(0, 5).map((node) => `${node.target.join(' ')}: ${node.failureSummary?.split('\n')[1]?.trim() ?? ''}`),
       }));
-    });
+    }, rules);
     return violations.map(({ id, impact, nodes }) => `${id} (${impact})\n    ${nodes.join('\n    ')}`);
+  }
+
+  /** Returns what is wider than the window, if anything is. */
+  overflow() {
+    return this.page.evaluate(() => {
+      const { scrollWidth, clientWidth } = document.documentElement;
+      if (scrollWidth <= clientWidth) return null;
+      const wide = [...document.querySelectorAll('body *')].filter((element) => element.getBoundingClientRect().right > clientWidth + 1);
+      return `${scrollWidth} px in ${clientWidth} px: ${wide.slice(0, 4).map((element) => `${element.tagName}.${element.className}`).join(', ')}`;
+    });
   }
 
   /** Closes the browser and checks that the observer has noted nothing. */

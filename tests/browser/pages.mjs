@@ -47,11 +47,18 @@ export const keys = {
   submit: (page) => submit(page, '/keys'),
   /** The part of the page about one key. */
   row: (page, id) => page.locator(`[id="key-${id}"]`),
-  /** Follows the link of an action, and confirms what the page shows for review. */
-  act: async (page, id, action) => {
+  /** Follows the link of an action to the page that shows it for review. */
+  review: async (page, id, action) => {
     await content(page).locator(`a[href$="/keys/${id}/${action}"]`).click();
+    await page.waitForLoadState();
+  },
+  confirm: async (page, id, action) => {
     await submit(page, `/keys/${id}/${action}`).click();
     await page.waitForLoadState();
+  },
+  act: async (page, id, action) => {
+    await keys.review(page, id, action);
+    await keys.confirm(page, id, action);
   },
 };
 

@@ -93,9 +93,9 @@ async function firstPersonByOkta(owner) {
   const provider = new Okta({ baseUrl: form.fields['SCIM connector base URL'], header: form.fields.Authorization });
 
   form.click('Test Connector Configuration');
-  await liveVerify(owner, async () => assert.equal((await provider.testCredentials()).status, 200), 'Okta tested the connection.');
+  await liveVerify(owner, async () => assert.equal((await provider.testCredentials()).status, 200), 'Okta read a list of people');
   form.click('Save');
-  await liveVerify(owner, () => provider.assign('ada.lovelace@example.com'), 'The person ada.lovelace@example.com was created.');
+  await liveVerify(owner, () => provider.assign('ada.lovelace@example.com'), /created .*ada\.lovelace@example\.com/);
   await verify.says(page, 'It works.').waitFor();
   assert.ok((await owner.shift()) < 0.05, `the page jumps: ${await owner.shift()}`);
 }
@@ -112,9 +112,9 @@ function entraStory(connect, options) {
     form.paste('Tenant URL', await owner.copy(copy(owner.page, 'Tenant URL')));
     const provider = new Entra({ tenantUrl: form.fields['Tenant URL'], ...(await connect(owner, form, gateway)) });
     form.click('Test Connection');
-    await liveVerify(owner, async () => assert.equal((await provider.testConnection()).status, 200), 'Microsoft Entra ID tested the connection.');
+    await liveVerify(owner, async () => assert.equal((await provider.testConnection()).status, 200), /Entra.* tested the connection/);
     form.click('Start provisioning');
-    await liveVerify(owner, () => provider.provision('ada.lovelace@example.com'), 'The person ada.lovelace@example.com was created.');
+    await liveVerify(owner, () => provider.provision('ada.lovelace@example.com'), /created .*ada\.lovelace@example\.com/);
     await verify.says(owner.page, 'It works.').waitFor();
     assert.ok((await owner.shift()) < 0.05, `the page jumps: ${await owner.shift()}`);
   }, options);
@@ -158,6 +158,6 @@ test('live_check_says_what_went_wrong', async () => {
   await story(async (owner, gateway) => {
     await toSteps(owner, 'okta');
     const provider = new Okta({ baseUrl: gateway.baseUrl, header: gateway.token });
-    await liveVerify(owner, () => provider.request('GET', '/Users?filter=userName%20xx%20%22a%22'), /failed with status 400/);
+    await liveVerify(owner, () => provider.request('GET', '/Users?filter=userName%20xx%20%22a%22'), 'Okta could not search for people');
   });
 });

@@ -7,7 +7,7 @@
   const flags = window.top === window || location.protocol !== "https:" ? whole : framed;
   document.cookie = `scim_zone=${-new Date().getTimezoneOffset()}; Path=/; Max-Age=31536000${flags}`;
 
-  const format = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
+  const format = new Intl.DateTimeFormat(variety, { dateStyle: "medium", timeStyle: "short" });
   const localise = (root) => {
     for (const element of root.querySelectorAll("time[datetime]")) {
       const time = new Date(element.dateTime);
@@ -35,6 +35,10 @@
     part.textContent = button.dataset.copied;
     setTimeout(() => { part.textContent = button.dataset.label; }, 2000);
   });
+
+  // Loading the answer of a form again, or going back to it, asks for its page and does not send the form again.
+  const { page } = document.body.dataset;
+  if (page) history.replaceState(null, "", page);
 
   // A second click on a button sends its form once.
   document.addEventListener("submit", (event) => {

@@ -58,6 +58,8 @@ pub(crate) struct Frame {
     pub(crate) current: &'static str,
     /// The path and the query of this page, if a browser can open it again.
     pub(crate) here: Option<String>,
+    /// Whether the page answers a form.
+    pub(crate) is_answer: bool,
     /// Whether htmx asks for a part of a page.
     pub(crate) is_part: bool,
 }
@@ -77,8 +79,11 @@ impl FromRequestParts<Console> for Frame {
         let language = language.unwrap_or_else(|| Language::accepted(header(ACCEPT_LANGUAGE.as_str())));
         let scim_url = console.app.base_url.clone().or_else(|| of_gateway.clone()).unwrap_or_default();
         let path = parts.uri.path_and_query().and_then(|path| path.as_str().strip_prefix(PATH));
+        // The path of a set-up link has a secret.
+        let path = path.filter(|path| !path.starts_with("/enter"));
         Ok(Self {
             here: path.filter(|_| parts.method == Method::GET).map(|rest| format!("{base}{rest}")),
+            is_answer: parts.method == Method::POST,
             is_part: header("hx-request") == "true",
             token_url: token_url(&scim_url, of_gateway.is_some()),
             t: language.texts(),

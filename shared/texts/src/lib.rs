@@ -124,7 +124,7 @@ area! {
     /// Texts of the overview.
     Overview {
         title, health, in_step, failing, silent, never, off, in_step_detail, entra_cycle, okta_events,
-        next_due, last_request, by, credential_refused, not_permitted, newest_failed, most_failed,
+        next_due, last_request, credential_refused, not_permitted, newest_failed, most_failed,
         cycles_missed, quarantine, off_detail, never_detail, connect, see_activity, people, teams, requests,
         errors, attention, no_key, key_ends, secret_ends, rotate_hint, secret_hint, chart_requests,
         chart_requests_text, chart_people, chart_people_text, chart_requests_empty, chart_people_empty,
@@ -147,30 +147,30 @@ area! {
         entra_choose, entra_choose_detail, way_federation, recommended, way_federation_detail,
         way_federation_open, tenant, tenant_hint, tenant_fault, subject, subject_hint, audience,
         audience_hint, identifier_fault, create_federation, federation_done, way_secret, way_secret_detail,
-        create_secret, create_secret_again, secret_done, secret_exists, way_key, way_key_detail, key_done,
-        other_way, client_exists, client_identifier, client_secret, token_endpoint, tenant_url,
-        secret_token, okta_base_url, okta_unique, okta_token, entra_test, entra_test_detail, entra_people,
-        entra_people_detail, too_many_clients, verify, verify_wait, verify_person, verify_done, verify_now,
-        verify_now_hint, verify_slow, slow_test, slow_url, slow_key, slow_network, see_people,             }
+        create_secret, secret_done, way_key, way_key_detail, key_done, other_way, client_identifier,
+        client_secret, token_endpoint, tenant_url, secret_token, okta_base_url, okta_unique, okta_token,
+        entra_test, entra_test_detail, entra_people, entra_people_detail, too_many_clients, verify,
+        verify_wait, verify_person, verify_done, verify_now, verify_now_hint, verify_slow, slow_test,
+        slow_url, slow_key, slow_network, see_people,
+    }
 }
 
 area! {
     /// Texts of the page of keys and clients.
     Keys {
-        title, intro, keys, clients, no_keys, no_clients, create_key, create_client, create, label,
-        label_hint, scopes, scim, scim_hint, read, read_hint, write, write_hint, expiry, expiry_none,
-        expiry_90, expiry_365, expiry_date, date, date_hint, faults, label_fault, scopes_fault,
-        expiry_fault, date_fault, date_key_fault, date_secret_fault, days_fault, no_label, text, created,
-        ends, never_ends, used, never_used, used_by, live, soon, ended, revoked, revoked_at, old_keys,
-        rotate, revoke, complete, cancel_rotation, rotation, rotation_unused, rotation_used,
-        rotation_old_used, rotation_old_unused, old_key, new_key, rotate_title, rotate_review, days,
-        days_hint, complete_title, complete_review, complete_unused, cancel_title, cancel_review,
-        cancel_used, revoke_title, revoke_review, revoke_used, revoke_unused, keep, stale, stale_rotation,
-        stale_client, full_client, full_clients, repeated, done_revoked, done_completed, done_cancelled,
-        done_deleted, done_ended, shown_key, shown_secret, shown_once, shown_rotation, key, client_id,
-        client_secret, token_url, back_to_keys, trust, issuer, audience, subject, tenant, secrets,
-        no_secrets, secret_name, add_secret, end_secret, delete, add_title, add_review, end_title,
-        end_review, delete_title, delete_review,
+        title, intro, keys, clients, no_keys, no_clients, create_key, create_client, label, label_hint,
+        scopes, scim, scim_hint, read, read_hint, write, write_hint, expiry, expiry_none, expiry_90,
+        expiry_365, expiry_date, date, date_hint, faults, label_fault, scopes_fault, expiry_fault,
+        date_fault, date_key_fault, date_secret_fault, days_fault, no_label, text, created, ends,
+        never_ends, used, never_used, used_by, live, soon, ended, revoked, revoked_at, old_keys, rotate,
+        revoke, complete, cancel_rotation, rotation, rotation_unused, rotation_used, rotation_old_used,
+        rotation_old_unused, old_key, new_key, rotate_title, rotate_review, days, days_hint, complete_title,
+        complete_review, complete_unused, cancel_title, cancel_review, cancel_used, revoke_title,
+        revoke_review, revoke_used, revoke_unused, stale, stale_rotation, stale_client, full_client,
+        full_clients, repeated, done_revoked, done_completed, done_cancelled, done_deleted, done_ended,
+        shown_key, shown_secret, shown_once, shown_rotation, key, client_id, client_secret, token_url,
+        back_to_keys, issuer, audience, subject, tenant, secrets, no_secrets, secret_name, add_secret,
+        end_secret, delete, add_title, add_review, end_title, end_review, delete_title, delete_review,
     }
 }
 
@@ -179,7 +179,7 @@ area! {
     Directory {
         people_title, teams_title, search_people, search_people_hint, search_teams, search_teams_hint,
         shown, shown_of, shown_more, name, state, managed, active, inactive, managed_provider,
-        managed_nobody, managed_detail, unmanaged_detail, no_people_title, no_people_detail, no_teams_title,
+        not_managed, managed_detail, unmanaged_detail, no_people_title, no_people_detail, no_teams_title,
         no_teams_detail, connect, no_match_title, no_match_detail, show_all, long_search_title,
         long_search_detail, bad_page_title, bad_page_detail, section_name, section_work, section_contact,
         section_enterprise, section_more, section_entry, teams, no_teams_of_person, latest, no_latest,

@@ -91,6 +91,25 @@ async fn link_is_valid_once() {
 }
 
 #[tokio::test]
+async fn link_of_another_organisation_asks_before_it_is_used() {
+    let world = World::new().await;
+    let rival: Org = "rival".parse().unwrap();
+    world.service.organisation("rival", &[Scope::Scim]).await;
+    let owner = world.enter(Role::Owner).await;
+    let link = world.link(&rival, Role::Owner).await;
+    let question = owner.get(&link).await;
+    assert_eq!((question.status, question.header("set-cookie")), (200, ""));
+    question.has("rival");
+    // The link is in the form, and in no path.
+    assert_eq!(question.body.matches("scimlink_").count(), 1);
+    let text = link.split_once('=').unwrap().1;
+    assert_eq!(owner.post_form("/enter", &[("link", text)]).await.status, 403);
+    let begun = owner.post("/enter", &[("link", text)]).await;
+    assert_eq!((begun.status, begun.header("location")), (303, "/console/people"));
+    assert_eq!(owner.post("/enter", &[("link", text)]).await.status, 410);
+}
+
+#[tokio::test]
 async fn head_request_does_not_use_a_link() {
     let world = World::new().await;
     let link = world.link(&org(), Role::Owner).await;
@@ -174,7 +193,9 @@ async fn every_page_has_the_security_headers() {
 async fn pages_without_a_session_are_refused() {
     let world = World::new().await;
     let ended = world.enter(Role::Owner).await;
-    assert_eq!(ended.post("/leave", &[]).await.status, 401);
+    let left = ended.post("/leave", &[]).await;
+    assert_eq!(left.status, 200);
+    assert!(left.header("set-cookie").starts_with("scim_session=; "), "{:?}", left.headers);
     let revoked = world.enter(Role::Owner).await;
     let store = &world.service.app.store;
     for session in store.sessions(&org()).await.unwrap() {

@@ -189,8 +189,8 @@ async fn live_check_names_the_usual_causes_of_silence() {
     slow.has("hx-get");
     assert_eq!(look(&owner, &slow).await.status, 204);
     // Without JavaScript, the page itself looks again.
-    let link = page.between("href=\"?since=", "#verify\"").concat();
-    owner.get(&format!("/connection/entra?since={link}")).await.has("select Test Connection.");
+    let path = page.between("<a class=\"button\" href=\"/console", "#verify\"").concat();
+    owner.get(&path).await.has("select Test Connection.");
 }
 
 #[tokio::test]
@@ -235,7 +235,7 @@ async fn overview_says_what_comes_next() {
     page.has("In step");
     page.has("Entra comes every 40 minutes.");
     page.has("<time datetime=\"2026-11-23T09:40:00.123Z\">");
-    page.has("1 requests in the last 48 hours, 0 of them failed.");
+    page.has("Requests in the last 48 hours: 1. Failed: 0.");
     page.has("<svg");
     page.has("Show as a table");
 
@@ -246,7 +246,7 @@ async fn overview_says_what_comes_next() {
     }
     let page = owner.get("/overview").await;
     page.has("Requests fail");
-    page.has("6 requests in the last 48 hours, 5 of them failed.");
+    page.has("Requests in the last 48 hours: 6. Failed: 5.");
 }
 
 #[tokio::test]

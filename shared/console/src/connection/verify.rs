@@ -95,7 +95,8 @@ pub(super) struct Verify {
     pub(super) lines: Vec<Line>,
     pub(super) is_done: bool,
     pub(super) is_slow: bool,
-    pub(super) since: String,
+    /// The path of the page without JavaScript, which looks again.
+    pub(super) again: String,
     /// The path of the next look.
     pub(super) path: String,
     /// The state that is shown. An unchanged state is not sent again.
@@ -146,7 +147,7 @@ impl Verify {
             lines,
             is_slow,
             path: format!("{base}/connection/verify?provider={name}&{times}"),
-            since,
+            again: format!("{base}/connection/{name}?since={}#verify", encode(&since)),
             seen,
             causes: causes.into(),
             waits: fill(texts.verify_wait, &[("provider", frame.client(name))]),
