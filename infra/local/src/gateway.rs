@@ -239,12 +239,12 @@ impl Gateway {
 
     /// Returns the router with the routes of all functions. The management API requires the operator token, and the host and
     /// port of the base URL.
-    pub fn router(&self, base_url: String) -> Router {
+    pub fn router(&self, base_url: &str) -> Router {
         let state = (self.turns.clone(), self.log.clone());
         let assertions = Assertions::new(self.store.clock().clone(), self.reach);
         let routes = [http::all(), http::token(&assertions)].concat();
-        let app = self.app(base_url.clone());
-        let admin = admin::router(app.clone(), &self.operator_token, &base_url);
+        let app = self.app(base_url);
+        let admin = admin::router(app.clone(), &self.operator_token, base_url);
         let console = console::router(app.clone());
         admin::beside(admin, console, http::router(app, routes)).layer(from_fn_with_state(state, serve))
     }
@@ -255,9 +255,14 @@ impl Gateway {
         endpoint::router(Served::new(engine, self.log.clone()), self.dynamodb_key.clone())
     }
 
-    fn app(&self, base_url: String) -> App {
-        let portal = Arc::new(Portal { url: Some(console_url(&base_url)), ..Portal::from_env() });
-        App { store: self.store.clone(), pepper: self.pepper.clone(), base_url: Some(base_url), portal }
+    fn app(&self, base_url: &str) -> App {
+        let portal = Arc::new(Portal { url: Some(console_url(base_url)), ..Portal::from_env() });
+        App {
+            store: self.store.clone(),
+            pepper: self.pepper.clone(),
+            base_url: Some(base_url.to_owned()),
+            portal,
+        }
     }
 
     /// Returns the URL of a new set-up link of the first organisation, for its owner.

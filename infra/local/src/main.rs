@@ -146,7 +146,7 @@ async fn serve_until_stopped(
 
     // Scripts may stop the gateway as soon as they see its connection file.
     let (stop_serving, stop) = (stopped()?, stopped()?);
-    let router = gateway.router(connection.base_url.clone());
+    let router = gateway.router(&connection.base_url);
     let serving = tokio::spawn(serve(gateway_listener, router, stop_serving));
     let dynamodb_serving = tokio::spawn(serve(dynamodb_listener, gateway.endpoint(), std::future::pending()));
 

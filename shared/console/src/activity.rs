@@ -231,7 +231,8 @@ async fn activity(
 async fn filter_names(directory: &Directory, filter: &Filter) -> Result<[String; 2], Error> {
     let ids = [(ResourceKind::User, &filter.person), (ResourceKind::Group, &filter.group)];
     let ids = ids.map(|(kind, id)| (kind, id.as_deref().and_then(Id::parse)));
-    let found = directory.resources(ids.iter().filter_map(|(kind, id)| Some((*kind, id.as_ref()?)))).await?;
+    let found =
+        directory.resources_by_id(ids.iter().filter_map(|(kind, id)| Some((*kind, id.as_ref()?)))).await?;
     Ok(ids.map(|(_, id)| {
         let Some(id) = id else { return String::new() };
         let document = found.get(&id).map(|stored| &stored.document);
@@ -414,7 +415,7 @@ fn changed_members(frame: &Frame, title: &'static str, members: &Members, names:
 async fn about(directory: &Directory, entry: &Entry) -> Result<Option<About>, Error> {
     let Some(subject) = &entry.subject else { return Ok(None) };
     let Some(id) = subject.id.as_deref().and_then(Id::parse) else { return Ok(None) };
-    let found = directory.resources(std::iter::once((subject.kind, &id))).await?;
+    let found = directory.resources_by_id(std::iter::once((subject.kind, &id))).await?;
     let document = found.get(&id).map(|stored| &stored.document);
     let now = document.and_then(|it| it.user_name().or_else(|| it.display_name()));
     let name = visible(subject.name.as_deref().or(now).unwrap_or(id.as_str()));

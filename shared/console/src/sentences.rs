@@ -45,10 +45,10 @@ impl Names {
         let members: Vec<Id> = members.filter_map(|id| Id::parse(id)).collect();
         let mut wanted: Vec<(ResourceKind, Id)> = subjects.collect();
         wanted.extend(members.iter().map(|id| (ResourceKind::User, id.clone())));
-        let mut found = directory.resources(wanted.iter().map(|(kind, id)| (*kind, id))).await?;
+        let mut found = directory.resources_by_id(wanted.iter().map(|(kind, id)| (*kind, id))).await?;
         // Members that are no users may be groups.
         let others = members.iter().filter(|id| !found.contains_key(*id));
-        let groups = directory.resources(others.map(|id| (ResourceKind::Group, id))).await?;
+        let groups = directory.resources_by_id(others.map(|id| (ResourceKind::Group, id))).await?;
         found.extend(groups);
         Ok(Self(found.into_values().map(|stored| (stored.id.to_string(), Name::of(&stored))).collect()))
     }

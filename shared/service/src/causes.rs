@@ -182,7 +182,6 @@ pub const TABLE: &[(&str, Cause)] = &[
     ("This query would read more than", Cause::SearchTooLarge),
     ("This cursor has expired", Cause::CursorInvalid),
     ("This cursor is not valid", Cause::CursorInvalid),
-    ("The parameters 'cursor' and", Cause::ParameterInvalid),
     ("has no attribute '", Cause::UnknownAttribute),
     ("has no sub-attribute '", Cause::UnknownAttribute),
     ("has none of the attributes in the value", Cause::UnknownAttribute),

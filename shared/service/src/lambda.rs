@@ -83,6 +83,7 @@ fn app() -> Result<App, Error> {
 }
 
 /// Returns the service of a Lambda function for the events of API Gateway, from a REST API or an HTTP API.
+#[must_use]
 pub fn function(
     app: App,
     routes: Vec<Route>,

@@ -179,7 +179,7 @@ area! {
     Directory {
         people_title, teams_title, search_people, search_people_hint, search_teams, search_teams_hint,
         shown, shown_of, shown_more, name, state, managed, active, inactive, managed_provider,
-        managed_nobody, managed_detail, unmanaged_detail, no_people_title, no_people_detail, no_teams_title,
+        not_managed, managed_detail, unmanaged_detail, no_people_title, no_people_detail, no_teams_title,
         no_teams_detail, connect, no_match_title, no_match_detail, show_all, long_search_title,
         long_search_detail, bad_page_title, bad_page_detail, section_name, section_work, section_contact,
         section_enterprise, section_more, section_entry, teams, no_teams_of_person, latest, no_latest,

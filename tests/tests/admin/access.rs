@@ -53,7 +53,7 @@ impl Laptop {
         let data = tempfile::tempdir().unwrap();
         let gateway = Gateway::open(data.path(), true, None).await.unwrap();
         let key = gateway.key(None).await.unwrap();
-        let router = gateway.router("http://127.0.0.1:8080/scim/v2".to_owned());
+        let router = gateway.router("http://127.0.0.1:8080/scim/v2");
         Self { router, key, token: gateway.operator_token().to_owned(), _data: data }
     }
 

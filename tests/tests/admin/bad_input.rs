@@ -41,6 +41,11 @@ fn valid(operation: &str) -> Value {
             }
         }),
         "addSecret" => json!({ "ends": "2027-11-23T09:00:00Z" }),
+        "createLink" => json!({
+            "role": "owner",
+            "intent": "keys",
+            "returnUrl": "https://app.example.com/settings"
+        }),
         other => panic!("a valid body of the new operation {other} is missing here"),
     }
 }
@@ -92,8 +97,9 @@ fn with(object: &Map<String, Value>, name: &str, value: Value) -> Value {
 
 /// Returns whether null is valid: it means that a member is left out, or removed.
 fn may_be_null(operation: &str, body: &str) -> bool {
-    let nullable = ["label", "ends", "tid", "azp", "jwksUri"].map(|name| format!("\"{name}\":null"));
-    matches!(operation, "createKey" | "changeKey" | "createClient" | "addSecret")
+    let nullable = ["label", "ends", "tid", "azp", "jwksUri", "intent", "returnUrl"]
+        .map(|name| format!("\"{name}\":null"));
+    matches!(operation, "createKey" | "changeKey" | "createClient" | "addSecret" | "createLink")
         && nullable.iter().any(|member| body.contains(member))
 }
 

@@ -29,6 +29,7 @@ pub(crate) fn operations() -> Vec<Operation> {
         // Ids have the form of those of the service.
         let path = path.replace("{key}", "0000000000000000");
         let path = path.replace("{client}", "acme.0000000000000000").replace("{secret}", "0000000000000000");
+        let path = path.replace("{session}", "0000000000000000");
         assert!(!path.contains('{'), "{path} has a new parameter");
         for (method, operation) in item.as_object().expect("operations") {
             operations.push(Operation {

@@ -11,6 +11,9 @@ mod document;
 mod idempotency;
 mod lists;
 mod log;
+mod sessions;
+
+use std::sync::Arc;
 
 use axum::{
     Router,
@@ -25,6 +28,7 @@ use service::{
     admin::{self, Operator},
     clock::Clock,
     config::Tables,
+    portal::Portal,
     store::Actor,
 };
 use tests::{Answer, NOW, ORG, Service};
@@ -44,7 +48,12 @@ impl Management {
 
     async fn with_clock(clock: Clock) -> Self {
         let database = Database::memory().expect("a database in memory");
-        let service = Service::on_with_clock(embedded::client(database.clone()), clock).await;
+        let mut service = Service::on_with_clock(embedded::client(database.clone()), clock).await;
+        service.app.portal = Arc::new(Portal {
+            url: Some("https://scim.example.com/scim/console".to_owned()),
+            return_urls: vec!["https://app.example.com/settings".to_owned()],
+            ..Portal::default()
+        });
         let router = admin::router(service.app.clone());
         Self { service, router, database }
     }
@@ -83,6 +92,8 @@ impl Management {
         let (key, _) = self.key(ORG).await;
         let (client, secret) = self.client(ORG).await;
         let path = path.replace("acme.0000000000000000", &client);
+        let link = self.post(&format!("/orgs/{ORG}/links"), json!({ "role": "viewer" })).await;
+        let path = path.replace("/sessions/0000000000000000", &format!("/sessions/{}", text(&link, "id")));
         let path = path.replace("/secrets/0000000000000000", &format!("/secrets/{secret}"));
         path.replace("0000000000000000", &key)
     }

@@ -153,7 +153,7 @@ async fn cost_does_not_depend_on_the_number_of_members() {
         (world.service.group("Small", &first).await, world.service.group("Large", &all).await);
     let browser = world.enter(Role::Viewer).await;
     let cost = async |path: &str| {
-        counter.take();
+        let _ = counter.take();
         let page = browser.get(path).await;
         assert_eq!((page.status, page.ids("people").len()), (200, 50), "{path}");
         counter.take()

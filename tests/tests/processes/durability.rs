@@ -84,7 +84,7 @@ impl World {
     }
 
     async fn send(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
-        send(&self.gateway.router("http://localhost/scim/v2".to_owned()), &self.key, method, path, body).await
+        send(&self.gateway.router("http://localhost/scim/v2"), &self.key, method, path, body).await
     }
 
     async fn create(&self, name: &str) -> String {
@@ -139,7 +139,7 @@ async fn send(router: &Router, key: &str, method: &str, path: &str, body: Value)
 /// Opens the copy as a new gateway, and returns the status of a `GET` of the user.
 async fn status_in(copy: &Path, key: &str, id: &str) -> u16 {
     let gateway = Gateway::open(copy, false, None).await.unwrap();
-    let router = gateway.router("http://localhost/scim/v2".to_owned());
+    let router = gateway.router("http://localhost/scim/v2");
     send(&router, key, "GET", &format!("/Users/{id}"), Value::Null).await.0
 }
 
@@ -240,7 +240,7 @@ async fn failed_flush_answers_no_request() {
             .await
             .unwrap();
     let key = gateway.key(None).await.unwrap();
-    let router = gateway.router("http://localhost/scim/v2".to_owned());
+    let router = gateway.router("http://localhost/scim/v2");
     let user = json!({ "userName": "unflushed@example.com" });
     assert!(timeout(SHORT, send(&router, &key, "POST", "/Users", user)).await.is_err());
     assert_eq!(timeout(LONG, gateway.log().failed()).await.unwrap(), "the disk is gone");

@@ -12,6 +12,7 @@ mod cursors;
 mod directory;
 mod members;
 mod operations;
+mod pages;
 mod paging;
 mod plans;
 mod reads;

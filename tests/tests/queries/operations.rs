@@ -17,6 +17,8 @@ use tests::{
 };
 use tokio::time::{Duration, Instant};
 
+use super::pages;
+
 /// The time of each answer.
 const ROUND_TRIP: Duration = Duration::from_millis(100);
 
@@ -295,7 +297,10 @@ async fn operation_costs_match_costs_md() {
         );
     }
     let janitor = measured.janitor().await;
+    let [person, team] = [&measured.users[78], &measured.groups[0]];
+    let management = pages::section(&measured.service, &measured.counter, person, team).await;
     // One read, and the two units of the key.
     assert!(measured.of(NOT_FOUND).cost.read <= 3.0);
-    expect_file!["../../../COSTS.md"].assert_eq(&format!("{ABOVE}{}{BELOW}{janitor}", measured.table()));
+    expect_file!["../../../COSTS.md"]
+        .assert_eq(&format!("{ABOVE}{}{BELOW}{management}{janitor}", measured.table()));
 }

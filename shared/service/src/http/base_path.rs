@@ -54,3 +54,15 @@ pub(super) fn root_url(base: &str, has_stage: bool) -> &str {
 pub fn token_url(base: &str, has_stage: bool) -> String {
     format!("{}{TOKEN_PATH}", root_url(base, has_stage))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_of_the_public_url_has_the_stage() {
+        assert_eq!(root_url("http://127.0.0.1:8080/scim/v2", false), "http://127.0.0.1:8080");
+        assert_eq!(root_url("https://scim.example.com/scim/v2", true), "https://scim.example.com/scim");
+        assert_eq!(root_url("https://scim.example.com/other", true), "https://scim.example.com/other");
+    }
+}

@@ -12,6 +12,7 @@ use super::{
     key_range::KeyRange,
     keys,
     memberships::members_page,
+    search::by_id,
 };
 use crate::Error;
 
@@ -41,7 +42,7 @@ impl Directory {
             members.truncate(limit);
             next = members.last().map(|edge| edge.member.to_string());
         }
-        let mut stored = self.resources(members.iter().map(|edge| (edge.kind, &edge.member))).await?;
+        let mut stored = by_id(self, members.iter().map(|edge| (edge.kind, &edge.member))).await?;
         let items = members.iter().filter_map(|edge| Some((edge.kind, stored.remove(&edge.member)?)));
         Ok(Page { items: items.collect(), next })
     }
@@ -79,7 +80,7 @@ impl Directory {
             next = groups.last().cloned();
         }
         let ids: Vec<Id> = groups.iter().filter_map(|group| Id::parse(group)).collect();
-        let mut stored = self.resources(ids.iter().map(|id| (ResourceKind::Group, id))).await?;
+        let mut stored = by_id(self, ids.iter().map(|id| (ResourceKind::Group, id))).await?;
         Ok(Page { items: ids.iter().filter_map(|id| stored.remove(id)).collect(), next })
     }
 }

@@ -60,8 +60,8 @@ type Position = Vec<Option<String>>;
 
 impl Directory {
     /// Returns a page of the users whose `userName` or e-mail address begins with the text, or of the groups whose
-    /// `displayName` does. Case and accents that names are compared without do not count. An empty text selects all. A page
-    /// may have fewer resources than `count`, before the end.
+    /// `displayName` does. As in filters, case does not count. An empty text selects all. A page may have fewer resources
+    /// than `count`, before the end.
     ///
     /// A resource that exists with the same names during all pages is shown exactly once. Names that release 0.2 folded
     /// otherwise may be missed.
@@ -101,6 +101,17 @@ impl Directory {
         };
         Ok(SearchPage { resources, total, next })
     }
+
+    /// Returns the resources of these ids that exist, with one call for a hundred of them.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Throttled`].
+    pub async fn resources_by_id(
+        &self,
+        ids: impl Iterator<Item = (ResourceKind, &Id)>,
+    ) -> Result<BTreeMap<Id, Stored>, Error> {
+        by_id(self, ids).await
+    }
 }
 
 impl<'a> Search<'a> {
@@ -132,7 +143,7 @@ impl<'a> Search<'a> {
         let mut resources: Vec<Stored> = Vec::new();
         for _ in 0..ROUNDS {
             let (found, has_more) = self.entries(&at, count + 1).await?;
-            let stored = self.directory.resources(found.iter().map(|found| (self.kind, &found.id))).await?;
+            let stored = by_id(self.directory, found.iter().map(|found| (self.kind, &found.id))).await?;
             for Found { sk, index, id } in found {
                 if let Some(stored) = stored.get(&id).filter(|stored| self.shows_at(stored, index, &sk)) {
                     if resources.len() == count {
@@ -195,20 +206,15 @@ impl<'a> Search<'a> {
     }
 }
 
-impl Directory {
-    /// Returns the resources of these ids that exist, with one call for a hundred of them.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`], [`Error::Throttled`].
-    pub async fn resources(
-        &self,
-        ids: impl Iterator<Item = (ResourceKind, &Id)>,
-    ) -> Result<BTreeMap<Id, Stored>, Error> {
-        // A set, because BatchGetItem rejects duplicate keys.
-        let ids: BTreeSet<(ResourceKind, &Id)> = ids.collect();
-        let keys: Vec<Key> = ids.iter().map(|(kind, id)| self.keys.resource(*kind, id.as_str())).collect();
-        let items = if keys.is_empty() { Vec::new() } else { self.table.get_all(&keys).await? };
-        let stored = items.iter().map(Stored::from_item);
-        stored.map(|stored| stored.map(|stored| (stored.id.clone(), stored))).collect()
-    }
+/// Returns the resources of these ids that exist, with one call for a hundred of them.
+pub(super) async fn by_id(
+    directory: &Directory,
+    ids: impl Iterator<Item = (ResourceKind, &Id)>,
+) -> Result<BTreeMap<Id, Stored>, Error> {
+    // A set, because BatchGetItem rejects duplicate keys.
+    let ids: BTreeSet<(ResourceKind, &Id)> = ids.collect();
+    let keys: Vec<Key> = ids.iter().map(|(kind, id)| directory.keys.resource(*kind, id.as_str())).collect();
+    let items = if keys.is_empty() { Vec::new() } else { directory.table.get_all(&keys).await? };
+    let stored = items.iter().map(Stored::from_item);
+    stored.map(|stored| stored.map(|stored| (stored.id.clone(), stored))).collect()
 }

@@ -18,7 +18,7 @@ pub(super) const DIRECTORY: Directory = Directory {
     active: "Aktiv",
     inactive: "Inaktiv",
     managed_provider: "Identitätsanbieter",
-    managed_nobody: "Nicht verknüpft",
+    not_managed: "Nicht verknüpft",
     managed_detail: "Der Identitätsanbieter verwaltet diesen Eintrag. Ändern Sie ihn dort.",
     unmanaged_detail: "Der Identitätsanbieter hat diesen Eintrag noch nicht verknüpft. Er verknüpft einen Eintrag, wenn er denselben Namen findet.",
     no_people_title: "Noch keine Personen",

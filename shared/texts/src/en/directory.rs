@@ -18,7 +18,7 @@ pub(super) const DIRECTORY: Directory = Directory {
     active: "Active",
     inactive: "Inactive",
     managed_provider: "Identity provider",
-    managed_nobody: "Not linked",
+    not_managed: "Not linked",
     managed_detail: "The identity provider manages this entry. Change it there.",
     unmanaged_detail: "The identity provider has not linked this entry yet. It links an entry when it finds the same name.",
     no_people_title: "No people yet",

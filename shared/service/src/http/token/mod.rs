@@ -212,13 +212,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn root_of_the_public_url_has_the_stage() {
-        assert_eq!(root("http://127.0.0.1:8080/scim/v2", false), "http://127.0.0.1:8080");
-        assert_eq!(root("https://scim.example.com/scim/v2", true), "https://scim.example.com/scim");
-        assert_eq!(root("https://scim.example.com/other", true), "https://scim.example.com/other");
-    }
-
-    #[test]
     fn requested_scopes_are_some_of_the_client() {
         let granted =
             |registered: &[Scope], requested| granted(&registered.iter().copied().collect(), requested);
