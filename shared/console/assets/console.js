@@ -1,7 +1,9 @@
 // Copy buttons, times in the viewer's zone, and the token of htmx requests. Pages work without this file.
 (() => {
   "use strict";
+  // The viewer's variety of the language of the page decides the form of times.
   const language = document.documentElement.lang;
+  const variety = navigator.languages.find((tag) => tag.split("-")[0] === language) ?? language;
   const framed = "; Secure; SameSite=None; Partitioned";
   const whole = location.protocol === "https:" ? "; Secure; SameSite=Lax" : "; SameSite=Lax";
   const flags = window.top === window || location.protocol !== "https:" ? whole : framed;
