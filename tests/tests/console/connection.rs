@@ -173,7 +173,7 @@ async fn live_check_tells_of_the_test_and_the_first_person() {
     assert_eq!(done.status, 286);
     done.has("It works. The first person has arrived.");
     done.has("ada@example.com");
-    done.has_not("before@example.com");
+    done.has_not("Okta created before@example.com");
     done.has_not("hx-get");
 }
 
