@@ -124,7 +124,8 @@ async fn hostile_values_are_escaped_on_every_page() {
     for hostile in HOSTILE {
         let refused = owner.post("/keys", &[("label", hostile)]).await;
         assert_eq!(refused.status, 422);
-        refused.has_not(hostile);
+        let is_markup = !hostile.starts_with('{');
+        assert!(!is_markup || !refused.body.contains(hostile), "{hostile}");
         for path in ["/keys", "/clients"] {
             assert_eq!(
                 owner.post(path, &[("label", hostile), ("scim", "on"), ("expiry", "90")]).await.status,
@@ -132,7 +133,8 @@ async fn hostile_values_are_escaped_on_every_page() {
             );
         }
         let fields = [("tenant", hostile), ("subject", hostile), ("audience", hostile)];
-        owner.post("/connection/entra/federation", &fields).await.has_not(hostile);
+        let page = owner.post("/connection/entra/federation", &fields).await;
+        assert!(!is_markup || !page.body.contains(hostile), "{hostile}");
     }
     // The text with braces is not markup, and no placeholder of a text.
     owner.get("/keys").await.has("{{ 7*7 }} {name} {client}");
