@@ -25,7 +25,7 @@ use tower::ServiceExt;
 const ABOVE: &str = "
 ## Management and the owner console
 
-A page of the console includes the look-up of the session, which is one call with 2 read units. A live part requests every 2 seconds while its page is open. A change writes an entry of the audit log in the same transaction. The organisation has two keys, two clients at most and an empty request log.
+A page of the console includes the look-up of the session, which is one call with 2 read units. A live part requests every 2 seconds while its page is open. A change writes an entry of the audit log in the same transaction. The request log of the organisation is empty.
 
 | request | read units | write units | calls |
 |---|---|---|---|
