@@ -1,4 +1,5 @@
-// Takes the screenshots of all pages into target/ci/screenshots. With --keep, copies a representative set to screenshots/.
+// Takes the screenshots of all pages into target/ci/screenshots. With --keep, they are short, and a representative set of them
+// is copied to screenshots/.
 
 import { spawnSync } from 'node:child_process';
 import { cp, mkdir, rm } from 'node:fs/promises';
@@ -10,13 +11,14 @@ const KEPT = [
   'activity-filled-360', 'request-filled-1440',
 ];
 
+const keep = process.argv.includes('--keep');
 const here = import.meta.dirname;
 const taken = path.resolve(here, '../../target/ci/screenshots');
 const { status } = spawnSync(process.execPath, ['--test', path.join(here, 'states.test.mjs')], {
   stdio: 'inherit',
-  env: { ...process.env, SCIM_SCREENSHOTS: taken },
+  env: { ...process.env, SCIM_SCREENSHOTS: taken, ...(keep && { SCIM_SCREENSHOT_HEIGHT: '900' }) },
 });
-if (process.argv.includes('--keep')) {
+if (keep && status === 0) {
   const kept = path.join(here, 'screenshots');
   await rm(kept, { recursive: true, force: true });
   await mkdir(kept);

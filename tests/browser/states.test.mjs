@@ -12,8 +12,8 @@ import { STATES } from './states.mjs';
 
 const SCREENSHOTS = process.env.SCIM_SCREENSHOTS ?? path.resolve(import.meta.dirname, '../../target/ci/screenshots');
 const WIDTHS = [360, 768, 1440];
-/** Lists are long, and their ends look like their middles. */
-const LONGEST = 2_400;
+/** The height at which a screenshot ends. Lists are long, and their ends look like their middles. */
+const LONGEST = Number(process.env.SCIM_SCREENSHOT_HEIGHT ?? 2_400);
 
 let browser;
 

@@ -161,3 +161,17 @@ test('live_check_says_what_went_wrong', async () => {
     await liveVerify(owner, () => provider.request('GET', '/Users?filter=userName%20xx%20%22a%22'), 'Okta could not search for people');
   });
 });
+
+test('live_check_is_quiet_while_nothing_happens', async () => {
+  await story(async (owner) => {
+    await toSteps(owner, 'okta');
+    // A screen reader reads each change of the live part aloud.
+    const changes = await owner.page.locator('[aria-live]').evaluate(async (part) => {
+      let changes = 0;
+      new MutationObserver((records) => { changes += records.length; }).observe(part, { childList: true, characterData: true, subtree: true });
+      await new Promise((resolve) => { setTimeout(resolve, 5_000); });
+      return changes;
+    });
+    assert.equal(changes, 0);
+  });
+});
