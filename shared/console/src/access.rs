@@ -22,7 +22,7 @@ use service::{
     App, Error,
     auth::{Caller, Org},
     credential::Credential,
-    limits::REQUEST_BUDGET,
+    limits::{CONSOLE_FORM, REQUEST_BUDGET},
     portal::{CSRF, Role, SESSION_LIFETIME},
     store::{Actor, Organisation, SessionRecord},
 };
@@ -38,8 +38,6 @@ use crate::{
 /// The name of the cookie with the session. Over http, which the local gateway has, no cookie can be `Secure`.
 const SESSION: &str = "__Host-scim_session";
 const SESSION_OVER_HTTP: &str = "scim_session";
-/// The longest form in bytes.
-const MAX_FORM: usize = 64 * 1024;
 /// The longest path to which a form leads back, in bytes.
 const MAX_PATH: usize = 2_048;
 
@@ -166,7 +164,7 @@ impl<T: DeserializeOwned> FromRequest<Console> for Sent<T> {
             Frame::from_request_parts(&mut parts, console).await.unwrap_or_else(|never| match never {});
         let viewer = Viewer::from_request_parts(&mut parts, console).await?;
         let refused = |why| Refused(refusal(&frame, why));
-        let body = axum::body::to_bytes(body, MAX_FORM).await.map_err(|_| refused(Refusal::Form))?;
+        let body = axum::body::to_bytes(body, CONSOLE_FORM).await.map_err(|_| refused(Refusal::Form))?;
         let Token { csrf } = form(&parts, &body).await.ok_or_else(|| refused(Refusal::Form))?;
         // The time of a comparison of digests tells nothing about the token.
         if Sha256::digest(csrf) != Sha256::digest(&viewer.csrf) {

@@ -85,6 +85,8 @@ pub const BULK_UNDO_RESERVE: Duration = Duration::from_secs(1);
 
 /// The longest body of a token request, in bytes.
 pub const TOKEN_BODY: usize = 64 * 1024;
+/// The longest form of the owner console, in bytes.
+pub const CONSOLE_FORM: usize = 64 * 1024;
 /// The longest assertion of a client, in bytes.
 pub const MAX_ASSERTION: usize = 16 * 1024;
 /// The largest document of an issuer (its keys, or its discovery document), in bytes.
@@ -114,6 +116,8 @@ mod tests {
 
     use super::*;
     use crate::{
+        portal::{LINK_LIFETIME, SESSION_LIFETIME},
+        request_log::RETENTION,
         settings::Settings,
         store::{MAX_CLIENTS, MAX_SECRETS},
     };
@@ -199,6 +203,13 @@ mod tests {
             ("Size of an answer", size(LAMBDA_PAYLOAD)),
             ("Lifetime of a cursor", format!("{} hour", CURSOR_SECONDS / 3_600)),
             ("Duration of a request", seconds(REQUEST_BUDGET)),
+            (
+                "Life of a set-up link of the owner console",
+                format!("{} minutes", LINK_LIFETIME.whole_minutes()),
+            ),
+            ("Life of a session of the owner console", format!("{} hours", SESSION_LIFETIME.whole_hours())),
+            ("Form of the owner console", size(CONSOLE_FORM)),
+            ("Entries of the request log", format!("{} days", RETENTION.whole_days())),
             ("Requests of an organisation", format!("{} a second", Settings::default().rate)),
             ("Requests of an organisation at once", Settings::default().burst.to_string()),
             (
