@@ -287,7 +287,9 @@ async fn token_request_is_logged_without_its_secrets() {
     assert_eq!(line["AuthenticationFailures"], 0);
 
     let (_, line) = send("scimsecret_acme_wrong").await;
-    assert_eq!((&line["org"], &line["key"], &line["claimedOrg"]), (&json!(""), &json!(""), &json!(ORG)));
+    // The client exists, so its organisation is proven, and nothing else.
+    assert_eq!((&line["org"], &line["key"]), (&json!(ORG), &json!(client)));
+    assert_eq!((&line["Route"], line.contains_key("claimedOrg")), (&json!("none"), false));
     assert_eq!((&line["refused"], &line["AuthenticationFailures"]), (&json!("unknown"), &json!(1)));
 }
 

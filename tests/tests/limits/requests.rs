@@ -152,7 +152,8 @@ async fn changed_limit_applies_to_the_next_requests() {
     let instances = Instances::new(2).await;
     instances.send_at(500, 2, &match_user()).await;
     instances.set(Settings { rate: 1_000, burst: 1_000, ..Settings::default() }).await;
-    sleep(Duration::from_secs(1)).await;
+    // The item has the time at which the bucket is full at the old rate, which is 4 seconds after it was empty.
+    sleep(Duration::from_secs(5)).await;
     assert_eq!(statuses(&instances.send_at(500, 2, &match_user()).await), [(200, 1_000)].into());
     instances.set(Settings { rate: 10, burst: 10, ..Settings::default() }).await;
     let samples = instances.send_at(100, 5, &match_user()).await;

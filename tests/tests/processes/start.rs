@@ -402,6 +402,10 @@ fn default_start_prints_the_connection_details() {
     let masked = masked.replace(&gateway.admin_url, "<admin>");
     let root = gateway.base_url.trim_end_matches("/scim/v2");
     let masked = masked.replace(root, "<root>");
+    let (before, link) = masked.split_once("?link=").expect("a set-up link");
+    let (link, after) = link.split_once('\n').expect("the end of the line");
+    assert!(link.starts_with("scimlink_acme_"), "{link}");
+    let masked = format!("{before}?link=<link>\n{after}");
     expect![[r#"
         SCIM 2.0 is ready.
 
@@ -419,6 +423,9 @@ fn default_start_prints_the_connection_details() {
                           scimctl client create --org acme --scope scim --issuer URL --audience A --subject S
                         With a client secret: scimctl client create --org acme --scope scim
                         With a key: Secret Token: the key
+
+          Console       <root>/console/enter?link=<link>
+                        (for an owner: opens once, within 5 minutes)
 
           Try it        curl -i -H 'Authorization: Bearer <key>' '<base>/Users'
 
