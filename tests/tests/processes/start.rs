@@ -402,9 +402,9 @@ fn default_start_prints_the_connection_details() {
     let masked = masked.replace(&gateway.admin_url, "<admin>");
     let root = gateway.base_url.trim_end_matches("/scim/v2");
     let masked = masked.replace(root, "<root>");
-    let (before, link) = masked.split_once("?link=").expect("a set-up link");
-    let (link, after) = link.split_once('\n').expect("the end of the line");
-    assert!(link.starts_with("scimlink_acme_"), "{link}");
+    let (before, rest) = masked.split_once("?link=").expect("a set-up link");
+    let (secret, after) = rest.split_once('\n').expect("the end of the line");
+    assert!(secret.starts_with("scimlink_acme_"), "{secret}");
     let masked = format!("{before}?link=<link>\n{after}");
     expect![[r#"
         SCIM 2.0 is ready.
