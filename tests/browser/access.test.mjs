@@ -1,4 +1,4 @@
-// Who may not come in, and what the page says to them. Requests that a browser would not send are sent without one.
+// Visitors that the console refuses, and their pages. Requests that a browser would not send are sent without one.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
@@ -46,7 +46,7 @@ async function close(org) {
   return { session, csrf, unused, deletion };
 }
 
-const changes = () => CHANGES.map(([path, form]) => [path.replace('{key}', key.id).replace('{client}', client.id), form]);
+const changes = () => CHANGES.map(([path, form]) => [path.replace('{key}', key.id).replace('{client}', client.id).replace('{secret}', client.secrets[0].id), form]);
 
 /** Checks that an answer refuses, and that its page says what to do. */
 function refused(answer, status, remedy, where) {

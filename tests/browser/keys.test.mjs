@@ -120,7 +120,7 @@ test('rotation_completes_and_ends_the_old_key', async () => {
 
   // The page says who still uses the old key.
   await owner.goto('/keys');
-  assert.match(await owner.page.locator('main').innerText(), /Okta used the old key last at/);
+  assert.match(await owner.page.locator('main').innerText(), /Okta used the old key last on/);
   const before = (await list()).find(({ id }) => id === old.id);
   assert.ok(before.lastUsedBy, 'the key was used');
   await keys.act(owner.page, old.id, 'complete');

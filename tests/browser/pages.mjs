@@ -98,5 +98,6 @@ export const CHANGES = [
   ['/keys/{key}/revoke', {}],
   ['/clients', { label: 'Not created', scim: 'on', expiry: '365' }],
   ['/clients/{client}/secret', { expiry: '365' }],
+  ['/clients/{client}/secrets/{secret}/end', {}],
   ['/clients/{client}/delete', {}],
 ];

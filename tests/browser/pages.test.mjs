@@ -1,4 +1,4 @@
-// What each page has: a title, German, life without JavaScript, search, live parts, times of the owner, no motion.
+// Properties of each page: a title, German, life without JavaScript, search, live parts, times of the owner, no motion.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
@@ -108,7 +108,13 @@ test('search_finds_people_while_the_owner_types', async () => {
   await owner.page.getByRole('searchbox').pressSequentially('charles', { delay: 30 });
   await owner.page.locator('main').getByText('Grace Hopper').first().waitFor({ state: 'hidden' });
   await owner.page.locator('main').getByText(/charles/i).first().waitFor();
+  await owner.page.waitForURL(/\/people\?q=charles$/);
   assert.ok(await owner.page.evaluate(() => window.scimStays), 'the page was loaded again');
+
+  await owner.page.locator('main a[href*="/people/"]').first().click();
+  await owner.page.waitForURL(/\/people\/[^?]+$/);
+  await owner.page.goBack();
+  assert.equal(await owner.page.getByRole('searchbox').inputValue(), 'charles', 'Back keeps the search');
   await owner.leave();
 });
 
@@ -157,7 +163,9 @@ test('activity_of_a_request_explains_its_error', async () => {
   const entries = await activity.entries(owner.page).evaluateAll((links) => [...new Set(links.map((link) => link.href))]);
   for (const entry of entries.slice(0, 6)) {
     await owner.page.goto(entry);
-    assert.ok((await owner.page.locator('main').innerText()).length > 120, entry);
+    const remedy = owner.page.locator('main dt').filter({ hasText: /^Remedy$/ });
+    assert.ok(await remedy.isVisible(), entry);
+    assert.match(await remedy.locator('xpath=following-sibling::dd[1]').innerText(), /^\S.*\.$/, entry);
     assert.deepEqual(await owner.violations(), [], entry);
   }
   await owner.leave();

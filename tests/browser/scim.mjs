@@ -1,4 +1,4 @@
-// What both drivers share: one request to the service, as an identity provider sends it.
+// The part that both drivers share: one request to the service, as an identity provider sends it.
 
 export const USER = 'urn:ietf:params:scim:schemas:core:2.0:User';
 export const ENTERPRISE = 'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User';

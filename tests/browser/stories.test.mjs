@@ -81,6 +81,7 @@ async function toSteps(owner, provider) {
   await owner.click(connection[provider](owner.page));
 }
 
+/** Fills in the form that Okta shows after Provisioning → Integration → Edit. Clicks that lead to it are not counted. */
 async function firstPersonByOkta(owner) {
   const { page } = owner;
   const form = new Form(owner);

@@ -40,7 +40,7 @@ const SWEEP_INTERVAL: Duration = Duration::from_mins(10);
 /// Runs the SCIM service on this machine, with an embedded DynamoDB.
 ///
 /// The first start creates the organisation `acme` with an API key. Each start prints the settings for Okta and
-/// Microsoft Entra ID. Press Ctrl-C to stop the gateway.
+/// Microsoft Entra ID, and a set-up link of the owner console. Press Ctrl-C to stop the gateway.
 #[derive(Parser)]
 #[command(name = "scim-local", version)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of the command")]
@@ -54,7 +54,7 @@ struct Arguments {
     /// Directory of the database, the pepper and connection.env
     #[arg(long, value_name = "DIR", default_value = ".scim")]
     data: PathBuf,
-    /// Keep resources and keys in memory only; they are lost when the gateway stops
+    /// Keep all data in memory only; it is lost when the gateway stops
     #[arg(long)]
     memory: bool,
     /// Second file for `SCIM_BASE_URL` and `SCIM_TOKEN`, in addition to connection.env; written with mode 0600 once the

@@ -163,14 +163,24 @@ impl<T: DeserializeOwned> FromRequest<Console> for Sent<T> {
         let frame =
             Frame::from_request_parts(&mut parts, console).await.unwrap_or_else(|never| match never {});
         let viewer = Viewer::from_request_parts(&mut parts, console).await?;
-        let refused = |why| Refused(refusal(&frame, why));
-        let body = axum::body::to_bytes(body, CONSOLE_FORM).await.map_err(|_| refused(Refusal::Form))?;
-        let Token { csrf } = form(&parts, &body).await.ok_or_else(|| refused(Refusal::Form))?;
+        let refused = async |why| {
+            // The page of the refusal has the navigation, and is not the answer to a form if it is loaded again.
+            let mut parts = parts.clone();
+            let frame =
+                Frame::from_request_parts(&mut parts, console).await.unwrap_or_else(|never| match never {});
+            Refused(refusal(&frame.of(viewer.clone(), ""), why))
+        };
+        let Ok(body) = axum::body::to_bytes(body, CONSOLE_FORM).await else {
+            return Err(refused(Refusal::Form).await);
+        };
+        let Some(Token { csrf }) = form(&parts, &body).await else {
+            return Err(refused(Refusal::Form).await);
+        };
         // The time of a comparison of digests tells nothing about the token.
         if Sha256::digest(csrf) != Sha256::digest(&viewer.csrf) {
-            return Err(refused(Refusal::Csrf));
+            return Err(refused(Refusal::Csrf).await);
         }
-        let form = form(&parts, &body).await.ok_or_else(|| refused(Refusal::Form))?;
+        let Some(form) = form(&parts, &body).await else { return Err(refused(Refusal::Form).await) };
         Ok(Self { viewer, form, frame })
     }
 }

@@ -276,6 +276,10 @@ async fn new(
     }
     let page = match console.app.store.request_log(&org, &filter, COUNTED, None).await {
         Ok(page) => page,
+        // The next look may succeed.
+        Err(Error::Unavailable(_) | Error::Throttled) if frame.is_part => {
+            return StatusCode::NO_CONTENT.into_response();
+        }
         Err(error) => return failed(&frame, error),
     };
     let count = page.items.iter().filter(|entry| entry.id.as_str() > since).count();
@@ -339,7 +343,7 @@ struct EntryPage {
     attributes: Vec<String>,
     about: Option<About>,
     changed: Vec<Changed>,
-    /// What happened, and what to change.
+    /// The cause of a failed request, and its remedy.
     cause: Option<(String, &'static str)>,
 }
 

@@ -12,7 +12,7 @@ use time::{Date, Duration, OffsetDateTime, macros::format_description};
 
 use crate::page::Frame;
 
-/// What a person has entered to create a key, a client or a secret.
+/// Values that a person has entered to create a key, a client or a secret.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Entered {
@@ -26,7 +26,7 @@ pub(crate) struct Entered {
     pub(crate) form: String,
 }
 
-/// What is wrong with each field.
+/// The faults of each field.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Faults {
     pub(crate) label: Option<String>,
@@ -45,9 +45,9 @@ impl Faults {
 /// The longest time to the end of a credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Longest {
-    /// Of a key.
+    /// The lifetime of a key.
     Key,
-    /// Of a secret of a client.
+    /// The lifetime of a secret of a client.
     Secret,
 }
 
@@ -104,8 +104,12 @@ impl Entered {
         faults: &mut Faults,
     ) -> Option<OffsetDateTime> {
         let texts = &frame.t.keys;
-        match self.expiry.as_str() {
-            "" | "none" => return None,
+        // A date that is entered counts, whatever is chosen beside it.
+        let expiry = if self.date.trim().is_empty() { self.expiry.as_str() } else { "date" };
+        match expiry {
+            // Only a key may have no end.
+            "none" => return None,
+            "" if matches!(longest, Longest::Secret) => return None,
             "90" => return Some(now + Duration::days(90)),
             "365" => return Some(now + Duration::days(365)),
             "date" => {}

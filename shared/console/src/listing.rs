@@ -1,4 +1,4 @@
-//! What the lists of people and teams have in common: the search, the pages, and refused input.
+//! The part that the lists of people and teams share: the search, the pages, and refused input.
 
 use askama::Template;
 use axum::{

@@ -5,6 +5,7 @@ use axum::{Router, extract::State, response::Response, routing};
 use scim::{ResourceKind, projection::Projection};
 use service::{
     App,
+    auth::Scope,
     health::{self, Health, NEWEST, Reason, hour},
     request_log::{Filter, Hour},
     store::{ClientRecord, Directory, KeyRecord, ListRequest, Query},
@@ -169,9 +170,17 @@ fn warnings(
     let texts = &frame.t.overview;
     let link = ("keys", frame.t.keys.title);
     let is_live = |ends: &str| OffsetDateTime::parse(ends, &Rfc3339).is_ok_and(|ends| ends > now);
-    let live: Vec<&KeyRecord> =
-        keys.iter().filter(|key| key.revoked.is_none() && key.ends.as_deref().is_none_or(is_live)).collect();
-    if live.is_empty() && clients.is_empty() {
+    let (live, ended): (Vec<&KeyRecord>, Vec<&KeyRecord>) = keys
+        .iter()
+        .filter(|key| key.revoked.is_none())
+        .partition(|key| key.ends.as_deref().is_none_or(is_live));
+    // An ended key is a fault if no other key took its place.
+    let has_key = live.iter().any(|key| key.scopes.contains(&Scope::Scim));
+    let of_ended = ended.last().filter(|key| !has_key && key.scopes.contains(&Scope::Scim)).map(|key| {
+        let name = key.label.as_deref().unwrap_or(&key.id);
+        Warning { text: fill(texts.key_ended, &[("name", name)]), at: None, hint: "", link }
+    });
+    if live.is_empty() && ended.is_empty() && clients.is_empty() {
         let link = ("connection", texts.connect);
         return vec![Warning { text: texts.no_key.to_owned(), at: None, hint: "", link }];
     }
@@ -184,13 +193,17 @@ fn warnings(
     });
     let of_clients = clients.iter().filter_map(|client| {
         // A secret that is to end is no fault if the client has another one.
-        let last = client.secrets.iter().map(|secret| secret.ends.as_str()).max()?;
-        let ends = Some(last).filter(|ends| is_live(ends) && is_soon(ends, now))?;
+        let last = client.secrets.iter().map(|secret| secret.ends.as_str()).max();
         let name = client.label.as_deref().unwrap_or(&client.id);
+        if client.trust.is_none() && !last.is_some_and(is_live) {
+            let text = fill(texts.client_without_secret, &[("name", name)]);
+            return Some(Warning { text, at: None, hint: "", link });
+        }
+        let ends = last.filter(|ends| is_soon(ends, now))?;
         let text = fill(texts.secret_ends, &[("name", name)]);
         Some(Warning { text, at: Some(frame.moment(ends)), hint: texts.secret_hint, link })
     });
-    of_keys.chain(of_clients).collect()
+    of_ended.into_iter().chain(of_keys).chain(of_clients).collect()
 }
 
 /// Returns the start of an hour of the log.
@@ -214,7 +227,12 @@ fn traffic(frame: &Frame, hours: &[Hour], now: OffsetDateTime) -> Chart {
     }
     let requests: u64 = rows.iter().map(|(_, requests, _)| requests).sum();
     let errors: u64 = rows.iter().map(|(.., errors)| errors).sum();
-    let label = |index: usize| format!("{:02}:00", frame.zone.local(start(index)).hour());
+    // The hours of the log are those of UTC, which begin within an hour of some zones.
+    let label = |index: usize| {
+        let begin = start_of(&hour(start(index))).unwrap_or(now);
+        let local = frame.zone.local(begin);
+        format!("{:02}:{:02}", local.hour(), local.minute())
+    };
     let drawn = |size| if rows.is_empty() { None } else { chart::bars(size, &values, &label) };
     Chart {
         text: fill(
@@ -226,25 +244,27 @@ fn traffic(frame: &Frame, hours: &[Hour], now: OffsetDateTime) -> Chart {
     }
 }
 
-/// Returns the chart of the active people of the last 30 days.
+/// Returns the chart of the people of the last 30 days.
 fn growth(frame: &Frame, hours: &[Hour], now: OffsetDateTime) -> Chart {
     let texts = &frame.t.overview;
     let first = now - Duration::days(i64::try_from(DAYS).unwrap_or(0));
     let counted = hours.iter().filter_map(|hour| {
         let people = hour.people?;
-        let inactive = hour.inactive.unwrap_or(0).min(people);
-        let at = usize::try_from((start_of(&hour.hour)? - first).whole_hours().max(0)).ok()?;
-        Some((at, frame.moment(&format!("{}:00:00Z", hour.hour)), people - inactive, inactive))
+        let begin = start_of(&hour.hour)?;
+        let at = usize::try_from((begin - first).whole_hours().max(0)).ok()?;
+        Some((at, frame.zone.local(begin).date(), frame.moment(&format!("{}:00:00Z", hour.hour)), people))
     });
     let counted: Vec<_> = counted.collect();
-    let values: Vec<(usize, u64)> = counted.iter().map(|(at, _, active, _)| (*at, *active)).collect();
+    let values: Vec<(usize, u64)> = counted.iter().map(|(at, _, _, people)| (*at, *people)).collect();
     // The last count of each day.
     let mut rows: Vec<(Moment, u64, u64)> = Vec::new();
-    for (_, moment, active, inactive) in counted {
-        if rows.last().is_some_and(|(last, ..)| last.machine.get(..10) == moment.machine.get(..10)) {
+    let mut day = None;
+    for (_, of_day, moment, people) in counted {
+        if day == Some(of_day) {
             rows.pop();
         }
-        rows.push((moment, active, inactive));
+        day = Some(of_day);
+        rows.push((moment, people, 0));
     }
     let label = |hours: usize| {
         let day = frame.zone.local(first + Duration::hours(i64::try_from(hours).unwrap_or(0)));

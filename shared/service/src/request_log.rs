@@ -238,6 +238,4 @@ pub struct Hour {
     pub errors: u64,
     /// The number of users at the first request of the hour, if it was counted.
     pub people: Option<u64>,
-    /// The number of them that were inactive.
-    pub inactive: Option<u64>,
 }

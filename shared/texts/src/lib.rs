@@ -105,7 +105,7 @@ area! {
         nav_overview, nav_connection, nav_keys, nav_people, nav_teams, nav_activity,
         leave, back_to_product, viewer_hint, time_zone_hint,
         okta, entra, other_client,
-        copy, copied, close, cancel, next_page, first_page, more, search, all, yes, no, none, never, now,
+        copy, copied, cancel, next_page, first_page, search, all, none, never,
     }
 }
 
@@ -129,7 +129,7 @@ area! {
         errors, attention, no_key, key_ends, secret_ends, rotate_hint, secret_hint, chart_requests,
         chart_requests_text, chart_people, chart_people_text, chart_requests_empty, chart_people_empty,
         legend_requests, legend_errors, as_table, hour, column_requests, column_errors, column_active,
-        column_inactive,
+        key_ended, client_without_secret,
     }
 }
 
@@ -141,7 +141,8 @@ area! {
         busy, choose, choose_okta, choose_okta_detail, choose_entra, choose_entra_detail, other_detail,
         other_title, create_key_link, base_url, state, last_request, no_request, credentials,
         credentials_count, wizard_off, okta_title, entra_title, okta_open, okta_open_own, okta_open_test,
-        okta_values, okta_values_detail, okta_actions, okta_mode, okta_key, okta_key_detail, okta_test,
+        okta_values, okta_values_detail, okta_values_test, okta_actions, okta_mode, okta_key,
+        okta_key_detail, okta_test,
         okta_test_detail, okta_people, okta_people_detail, create_key, create_key_again, key, key_exists,
         key_exists_hint, shown_once, entra_open, entra_open_detail, entra_url, entra_url_detail,
         entra_choose, entra_choose_detail, way_federation, recommended, way_federation_detail,
@@ -151,8 +152,7 @@ area! {
         client_secret, token_endpoint, tenant_url, secret_token, okta_base_url, okta_unique, okta_token,
         entra_test, entra_test_detail, entra_people, entra_people_detail, too_many_clients, verify,
         verify_wait, verify_person, verify_done, verify_now, verify_now_hint, verify_slow, slow_test,
-        slow_url, slow_key, slow_network, see_people,
-    }
+        slow_url, slow_key, slow_network, see_people,     }
 }
 
 area! {
@@ -171,6 +171,7 @@ area! {
         shown_key, shown_secret, shown_once, shown_rotation, key, client_id, client_secret, token_url,
         back_to_keys, issuer, audience, subject, tenant, secrets, no_secrets, secret_name, add_secret,
         end_secret, delete, add_title, add_review, end_title, end_review, delete_title, delete_review,
+        rotation_runs,
     }
 }
 
@@ -206,7 +207,8 @@ area! {
 area! {
     /// Sentences about the requests of the request log.
     Sentences {
-        okta, entra, other, unknown_person, some_person, unknown_team, and, others, one_other, failed,
+        okta, entra, other, unknown_person, some_person, unknown_team, and, others, one_other, one_member,
+        members_count, failed,
         user_created, user_changed, user_same, user_deactivated, user_reactivated, user_deleted, user_read,
         user_found, user_not_found, users_listed, tested, group_created, group_created_with, group_changed,
         group_members, group_same, members_added, members_removed, group_deleted, group_read, group_found,

@@ -165,6 +165,8 @@ fn members(texts: &Sentences, members: Named<'_>) -> String {
     let names: Vec<String> = members.names.iter().take(NAMED).map(|name| readable(name)).collect();
     let others = members.count.saturating_sub(names.len());
     match (names.as_slice(), others) {
+        ([], 1) => texts.one_member.to_owned(),
+        ([], 2..) => fill(texts.members_count, &[("count", &others.to_string())]),
         (names, 1) => fill(texts.one_other, &[("names", &names.join(", "))]),
         ([first @ .., last], 0) if !first.is_empty() => {
             fill(texts.and, &[("first", &first.join(", ")), ("last", last)])
@@ -271,6 +273,8 @@ mod tests {
             (3, 3, "ada, ben and cy"),
             (4, 4, "ada, ben, cy and one other"),
             (4, 20, "ada, ben, cy and 17 others"),
+            (0, 1, "one member"),
+            (0, 3, "3 members"),
         ] {
             let added = Named { names: &names[..shown], count };
             let event = Event {
@@ -281,6 +285,30 @@ mod tests {
                 ..Event::default()
             };
             assert_eq!(told(&event)[0], format!("Entra added {text} to Sales"));
+        }
+    }
+
+    #[test]
+    fn members_without_names_are_counted() {
+        for (count, english, german) in [(1, "one member", "ein Mitglied"), (3, "3 members", "3 Mitglieder")]
+        {
+            let event = Event {
+                client: "okta",
+                action: "members-added",
+                cause: Some("member-unknown"),
+                name: Some("Sales"),
+                added: Named { names: &[], count },
+                ..Event::default()
+            };
+            let [in_english, in_german] = told(&event);
+            assert_eq!(
+                in_english,
+                format!("Okta could not add {english} to Sales: a member does not exist here")
+            );
+            assert_eq!(
+                in_german,
+                format!("Okta konnte {german} nicht zu Sales hinzufügen: ein Mitglied existiert hier nicht")
+            );
         }
     }
 

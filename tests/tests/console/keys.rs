@@ -81,7 +81,7 @@ async fn revoked_key_is_refused_at_once() {
     assert_eq!(status(&world, &key).await, 200);
     let review = owner.get(&format!("/keys/{id}/revoke")).await;
     review.has("Revoke the key Okta production?");
-    review.has("Okta used it last at");
+    review.has("Okta used it last on");
     assert_eq!(status(&world, &key).await, 200);
     let answer = owner.post(&format!("/keys/{id}/revoke"), &[]).await;
     assert_eq!((answer.status, answer.header("location")), (303, "/console/keys?done=revoked"));
@@ -101,7 +101,7 @@ async fn rotation_is_completed_by_the_owner() {
     let path = format!("/keys/{id}/rotate");
     let page = owner.post(&path, &fields).await;
     let new = page.secret();
-    page.has("The old key ends at");
+    page.has("The old key ends on");
     assert_eq!((status(&world, &old).await, status(&world, &new).await), (200, 200));
     let again = owner.post(&path, &fields).await;
     again.has("This form has been sent already.");
@@ -110,7 +110,7 @@ async fn rotation_is_completed_by_the_owner() {
     let list = owner.get("/keys").await;
     list.has("Rotation in progress: Okta production");
     list.has("The new key is in use by Okta.");
-    list.has("Okta used the old key last at");
+    list.has("Okta used the old key last on");
     let old_record = keys(&world).await.into_iter().find(|key| key.id == id).unwrap();
     assert!(old_record.ends.is_some_and(|ends| ends.starts_with("2026-11-26")));
     owner.get(&format!("/keys/{id}/complete")).await.has("Complete the rotation of Okta production?");

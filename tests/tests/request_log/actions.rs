@@ -163,7 +163,7 @@ async fn bulk_request_has_an_entry_for_each_operation() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn token_request_is_recorded_for_a_proven_client() {
+async fn token_request_is_recorded_for_a_known_client() {
     let world = World::new().await;
     let service = &world.service;
     let (client, secret) = service.oauth_client("acme", &[Scope::Read]).await;
@@ -182,6 +182,7 @@ async fn token_request_is_recorded_for_a_proven_client() {
     }
     let text = world.text(10).await.replace(&client, "{client}");
     expect![[r#"
+        {"at":"2026-11-23T09:00:01.123Z","client":"other","credential":"{client}","action":"token-issued","status":401,"detail":"The client is unknown, or the client_secret is wrong. Check both, and that they belong to this region.","millis":0}
         {"at":"2026-11-23T09:00:02.123Z","client":"other","credential":"{client}","action":"token-issued","status":200,"millis":0}
         {"at":"2026-11-23T09:00:03.123Z","client":"other","credential":"{client}","action":"token-issued","status":400,"detail":"The client may request the scopes 'read'.","millis":0}
     "#]].assert_eq(&text);

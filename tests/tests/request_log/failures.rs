@@ -123,3 +123,26 @@ async fn service_without_the_log_writes_nothing() {
         service.app.store.request_log(&org(), &service::request_log::Filter::default(), 10, None).await;
     assert_eq!(page.expect("a page").items, []);
 }
+
+/// A forgotten client with an old key must not fill the log.
+#[tokio::test(start_paused = true)]
+async fn refusals_beyond_sixty_a_minute_are_counted_only() {
+    let world = World::new().await;
+    let service = &world.service;
+    let revoked = service.organisation("acme", &[Scope::Scim]).await;
+    let id = key_id(service, &revoked).await;
+    service.app.store.revoke_key(&org(), &id, &operator()).await.expect("a revocation");
+    let refused = async |times: usize| {
+        for _ in 0..times {
+            let request = Request::get("/Users").bearer(&revoked);
+            assert_eq!(request.send_as_is(service).await.status, 401);
+        }
+    };
+    refused(70).await;
+    assert_eq!(world.entries().await.len(), 60);
+    world.advance(60);
+    refused(1).await;
+    assert_eq!(world.entries().await.len(), 61);
+    let hours = service.app.store.request_hours(&org(), "").await.expect("hours");
+    assert_eq!((hours[0].requests, hours[0].errors), (71, 71));
+}

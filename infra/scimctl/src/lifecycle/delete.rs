@@ -36,7 +36,7 @@ pub(crate) async fn delete(
 
 /// Asks for the name of the organisation on the terminal.
 fn typed(org: &Org, keep_keys: bool) -> io::Result<bool> {
-    let what = if keep_keys { "all users and groups" } else { "all users, groups and keys" };
+    let what = if keep_keys { "all users and groups" } else { "all users, groups, keys and the request log" };
     let mut err = io::stderr();
     write!(err, "This deletes {what} of {org} for ever. Type the name of the organisation: ")?;
     err.flush()?;

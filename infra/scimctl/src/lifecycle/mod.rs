@@ -47,7 +47,7 @@ pub(crate) enum LifecycleCommand {
         #[command(flatten)]
         to: Destination,
     },
-    /// Delete an organisation with all its users, groups and keys; run it again to continue
+    /// Delete an organisation with all its users, groups and keys and its request log; run it again to continue
     Delete {
         /// Name of the organisation
         org: Org,

@@ -57,6 +57,8 @@ enum Way {
 struct EntraPage<'a> {
     frame: &'a Frame,
     is_enabled: bool,
+    /// Whether the page shows a secret, which a change of the page would lose.
+    has_secret: bool,
     fault: Option<&'static str>,
     tenant_url: String,
     way: Way,
@@ -83,6 +85,7 @@ impl Request<'_> {
         let page = EntraPage {
             frame,
             is_enabled: viewer.organisation.enabled,
+            has_secret: matches!(way, Way::Secret { secret: Some(_), .. } | Way::Key { .. }),
             fault,
             tenant_url: format!("{}{FLAG}", frame.scim_url),
             way,

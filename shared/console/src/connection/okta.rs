@@ -33,6 +33,8 @@ pub(super) fn routes() -> Router<Console> {
 struct OktaPage<'a> {
     frame: &'a Frame,
     is_enabled: bool,
+    /// Whether the page shows a key, which a change of the page would lose.
+    has_secret: bool,
     fault: Option<&'static str>,
     key: WizardKey,
     verify: Verify,
@@ -46,7 +48,8 @@ async fn page(
     since: Since,
 ) -> Result<Response, Refusal> {
     let verify = Verify::read(console, frame, viewer, Provider::Okta, since).await?;
-    let page = OktaPage { frame, is_enabled: viewer.organisation.enabled, fault: None, key, verify };
+    let (is_enabled, has_secret) = (viewer.organisation.enabled, key.shown.is_some());
+    let page = OktaPage { frame, is_enabled, has_secret, fault: None, key, verify };
     Ok(show(&page))
 }
 

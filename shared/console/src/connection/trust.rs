@@ -8,7 +8,7 @@ use crate::page::Frame;
 /// The host of Entra's issuers.
 const AUTHORITY: &str = "https://login.microsoftonline.com";
 
-/// What a person has entered to trust a tenant.
+/// Values that a person has entered to trust a tenant.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Federation {
@@ -81,17 +81,19 @@ impl Federation {
     }
 }
 
-/// Returns the issuer, the tenant and the URL of the keys that belong to a tenant id or an issuer. Other issuers than those
-/// of Entra name the URL of their keys in their discovery document.
+/// The hosts of issuers of Entra.
+const ENTRA: [&str; 2] = ["https://login.microsoftonline.com/", "https://sts.windows.net/"];
+
+/// Returns the issuer, the tenant and the URL of the keys that belong to a tenant id or an issuer. Each issuer of Entra gives
+/// that of version 2.0, whose tokens Entra sends. Other issuers name the URL of their keys in their discovery document.
 fn issuer(tenant: &str) -> Option<(String, Option<String>, Option<String>)> {
-    let of_issuer =
-        tenant.strip_prefix(AUTHORITY).and_then(|path| path.strip_prefix('/')?.strip_suffix("/v2.0"));
-    let id = of_issuer.unwrap_or(tenant).to_ascii_lowercase();
+    let of_issuer = ENTRA.into_iter().find_map(|host| tenant.strip_prefix(host));
+    let id = of_issuer.map_or(tenant, |path| path.split('/').next().unwrap_or_default()).to_ascii_lowercase();
     if is_tenant_id(&id) {
         let keys = format!("{AUTHORITY}/{id}/discovery/v2.0/keys");
         return Some((format!("{AUTHORITY}/{id}/v2.0"), Some(id), Some(keys)));
     }
-    if !tenant.contains("://") {
+    if of_issuer.is_some() || !tenant.contains("://") {
         return None;
     }
     let tid = tenant.rsplit('/').nth(1).filter(|id| is_tenant_id(id)).map(str::to_owned);
@@ -118,7 +120,14 @@ mod tests {
             Some(TENANT.to_owned()),
             Some(format!("{AUTHORITY}/{TENANT}/discovery/v2.0/keys")),
         );
-        for text in [TENANT.to_owned(), TENANT.to_uppercase(), format!("{AUTHORITY}/{TENANT}/v2.0")] {
+        for text in [
+            TENANT.to_owned(),
+            TENANT.to_uppercase(),
+            format!("{AUTHORITY}/{TENANT}/v2.0"),
+            format!("{AUTHORITY}/{TENANT}/v2.0/"),
+            format!("{AUTHORITY}/{TENANT}"),
+            format!("https://sts.windows.net/{TENANT}/"),
+        ] {
             assert_eq!(issuer(&text), Some(expected.clone()), "{text}");
         }
     }
@@ -129,7 +138,10 @@ mod tests {
         assert_eq!(issuer(&url), Some((url.clone(), Some(TENANT.to_owned()), None)));
         let url = "http://127.0.0.1:9000".to_owned();
         assert_eq!(issuer(&url), Some((url.clone(), None, None)));
-        for refused in ["", "contoso.onmicrosoft.com", "0f1e2d3c", "zf1e2d3c-4b5a-4697-8877-665544332211"] {
+        let common = format!("{AUTHORITY}/common/v2.0");
+        for refused in
+            ["", &common, "contoso.onmicrosoft.com", "0f1e2d3c", "zf1e2d3c-4b5a-4697-8877-665544332211"]
+        {
             assert_eq!(issuer(refused), None, "{refused}");
         }
     }

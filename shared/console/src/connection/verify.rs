@@ -121,7 +121,9 @@ impl Verify {
             Some(time) => (since.since, time),
             None => (clock.timestamp()?, clock.now()),
         };
-        let filter = Filter { from: Some(since.clone()), ..Filter::default() };
+        // Requests of another client say nothing about this provider.
+        let client = Some(provider.as_str().to_owned());
+        let filter = Filter { from: Some(since.clone()), client, ..Filter::default() };
         let entries = console.app.store.request_log(&viewer.org, &filter, READ, None).await?.items;
         let texts = &frame.t.connection;
         let names = Names::of(&console.app.store.directory(&viewer.caller()), &entries).await?;

@@ -199,8 +199,12 @@ impl Request<'_> {
     async fn rotation_page(&self, days: &str, fault: Option<&'static str>) -> Result<Response, Refusal> {
         let (keys, index) = self.keys().await?;
         let (key, texts) = (&keys[index], &self.frame.t.keys);
-        if !key.is_live(&self.now()?) {
+        let now = self.now()?;
+        if !key.is_live(&now) {
             return self.stale(texts.stale, key).await;
+        }
+        if rotations(&keys, &now).iter().any(|pair| pair.old.id == self.id) {
+            return self.stale(texts.rotation_runs, key).await;
         }
         let name = name_of(self.frame, key);
         let review = Review {
@@ -240,7 +244,9 @@ impl Request<'_> {
             return page(self.console, frame, self.viewer, Extra::repeated(frame)).await;
         }
         let old = app.store.key(org, self.id).await?;
-        let rotation = old.and_then(|old| old.ends).map(|ends| frame.moment(&ends));
+        let now = self.now()?;
+        let is_live = old.as_ref().is_some_and(|old| old.is_live(&now));
+        let rotation = old.filter(|_| is_live).and_then(|old| old.ends).map(|ends| frame.moment(&ends));
         let values = vec![("secret", texts.key, key.reveal().to_owned())];
         Ok(Shown { frame, title: texts.shown_key, values, rotation }.respond())
     }

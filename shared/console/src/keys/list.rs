@@ -33,7 +33,7 @@ pub(super) fn routes() -> Router<Console> {
 /// The largest number of ended keys that the page shows.
 const ENDED: usize = 100;
 
-/// What a page of keys shows besides keys and clients.
+/// The parts that a page of keys shows besides keys and clients.
 #[derive(Default)]
 pub(super) struct Extra {
     /// The class and the text of a notice.

@@ -22,6 +22,7 @@ pub(super) fn rotations<'a>(keys: &'a [KeyRecord], now: &str) -> Vec<Rotation<'a
         let old = keys.iter().find(|old| new.replaces.as_ref() == Some(&old.id) && old.is_live(now));
         if let Some(old) = old
             && !taken.contains(&new.id.as_str())
+            && !taken.contains(&old.id.as_str())
         {
             taken.extend([new.id.as_str(), &old.id]);
             found.push(Rotation { old, new });

@@ -157,6 +157,5 @@ fn hour(item: &Item) -> Result<Hour, Error> {
         requests: count(REQUESTS)?.unwrap_or_default(),
         errors: count(ERRORS)?.unwrap_or_default(),
         people: count(PEOPLE)?,
-        inactive: None,
     })
 }

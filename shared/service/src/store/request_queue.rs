@@ -5,7 +5,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::{auth::Org, request_log::Entry};
+use crate::{
+    auth::Org,
+    request_log::{Action, Entry, Outcome},
+};
 
 /// The largest number of entries that wait. It exceeds that of a bulk request.
 const CAPACITY: usize = 2_000;
@@ -52,7 +55,10 @@ struct State {
 impl State {
     /// Returns whether the entry is one of the first refused requests of its minute, or was not refused.
     fn is_written(&mut self, org: &Org, entry: &Entry) -> bool {
-        if !matches!(entry.status, 401 | 429) {
+        // A token request proves nothing if it fails, whatever its status.
+        let is_refused = matches!(entry.status, 401 | 429)
+            || entry.action == Action::TokenIssued && Outcome::of(entry.status) == Outcome::Failed;
+        if !is_refused {
             return true;
         }
         if self.refused.len() >= COUNTED {

@@ -2,8 +2,9 @@
 //!
 //! A request adds its entry to a queue in memory once its response is decided, and never waits for the writer. The writer
 //! is a task that takes the entries of several requests at a time, and ends when none is left. It writes the entries with
-//! one BatchWriteItem, and counts them in the items of their hours at the same time. Neither is repeated after a failure: the
-//! log lacks these entries, and a line of the function's log says so.
+//! one BatchWriteItem, and counts them in the items of their hours at the same time. The entries are written a second time
+//! after a failure, and the counts are not. If both writes fail, the log may lack these entries, and a line of the
+//! function's log says so.
 //!
 //! The queue is lost with its process. Lambda freezes an execution environment soon after the response is sent. The calls
 //! are usually on their way by then. What is not is sent when the next request thaws the environment, and is lost if Lambda

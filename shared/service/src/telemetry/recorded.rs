@@ -11,7 +11,7 @@ use crate::{
 /// What all entries of a request have.
 pub(super) struct Common<'a> {
     pub(super) org: &'a Org,
-    /// The id of the key or of the OAuth client, which is proven.
+    /// The id of the key or of the OAuth client, which is known to the store.
     pub(super) credential: &'a str,
     pub(super) client: &'static str,
     pub(super) request: Option<String>,

@@ -14,7 +14,7 @@ pub(super) const CAUSES: Causes = Causes {
     not_supported: "the service does not support this request",
     not_supported_remedy: "Turn off the feature of the identity provider that sends it.",
     version_conflict: "the entry changed in between",
-    version_conflict_remedy: "Nothing is to be done. The identity provider repeats the request.",
+    version_conflict_remedy: "No action is needed. The identity provider repeats the request.",
     request_too_large: "the request is too large",
     request_too_large_remedy: "Send fewer members or operations in one request.",
     request_incomplete: "the request did not arrive completely",
