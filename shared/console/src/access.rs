@@ -102,7 +102,7 @@ impl FromRequestParts<Console> for Viewer {
                     Frame::from_request_parts(parts, console).await.unwrap_or_else(|never| match never {});
                 let mut response = refusal(&frame, why);
                 // htmx would show nothing. The whole page says that the session has ended.
-                if why == Refusal::Session && parts.headers.contains_key("hx-request") {
+                if why == Refusal::Session && frame.is_part {
                     response.headers_mut().insert("hx-refresh", HeaderValue::from_static("true"));
                 }
                 Err(Refused(response))

@@ -3,10 +3,10 @@
 use askama::Template;
 use axum::{
     extract::{Query, rejection::QueryRejection},
-    http::{HeaderMap, StatusCode},
+    http::StatusCode,
     response::Response,
 };
-use scim::ScimType;
+use scim::{ScimType, id::Id};
 use serde::Deserialize;
 use service::Error;
 use texts::{Language, fill};
@@ -31,8 +31,24 @@ pub(crate) struct Wanted {
     /// The beginning of the names.
     pub(crate) q: String,
     pub(crate) cursor: Option<String>,
-    /// Whether htmx replaces the results only.
-    pub(crate) is_fragment: bool,
+}
+
+/// The position in a list of memberships.
+#[derive(Deserialize)]
+pub(crate) struct Position {
+    #[serde(default)]
+    cursor: String,
+}
+
+impl Position {
+    /// Reads the position, which is an id. Returns `None` for the first page.
+    pub(crate) fn read(query: Result<Query<Self>, QueryRejection>) -> Result<Option<Id>, Problem> {
+        match query {
+            Ok(Query(Self { cursor })) if cursor.is_empty() => Ok(None),
+            Ok(Query(Self { cursor })) => Id::parse(&cursor).map(Some).ok_or(Problem::BadPage),
+            Err(_) => Err(Problem::BadPage),
+        }
+    }
 }
 
 /// Why a list is not shown.
@@ -44,22 +60,14 @@ pub(crate) enum Problem {
 }
 
 impl Wanted {
-    pub(crate) fn read(
-        query: Result<Query<Parameters>, QueryRejection>,
-        headers: &HeaderMap,
-    ) -> Result<Self, Problem> {
+    pub(crate) fn read(query: Result<Query<Parameters>, QueryRejection>) -> Result<Self, Problem> {
         let Ok(Query(Parameters { q, cursor })) = query else { return Err(Problem::BadPage) };
         if q.chars().nth(LONGEST_SEARCH).is_some() {
             return Err(Problem::LongSearch);
         }
         let cursor = Some(cursor).filter(|cursor| !cursor.is_empty());
-        Ok(Self { q: q.trim().to_owned(), cursor, is_fragment: is_htmx(headers) })
+        Ok(Self { q: q.trim().to_owned(), cursor })
     }
-}
-
-/// Returns whether htmx sends the request.
-pub(crate) fn is_htmx(headers: &HeaderMap) -> bool {
-    headers.contains_key("hx-request")
 }
 
 /// Returns a number as people write it.

@@ -4,12 +4,10 @@ use askama::Template;
 use axum::{
     Router,
     extract::{Path, Query, State, rejection::QueryRejection},
-    http::HeaderMap,
     response::Response,
     routing,
 };
 use scim::{ResourceKind, id::Id};
-use serde::Deserialize;
 use service::{
     Error,
     request_log::Filter,
@@ -22,7 +20,7 @@ use crate::{
     access::Viewer,
     attributes::{Section, Shown, is_active, mail_of, name_of, sections},
     clock::Moment,
-    listing::{PAGE, Parameters, Problem, Wanted, count, encoded, failed, problem},
+    listing::{PAGE, Parameters, Position, Wanted, count, encoded, failed, problem},
     page::{Frame, Refusal, refusal, show},
     sentences::{LATEST, Line, lines},
 };
@@ -82,11 +80,10 @@ async fn people(
     viewer: Viewer,
     frame: Frame,
     query: Result<Query<Parameters>, QueryRejection>,
-    headers: HeaderMap,
 ) -> Response {
     let caller = viewer.caller();
     let frame = frame.of(viewer, "people");
-    let wanted = match Wanted::read(query, &headers) {
+    let wanted = match Wanted::read(query) {
         Ok(wanted) => wanted,
         Err(why) => return problem(&frame, why),
     };
@@ -100,17 +97,11 @@ async fn people(
     let count = count(&frame, rows.len(), total, next.is_some());
     let next = next.map(|cursor| format!("{}/people?q={}&cursor={cursor}", frame.base, encoded(&wanted.q)));
     let q = wanted.q;
-    if wanted.is_fragment {
+    if frame.is_part {
         show(&PeopleFound { frame, q, rows, count, next })
     } else {
         show(&PeoplePage { frame, q, rows, count, next })
     }
-}
-
-#[derive(Deserialize)]
-struct TeamsCursor {
-    #[serde(default)]
-    cursor: String,
 }
 
 /// A team of a person.
@@ -138,12 +129,12 @@ async fn person(
     viewer: Viewer,
     frame: Frame,
     Path(id): Path<String>,
-    query: Result<Query<TeamsCursor>, QueryRejection>,
+    query: Result<Query<Position>, QueryRejection>,
 ) -> Response {
     let (caller, org) = (viewer.caller(), viewer.org.clone());
     let frame = frame.of(viewer, "people");
     let Some(id) = Id::parse(&id) else { return refusal(&frame, Refusal::NotFound) };
-    let after = match position(query.map(|Query(query)| query.cursor)) {
+    let after = match Position::read(query) {
         Ok(after) => after,
         Err(why) => return problem(&frame, why),
     };
@@ -178,13 +169,4 @@ async fn person(
         lines,
         frame,
     })
-}
-
-/// Reads the position in a list of memberships, which is an id.
-pub(crate) fn position(cursor: Result<String, QueryRejection>) -> Result<Option<Id>, Problem> {
-    match cursor {
-        Ok(cursor) if cursor.is_empty() => Ok(None),
-        Ok(cursor) => Id::parse(&cursor).map(Some).ok_or(Problem::BadPage),
-        Err(_) => Err(Problem::BadPage),
-    }
 }

@@ -4,12 +4,10 @@ use askama::Template;
 use axum::{
     Router,
     extract::{Path, Query, State, rejection::QueryRejection},
-    http::HeaderMap,
     response::Response,
     routing,
 };
 use scim::{ResourceKind, id::Id};
-use serde::Deserialize;
 use service::{
     Error,
     request_log::Filter,
@@ -22,9 +20,9 @@ use crate::{
     access::Viewer,
     attributes::Shown,
     clock::Moment,
-    listing::{PAGE, Parameters, Wanted, count, encoded, failed, problem},
+    listing::{PAGE, Parameters, Position, Wanted, count, encoded, failed, problem},
     page::{Frame, Refusal, refusal, show},
-    people::{Row, position},
+    people::Row,
     sentences::{LATEST, Line, lines},
 };
 
@@ -83,11 +81,10 @@ async fn teams(
     viewer: Viewer,
     frame: Frame,
     query: Result<Query<Parameters>, QueryRejection>,
-    headers: HeaderMap,
 ) -> Response {
     let caller = viewer.caller();
     let frame = frame.of(viewer, "teams");
-    let wanted = match Wanted::read(query, &headers) {
+    let wanted = match Wanted::read(query) {
         Ok(wanted) => wanted,
         Err(why) => return problem(&frame, why),
     };
@@ -101,17 +98,11 @@ async fn teams(
     let count = count(&frame, rows.len(), total, next.is_some());
     let next = next.map(|cursor| format!("{}/teams?q={}&cursor={cursor}", frame.base, encoded(&wanted.q)));
     let q = wanted.q;
-    if wanted.is_fragment {
+    if frame.is_part {
         show(&TeamsFound { frame, q, rows, count, next })
     } else {
         show(&TeamsPage { frame, q, rows, count, next })
     }
-}
-
-#[derive(Deserialize)]
-struct MembersCursor {
-    #[serde(default)]
-    cursor: String,
 }
 
 /// A member of a team.
@@ -141,12 +132,12 @@ async fn team(
     viewer: Viewer,
     frame: Frame,
     Path(id): Path<String>,
-    query: Result<Query<MembersCursor>, QueryRejection>,
+    query: Result<Query<Position>, QueryRejection>,
 ) -> Response {
     let (caller, org) = (viewer.caller(), viewer.org.clone());
     let frame = frame.of(viewer, "teams");
     let Some(id) = Id::parse(&id) else { return refusal(&frame, Refusal::NotFound) };
-    let after = match position(query.map(|Query(query)| query.cursor)) {
+    let after = match Position::read(query) {
         Ok(after) => after,
         Err(why) => return problem(&frame, why),
     };

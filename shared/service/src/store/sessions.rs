@@ -175,7 +175,7 @@ impl Store {
         let record =
             SessionRecord { created: timestamp(now)?, ends: timestamp(now + SESSION_LIFETIME)?, ..of_link };
         let mut transaction = Transaction::new();
-        // Of two requests with the same link, one finds it absent.
+        // If two requests use the same link, one of them finds it absent.
         transaction.delete(key, Condition::exists(), ());
         transaction.check(Keys::settings(org), not_held(), ());
         let key = Keys::session(org, &digest(&session, peppers));

@@ -1,4 +1,4 @@
-//! What the request log says about a request, noted while the request is handled.
+//! Notes for the request log, taken while a request is handled.
 //!
 //! The action and the id follow from the method and the path, so that they are known of a request that fails early. The
 //! handlers add what they read and change. A note has names of resources and of attributes, and no other values.
@@ -32,7 +32,7 @@ pub(crate) struct Detail(pub(crate) String);
 #[derive(Clone, Default)]
 pub(crate) struct Notes(Option<Arc<Mutex<Noted>>>);
 
-/// What is known of a request.
+/// The facts that are known about a request.
 #[derive(Clone, Default)]
 pub(crate) struct Noted {
     action: Option<Action>,
@@ -54,7 +54,7 @@ pub(crate) struct Part {
     pub(crate) millis: u64,
 }
 
-/// What a response says about the outcome.
+/// The outcome of a request, as its response says it.
 #[derive(Clone)]
 pub(crate) struct Answered {
     pub(crate) status: u16,

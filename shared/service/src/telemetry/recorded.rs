@@ -8,7 +8,7 @@ use crate::{
     store::Store,
 };
 
-/// What all entries of a request have.
+/// The members that all entries of a request have.
 pub(super) struct Common<'a> {
     pub(super) org: &'a Org,
     /// The id of the key or of the OAuth client, which is known to the store.
