@@ -1,5 +1,5 @@
-//! Properties that are true for any input. A fuzz target parses bytes and fails by panicking. libFuzzer searches for failing
-//! inputs in `tests/fuzz`, and `tests/tests/fuzz.rs` repeats the inputs that once failed.
+//! Properties that are true for any input. A fuzz target parses bytes and fails by panicking. `tests/examples/fuzz.rs`
+//! searches for failing inputs with libFuzzer, and `tests/tests/fuzz.rs` repeats the inputs that once failed.
 //!
 //! An input is lines of text, so that most mutations of an input are valid inputs. [`seeds`] makes the first inputs from the
 //! recorded exchanges.
@@ -18,7 +18,7 @@ pub use seeds::seeds;
 /// A name and a function that runs an input.
 pub type Target = (&'static str, fn(&[u8]));
 
-/// All targets, with the names of their binaries in `tests/fuzz`.
+/// All targets, with the names by which [`run`] finds them.
 pub const TARGETS: [Target; 4] =
     [("filter", filter::run), ("path", path::run), ("patch", patch::run), ("http", http::run)];
 
