@@ -236,6 +236,6 @@ pub struct Hour {
     pub requests: u64,
     /// The number of those with a status of 400 or above.
     pub errors: u64,
-    /// The number of users at the first request of the hour, if it was counted.
+    /// The number of active users at the first request of the hour, if it was counted.
     pub people: Option<u64>,
 }

@@ -14,11 +14,7 @@ use axum::{
     response::Response,
 };
 use scim::{
-    ResourceKind, ScimType,
-    id::Id,
-    members::MemberOperation,
-    resource::Document,
-    schema::{ACTIVE, ENTERPRISE_USER_URN},
+    ResourceKind, ScimType, id::Id, members::MemberOperation, resource::Document, schema::ENTERPRISE_USER_URN,
 };
 use serde_json::{Map, Value};
 
@@ -137,8 +133,7 @@ impl Notes {
             let Some(after) = after else { return };
             noted.changed = changed(before.as_map(), after.as_map());
             if noted.kind == Some(ResourceKind::User) {
-                let is_active = |document: &Document| document.get(ACTIVE) != Some(&Value::Bool(false));
-                noted.action = Some(match (is_active(before), is_active(after)) {
+                noted.action = Some(match (before.is_active(), after.is_active()) {
                     (true, false) => Action::UserDeactivated,
                     (false, true) => Action::UserReactivated,
                     _ => Action::UserChanged,
