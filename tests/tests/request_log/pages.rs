@@ -106,6 +106,32 @@ async fn hours_count_requests_errors_and_people() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn people_of_an_hour_are_active_users() {
+    let world = World::new().await;
+    let service = &world.service;
+    let active = |active: bool| json!([{ "op": "replace", "path": "active", "value": active }]);
+    let (ada, bob) = (service.user("ada").await, service.user("bob").await);
+    service.user("cyd").await;
+    let eve = json!({ "userName": "eve", "active": false });
+    service.post("/Users", eve).await;
+    let mut people = Vec::new();
+    for request in [
+        Request::get("/Users"),
+        Request::patch(format!("/Users/{ada}"), active(false)),
+        Request::delete(format!("/Users/{ada}")),
+        Request::put(format!("/Users/{bob}"), json!({ "userName": "bob", "active": false })),
+        Request::patch(format!("/Users/{bob}"), active(true)),
+    ] {
+        world.advance(3_600);
+        request.send(service).await;
+        service.app.store.flush_request_log().await;
+        let hours = service.app.store.request_hours(&org(), "").await.expect("hours");
+        people.extend(hours.last().and_then(|hour| hour.people));
+    }
+    assert_eq!(people, [3, 2, 2, 1, 2]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn entries_and_hours_end_after_thirty_days() {
     let world = World::new().await;
     world.service.user("ada@example.com").await;
