@@ -217,6 +217,7 @@ pub(crate) static TEXTS: Texts = Texts {
         verify_slow: "Seit zwei Minuten kam keine Anfrage an. Diese Ursachen sind häufig:",
         slow_test: "Der Test wurde nicht gestartet: Wählen Sie {test}.",
         slow_url: "Die URL ist unvollständig: Kopieren Sie sie noch einmal mit ihrem Ende.",
+        wrong_url: "Die Basis-URL in {provider} ist falsch: Dieser Dienst hat keinen solchen Pfad. Kopieren Sie die URL noch einmal von dieser Seite, und fügen Sie sie mit dem Ende /scim/v2 ein.",
         slow_key: "Der Schlüssel hat ein Leerzeichen oder das Wort Bearer davor: Fügen Sie nur den Schlüssel ein.",
         slow_network: "Eine Firewall oder eine lokale Adresse verbirgt den Dienst: Der Identitätsanbieter muss die URL aus dem Internet erreichen.",
         see_people: "Personen ansehen",

@@ -217,6 +217,7 @@ pub(crate) static TEXTS: Texts = Texts {
         verify_slow: "No request has arrived for two minutes. These causes are frequent:",
         slow_test: "The test was not started: select {test}.",
         slow_url: "The URL is incomplete: copy it again with its end.",
+        wrong_url: "The base URL in {provider} is wrong: this service has no such path. Copy the URL from this page again, and paste it with its end /scim/v2.",
         slow_key: "The key has a blank, or the word Bearer in front: paste the key alone.",
         slow_network: "A firewall or a local address hides the service: the identity provider must reach the URL from the Internet.",
         see_people: "See the people",

@@ -175,10 +175,18 @@ fn line(frame: &Frame, entry: &Entry, names: &Names) -> Line {
         id: entry.id.clone(),
         text: sentence(frame, entry, names),
         at: frame.moment(&entry.at),
-        detail: entry.detail.clone().filter(|_| is_failed),
+        detail: is_failed.then(|| detail(frame, entry)).flatten(),
         is_failed,
         is_person: is_person(entry),
     }
+}
+
+/// Returns the answer to a failed request, or the remedy if the base URL is wrong.
+fn detail(frame: &Frame, entry: &Entry) -> Option<String> {
+    if entry.endpoint.is_some() && entry.status == StatusCode::NOT_FOUND.as_u16() {
+        return Some(fill(frame.t.connection.wrong_url, &[("provider", frame.client(&entry.client))]));
+    }
+    entry.detail.clone()
 }
 
 #[derive(Template)]

@@ -35,6 +35,7 @@ pub(crate) struct Noted {
     kind: Option<ResourceKind>,
     id: Option<String>,
     name: Option<String>,
+    pub(crate) endpoint: Option<String>,
     pub(crate) changed: Vec<String>,
     pub(crate) added: Members,
     pub(crate) removed: Members,
@@ -95,6 +96,11 @@ impl Notes {
     /// Returns what is noted.
     pub(crate) fn noted(&self) -> Option<Noted> {
         self.lock().map(|noted| noted.clone())
+    }
+
+    /// Notes that no route serves the request.
+    pub(crate) fn unserved(&self, endpoint: String) {
+        self.note(|noted| noted.endpoint = Some(endpoint));
     }
 
     /// Notes the name in the body of a new resource, which may be invalid.
@@ -184,6 +190,9 @@ impl Notes {
 impl Noted {
     /// Returns the action. A change of a group that changes nothing but members is one of these.
     pub(crate) fn action(&self) -> Action {
+        if self.endpoint.is_some() {
+            return Action::Other;
+        }
         let has_only_members = self.changed.is_empty();
         match self.action.unwrap_or(Action::Other) {
             Action::GroupChanged if has_only_members => {
