@@ -41,7 +41,7 @@ const FEWER_REALISTIC: u64 = 5;
 /// A history to run alone after it has failed.
 const ONLY: Option<(Engine, u64)> = None;
 
-/// What decides a history.
+/// The inputs that decide a history.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Engine {
     /// A schedule of the calls to the embedded engine.

@@ -7,7 +7,7 @@
 //! function's log says so.
 //!
 //! The queue is lost with its process. Lambda freezes an execution environment soon after the response is sent. The calls
-//! are usually on their way by then. What is not is sent when the next request thaws the environment, and is lost if Lambda
+//! are usually on their way by then. A call that is not is sent when the next request thaws the environment, and is lost if Lambda
 //! ends the environment before. An hour may count a request twice if an answer of DynamoDB is lost.
 
 use std::collections::BTreeMap;
