@@ -156,8 +156,12 @@ async fn service_without_the_log_writes_nothing() {
     let service = service.with_router(router);
     service.user("ada@example.com").await;
     service.app.store.flush_request_log().await;
-    let page =
-        service.app.store.request_log(&org(), &service::request_log::Filter::default(), 10, None).await;
+    let organisation = service.own_organisation().await;
+    let page = service
+        .app
+        .store
+        .request_log(&organisation, &service::request_log::Filter::default(), 10, None)
+        .await;
     assert_eq!(page.expect("a page").items, []);
 }
 
@@ -180,6 +184,7 @@ async fn refusals_beyond_sixty_a_minute_are_counted_only() {
     world.advance(60);
     refused(1).await;
     assert_eq!(world.entries().await.len(), 61);
-    let hours = service.app.store.request_hours(&org(), "").await.expect("hours");
+    let organisation = service.own_organisation().await;
+    let hours = service.app.store.request_hours(&organisation, "").await.expect("hours");
     assert_eq!((hours[0].requests, hours[0].errors), (71, 71));
 }

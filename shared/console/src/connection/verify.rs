@@ -124,7 +124,7 @@ impl Verify {
         // Requests of another client say nothing about this provider.
         let client = Some(provider.as_str().to_owned());
         let filter = Filter { from: Some(since.clone()), client, ..Filter::default() };
-        let entries = console.app.store.request_log(&viewer.org, &filter, READ, None).await?.items;
+        let entries = console.app.store.request_log(&viewer.organisation, &filter, READ, None).await?.items;
         let texts = &frame.t.connection;
         let names = Names::of(&console.app.store.directory(&viewer.caller()), &entries).await?;
         let mut lines: Vec<Line> = entries.iter().map(|entry| line(frame, entry, &names)).collect();

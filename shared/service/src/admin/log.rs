@@ -23,6 +23,7 @@ use crate::{
     causes,
     clock::timestamp,
     request_log::{Action, Entry, Filter, Members, Outcome, Subject},
+    store::Organisation,
 };
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -274,13 +275,14 @@ async fn list(
     LogQuery { list, filter }: LogQuery,
 ) -> Result<Response, Problem> {
     let after = list.cursor.map(|cursor| Id::parse(&cursor).ok_or_else(List::unknown_cursor)).transpose()?;
-    check_org(&app, &org).await?;
-    let page = app.store.request_log(&org, &filter, list.limit, after.as_ref().map(Id::as_str)).await?;
+    let organisation = organisation(&app, &org).await?;
+    let page =
+        app.store.request_log(&organisation, &filter, list.limit, after.as_ref().map(Id::as_str)).await?;
     let items = page.items.into_iter().map(LogEntry::from).collect();
     Ok(json(StatusCode::OK, &RequestLog { items, next: page.next })?)
 }
 
-/// Checks that the organisation exists.
-pub(super) async fn check_org(app: &App, org: &Org) -> Result<(), Problem> {
-    app.store.org(org).await?.map(|_| ()).ok_or_else(no_such_org)
+/// Returns the organisation.
+pub(super) async fn organisation(app: &App, org: &Org) -> Result<Organisation, Problem> {
+    app.store.org(org).await?.ok_or_else(no_such_org)
 }
