@@ -60,7 +60,7 @@ use service::{
     limits::REQUEST_BUDGET,
     oauth::{Assertions, Reach},
     pepper::{Pepper, Peppers, Secret},
-    store::{Actor, ClientAuthentication, NewClient, NewKey, OrgChange, Store, doctor::Report},
+    store::{Actor, ClientAuthentication, NewClient, NewKey, OrgChange, Organisation, Store, doctor::Report},
 };
 use time::{OffsetDateTime, macros::datetime};
 use tokio::time::Instant;
@@ -394,6 +394,12 @@ impl Service {
         key.reveal().to_owned()
     }
 
+    /// Returns the organisation [`ORG`].
+    pub async fn own_organisation(&self) -> Organisation {
+        let org = ORG.parse().expect("an organisation's name");
+        self.app.store.org(&org).await.expect("an answer").expect("the organisation")
+    }
+
     /// Creates an OAuth client of the organisation. Returns its id and its secret.
     pub async fn oauth_client(&self, org: &str, scopes: &[Scope]) -> (String, Credential) {
         let org: Org = self.org_named(org).parse().expect("an organisation's name");
@@ -415,7 +421,8 @@ impl Service {
         let client = client.expect("the client");
         let peppers = self.pepper.peppers().await.expect("peppers");
         let secret = client.client.secret_of(&secret, &peppers);
-        let issued = store.issue_token(&client, &client.client.scopes, secret, &peppers, deadline).await;
+        let issued =
+            store.issue_token(&client, &client.client.scopes, secret, &peppers, "other", deadline).await;
         (id, issued.expect("an answer").expect("a token").token.reveal().to_owned())
     }
 

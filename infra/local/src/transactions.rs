@@ -27,7 +27,7 @@ pub(crate) struct Transactions {
     tokens: HashMap<String, Token>,
 }
 
-/// What DynamoDB remembers of a token.
+/// The record of a token at DynamoDB.
 struct Token {
     actions: u64,
     /// The end of the transaction, unless the transaction is in progress.

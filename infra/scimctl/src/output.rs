@@ -263,6 +263,9 @@ fn client_text(client: &ClientRecord) -> String {
     let scopes: Vec<&str> = client.scopes.iter().map(|scope| scope.as_str()).collect();
     let label = client.label.as_deref().map(|label| format!("  {label}")).unwrap_or_default();
     let mut text = format!("{}  {}  created {}{label}", client.id, scopes.join(","), client.created);
+    if let (Some(used), Some(by)) = (&client.last_used, &client.last_used_by) {
+        let _ = write!(text, "\n  used {used} by {by}");
+    }
     if let Some(trust) = &client.trust {
         let _ = write!(text, "\n  issuer {}\n  audience {}", trust.issuer, trust.audience);
         let _ = write!(text, "\n  subject {}", trust.subject);

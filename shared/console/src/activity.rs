@@ -172,7 +172,7 @@ async fn activity(
     frame: Frame,
     query: Result<Query<Parameters>, QueryRejection>,
 ) -> Response {
-    let (caller, org) = (viewer.caller(), viewer.org.clone());
+    let (caller, org) = (viewer.caller(), viewer.organisation.clone());
     let frame = frame.of(viewer, "activity");
     let Ok(Query(parameters)) = query else { return problem(&frame, Problem::BadFilter) };
     let Some((chosen, filter)) = Chosen::read(&parameters, frame.zone) else {
@@ -261,7 +261,7 @@ async fn new(
     frame: Frame,
     query: Result<Query<Parameters>, QueryRejection>,
 ) -> Response {
-    let org = viewer.org.clone();
+    let org = viewer.organisation.clone();
     let frame = frame.of(viewer, "activity");
     let Ok(Query(parameters)) = query else { return problem(&frame, Problem::BadFilter) };
     let Some((chosen, mut filter)) = Chosen::read(&parameters, frame.zone) else {
@@ -361,7 +361,7 @@ async fn entry(
     frame: Frame,
     Path(id): Path<String>,
 ) -> Response {
-    let (caller, org) = (viewer.caller(), viewer.org.clone());
+    let (caller, org) = (viewer.caller(), viewer.organisation.clone());
     let frame = frame.of(viewer, "activity");
     let store = &console.app.store;
     let directory = store.directory(&caller);

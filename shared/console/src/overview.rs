@@ -88,8 +88,8 @@ async fn page(app: &App, frame: &Frame, viewer: &Viewer) -> Result<Response, Ref
     let first = hour(now - Duration::days(30));
     let filter = Filter::default();
     let (hours, newest, keys, clients, people, teams) = tokio::try_join!(
-        store.request_hours(org, &first),
-        store.request_log(org, &filter, NEWEST, None),
+        store.request_hours(&viewer.organisation, &first),
+        store.request_log(&viewer.organisation, &filter, NEWEST, None),
         store.keys(org),
         store.clients(org),
         total(&directory, ResourceKind::User),

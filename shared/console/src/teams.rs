@@ -134,7 +134,7 @@ async fn team(
     Path(id): Path<String>,
     query: Result<Query<Position>, QueryRejection>,
 ) -> Response {
-    let (caller, org) = (viewer.caller(), viewer.org.clone());
+    let (caller, org) = (viewer.caller(), viewer.organisation.clone());
     let frame = frame.of(viewer, "teams");
     let Some(id) = Id::parse(&id) else { return refusal(&frame, Refusal::NotFound) };
     let after = match Position::read(query) {

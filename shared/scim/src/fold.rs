@@ -232,8 +232,8 @@ pub(crate) mod tests {
         }
     }
 
-    /// Returns every character, except ideographs and those for private use beyond the first planes. Of the ideographs
-    /// there, only the compatibility ideographs fold to others.
+    /// Returns every character, except ideographs and those for private use beyond the first planes. Only the
+    /// compatibility ideographs among them fold to others.
     fn every_character() -> impl Iterator<Item = char> {
         (0..=0x1_ffff).chain(0x2_f800..=0x2_fa1f).chain(0xe_0000..=0xe_0fff).filter_map(char::from_u32)
     }

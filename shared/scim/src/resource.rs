@@ -119,6 +119,12 @@ impl Document {
         self.0.get(name)
     }
 
+    /// Returns whether a user is active: `active` is not false. A user without the attribute is active.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.get(ACTIVE) != Some(&Value::Bool(false))
+    }
+
     fn text(&self, name: &str) -> Option<&str> {
         self.get(name).and_then(Value::as_str)
     }

@@ -184,6 +184,7 @@ mod tests {
             scim_type: None,
             detail: None,
             subject: None,
+            endpoint: None,
             changed: Vec::new(),
             added: Members::default(),
             removed: Members::default(),

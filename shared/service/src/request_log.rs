@@ -86,6 +86,9 @@ pub struct Entry {
     /// The user or group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Subject>,
+    /// The method and the first segment of the path, if no route serves the request: `GET /Users`, `GET unknown path`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
     /// The names of the changed attributes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changed: Vec<String>,
@@ -236,6 +239,6 @@ pub struct Hour {
     pub requests: u64,
     /// The number of those with a status of 400 or above.
     pub errors: u64,
-    /// The number of users at the first request of the hour, if it was counted.
+    /// The number of active users at the first request of the hour, if it was counted.
     pub people: Option<u64>,
 }

@@ -152,7 +152,7 @@ area! {
         client_secret, token_endpoint, tenant_url, secret_token, okta_base_url, okta_unique, okta_token,
         entra_test, entra_test_detail, entra_people, entra_people_detail, too_many_clients, verify,
         verify_wait, verify_person, verify_done, verify_now, verify_now_hint, verify_slow, slow_test,
-        slow_url, slow_key, slow_network, see_people,     }
+        slow_url, slow_key, slow_network, see_people, wrong_url,     }
 }
 
 area! {

@@ -7,9 +7,9 @@ use crate::item::{Change, Id, Item, Key, Resource, Time, Version};
 pub struct Action<D> {
     /// The item.
     pub key: Key,
-    /// What must hold for the whole transaction to be carried out.
+    /// The condition for the whole transaction to be carried out.
     pub condition: Condition,
-    /// What happens to the item.
+    /// The change of the item.
     pub effect: Effect<D>,
 }
 
@@ -44,7 +44,7 @@ pub enum Condition {
     Unapplied,
 }
 
-/// What an action does to an item.
+/// The effect of an action on an item.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect<D> {
     /// Only checks the condition.

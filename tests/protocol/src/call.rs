@@ -64,6 +64,8 @@ pub struct Write<D> {
     pub entries: Vec<Entry>,
     /// Index entries that are deleted.
     pub removed_entries: Vec<Entry>,
+    /// Whether the write changes `active` of a user, which the count includes.
+    pub flips: bool,
 }
 
 /// The state that a write of a resource requires.
@@ -221,6 +223,7 @@ impl<D: Difference> Write<D> {
         let remove = |entry: &Entry| Action::delete(Key::Index(*entry), Condition::Always);
         actions.extend(self.removed_entries.iter().map(remove));
         actions.extend((self.base == Base::New).then(|| count(self.subject.kind, 1)));
+        actions.extend(self.flips.then(|| count(self.subject.kind, 0)));
         match (self.resource.intent, self.base) {
             (Some(change), _) => {
                 actions.push(Action::new(Key::Header(change), Condition::Open, Effect::Check));

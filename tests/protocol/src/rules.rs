@@ -1,4 +1,4 @@
-//! What must be so in the table when a call is carried out, beside the conditions of its actions.
+//! The state that the table must have when a call is carried out, beside the conditions of its actions.
 //!
 //! A condition protects against other writers. A rule says what the caller must have made sure of before: that the parts
 //! which it deletes have no effect any more, or that a part is applied as it was written.

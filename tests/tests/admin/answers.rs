@@ -241,6 +241,8 @@ async fn client_is_created_shown_and_deleted() {
             "scim"
           ],
           "created": "2026-11-23T09:00:00.123Z",
+          "lastUsed": null,
+          "lastUsedBy": null,
           "trust": null,
           "secrets": [
             {
@@ -280,6 +282,8 @@ async fn client_is_created_shown_and_deleted() {
             "scim"
           ],
           "created": "2026-11-23T09:00:00.123Z",
+          "lastUsed": null,
+          "lastUsedBy": null,
           "trust": null,
           "secrets": [
             {
@@ -319,6 +323,8 @@ async fn federated_client_has_a_trust_and_no_secret() {
             "scim"
           ],
           "created": "2026-11-23T09:00:00.123Z",
+          "lastUsed": null,
+          "lastUsedBy": null,
           "trust": {
             "issuer": "https://issuer.example",
             "audience": "api://scim",

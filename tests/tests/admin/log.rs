@@ -47,6 +47,7 @@ async fn log_is_listed_with_the_cause_of_an_error() {
             "id": null,
             "name": "ada@example.com"
           },
+          "endpoint": null,
           "changed": [],
           "added": {
             "ids": [],

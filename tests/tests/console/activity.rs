@@ -3,7 +3,7 @@
 use serde_json::json;
 use service::portal::Role;
 
-use super::{World, org};
+use super::World;
 
 /// Returns the sentences of a list, the newest first.
 fn sentences(page: &super::Page) -> Vec<String> {
@@ -194,7 +194,12 @@ async fn deleted_people_stay_in_sentences() {
     let entry = browser.get(&format!("/activity/{}", ids(&page)[0])).await;
     entry.has_not(&format!("href=\"/console/people/{ada}\""));
     assert_eq!(
-        service.app.store.request_log_entry(&org(), &ids(&page)[0]).await.map(|it| it.is_some()),
+        service
+            .app
+            .store
+            .request_log_entry(&service.own_organisation().await, &ids(&page)[0])
+            .await
+            .map(|it| it.is_some()),
         Ok(true)
     );
 }

@@ -178,6 +178,21 @@ async fn live_check_tells_of_the_test_and_the_first_person() {
 }
 
 #[tokio::test]
+async fn live_check_says_that_the_base_url_is_wrong() {
+    let (world, seconds) = with_clock().await;
+    let owner = world.enter(Role::Owner).await;
+    let page = owner.get("/connection/okta").await;
+    seconds.fetch_add(1, Ordering::Relaxed);
+    let wrong = Request::get("/v3/Users").header("user-agent", "Okta SCIM Client 1.0.0");
+    assert_eq!(wrong.send(&world.service).await.status, 404);
+    world.service.app.store.flush_request_log().await;
+    let told = look(&owner, &page).await;
+    told.has("event-bad");
+    told.has("The base URL in Okta is wrong");
+    told.has("hx-get");
+}
+
+#[tokio::test]
 async fn live_check_names_the_usual_causes_of_silence() {
     let (world, seconds) = with_clock().await;
     let owner = world.enter(Role::Viewer).await;

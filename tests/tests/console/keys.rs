@@ -1,6 +1,6 @@
 //! Keys and clients in the hands of an owner.
 
-use service::{portal::Role, store::KeyRecord};
+use service::{auth::Scope, portal::Role, store::KeyRecord};
 use tests::{Request, operator};
 
 use super::{Browser, World, org};
@@ -157,6 +157,22 @@ async fn stale_page_says_what_has_changed() {
         }
     }
     assert_eq!(keys(&world).await.len(), count);
+}
+
+#[tokio::test]
+async fn client_shows_its_last_use() {
+    let world = World::new().await;
+    let owner = world.enter(Role::Owner).await;
+    world.service.oauth_client("acme", &[Scope::Scim]).await;
+    owner.get("/keys").await.has("Never used");
+    let (id, _) = world.service.access_token(&[Scope::Scim], world.service.app.store.clock()).await;
+    let page = owner.get("/keys").await;
+    let client = page.between(&format!("id=\"client-{id}\""), "</li>").concat();
+    assert!(
+        client.contains("<dt>Last used</dt><dd><time datetime=\"2026-11-23T09:00:00.123Z\">"),
+        "{client}"
+    );
+    assert!(client.contains(", by Another client</dd>"), "{client}");
 }
 
 #[tokio::test]

@@ -200,8 +200,8 @@ async fn memberships_without_an_end_are_removed() {
         &expect![[r#"
             ? the group {company} of member {team} does not exist
             ? the member {bob} of group {team} does not exist
-            ? count GROUP#00 is not 0, but nothing is there
-            ? count USER#01 is not 0, but nothing is there
+            ? count GROUP#00 is 1, but 0 are there
+            ? count USER#01 is 1, but 0 are there
             ? 1 items in GROUP#displayName that belong to no resource
             ? 1 items in USER#userName that belong to no resource
             + removed member {team} from group {company}
@@ -262,7 +262,7 @@ async fn counts_are_set() {
         match number % 3 {
             0 => item["n"] = json!({ "N": "7" }),
             1 => item["n"] = json!({ "S": "many" }),
-            _ => {}
+            _ => item["inactive"] = json!({ "N": "7" }),
         }
         patient.world.call("PutItem", &json!({ "TableName": table, "Item": item }));
     }
@@ -280,21 +280,21 @@ async fn resource_that_cannot_be_read_is_left_with_its_items() {
     assert_repaired(
         &damage,
         &expect![[r#"
-        ? USER {ann} cannot be read
-        ? GROUP {team} has no displayName entry
-        ? the member {ann} of group {team} does not exist
-        ? count USER#06 is not 0, but nothing is there
-        ? 1 items in USER#emails.value that belong to no resource
-        ? 1 items in USER#externalId that belong to no resource
-        ? 1 items in USER#userName that belong to no resource
-        + put the displayName entry of GROUP {team}
-        ! USER {ann} cannot be read
-        ! the member {ann} of group {team} does not exist
-        ! count USER#06 is not 0, but nothing is there
-        ! 1 items in USER#emails.value that belong to no resource
-        ! 1 items in USER#externalId that belong to no resource
-        ! 1 items in USER#userName that belong to no resource
-    "#]],
+            ? USER {ann} cannot be read
+            ? GROUP {team} has no displayName entry
+            ? the member {ann} of group {team} does not exist
+            ? count USER#06 is 1, but 0 are there
+            ? 1 items in USER#emails.value that belong to no resource
+            ? 1 items in USER#externalId that belong to no resource
+            ? 1 items in USER#userName that belong to no resource
+            + put the displayName entry of GROUP {team}
+            ! USER {ann} cannot be read
+            ! the member {ann} of group {team} does not exist
+            ! count USER#06 is 1, but 0 are there
+            ! 1 items in USER#emails.value that belong to no resource
+            ! 1 items in USER#externalId that belong to no resource
+            ! 1 items in USER#userName that belong to no resource
+        "#]],
     )
     .await;
 }

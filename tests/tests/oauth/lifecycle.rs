@@ -64,6 +64,28 @@ async fn deleted_client_loses_its_tokens_at_once() {
 }
 
 #[tokio::test]
+async fn client_has_the_time_of_its_last_token() {
+    let world = World::new().await;
+    let store = &world.service.app.store;
+    let used = async || {
+        let client = store.client(&world.org(), &world.client).await.unwrap().unwrap();
+        client.last_used.zip(client.last_used_by)
+    };
+    let at = |time: &str| Some((time.to_owned(), "other".to_owned()));
+    assert_eq!(used().await, None);
+    assert_eq!(verdict(&world.by_secret(&world.client, "wrong").await), "401 invalid_client");
+    assert_eq!(used().await, None, "a refused request is no use");
+    token(&world.by_secret(&world.client, &world.secret).await);
+    assert_eq!(used().await, at("2026-11-23T09:00:00.123Z"));
+    world.advance(60);
+    token(&world.by_secret(&world.client, &world.secret).await);
+    assert_eq!(used().await, at("2026-11-23T09:01:00.123Z"));
+    // A change of the secrets keeps it.
+    world.add_secret(None).await.unwrap();
+    assert_eq!(used().await, at("2026-11-23T09:01:00.123Z"));
+}
+
+#[tokio::test]
 async fn ended_secret_loses_its_tokens_at_once() {
     let world = World::new().await;
     let store = &world.service.app.store;

@@ -81,7 +81,7 @@ async fn index_entry_without_resource_is_reported() {
         expect![[r#"
             the member {bob} of group {team} does not exist
             the reverse edge of member {bob} and group {company} has no edge
-            count USER#01 is not 0, but nothing is there
+            count USER#01 is 1, but 0 are there
             1 items in USER#userName that belong to no resource
         "#]],
     )
@@ -136,7 +136,7 @@ async fn unreadable_resource_is_reported() {
         expect![[r#"
             USER {bob} cannot be read
             the member {bob} of group {team} does not exist
-            count USER#01 is not 0, but nothing is there
+            count USER#01 is 1, but 0 are there
             1 items in USER#userName that belong to no resource
         "#]],
     )
@@ -146,7 +146,7 @@ async fn unreadable_resource_is_reported() {
         expect![[r#"
             GROUP {company} cannot be read
             the group {company} of member {team} does not exist
-            count GROUP#00 is not 0, but nothing is there
+            count GROUP#00 is 1, but 0 are there
             1 items in GROUP#displayName that belong to no resource
         "#]],
     )
@@ -267,6 +267,40 @@ async fn wrong_count_is_reported() {
 }
 
 #[tokio::test]
+async fn wrong_count_of_inactive_users_is_reported() {
+    let org = TestOrg::new().await;
+    let users: Vec<String> = (0..16).map(|shard| format!("COUNT USER#{shard:02}")).collect();
+    let deactivate = json!([{ "op": "replace", "path": "active", "value": false }]);
+    for user in org.service.get("/Users").await.body["Resources"].as_array().expect("users") {
+        let path = format!("/Users/{}", user["id"].as_str().expect("an id"));
+        assert_eq!(org.service.patch(&path, deactivate.clone()).await.status, 200);
+    }
+    org.service.assert_healthy().await;
+    // Earlier releases do not count inactive users.
+    for key in &users {
+        if org.get(key).await.is_some() {
+            org.delete(key).await;
+            org.put(key, json!({ "n": 1, "gone": 0 })).await;
+        }
+    }
+    expect![[r#"
+        count of inactive users USER#01 is 0, but 1 are there
+        count of inactive users USER#06 is 0, but 1 are there
+    "#]]
+    .assert_eq(&org.findings().await);
+    for key in &users {
+        if org.get(key).await.is_some() {
+            org.put(key, json!({ "inactive": -1 })).await;
+        }
+    }
+    expect![[r#"
+        count of inactive users USER#01 is -1, but 1 are there
+        count of inactive users USER#06 is -1, but 1 are there
+    "#]]
+    .assert_eq(&org.findings().await);
+}
+
+#[tokio::test]
 async fn count_of_unused_shard_is_reported() {
     let org = TestOrg::new().await;
     let mut unused = None;
@@ -281,7 +315,7 @@ async fn count_of_unused_shard_is_reported() {
     org.service.assert_healthy().await;
     org.put(&unused, json!({ "n": -1 })).await;
     expect![[r#"
-        count USER#15 is not 0, but nothing is there
+        count USER#15 is -1, but 0 are there
     "#]]
     .assert_eq(&org.findings().await);
 }

@@ -430,7 +430,7 @@ async fn costs_are_independent_of_directory_size() {
         title eq, five by cursor                                      17     1  PutItem 1, Query 7
         groups pr, five                                               19     1  BatchGetItem 1, BatchWriteItem 1, Query 4
         a page of seven in the middle, without a walk                 12     2  BatchWriteItem 1, GetItem 2, Query 5
-        PATCH active                                                   3     2  GetItem 1, Query 2, TransactWriteItems 1
+        PATCH active                                                   3     4  GetItem 1, Query 2, TransactWriteItems 1
           again, which changes nothing                                 3     0  GetItem 1, Query 2
         add a member to a group of ten                                 0     8  TransactWriteItems 1
         remove a member of a group of ten                              0     6  TransactWriteItems 1

@@ -20,7 +20,7 @@ use dynoxide::Database;
 use fastrand::Rng;
 use serde_json::{Value, json};
 use tests::{
-    Answer, Request, Service,
+    Answer, ORG, Request, Service,
     history::{Operation, is_explained},
     schedule::{Faults, Schedule},
 };
@@ -41,7 +41,7 @@ const FEWER_REALISTIC: u64 = 5;
 /// A history to run alone after it has failed.
 const ONLY: Option<(Engine, u64)> = None;
 
-/// What decides a history.
+/// The inputs that decide a history.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Engine {
     /// A schedule of the calls to the embedded engine.
@@ -745,6 +745,25 @@ fn creations_and_deletions_are_counted_exactly() {
             vec![Count, DeleteUser(2), Count],
         ],
     );
+}
+
+#[test]
+fn concurrent_deactivations_are_counted_exactly() {
+    histories(&async |race| {
+        let users = race.users(3).await;
+        let active = |active: bool| json!([{ "op": "replace", "path": "active", "value": active }]);
+        let patch = |user: usize, is: bool| Request::patch(format!("/Users/{}", users[user]), active(is));
+        let inactive = json!({ "userName": "new", "active": false });
+        race.run([
+            vec![patch(0, false), patch(0, true), patch(1, false)],
+            vec![patch(0, true), patch(0, false), patch(1, false)],
+            vec![patch(2, false), Request::delete(format!("/Users/{}", users[1])), patch(2, true)],
+            vec![Request::post("/Users", inactive), patch(0, false), patch(2, false)],
+        ])
+        .await;
+        // The doctor compares the counts with the users.
+        assert_consistent(&race.service, ORG, &race.service.key).await;
+    });
 }
 
 #[test]

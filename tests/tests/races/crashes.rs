@@ -164,6 +164,13 @@ fn user_creation_is_atomic() {
 }
 
 #[test]
+fn inactive_user_creation_is_atomic() {
+    assert_atomic("create inactive user", Repeat::Or(409), |_| {
+        Request::post("/Users", json!({ "userName": "ada", "active": false }))
+    });
+}
+
+#[test]
 fn user_deactivation_is_atomic() {
     assert_atomic("deactivate", Repeat::Success, |world| {
         Request::patch(world.user(0), json!([{ "op": "replace", "value": { "active": false } }]))

@@ -270,6 +270,14 @@ fn late_deactivation_of_active_user_changes_nothing() {
 }
 
 #[test]
+fn late_deactivation_of_deleted_user_changes_nothing() {
+    assert_late_calls_change_nothing("deactivate, delete", |world| {
+        let deactivate = json!([{ "op": "replace", "value": { "active": false } }]);
+        vec![Request::patch(world.user(0), deactivate).into(), Request::delete(world.user(0)).into()]
+    });
+}
+
+#[test]
 fn late_deletion_before_another_creation_changes_nothing() {
     assert_late_calls_change_nothing("delete, create", |world| {
         let body = json!({ "displayName": "small", "members": world.ids([0]) });

@@ -1,4 +1,4 @@
-//! What readers see beside a change of memberships that is not finished.
+//! The view of readers beside a change of memberships that is not finished.
 //!
 //! A write is interrupted after each of its calls in turn. At each of these points, every reader returns all memberships as
 //! they were before the write, or all as they are after it, and all readers agree. No reader writes to DynamoDB.

@@ -158,7 +158,8 @@ async fn bulk_request_has_an_entry_for_each_operation() {
         {"at":"{now}","client":"other","credential":"dff96dbd859ab374","action":"user-created","status":201,"subject":{"kind":"User","id":"{2}","name":"ada@example.com"},"millis":0}
         {"at":"{now}","client":"other","credential":"dff96dbd859ab374","action":"user-created","status":400,"scim_type":"invalidValue","detail":"Attribute 'userName' is required. Send a value that is not blank.","millis":0}
     "#]].assert_eq(&(lines.join("\n") + "\n"));
-    let hours = service.app.store.request_hours(&super::org(), "").await.unwrap();
+    let organisation = service.own_organisation().await;
+    let hours = service.app.store.request_hours(&organisation, "").await.unwrap();
     assert_eq!(hours.iter().map(|hour| (hour.requests, hour.errors)).collect::<Vec<_>>(), [(1, 0)]);
 }
 

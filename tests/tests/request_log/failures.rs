@@ -101,13 +101,50 @@ async fn unproven_key_leaves_no_entry() {
         get().bearer(&unknown),
         get().bearer(foreign.reveal()),
         get().header("authorization", "Negotiate x"),
-        Request::get("/nothing").bearer(&service.key),
-        Request::delete("/Users").bearer(&service.key),
+        Request::get("/nothing"),
+        Request::get("/nothing").bearer(&unknown),
+        Request::delete("/Users").bearer(&unknown),
     ] {
         assert!(request.send_as_is(service).await.status >= 400, "{request:?}");
     }
     assert_eq!(world.entries().await, []);
     assert_eq!(world.items().len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn unserved_request_with_a_valid_key_is_recorded() {
+    let world = World::new().await;
+    let service = &world.service;
+    let revoked = service.organisation("acme", &[Scope::Scim]).await;
+    let id = key_id(service, &revoked).await;
+    service.app.store.revoke_key(&org(), &id, &operator()).await.expect("a revocation");
+    let purge = Method::from_bytes(b"PURGE").expect("a method");
+    let requests = [
+        Request::get("/nothing"),
+        Request::get("/"),
+        Request::get("/ada@example.com"),
+        Request::post("/Users/ada@example.com/x", json!({})),
+        Request::delete("/Users"),
+        Request::new(purge, "/Groups"),
+    ];
+    for request in &requests {
+        world.advance(1);
+        let recorded = request.clone().bearer(&service.key).send_as_is(service).await;
+        assert!(matches!(recorded.status, 404 | 405), "{request:?}");
+        // A key that is not valid, or no key, gets the same answer and leaves no entry.
+        for other in [request.clone(), request.clone().bearer(&revoked), request.clone().bearer("x")] {
+            let answer = other.send_as_is(service).await;
+            assert_eq!((answer.status, answer.body), (recorded.status, recorded.body.clone()));
+        }
+    }
+    expect![[r#"
+        {"at":"2026-11-23T09:00:01.123Z","client":"other","credential":"dff96dbd859ab374","action":"other","status":404,"detail":"This endpoint does not exist. The base URL ends in /scim/v2, and the endpoints are /Users, /Groups, /ServiceProviderConfig, /ResourceTypes and /Schemas.","endpoint":"GET unknown path","millis":0}
+        {"at":"2026-11-23T09:00:02.123Z","client":"other","credential":"dff96dbd859ab374","action":"other","status":404,"detail":"This is the base URL of a SCIM 2.0 service. The resources are at /Users and /Groups.","endpoint":"GET /","millis":0}
+        {"at":"2026-11-23T09:00:03.123Z","client":"other","credential":"dff96dbd859ab374","action":"other","status":404,"detail":"This endpoint does not exist. The base URL ends in /scim/v2, and the endpoints are /Users, /Groups, /ServiceProviderConfig, /ResourceTypes and /Schemas.","endpoint":"GET unknown path","millis":0}
+        {"at":"2026-11-23T09:00:04.123Z","client":"other","credential":"dff96dbd859ab374","action":"other","status":404,"detail":"This endpoint does not exist. The base URL ends in /scim/v2, and the endpoints are /Users, /Groups, /ServiceProviderConfig, /ResourceTypes and /Schemas.","endpoint":"POST /Users","millis":0}
+        {"at":"2026-11-23T09:00:05.123Z","client":"other","credential":"dff96dbd859ab374","action":"other","status":405,"detail":"This endpoint does not support DELETE. The header Allow has the supported methods.","endpoint":"DELETE /Users","millis":0}
+        {"at":"2026-11-23T09:00:06.123Z","client":"other","credential":"dff96dbd859ab374","action":"other","status":405,"detail":"This endpoint does not support PURGE. The header Allow has the supported methods.","endpoint":"unknown method /Groups","millis":0}
+    "#]].assert_eq(&world.text(100).await);
 }
 
 #[tokio::test(start_paused = true)]
@@ -119,8 +156,12 @@ async fn service_without_the_log_writes_nothing() {
     let service = service.with_router(router);
     service.user("ada@example.com").await;
     service.app.store.flush_request_log().await;
-    let page =
-        service.app.store.request_log(&org(), &service::request_log::Filter::default(), 10, None).await;
+    let organisation = service.own_organisation().await;
+    let page = service
+        .app
+        .store
+        .request_log(&organisation, &service::request_log::Filter::default(), 10, None)
+        .await;
     assert_eq!(page.expect("a page").items, []);
 }
 
@@ -143,6 +184,7 @@ async fn refusals_beyond_sixty_a_minute_are_counted_only() {
     world.advance(60);
     refused(1).await;
     assert_eq!(world.entries().await.len(), 61);
-    let hours = service.app.store.request_hours(&org(), "").await.expect("hours");
+    let organisation = service.own_organisation().await;
+    let hours = service.app.store.request_hours(&organisation, "").await.expect("hours");
     assert_eq!((hours[0].requests, hours[0].errors), (71, 71));
 }

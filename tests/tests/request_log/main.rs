@@ -62,7 +62,8 @@ impl World {
 
     /// Returns the selected entries, the newest first.
     async fn select(&self, filter: &Filter) -> Vec<Entry> {
-        self.service.app.store.request_log(&org(), filter, 1_000, None).await.expect("a page").items
+        let organisation = self.service.own_organisation().await;
+        self.service.app.store.request_log(&organisation, filter, 1_000, None).await.expect("a page").items
     }
 
     /// Returns the newest entries as JSON, the oldest first, with names for the values that the service chose.

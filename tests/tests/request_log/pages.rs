@@ -42,6 +42,7 @@ async fn walk_returns_each_selected_entry_once() {
     assert!(all.is_sorted_by(|a, b| a.at <= b.at));
     let time = |index: usize| Some(all[index].at.clone());
     let store = &world.service.app.store;
+    let organisation = world.service.own_organisation().await;
     for filter in [
         Filter::default(),
         Filter { person: Some(ada.clone()), ..Filter::default() },
@@ -65,7 +66,8 @@ async fn walk_returns_each_selected_entry_once() {
         for limit in [1, 3, 39, 40, 41] {
             let (mut found, mut after) = (Vec::new(), None);
             loop {
-                let page = store.request_log(&org(), &filter, limit, after.as_deref()).await.expect("a page");
+                let page =
+                    store.request_log(&organisation, &filter, limit, after.as_deref()).await.expect("a page");
                 assert!(page.items.len() <= limit);
                 found.extend(page.items);
                 match page.next {
@@ -76,10 +78,10 @@ async fn walk_returns_each_selected_entry_once() {
             assert_eq!(found, expected, "{filter:?} {limit}");
         }
     }
-    let entry = store.request_log_entry(&org(), &all[7].id).await.expect("an answer");
+    let entry = store.request_log_entry(&organisation, &all[7].id).await.expect("an answer");
     assert_eq!(entry.as_ref(), Some(&all[7]));
     for unknown in ["x", &ada] {
-        assert_eq!(store.request_log_entry(&org(), unknown).await.expect("an answer"), None);
+        assert_eq!(store.request_log_entry(&organisation, unknown).await.expect("an answer"), None);
     }
 }
 
@@ -87,7 +89,8 @@ async fn walk_returns_each_selected_entry_once() {
 async fn time_that_is_none_is_refused() {
     let world = World::new().await;
     let filter = Filter { from: Some("yesterday".to_owned()), ..Filter::default() };
-    let page = world.service.app.store.request_log(&org(), &filter, 1, None).await;
+    let organisation = world.service.own_organisation().await;
+    let page = world.service.app.store.request_log(&organisation, &filter, 1, None).await;
     assert!(matches!(page, Err(service::Error::Invalid(_))), "{page:?}");
 }
 
@@ -95,14 +98,42 @@ async fn time_that_is_none_is_refused() {
 async fn hours_count_requests_errors_and_people() {
     let (world, ..) = logged().await;
     world.service.app.store.flush_request_log().await;
-    let hours = world.service.app.store.request_hours(&org(), "").await.expect("hours");
+    let organisation = world.service.own_organisation().await;
+    let hours = world.service.app.store.request_hours(&organisation, "").await.expect("hours");
     let hours: Vec<_> = hours.iter().map(|h| (h.hour.as_str(), h.requests, h.errors, h.people)).collect();
     assert_eq!(hours, [("2026-11-23T09", 40, 8, Some(1))]);
     let now = NOW + time::Duration::minutes(40);
-    let hours = world.service.app.store.request_hours(&org(), &health::hour(now)).await.expect("hours");
+    let hours =
+        world.service.app.store.request_hours(&organisation, &health::hour(now)).await.expect("hours");
     let newest = world.select(&Filter::default()).await;
     let health = health::health(&hours, &newest, now);
     assert_eq!((health.state, health.requests, health.errors), (State::Ok, 40, 8));
+}
+
+#[tokio::test(start_paused = true)]
+async fn people_of_an_hour_are_active_users() {
+    let world = World::new().await;
+    let service = &world.service;
+    let active = |active: bool| json!([{ "op": "replace", "path": "active", "value": active }]);
+    let (ada, bob) = (service.user("ada").await, service.user("bob").await);
+    service.user("cyd").await;
+    let eve = json!({ "userName": "eve", "active": false });
+    service.post("/Users", eve).await;
+    let (mut people, organisation) = (Vec::new(), service.own_organisation().await);
+    for request in [
+        Request::get("/Users"),
+        Request::patch(format!("/Users/{ada}"), active(false)),
+        Request::delete(format!("/Users/{ada}")),
+        Request::put(format!("/Users/{bob}"), json!({ "userName": "bob", "active": false })),
+        Request::patch(format!("/Users/{bob}"), active(true)),
+    ] {
+        world.advance(3_600);
+        request.send(service).await;
+        service.app.store.flush_request_log().await;
+        let hours = service.app.store.request_hours(&organisation, "").await.expect("hours");
+        people.extend(hours.last().and_then(|hour| hour.people));
+    }
+    assert_eq!(people, [3, 2, 2, 1, 2]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -126,7 +126,8 @@ async fn entries_of_several_requests_are_one_batch() {
     gate.open.notify_one();
     assert_eq!(world.entries().await.len(), 31);
     assert_eq!(*gate.sizes.lock().unwrap(), [1, 25, 5]);
-    let hours = world.service.app.store.request_hours(&super::org(), "").await.expect("hours");
+    let organisation = world.service.own_organisation().await;
+    let hours = world.service.app.store.request_hours(&organisation, "").await.expect("hours");
     assert_eq!(hours[0].requests, 31);
 }
 

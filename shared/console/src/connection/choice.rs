@@ -48,8 +48,11 @@ async fn page(
     status: StatusCode,
 ) -> Result<Response, Refusal> {
     let (store, org, filter) = (&console.app.store, &viewer.org, Filter::default());
-    let (log, keys, clients) =
-        tokio::try_join!(store.request_log(org, &filter, 1, None), store.keys(org), store.clients(org))?;
+    let (log, keys, clients) = tokio::try_join!(
+        store.request_log(&viewer.organisation, &filter, 1, None),
+        store.keys(org),
+        store.clients(org)
+    )?;
     let now = store.clock().timestamp()?;
     let live = keys.iter().filter(|key| key.is_live(&now)).count().to_string();
     let counts = [("keys", live.as_str()), ("clients", &clients.len().to_string())];

@@ -124,7 +124,7 @@ impl Verify {
         // Requests of another client say nothing about this provider.
         let client = Some(provider.as_str().to_owned());
         let filter = Filter { from: Some(since.clone()), client, ..Filter::default() };
-        let entries = console.app.store.request_log(&viewer.org, &filter, READ, None).await?.items;
+        let entries = console.app.store.request_log(&viewer.organisation, &filter, READ, None).await?.items;
         let texts = &frame.t.connection;
         let names = Names::of(&console.app.store.directory(&viewer.caller()), &entries).await?;
         let mut lines: Vec<Line> = entries.iter().map(|entry| line(frame, entry, &names)).collect();
@@ -175,10 +175,18 @@ fn line(frame: &Frame, entry: &Entry, names: &Names) -> Line {
         id: entry.id.clone(),
         text: sentence(frame, entry, names),
         at: frame.moment(&entry.at),
-        detail: entry.detail.clone().filter(|_| is_failed),
+        detail: is_failed.then(|| detail(frame, entry)).flatten(),
         is_failed,
         is_person: is_person(entry),
     }
+}
+
+/// Returns the answer to a failed request, or the remedy if the base URL is wrong.
+fn detail(frame: &Frame, entry: &Entry) -> Option<String> {
+    if entry.endpoint.is_some() && entry.status == StatusCode::NOT_FOUND.as_u16() {
+        return Some(fill(frame.t.connection.wrong_url, &[("provider", frame.client(&entry.client))]));
+    }
+    entry.detail.clone()
 }
 
 #[derive(Template)]

@@ -56,6 +56,8 @@ pub(super) struct ClientView {
     pub(super) name: String,
     pub(super) scopes: String,
     pub(super) created: Moment,
+    pub(super) used: Option<Moment>,
+    pub(super) used_by: Option<String>,
     pub(super) trust: Option<Trust>,
     pub(super) secrets: Vec<SecretView>,
 }
@@ -142,12 +144,15 @@ pub(super) fn last_use(frame: &Frame, key: &KeyRecord, text: &'static str) -> Op
 
 impl ClientView {
     pub(super) fn new(frame: &Frame, client: &ClientRecord, now: Now<'_>) -> Self {
+        let by = |client: &String| fill(frame.t.keys.used_by, &[("client", frame.client(client))]);
         let live = client.secrets.iter().filter(|secret| secret.is_live(now.text));
         Self {
             id: client.id.clone(),
             name: client_name(client),
             scopes: scopes_of(frame, &client.scopes),
             created: frame.moment(&client.created),
+            used: client.last_used.as_deref().map(|used| frame.moment(used)),
+            used_by: client.last_used_by.as_ref().map(by),
             trust: client.trust.clone(),
             secrets: live.map(|secret| SecretView::new(frame, secret, now)).collect(),
         }

@@ -20,6 +20,7 @@ use crate::{
 
 /// An OAuth client without the texts of its secrets.
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Client {
     /// The id, which is the `client_id` of OAuth.
     #[schema(example = "acme.5a1f0c9e77d2b410")]
@@ -31,6 +32,11 @@ pub(super) struct Client {
     /// When the client was created.
     #[schema(format = DateTime)]
     created: String,
+    /// When the client last requested an access token.
+    #[schema(format = DateTime)]
+    last_used: Option<String>,
+    /// The kind of the client that requested it: `okta`, `entra` or `other`.
+    last_used_by: Option<String>,
     /// The trust in an identity provider, if the client has no secrets.
     trust: Option<TrustBody>,
     /// The secrets, the oldest first.
@@ -92,6 +98,8 @@ impl From<ClientRecord> for Client {
             label: record.label,
             scopes: record.scopes,
             created: record.created,
+            last_used: record.last_used,
+            last_used_by: record.last_used_by,
             trust: record.trust.map(TrustBody::from),
             secrets: record.secrets.into_iter().map(ClientSecret::from).collect(),
         }

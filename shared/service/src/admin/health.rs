@@ -7,7 +7,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     answer::json,
-    log::check_org,
+    log::organisation,
     problem::{Problem, Problems},
     request::{By, InOrg, NoQuery},
 };
@@ -76,13 +76,13 @@ struct LastRequest {
     responses((status = 200, description = "The health of the connection.", body = Health), Problems),
 )]
 async fn show(State(app): State<App>, _: By, InOrg(org): InOrg, _: NoQuery) -> Result<Response, Problem> {
-    check_org(&app, &org).await?;
+    let organisation = organisation(&app, &org).await?;
     let now = app.store.clock().now();
     let filter = Filter::default();
     let from = health::hour(now - WINDOW);
     let (hours, newest) = tokio::try_join!(
-        app.store.request_hours(&org, &from),
-        app.store.request_log(&org, &filter, NEWEST, None)
+        app.store.request_hours(&organisation, &from),
+        app.store.request_log(&organisation, &filter, NEWEST, None)
     )?;
     let health::Health { state, reason, last, requests, errors, next_due, is_quarantine_near } =
         health::health(&hours, &newest.items, now);

@@ -23,6 +23,7 @@ use crate::{
     causes,
     clock::timestamp,
     request_log::{Action, Entry, Filter, Members, Outcome, Subject},
+    store::Organisation,
 };
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -45,7 +46,7 @@ struct LogEntry {
     /// The action. For a request that failed, the action that it tried.
     #[schema(value_type = String, example = "user-created")]
     action: Action,
-    /// What happened, in one English sentence. Users and groups whose names the request has not sent or read have their ids.
+    /// One English sentence about the request. Users and groups whose names the request has not sent or read have their ids.
     #[schema(example = "Entra removed ada@example.com from Sales")]
     summary: String,
     /// The HTTP status of the response.
@@ -57,10 +58,14 @@ struct LogEntry {
     /// The word for the cause of an error.
     #[schema(value_type = Option<String>, example = "name-taken")]
     cause: Option<causes::Cause>,
-    /// What to change at the identity provider after an error, in English.
+    /// The change to make at the identity provider after an error, in English.
     remedy: Option<String>,
     /// The user or group, if it is known.
     subject: Option<LogSubject>,
+    /// The method and the first segment of the path, if the path or the method is not one of SCIM. Other segments are not
+    /// named.
+    #[schema(example = "GET unknown path")]
+    endpoint: Option<String>,
     /// The names of the changed attributes, at most 20.
     changed: Vec<String>,
     added: LogMembers,
@@ -119,6 +124,7 @@ impl From<Entry> for LogEntry {
             scim_type: entry.scim_type,
             detail: entry.detail,
             subject,
+            endpoint: entry.endpoint,
             changed: entry.changed,
             added: entry.added.into(),
             removed: entry.removed.into(),
@@ -269,13 +275,14 @@ async fn list(
     LogQuery { list, filter }: LogQuery,
 ) -> Result<Response, Problem> {
     let after = list.cursor.map(|cursor| Id::parse(&cursor).ok_or_else(List::unknown_cursor)).transpose()?;
-    check_org(&app, &org).await?;
-    let page = app.store.request_log(&org, &filter, list.limit, after.as_ref().map(Id::as_str)).await?;
+    let organisation = organisation(&app, &org).await?;
+    let page =
+        app.store.request_log(&organisation, &filter, list.limit, after.as_ref().map(Id::as_str)).await?;
     let items = page.items.into_iter().map(LogEntry::from).collect();
     Ok(json(StatusCode::OK, &RequestLog { items, next: page.next })?)
 }
 
-/// Checks that the organisation exists.
-pub(super) async fn check_org(app: &App, org: &Org) -> Result<(), Problem> {
-    app.store.org(org).await?.map(|_| ()).ok_or_else(no_such_org)
+/// Returns the organisation.
+pub(super) async fn organisation(app: &App, org: &Org) -> Result<Organisation, Problem> {
+    app.store.org(org).await?.ok_or_else(no_such_org)
 }

@@ -15,16 +15,20 @@ pub(super) fn under_base(path: &str) -> String {
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     let rest = match segments.as_slice() {
         // The token endpoint is beside the base and not under it.
-        ["scim", rest @ ..] if rest.first().is_some_and(is_beside_base) => rest,
-        ["scim", "v2", rest @ ..] | ["v2", rest @ ..] if !rest.first().is_some_and(is_beside_base) => rest,
+        ["scim", rest @ ..] if rest.first().is_some_and(|first| is_beside_base(first)) => rest,
+        ["scim", "v2", rest @ ..] | ["v2", rest @ ..]
+            if !rest.first().is_some_and(|first| is_beside_base(first)) =>
+        {
+            rest
+        }
         rest => rest,
     };
     format!("/{}", rest.join("/"))
 }
 
 /// Returns whether paths of the token endpoint begin with the segment.
-fn is_beside_base(segment: &&str) -> bool {
-    matches!(*segment, "oauth2" | ".well-known")
+pub(super) fn is_beside_base(segment: &str) -> bool {
+    matches!(segment, "oauth2" | ".well-known")
 }
 
 /// Removes the base from the path of the request.

@@ -16,6 +16,7 @@ mod route;
 mod search;
 #[cfg(feature = "oauth")]
 mod token;
+mod unserved;
 mod update;
 mod users;
 

@@ -106,7 +106,7 @@ async fn authenticated(parts: &Parts, app: &App, record: &RequestRecord) -> Resu
 
 /// Records the use of a key while the request is handled. The answer does not wait for the record. If Lambda freezes the
 /// execution environment first, or the write fails, the next request records the use.
-fn record_use(app: &App, unrecorded: UnrecordedUse, client: &'static str, deadline: Instant) {
+pub(super) fn record_use(app: &App, unrecorded: UnrecordedUse, client: &'static str, deadline: Instant) {
     let store = app.store.clone();
     tokio::spawn(async move {
         if let Err(error) = store.record_use(&unrecorded, client, deadline).await {
@@ -121,7 +121,7 @@ fn record_use(app: &App, unrecorded: UnrecordedUse, client: &'static str, deadli
 ///
 /// # Errors
 /// As [`Store::authenticate`](crate::store::Store::authenticate) and [`Pepper::peppers`](crate::pepper::Pepper::peppers).
-async fn authenticate(
+pub(super) async fn authenticate(
     app: &App,
     credential: &Credential,
     deadline: Instant,

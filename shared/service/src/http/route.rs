@@ -4,11 +4,12 @@ use std::any::Any;
 
 use axum::{
     Router,
-    http::{Method, Uri},
+    http::Method,
     response::{IntoResponse, Response},
     routing::MethodRouter,
 };
 
+use super::unserved::{no_such_method, no_such_path};
 use crate::{App, Error};
 
 /// A route: a method, a path and a handler. Routers consist of routes, and tests list them.
@@ -35,22 +36,6 @@ pub(super) fn plain_router(app: App, routes: Vec<Route>) -> Router {
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .with_state(app)
-}
-
-async fn no_such_path(uri: Uri) -> Error {
-    let detail = if uri.path() == "/" {
-        "This is the base URL of a SCIM 2.0 service. The resources are at /Users and /Groups."
-    } else {
-        "This endpoint does not exist. The base URL ends in /scim/v2, and the endpoints are /Users, /Groups, \
-         /ServiceProviderConfig, /ResourceTypes and /Schemas."
-    };
-    Error::NotFound(detail.to_owned())
-}
-
-async fn no_such_method(method: Method) -> Error {
-    Error::MethodNotAllowed(format!(
-        "This endpoint does not support {method}. The header Allow has the supported methods."
-    ))
 }
 
 /// Answers a request whose handler panicked. The panic hook has logged the location. The panic's message is dropped,

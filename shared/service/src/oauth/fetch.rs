@@ -1,7 +1,7 @@
 //! Reads a document of an issuer by HTTPS.
 //!
-//! The name of the host is resolved once, all of its addresses are checked, and the connection goes to a checked address. So
-//! a name that resolves to another address later has no effect. Redirects are not followed, proxies are not used, and each
+//! The name of the host is resolved once, all of its addresses are checked, and the connection goes to a checked address. A
+//! name that resolves to another address later therefore has no effect. Redirects are not followed, proxies are not used, and each
 //! document has its own connection. The public root certificates are part of the binary.
 
 use std::{

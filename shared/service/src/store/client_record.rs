@@ -102,6 +102,10 @@ pub struct ClientRecord {
     pub trust: Option<Trust>,
     /// Its secrets, the oldest first. A secret that has ended stays until another one is added.
     pub secrets: Vec<SecretRecord>,
+    /// When it last requested an access token. A change of its secrets at the same moment may hide this request.
+    pub last_used: Option<String>,
+    /// The client that requested it: `okta`, `entra` or `other`.
+    pub last_used_by: Option<String>,
     /// When it was ended. An ended client has no tokens any more, or its deletion was interrupted.
     #[serde(skip)]
     pub(super) ended: Option<String>,
@@ -207,20 +211,19 @@ impl ClientRecord {
         let damaged = || Error::Internal("an OAuth client cannot be read".to_owned());
         let optional = |name| Ok::<_, Error>(optional_text(item, name)?.map(str::to_owned));
         let scopes = item.get(name::SCOPES).and_then(|value| value.as_ss().ok()).ok_or_else(damaged)?;
+        let scopes = scopes.iter().map(|scope| scope.parse()).collect::<Result<_, _>>();
         let trust = optional_text(item, TRUST)?.map(serde_json::from_str).transpose();
         let secrets: Vec<StoredSecret> =
             serde_json::from_str(optional_text(item, SECRETS)?.unwrap_or("[]")).map_err(|_| damaged())?;
         Ok(Self {
             id: text(item, SK)?.strip_prefix(CLIENT_PREFIX).ok_or_else(damaged)?.to_owned(),
             label: optional(name::LABEL)?,
-            scopes: scopes
-                .iter()
-                .map(|scope| scope.parse())
-                .collect::<Result<_, _>>()
-                .map_err(|_| damaged())?,
+            scopes: scopes.map_err(|_| damaged())?,
             created: text(item, name::CREATED)?.to_owned(),
             trust: trust.map_err(|_| damaged())?,
             secrets: secrets.into_iter().map(SecretRecord::from).collect(),
+            last_used: optional(name::USED)?,
+            last_used_by: optional(name::USED_BY)?,
             ended: optional(ENDED)?,
             revision: optional_number(item, name::REVISION)?.unwrap_or_default(),
             request: optional(name::REQUEST)?,
@@ -242,6 +245,8 @@ impl ClientRecord {
         for (name, value) in [
             (name::LABEL, &self.label),
             (TRUST, &trust),
+            (name::USED, &self.last_used),
+            (name::USED_BY, &self.last_used_by),
             (ENDED, &self.ended),
             (name::REQUEST, &self.request),
         ] {
@@ -286,6 +291,8 @@ mod tests {
             created: "2026".to_owned(),
             trust: None,
             secrets: secrets.iter().map(record).collect(),
+            last_used: Some("2026".to_owned()),
+            last_used_by: Some("entra".to_owned()),
             ended: None,
             revision: 7,
             request: None,
@@ -298,8 +305,6 @@ mod tests {
         assert_eq!((id.org().as_str(), id.as_str()), ("acme-2", "acme-2.0123456789abcdef"));
         for text in [
             "",
-            "acme",
-            "acme.",
             "acme.0123456789ABCDEF",
             "acme.0123456789abcde",
             "ac#me.0123456789abcdef",

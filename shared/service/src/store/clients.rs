@@ -112,6 +112,8 @@ impl Store {
                 created: self.clock.timestamp()?,
                 trust: trust.clone(),
                 secrets: Vec::new(),
+                last_used: None,
+                last_used_by: None,
                 ended: None,
                 revision: 0,
                 request: new.repeatable.as_ref().map(|request| request.fingerprint.clone()),

@@ -55,7 +55,7 @@ pub struct Repeatable {
     pub fingerprint: String,
 }
 
-/// A change of a key. What is `None` stays.
+/// A change of a key. A `None` leaves its value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeyChange {
     /// The operations that it permits: at least one.

@@ -84,7 +84,7 @@ fn removal(directory: &Directory, kind: ResourceKind, stored: &Stored) -> Transa
     transaction.delete(keys.resource(kind, stored.id.as_str()), unchanged, Guard::Resource);
     let old = entries(kind, stored);
     index_changes(keys, &mut transaction, kind, &stored.id, &old, &BTreeSet::new());
-    count_deleted(keys, &mut transaction, kind, &stored.id);
+    count_deleted(keys, &mut transaction, kind, stored);
     transaction
 }
 

@@ -44,6 +44,8 @@ pub(super) mod name {
     pub(crate) const COUNT: &str = "n";
     /// The number of deleted resources.
     pub(crate) const DELETED: &str = "gone";
+    /// The number of users whose `active` is false.
+    pub(crate) const INACTIVE: &str = "inactive";
 }
 
 /// A resource whose document is its JSON text, which takes a fraction of the memory. A page holds all of its resources in

@@ -44,7 +44,7 @@ pub struct Organisation {
     pub work: Option<Work>,
 }
 
-/// A change of an organisation. What is `None` stays.
+/// A change of an organisation. A `None` leaves its value.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct OrgChange {
     /// Whether SCIM is enabled.

@@ -10,11 +10,11 @@ use super::{
     items::{Item, number, optional_number, sort_key, text},
     key_range::KeyRange,
     keys::{AFTER_IDS, BEFORE_IDS, Keys},
+    orgs::Organisation,
     request_writer::{ENTRY, ERRORS, HOUR, PEOPLE, REQUESTS},
 };
 use crate::{
     Error,
-    auth::Org,
     clock::{parse_timestamp, unix_millis},
     limits::REQUEST_BUDGET,
     request_log::{Entry, Filter, Hour},
@@ -29,20 +29,21 @@ impl Store {
     /// Returns a page of the request log, the newest entry first. `after` is the `next` of the page before. A page may have
     /// fewer entries than `limit`, and be empty, before the end: it reads a limited number of entries.
     ///
+    /// No entry is older than the organisation. Entries of a deleted organisation of the same name are left out: a frozen
+    /// Lambda environment may have written them after the deletion.
+    ///
     /// # Errors
     /// `invalidValue` if a time is not RFC 3339, [`Error::Unavailable`], [`Error::Throttled`].
     pub async fn request_log(
         &self,
-        org: &Org,
+        organisation: &Organisation,
         filter: &Filter,
         limit: usize,
         after: Option<&str>,
     ) -> Result<Page<Entry>, Error> {
+        let Organisation { org, created, .. } = organisation;
         let [partition, _] = Keys::request_log(org);
-        let Some(created) = self.created(org).await? else {
-            return Ok(Page { items: Vec::new(), next: None });
-        };
-        let from = filter.from.clone().filter(|from| *from > created).unwrap_or(created);
+        let from = filter.from.clone().filter(|from| from > created).unwrap_or_else(|| created.clone());
         let Some(ends) = ends(&Filter { from: Some(from), ..filter.clone() })? else {
             return Ok(Page { items: Vec::new(), next: None });
         };
@@ -91,36 +92,31 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Throttled`].
-    pub async fn request_log_entry(&self, org: &Org, id: &str) -> Result<Option<Entry>, Error> {
+    pub async fn request_log_entry(
+        &self,
+        organisation: &Organisation,
+        id: &str,
+    ) -> Result<Option<Entry>, Error> {
         let Some(id) = Id::parse(id) else { return Ok(None) };
-        let Some(created) = self.created(org).await? else { return Ok(None) };
-        let [partition, _] = Keys::request_log(org);
+        let [partition, _] = Keys::request_log(&organisation.org);
         let table = self.request_table(Instant::now() + REQUEST_BUDGET);
         let now = self.clock.now().unix_timestamp();
         match table.get(&partition.key(id.as_str())).await? {
             Some(item) if number(&item, EXPIRES)? > now => {
-                Ok(Some(entry(&item)?).filter(|entry| entry.at >= created))
+                Ok(Some(entry(&item)?).filter(|entry| entry.at >= organisation.created))
             }
             _ => Ok(None),
         }
-    }
-
-    /// Returns when the organisation was created. Entries of a deleted organisation of the same name are not shown: a frozen
-    /// Lambda environment may have written them after the deletion.
-    async fn created(&self, org: &Org) -> Result<Option<String>, Error> {
-        Ok(self.org(org).await?.map(|organisation| organisation.created))
     }
 
     /// Returns the hours from `from` (`2026-11-28T14`) on in which the organisation sent requests, the oldest first.
     ///
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Throttled`].
-    pub async fn request_hours(&self, org: &Org, from: &str) -> Result<Vec<Hour>, Error> {
-        let Some(mut created) = self.created(org).await? else { return Ok(Vec::new()) };
-        created.truncate(HOUR);
-        let [_, partition] = Keys::request_log(org);
-        let range =
-            KeyRange::between(&partition, (created.as_str().max(from).to_owned(), AFTER_IDS.to_owned()));
+    pub async fn request_hours(&self, organisation: &Organisation, from: &str) -> Result<Vec<Hour>, Error> {
+        let [_, partition] = Keys::request_log(&organisation.org);
+        let created = organisation.created.get(..HOUR).unwrap_or_default();
+        let range = KeyRange::between(&partition, (created.max(from).to_owned(), AFTER_IDS.to_owned()));
         self.request_table(Instant::now() + REQUEST_BUDGET).query_each(range, |item| hour(&item)).await
     }
 }

@@ -7,7 +7,7 @@
 //! function's log says so.
 //!
 //! The queue is lost with its process. Lambda freezes an execution environment soon after the response is sent. The calls
-//! are usually on their way by then. What is not is sent when the next request thaws the environment, and is lost if Lambda
+//! are usually on their way by then. A call that is not is sent when the next request thaws the environment, and is lost if Lambda
 //! ends the environment before. An hour may count a request twice if an answer of DynamoDB is lost.
 
 use std::collections::BTreeMap;
@@ -45,7 +45,7 @@ pub(super) const ENTRY: &str = "entry";
 pub(super) const REQUESTS: &str = "n";
 /// The number of those that failed.
 pub(super) const ERRORS: &str = "bad";
-/// The number of users in an hour.
+/// The number of active users in an hour.
 pub(super) const PEOPLE: &str = "people";
 /// The number of characters of a time that name its hour.
 pub(super) const HOUR: usize = "2026-11-28T14".len();
@@ -149,7 +149,7 @@ fn to_item(entry: &Entry, expires: &AttributeValue) -> Result<Item, Error> {
     Ok(Item::from([(ENTRY.to_owned(), AttributeValue::S(json)), (EXPIRES.to_owned(), expires.clone())]))
 }
 
-/// Counts the requests in the item of their hour. A new item gets the number of users too.
+/// Counts the requests in the item of their hour. A new item gets the number of active users too.
 async fn count(
     store: &Store,
     table: &Table,
@@ -165,7 +165,8 @@ async fn count(
         [(":requests", number(sum.requests)), (":errors", number(sum.errors)), (":expires", expires.clone())];
     let counted = update(table, &key, expression, values.into()).await?;
     if sum.may_count && !counted.contains_key(PEOPLE) {
-        let people = counts(&store.as_operator(org), &[ResourceKind::User]).await?.total;
+        let users = counts(&store.as_operator(org), &[ResourceKind::User]).await?;
+        let people = users.total.saturating_sub(users.inactive);
         update(table, &key, format!("SET {PEOPLE} = :people"), vec![(":people", number(people))]).await?;
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! Reading one resource, and the transactions that write it: what users and groups have in common.
 //!
-//! A write carries the difference of the index entries and, if it creates or deletes, the count, in one transaction
-//! under the version that was read. If another writer was faster, the request is repeated on the new state. Only a
+//! A write carries the difference of the index entries in one transaction under the version that was read. It also carries
+//! the count, if it creates or deletes a resource, or changes `active` of a user. If another writer was faster, the request is repeated on the new state. Only a
 //! request with `If-Match` fails then.
 
 use std::collections::BTreeSet;
@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use scim::{ResourceKind, id::Id, resource::Document};
 
 use super::{
-    counts::count_created,
+    counts::{count_changed, count_created},
     directory::Directory,
     index::{Entry, entries, have_same_names, is_folded_alike},
     items::{Item, Stored, name, string},
@@ -94,11 +94,12 @@ pub(super) fn creation(keys: &Keys, kind: ResourceKind, stored: &Stored) -> Tran
     transaction.put(key, stored.to_item(), Condition::absent(), Guard::Resource);
     let new = entries(kind, stored);
     index_changes(keys, &mut transaction, kind, &stored.id, &BTreeSet::new(), &new);
-    count_created(keys, &mut transaction, kind, &stored.id);
+    count_created(keys, &mut transaction, kind, stored);
     transaction
 }
 
-/// Makes the transaction that replaces a resource by its next state, and changes its index entries.
+/// Makes the transaction that replaces a resource by its next state, and changes its index entries. If `active` of a user
+/// changes, it changes the count too.
 pub(super) fn replacement(
     keys: &Keys,
     kind: ResourceKind,
@@ -110,6 +111,7 @@ pub(super) fn replacement(
     transaction.put(key, next.to_item(), is_unchanged(stored), Guard::Resource);
     let (old, new) = (entries(kind, stored), entries(kind, next));
     index_changes(keys, &mut transaction, kind, &stored.id, &old, &new);
+    count_changed(keys, &mut transaction, kind, stored, next);
     transaction
 }
 

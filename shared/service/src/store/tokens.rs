@@ -68,8 +68,8 @@ impl Store {
         Ok(found.map(|(client, organisation)| TokenClient { client, organisation }))
     }
 
-    /// Issues an access token to an authenticated client, with these of its scopes. The token does not outlive the secret
-    /// that the client presented. Returns `None` if the client, or the pepper of its organisation, has changed since it was
+    /// Issues an access token to an authenticated client, with these of its scopes, and records that a client of the kind `by`
+    /// has used it. The token does not outlive the secret that the client presented. Returns `None` if the client, or the pepper of its organisation, has changed since it was
     /// read.
     ///
     /// # Errors
@@ -80,6 +80,7 @@ impl Store {
         scopes: &BTreeSet<Scope>,
         secret: Option<&SecretRecord>,
         peppers: &Peppers,
+        by: &str,
         deadline: Instant,
     ) -> Result<Option<IssuedToken>, Error> {
         let org = &organisation.org;
@@ -100,7 +101,13 @@ impl Store {
         item.insert(EXPIRES.to_owned(), AttributeValue::N(expires.to_string()));
         let mut transaction = Transaction::new();
         guard_generation(&mut transaction, organisation, peppers, ());
-        transaction.check(Keys::client(org, &client.id), client.unchanged(), ());
+        // The put costs as much as a check. The revision stays, so that two tokens may be issued at the same time.
+        let used = ClientRecord {
+            last_used: Some(timestamp(now)?),
+            last_used_by: Some(by.to_owned()),
+            ..client.clone()
+        };
+        transaction.put(Keys::client(org, &client.id), used.to_item()?, client.unchanged(), ());
         let key = Keys::token(org, &record.digest);
         transaction.put(key, item, Condition::absent(), ());
         let is_issued = transaction.send(&self.key_table(deadline)).await?.is_ok();

@@ -14,11 +14,7 @@ use axum::{
     response::Response,
 };
 use scim::{
-    ResourceKind, ScimType,
-    id::Id,
-    members::MemberOperation,
-    resource::Document,
-    schema::{ACTIVE, ENTERPRISE_USER_URN},
+    ResourceKind, ScimType, id::Id, members::MemberOperation, resource::Document, schema::ENTERPRISE_USER_URN,
 };
 use serde_json::{Map, Value};
 
@@ -39,6 +35,7 @@ pub(crate) struct Noted {
     kind: Option<ResourceKind>,
     id: Option<String>,
     name: Option<String>,
+    pub(crate) endpoint: Option<String>,
     pub(crate) changed: Vec<String>,
     pub(crate) added: Members,
     pub(crate) removed: Members,
@@ -101,6 +98,11 @@ impl Notes {
         self.lock().map(|noted| noted.clone())
     }
 
+    /// Notes that no route serves the request.
+    pub(crate) fn unserved(&self, endpoint: String) {
+        self.note(|noted| noted.endpoint = Some(endpoint));
+    }
+
     /// Notes the name in the body of a new resource, which may be invalid.
     pub(crate) fn sent(&self, body: &Value) {
         self.note(|noted| {
@@ -137,8 +139,7 @@ impl Notes {
             let Some(after) = after else { return };
             noted.changed = changed(before.as_map(), after.as_map());
             if noted.kind == Some(ResourceKind::User) {
-                let is_active = |document: &Document| document.get(ACTIVE) != Some(&Value::Bool(false));
-                noted.action = Some(match (is_active(before), is_active(after)) {
+                noted.action = Some(match (before.is_active(), after.is_active()) {
                     (true, false) => Action::UserDeactivated,
                     (false, true) => Action::UserReactivated,
                     _ => Action::UserChanged,
@@ -189,6 +190,9 @@ impl Notes {
 impl Noted {
     /// Returns the action. A change of a group that changes nothing but members is one of these.
     pub(crate) fn action(&self) -> Action {
+        if self.endpoint.is_some() {
+            return Action::Other;
+        }
         let has_only_members = self.changed.is_empty();
         match self.action.unwrap_or(Action::Other) {
             Action::GroupChanged if has_only_members => {

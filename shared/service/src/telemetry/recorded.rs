@@ -43,6 +43,7 @@ fn entry(store: &Store, common: &Common<'_>, part: Part) -> Result<Entry, Error>
         scim_type: scim_type.map(|scim_type| scim_type.as_str().to_owned()),
         detail: detail.as_deref().map(shortened_detail),
         subject: noted.subject(),
+        endpoint: noted.endpoint,
         changed: noted.changed,
         added: noted.added,
         removed: noted.removed,

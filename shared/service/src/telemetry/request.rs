@@ -94,7 +94,7 @@ async fn answer_and_log(store: Option<Store>, mut request: Request, next: Next) 
         Notes::default()
     };
     request.extensions_mut().insert(notes.clone());
-    let method = known_method(request.method());
+    let method = known_method(request.method()).unwrap_or(NONE);
     let pattern = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let client = client(request.uri(), request.headers());
     let (response, consumed) = measured(next.run(request)).await;
@@ -110,7 +110,8 @@ async fn answer_and_log(store: Option<Store>, mut request: Request, next: Next) 
         Some(PresentedKey::Claimed(org)) => Some(org.as_str()),
         _ => None,
     };
-    let (route, known_client) = match (&presented, &pattern) {
+    let served = pattern.as_ref().filter(|_| status != StatusCode::METHOD_NOT_ALLOWED);
+    let (route, known_client) = match (&presented, served) {
         (Some(PresentedKey::Accepted(..)), Some(pattern)) => (format!("{method} {pattern}"), client),
         _ => (NONE.to_owned(), NONE),
     };
@@ -156,7 +157,7 @@ async fn answer_and_log(store: Option<Store>, mut request: Request, next: Next) 
 }
 
 /// Returns the method if it is a standard one.
-fn known_method(method: &Method) -> &'static str {
+pub(crate) fn known_method(method: &Method) -> Option<&'static str> {
     const KNOWN: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-    KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or(NONE)
+    KNOWN.into_iter().find(|known| *known == method.as_str())
 }

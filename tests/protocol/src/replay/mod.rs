@@ -33,11 +33,11 @@ pub struct Recorded<'a> {
     pub operation: &'a str,
     /// The request.
     pub request: &'a Value,
-    /// What DynamoDB did.
+    /// The outcome.
     pub outcome: Outcome,
 }
 
-/// What DynamoDB did with a call.
+/// The outcome of a call at DynamoDB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// It carried the call out, or an earlier call with the same token.

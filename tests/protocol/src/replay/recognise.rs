@@ -235,6 +235,10 @@ fn write(actions: Actions<'_>) -> Option<Write<Members>> {
         still: actions.iter().filter_map(still).collect(),
         entries: entries(actions, |effect| matches!(effect, Effect::Put(_))),
         removed_entries: entries(actions, |effect| *effect == Effect::Delete),
+        flips: actions.iter().any(|action| {
+            let is_user = action.key == Key::Count(Kind::User);
+            is_user && matches!(action.effect, Effect::Update(update) if update.count == 0)
+        }),
     })
 }
 

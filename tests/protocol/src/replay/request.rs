@@ -234,7 +234,7 @@ impl Texts {
                     ("joins", "1") => update.joins = true,
                     ("n", "1") => update.count = 1,
                     ("n", "-1") => update.count = -1,
-                    ("gone", _) => {}
+                    ("gone", _) | ("inactive", "1" | "-1") => {}
                     other => return Err(format!("ADD {other:?}")),
                 },
             }

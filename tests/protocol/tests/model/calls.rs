@@ -86,6 +86,7 @@ fn write(scenario: &Scenario, process: &Process, request: Request, intent: Optio
         still: Vec::new(),
         entries: Vec::new(),
         removed_entries: Vec::new(),
+        flips: false,
     };
     let (version, own) = (process.version.into(), Change::from(process.change));
     match request {

@@ -1,4 +1,4 @@
-//! What the requests should do, in the order in which they take effect.
+//! The expected effects of the requests, in the order in which they take effect.
 
 use crate::{
     scenario::{Request, Scenario},

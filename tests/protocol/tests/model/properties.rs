@@ -1,4 +1,4 @@
-//! What must hold in every state.
+//! The properties of every state.
 
 use stateright::{Model, Property};
 

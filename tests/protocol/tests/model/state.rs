@@ -23,7 +23,7 @@ pub(crate) struct State {
     pub(crate) processes: [Process; PROCESSES],
     pub(crate) copy: Option<Copy>,
     pub(crate) ghost: Ghost,
-    /// What may still go wrong.
+    /// The faults that may still happen.
     pub(crate) left: Left,
     /// The process that holds the lease of each change, + 1. 0 is the process that began it.
     pub(crate) lessee: [u8; CHANGES],
@@ -31,7 +31,7 @@ pub(crate) struct State {
     pub(crate) slow: u8,
 }
 
-/// What may still go wrong in a history.
+/// The faults that may still happen in a history.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Left {
     pub(crate) crashes: u8,
@@ -50,14 +50,14 @@ pub(crate) struct Copy {
     pub(crate) current: bool,
 }
 
-/// What should be there, as an observer knows who sees every call.
+/// The expected contents, as an observer knows who sees every call.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Ghost {
     pub(crate) alive: Mask,
     pub(crate) members: [Mask; 2],
     /// The requests that have taken effect, as bits.
     pub(crate) effective: u8,
-    /// What went wrong.
+    /// The violation.
     pub(crate) violation: Option<Violation>,
 }
 
@@ -188,7 +188,7 @@ pub(crate) struct Process {
     pub(crate) members: Members,
     /// The operations of the change that the process applies.
     pub(crate) operations: Members,
-    /// What is left to read, or to write.
+    /// The ids that are left to read, or to write.
     pub(crate) todo: u8,
     /// The part, group or member of the write under way.
     pub(crate) item: u8,
@@ -205,7 +205,7 @@ pub(crate) struct Process {
     pub(crate) seen: Seen,
 }
 
-/// What a reader has read, and what it may answer.
+/// The facts that a reader has read, and the answers that it may give.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Seen {
     /// The members that the group of a reader of a group may have, each as a bit.
@@ -231,11 +231,11 @@ pub(crate) struct Seen {
     pub(crate) version: u8,
     /// Headers of changes that have ended.
     pub(crate) discarded: u8,
-    /// What the reader knows about a pending change.
+    /// The knowledge of the reader about a pending change.
     pub(crate) is_open: bool,
     pub(crate) covers: bool,
     pub(crate) part: Members,
-    /// What the parts say.
+    /// The members that the parts name.
     pub(crate) parts: [Members; 2],
     /// Members that only parts add, and that do not exist.
     pub(crate) absent: Mask,

@@ -91,7 +91,7 @@ impl Operation {
         Ok(())
     }
 
-    /// Takes the operation to run it. What the answer repeats stays.
+    /// Takes the operation to run it. The parts that the answer repeats stay.
     pub(super) fn take(&mut self) -> Self {
         Self {
             method: self.method.clone(),

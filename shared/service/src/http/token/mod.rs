@@ -30,7 +30,7 @@ use crate::{
     credential::{Credential, Kind},
     oauth::{AssertionError, Assertions},
     store::{ClientId, SecretRecord, TokenClient},
-    telemetry::{PresentedKey, RequestRecord},
+    telemetry::{self, PresentedKey, RequestRecord},
     trust::Trust,
 };
 use form::{Proof, TokenRequest};
@@ -75,6 +75,7 @@ async fn issue(
     let Some(Deadline(deadline)) = request.extensions().get().copied() else {
         return Err(Error::Internal("the request has no deadline".to_owned()).into());
     };
+    let by = telemetry::client(request.uri(), request.headers());
     let TokenRequest { client, proof, scope } = TokenRequest::read(request).await?;
     let Ok(id) = client.parse::<ClientId>() else { return Err(unknown_client()) };
     record.presents(PresentedKey::Claimed(id.org().clone()));
@@ -99,7 +100,7 @@ async fn issue(
         let scopes = granted(&client.client.scopes, scope.as_deref())?;
         let peppers = app.pepper.at_least(client.organisation.generation).await?;
         if let Some(issued) =
-            app.store.issue_token(&client, &scopes, secret.as_ref(), &peppers, deadline).await?
+            app.store.issue_token(&client, &scopes, secret.as_ref(), &peppers, by, deadline).await?
         {
             let scopes: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
             let document = json!({

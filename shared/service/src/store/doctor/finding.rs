@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use scim::ResourceKind;
 
-use crate::store::keys::Key;
+use crate::store::{items::name, keys::Key};
 
 /// A violated invariant.
 pub(super) struct Finding {
@@ -11,6 +11,11 @@ pub(super) struct Finding {
     pub(super) text: String,
     /// The repairs. None if a person must decide, if another finding has them, or if `--finish` removes the finding.
     pub(super) repairs: Vec<Repair>,
+}
+
+/// Returns the words for an attribute of a count.
+pub(super) fn noun(attribute: &str) -> &'static str {
+    if attribute == name::INACTIVE { "count of inactive users" } else { "count" }
 }
 
 /// A resource as the check has read it.
@@ -35,6 +40,6 @@ pub(super) enum Repair {
     PutEdge { group: String, member: String, kind: ResourceKind },
     /// Deletes a reverse edge without an edge.
     DeleteReverse { group: String, member: String },
-    /// Sets a count that was read as `old`.
-    SetCount { count: Key, old: Option<AttributeValue>, new: i64 },
+    /// Sets an attribute of a count that was read as `old`.
+    SetCount { count: Key, attribute: &'static str, old: Option<AttributeValue>, new: i64 },
 }

@@ -1,8 +1,8 @@
 //! The doctor: a consistency check of everything that an organisation stores.
 //!
 //! It checks these invariants: every resource has exactly the index entries of its document, folded by this release,
-//! every edge has its reverse edge, both ends of an edge exist, the counts are the numbers of resources, and no change
-//! is left unfinished.
+//! every edge has its reverse edge, both ends of an edge exist, the counts are the numbers of resources and of inactive
+//! users, and no change is left unfinished.
 //!
 //! The check reads the whole table and writes nothing. It is for operators and tests, not for requests. Writes during
 //! the check may appear as findings.
@@ -18,14 +18,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use scim::{ResourceKind, id::Id};
 
 use super::{
+    counts::is_inactive,
     directory::Directory,
     index::{Entry, INDEXED, Indexed, entries},
-    items::{Item, Stored, name, number, sort_key, text},
+    items::{Item, Stored, name, optional_number, sort_key, text},
     key_range::KeyRange,
     keys::{self, Key, kind_from_stored, stored_kind, unfinished_shards},
 };
 use crate::Error;
-use finding::{Finding, Read, Repair};
+use finding::{Finding, Read, Repair, noun};
 use items::Unexplained;
 use refold::has_old_entries;
 use repair::carry_out;
@@ -36,6 +37,12 @@ const MOST_ROUNDS: usize = 3;
 
 /// The resources of each kind, by id.
 type Resources = BTreeMap<ResourceKind, BTreeMap<String, Stored>>;
+
+/// The attributes of a count.
+const COUNTED: [&str; 2] = [name::COUNT, name::INACTIVE];
+
+/// The numbers that a count must have, in the order of [`COUNTED`].
+type Expected = [i64; 2];
 
 /// The result of a check.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
@@ -240,35 +247,39 @@ impl Examination<'_> {
 
     fn counts(&mut self, resources: &Resources) {
         for kind in ResourceKind::ALL {
-            let mut expected: BTreeMap<String, (Key, i64)> = BTreeMap::new();
+            let mut expected: BTreeMap<String, (Key, Expected)> = BTreeMap::new();
             for stored in resources.get(&kind).into_iter().flat_map(BTreeMap::values) {
                 let key = self.directory.keys.count(kind, &stored.id);
-                expected.entry(key.sk.clone()).or_insert((key, 0)).1 += 1;
+                let (_, expected) = expected.entry(key.sk.clone()).or_insert((key, [0, 0]));
+                expected[0] += 1;
+                expected[1] += i64::from(is_inactive(kind, stored));
             }
             for (key, expected) in expected.into_values() {
                 let item = self.left.take(&key);
-                let counted =
-                    item.as_ref().and_then(|item| number(item, name::COUNT).ok()).unwrap_or_default();
-                if counted != expected {
-                    let text = format!("count {} is {counted}, but {expected} are there", key.sk);
-                    let repair = self.count(key, item.as_ref(), expected);
-                    self.finding(text, repair);
-                }
+                self.count(&key, item.as_ref(), expected);
             }
         }
         let counts = self.directory.keys.counts();
         for (shard, item) in self.left.take_partition(counts.as_str()) {
-            if number(&item, name::COUNT).ok() != Some(0) {
-                let repair = self.count(counts.key(&shard), Some(&item), 0);
-                self.finding(format!("count {shard} is not 0, but nothing is there"), repair);
-            }
+            self.count(&counts.key(&shard), Some(&item), [0, 0]);
         }
     }
 
-    /// Makes the repair of a count. The count may include a resource that cannot be read.
-    fn count(&self, count: Key, item: Option<&Item>, new: i64) -> Option<Repair> {
-        let old = item.and_then(|item| item.get(name::COUNT).cloned());
-        self.unreadable.is_empty().then_some(Repair::SetCount { count, old, new })
+    /// Compares a count with the numbers of resources. The count may include a resource that cannot be read.
+    fn count(&mut self, key: &Key, item: Option<&Item>, expected: Expected) {
+        for (attribute, expected) in COUNTED.into_iter().zip(expected) {
+            let counted = item.map_or(Ok(None), |item| optional_number(item, attribute));
+            let counted = counted.map(Option::unwrap_or_default);
+            if counted == Ok(expected) {
+                continue;
+            }
+            let counted = counted.map_or_else(|_| "not a number".to_owned(), |counted| counted.to_string());
+            let old = item.and_then(|item| item.get(attribute).cloned());
+            let text = format!("{} {} is {counted}, but {expected} are there", noun(attribute), key.sk);
+            let repair = Repair::SetCount { count: key.clone(), attribute, old, new: expected };
+            let repair = self.unreadable.is_empty().then_some(repair);
+            self.finding(text, repair);
+        }
     }
 
     fn leftovers(&mut self, resources: &Resources) {

@@ -7,7 +7,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use scim::{ResourceKind, id::Id};
 
-use super::finding::{Read, Repair};
+use super::finding::{Read, Repair, noun};
 use crate::{
     Error,
     store::{
@@ -77,20 +77,15 @@ pub(super) async fn carry_out(directory: &Directory, repair: Repair) -> Result<O
             transaction.delete(keys.reverse_edge(&member, &group), Condition::exists(), Guard::Unconditional);
             format!("deleted the reverse edge of member {member} and group {group}")
         }
-        Repair::SetCount { count, old, new } => {
+        Repair::SetCount { count, attribute, old, new } => {
             let condition = match old {
-                Some(old) => Condition::expression(format!("{} = :old", name::COUNT)).with_value(":old", old),
-                None => Condition::expression(format!("attribute_not_exists({})", name::COUNT)),
+                Some(old) => Condition::expression(format!("{attribute} = :old")).with_value(":old", old),
+                None => Condition::expression(format!("attribute_not_exists({attribute})")),
             };
-            let text = format!("set count {} to {new}", count.sk);
+            let text = format!("set {} {} to {new}", noun(attribute), count.sk);
             let values = vec![(":new", AttributeValue::N(new.to_string()))];
-            transaction.update(
-                count,
-                format!("SET {} = :new", name::COUNT),
-                values,
-                condition,
-                Guard::Unconditional,
-            );
+            let expression = format!("SET {attribute} = :new");
+            transaction.update(count, expression, values, condition, Guard::Unconditional);
             text
         }
     };

@@ -63,7 +63,7 @@ pub struct Import {
     hold: Option<Hold>,
     batch: Batch,
     bytes: usize,
-    /// The ids and unique values of the batch. Of two lines with the same one, the first is written.
+    /// The ids and unique values of the batch. The first of two lines with the same one is written.
     values: HashSet<String>,
     read: Tally,
     /// The lines that are no records.
@@ -106,7 +106,7 @@ impl Import {
     /// Reads a line of the export, counted from 1. Returns the lines that are refused since the last call.
     ///
     /// # Errors
-    /// [`ImportError`]. What was imported stays, and the organisation refuses requests until the import is done again.
+    /// [`ImportError`]. The imported items stay, and the organisation refuses requests until the import is done again.
     pub async fn line(&mut self, number: u64, text: &[u8]) -> Result<Vec<Refused>, ImportError> {
         let record = parse(text);
         let Some(_) = self.hold else {

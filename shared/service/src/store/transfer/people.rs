@@ -35,7 +35,7 @@ pub struct PeopleImport {
     org: Org,
     batch: Vec<(u64, Document)>,
     bytes: usize,
-    /// The userNames of the batch. Of two lines with the same one, the first is written.
+    /// The userNames of the batch. The first of two lines with the same one is written.
     names: HashSet<String>,
     imported: Imported,
 }
@@ -63,8 +63,8 @@ impl PeopleImport {
     /// Reads a line that is the body of a POST to /Users. Returns the lines that are refused since the last call.
     ///
     /// # Errors
-    /// [`Error::Unavailable`], [`Error::Throttled`], [`Error::Conflict`] if the organisation does not exist or is held. What
-    /// was imported stays.
+    /// [`Error::Unavailable`], [`Error::Throttled`], [`Error::Conflict`] if the organisation does not exist or is held. The
+    /// imported users stay.
     pub async fn line(&mut self, number: u64, text: &[u8]) -> Result<Vec<Refused>, Error> {
         match json::parse(text) {
             Ok(body) => self.body(number, text.len(), &body).await,
