@@ -12,6 +12,7 @@
 //! | `assets` | style sheets and scripts |
 //! | `clock` | times in the viewer's zone |
 //! | `listing`, `attributes`, `sentences` | lists, attributes and requests in words |
+//! | `names` | people and teams by the names that filters have |
 //! | `fields`, `once` | fields of forms, and forms that create a credential once |
 //! | `review` | the page before a change, and the page that shows a secret once |
 //! | `chart` | charts as SVG |
@@ -28,6 +29,7 @@ mod fields;
 mod headers;
 mod keys;
 mod listing;
+mod names;
 mod once;
 mod overview;
 mod page;
