@@ -40,7 +40,8 @@ const READS: usize = 5;
 const CLIENTS: [&str; 3] = ["okta", "entra", "other"];
 /// The statuses and classes of statuses that the page offers: those of the answers of SCIM and of the token endpoint.
 const STATUSES: [&str; 16] = [
-    "2xx", "4xx", "5xx", "200", "201", "204", "400", "401", "403", "404", "409", "412", "413", "429", "500", "503",
+    "2xx", "4xx", "5xx", "200", "201", "204", "400", "401", "403", "404", "409", "412", "413", "429", "500",
+    "503",
 ];
 
 pub(crate) fn routes() -> Router<Console> {
@@ -244,7 +245,8 @@ async fn activity(
     let Ok(Query(mut parameters)) = query else { return problem(&frame, Problem::BadFilter) };
     let store = &console.app.store;
     let directory = store.directory(&caller);
-    let is_named = [&parameters.person, &parameters.team].iter().any(|it| !it.is_empty() && Id::parse(it).is_none());
+    let is_named =
+        [&parameters.person, &parameters.team].iter().any(|it| !it.is_empty() && Id::parse(it).is_none());
     let found = async {
         let person = find(&frame, &directory, ResourceKind::User, &parameters.person);
         tokio::try_join!(person, find(&frame, &directory, ResourceKind::Group, &parameters.team))
@@ -524,7 +526,8 @@ mod tests {
     use super::*;
 
     fn read(day: &str, status: &str, zone: &str) -> Option<Filter> {
-        let parameters = Parameters { day: day.to_owned(), status: status.to_owned(), ..Parameters::default() };
+        let parameters =
+            Parameters { day: day.to_owned(), status: status.to_owned(), ..Parameters::default() };
         Chosen::read(&parameters, &Zone::parse(zone)).map(|(_, filter)| filter)
     }
 
@@ -539,7 +542,8 @@ mod tests {
             let filter = read(day, "", zone).unwrap();
             assert_eq!((filter.from.as_deref(), filter.until.as_deref()), (Some(from), Some(until)), "{day}");
         }
-        for invalid in ["2026-02-30", "2026-13-01", "28.11.2026", "99999-01-01", "0001-01-01", "2026-11", "x"] {
+        for invalid in ["2026-02-30", "2026-13-01", "28.11.2026", "99999-01-01", "0001-01-01", "2026-11", "x"]
+        {
             assert_eq!(read(invalid, "", "UTC"), None, "{invalid}");
         }
     }

@@ -3,11 +3,7 @@
 //! The script of the console stores the name of the browser's zone (`Europe/Berlin`) in a cookie. Without a known name, times
 //! are in UTC. The script formats each `<time>` in the language of the page.
 
-use jiff::{
-    Timestamp,
-    civil,
-    tz::TimeZone,
-};
+use jiff::{Timestamp, civil, tz::TimeZone};
 use texts::Language;
 use time::{Date, Duration, OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
@@ -109,7 +105,8 @@ mod tests {
     #[test]
     fn unknown_zone_is_utc() {
         let long = "x".repeat(5_000);
-        for name in ["", "60", "-120", "Europe/Nowhere", "Etc/Unknown", "../../etc/passwd", "<script>", &long] {
+        for name in ["", "60", "-120", "Europe/Nowhere", "Etc/Unknown", "../../etc/passwd", "<script>", &long]
+        {
             assert_eq!((Zone::parse(name), Zone::parse(name).name()), (Zone::utc(), "UTC"), "{name}");
         }
         for name in ["Europe/Berlin", "Asia/Calcutta", "America/Argentina/Buenos_Aires", "Etc/GMT+5"] {
@@ -126,7 +123,10 @@ mod tests {
             (date!(2026 - 07 - 01), "2026-06-30T22:00:00Z", "2026-07-01T21:59:59Z"),
             (date!(2026 - 10 - 25), "2026-10-24T22:00:00Z", "2026-10-25T22:59:59Z"),
         ] {
-            assert_eq!((text(zone.start_of(day)), text(zone.end_of(day))), (start.to_owned(), end.to_owned()));
+            assert_eq!(
+                (text(zone.start_of(day)), text(zone.end_of(day))),
+                (start.to_owned(), end.to_owned())
+            );
         }
     }
 }

@@ -99,11 +99,12 @@ pub(crate) async fn find(
     let SearchPage { resources, next, .. } = directory.search(kind, text, None, OFFERED).await?;
     let all: Vec<Candidate> = resources.iter().map(|stored| Candidate::new(frame, stored)).collect();
     let wanted = fold(text);
-    let is_exact = |candidate: &&Candidate| fold(&candidate.name) == wanted;
-    match (all.iter().filter(is_exact).count(), all.as_slice()) {
-        (0, []) => unclear(nothing, Vec::new()),
-        (0, [one]) if next.is_none() => Ok(Typed::one(&one.id)),
-        (1, _) => Ok(all.iter().find(is_exact).map(|one| Typed::one(&one.id)).unwrap_or_default()),
+    if let Some(one) = all.iter().find(|candidate| fold(&candidate.name) == wanted) {
+        return Ok(Typed::one(&one.id));
+    }
+    match all.as_slice() {
+        [] => unclear(nothing, Vec::new()),
+        [one] if next.is_none() => Ok(Typed::one(&one.id)),
         _ => unclear(several, all),
     }
 }
@@ -141,10 +142,7 @@ pub(crate) async fn names(
     }
     match console.app.store.directory(&caller).search(kind, text.trim(), None, OFFERED).await {
         Ok(SearchPage { resources, .. }) => {
-            let mut candidates: Vec<Candidate> =
-                resources.iter().map(|stored| Candidate::new(&frame, stored)).collect();
-            // A list with a name twice helps no person to choose.
-            candidates.dedup_by(|one, other| one.name == other.name);
+            let candidates = resources.iter().map(|stored| Candidate::new(&frame, stored)).collect();
             show(&Names { candidates })
         }
         Err(Error::Unavailable(_) | Error::Throttled) => StatusCode::NO_CONTENT.into_response(),
