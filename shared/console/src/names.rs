@@ -18,7 +18,6 @@ use crate::{
     Console,
     access::Viewer,
     attributes::name_of,
-    clock::Moment,
     listing::{LONGEST_SEARCH, Problem, failed, problem},
     page::{Frame, show},
 };
@@ -35,16 +34,15 @@ pub(crate) struct Candidate {
     pub(crate) shown: String,
     /// The name of a person in full.
     pub(crate) full_name: String,
-    pub(crate) created: Moment,
 }
 
 impl Candidate {
-    fn new(frame: &Frame, stored: &Stored) -> Self {
+    fn new(stored: &Stored) -> Self {
         let document = &stored.document;
         let name = document.user_name().or_else(|| document.display_name()).unwrap_or_default().to_owned();
         let full_name = name_of(stored);
         let shown = visible(&name);
-        Self { id: stored.id.to_string(), name, shown, full_name, created: frame.moment(&stored.created) }
+        Self { id: stored.id.to_string(), name, shown, full_name }
     }
 }
 
@@ -97,7 +95,7 @@ pub(crate) async fn find(
         return unclear(nothing, Vec::new());
     }
     let SearchPage { resources, next, .. } = directory.search(kind, text, None, OFFERED).await?;
-    let all: Vec<Candidate> = resources.iter().map(|stored| Candidate::new(frame, stored)).collect();
+    let all: Vec<Candidate> = resources.iter().map(Candidate::new).collect();
     let wanted = fold(text);
     if let Some(one) = all.iter().find(|candidate| fold(&candidate.name) == wanted) {
         return Ok(Typed::one(&one.id));
@@ -142,7 +140,7 @@ pub(crate) async fn names(
     }
     match console.app.store.directory(&caller).search(kind, text.trim(), None, OFFERED).await {
         Ok(SearchPage { resources, .. }) => {
-            let candidates = resources.iter().map(|stored| Candidate::new(&frame, stored)).collect();
+            let candidates = resources.iter().map(Candidate::new).collect();
             show(&Names { candidates })
         }
         Err(Error::Unavailable(_) | Error::Throttled) => StatusCode::NO_CONTENT.into_response(),

@@ -75,16 +75,11 @@ async fn clients(steps: &Steps<'_>) -> Result<Vec<ClientRecord>, Error> {
 
 fn existing(frame: &Frame, client: &ClientRecord) -> Way {
     let (texts, id) = (&frame.t.connection, client.id.clone());
-    match &client.trust {
-        Some(trust) => {
-            let values = [("issuer", trust.issuer.as_str()), ("subject", &trust.subject)];
-            Way::Federation { client: id, note: fill(texts.client_exists, &values) }
-        }
-        None => {
-            let (note, hint) = (texts.secret_exists, texts.secret_exists_hint);
-            Way::Secret { client: id, secret: None, note, hint }
-        }
+    if let Some(trust) = &client.trust {
+        let values = [("issuer", trust.issuer.as_str()), ("subject", &trust.subject)];
+        return Way::Federation { client: id, note: fill(texts.client_exists, &values) };
     }
+    Way::Secret { client: id, secret: None, note: texts.secret_exists, hint: texts.secret_exists_hint }
 }
 
 /// Returns the page with the choice of the way.
