@@ -17,23 +17,20 @@ let gateway;
 
 /** A page of a vendor's product, which shows the console in a frame. */
 class Product {
-  static async start(host) {
+  /** The link that the page embeds. */
+  link = 'about:blank';
+
+  static async start() {
     const product = new Product();
-    product.server = createServer((request, response) => {
-      const link = new URL(request.url, 'http://product').searchParams.get('link') ?? 'about:blank';
+    product.server = createServer((_, response) => {
       response.setHeader('content-type', 'text/html; charset=utf-8');
       response.end(`<!doctype html><html lang="en"><title>Product</title><meta name="viewport" content="width=device-width">
 <style>body { margin: 0; font-family: sans-serif } h1 { margin: 1rem } iframe { display: block; width: 100%; height: 42rem; border: 0 }</style>
-<h1>Settings of the product</h1><iframe title="SCIM" src="${link.replaceAll('&', '&amp;')}"></iframe></html>`);
+<h1>Settings of the product</h1><iframe title="SCIM" allow="clipboard-write" src="${product.link}"></iframe></html>`);
     });
     await new Promise((resolve) => { product.server.listen(0, '127.0.0.1', resolve); });
-    product.origin = `http://${host}:${product.server.address().port}`;
+    product.origin = `http://127.0.0.1:${product.server.address().port}`;
     return product;
-  }
-
-  /** Returns the page that embeds the link. */
-  page(link) {
-    return `${this.origin}/?${new URLSearchParams({ link })}`;
   }
 
   stop() {
@@ -45,8 +42,8 @@ class Product {
 before(async () => {
   browser = await launch();
   // Cookies are shared by the ports of a host, as by the hosts of a site. A frame of another site needs https.
-  vendor = await Product.start('localhost');
-  stranger = await Product.start('localhost');
+  vendor = await Product.start();
+  stranger = await Product.start();
   gateway = await Gateway.startWith({ SCIM_CONSOLE_FRAME_ANCESTORS: vendor.origin });
 });
 
@@ -60,7 +57,8 @@ async function frameOf(page) {
 
 test('console_works_in_a_frame_of_an_allowed_origin', async () => {
   const owner = await Owner.sit(browser, gateway, { embedder: vendor.origin, colorScheme: 'light' });
-  await owner.page.goto(vendor.page(await gateway.link({ intent: 'okta' })));
+  vendor.link = await gateway.link({ intent: 'okta' });
+  await owner.page.goto(vendor.origin);
   const frame = await frameOf(owner.page);
   await frame.getByRole('heading', { level: 1, name: 'Connect Okta' }).waitFor();
   assert.doesNotMatch(frame.url(), SECRET);
@@ -71,6 +69,7 @@ test('console_works_in_a_frame_of_an_allowed_origin', async () => {
   const key = SECRET.exec(await frame.getByRole('main').innerText())?.[0];
   assert.ok(key, 'the key is shown');
   await copy(frame, 'SCIM connector base URL').click();
+  await frame.getByText('Copied: SCIM connector base URL').waitFor();
   const provider = new Okta({ baseUrl: gateway.baseUrl, header: key });
   assert.equal((await provider.testCredentials()).status, 200);
   await verify.says(frame, 'Okta read a list of people').waitFor({ timeout: 15_000 });
@@ -89,7 +88,8 @@ async function refused(product, of) {
   const page = await context.newPage();
   const messages = [];
   page.on('console', (message) => messages.push(message.text()));
-  await page.goto(product.page(await of.link()));
+  product.link = await of.link();
+  await page.goto(product.origin);
   const frame = await frameOf(page);
   await page.waitForLoadState();
   assert.ok(messages.some((text) => /frame-ancestors|X-Frame-Options|x-frame-options/.test(text)), messages.join('\n'));
