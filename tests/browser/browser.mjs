@@ -8,9 +8,6 @@ import { chromium } from 'playwright-core';
 
 const AXE = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
-/** Rules of axe-core that no page is checked with. */
-const WITHOUT = [];
-
 /** Keys, client secrets, access tokens and set-up links. */
 export const SECRET = /scim(token|secret|link|session)?_[A-Za-z0-9_-]*[0-9A-Za-z]{24,}/;
 
@@ -191,18 +188,18 @@ export class Owner {
     }
   }
 
-  /** Checks the page, or a frame of it, with every rule of axe-core but those of `WITHOUT`. */
+  /** Checks the page, or a frame of it, with every rule of axe-core, also experimental ones and those of level AAA. */
   async violations(frame = this.page) {
     if (!(await frame.evaluate(() => 'axe' in window))) await frame.evaluate(AXE);
-    const violations = await frame.evaluate(async (without) => {
-      const rules = Object.fromEntries(window.axe.getRules().map(({ ruleId }) => [ruleId, { enabled: !without.includes(ruleId) }]));
+    const violations = await frame.evaluate(async () => {
+      const rules = Object.fromEntries(window.axe.getRules().map(({ ruleId }) => [ruleId, { enabled: true }]));
       const found = await window.axe.run(document, { rules, resultTypes: ['violations'] });
       return found.violations.map(({ id, impact, nodes }) => ({
         id,
         impact,
         nodes: nodes.slice(0, 5).map((node) => `${node.target.join(' ')}: ${node.failureSummary?.split('\n')[1]?.trim() ?? ''}`),
       }));
-    }, WITHOUT);
+    });
     return violations.map(({ id, impact, nodes }) => `${id} (${impact})\n    ${nodes.join('\n    ')}`);
   }
 

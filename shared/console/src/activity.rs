@@ -213,6 +213,12 @@ impl ByName {
             typed,
         }
     }
+
+    /// Returns the URL of this page with the filter by this id.
+    fn with(&self, id: &str) -> String {
+        let separator = if self.without.ends_with('?') { "" } else { "&" };
+        format!("{}{separator}{}={id}", self.without, self.parameter)
+    }
 }
 
 #[derive(Template)]

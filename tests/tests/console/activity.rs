@@ -133,7 +133,7 @@ async fn filters_take_names_of_people_and_teams() {
         assert_eq!(page.body.matches("<li><a href=\"/console/activity?").count(), count, "{query}");
     }
     let page = browser.get("/activity?person=ada&status=4xx").await;
-    page.has(&format!("href=\"/console/activity?status=4xx&amp;person={ada}\""));
+    page.has(&format!("href=\"/console/activity?status=4xx&#38;person={ada}\""));
 }
 
 #[tokio::test]
