@@ -161,7 +161,7 @@ test('session_reaches_no_other_organisation', async () => {
   for (const [, path] of PAGES) assert.doesNotMatch((await ours.get(path)).text, /rival/, path);
   assert.doesNotMatch((await ours.get('/people?q=secret')).text, /secret\.person/);
   const log = await rival.get('/activity');
-  const entry = /\/activity\/([\w.-]+)"/.exec(log.text)[1];
+  const entry = /\/activity\/([\w-]{36})"/.exec(log.text)[1];
   for (const path of [`/people/${people[0]}`, `/teams/${teams[0]}`, `/activity/${entry}`]) {
     assert.equal((await rival.get(path)).status, 200, path);
     refused(await ours.get(path), 404, /Choose a page from the menu/, path);

@@ -26,8 +26,8 @@ function observe() {
   }).observe({ type: 'layout-shift', buffered: true });
 }
 
-/** Returns the faults of the headers of a page. */
-export function headerFaults(headers) {
+/** Returns the faults of the headers of a page, which these origins may embed. */
+export function headerFaults(headers, ancestors = "'none'") {
   const policy = Object.fromEntries(
     (headers['content-security-policy'] ?? '').split(';').map((directive) => {
       const [name, ...values] = directive.trim().split(/\s+/);
@@ -41,10 +41,10 @@ export function headerFaults(headers) {
     'img-src': /^'self'/,
     'connect-src': /^'self'$/,
     'form-action': /^'self'$/,
-    'frame-ancestors': /^'none'$/,
     'base-uri': /^'none'$/,
   };
   const faults = [];
+  if (policy['frame-ancestors'] !== ancestors) faults.push(`Content-Security-Policy: frame-ancestors is ${policy['frame-ancestors']}`);
   for (const [directive, value] of Object.entries(wanted)) {
     if (!value.test(policy[directive] ?? '')) faults.push(`Content-Security-Policy: ${directive} is ${policy[directive]}`);
   }
@@ -64,9 +64,11 @@ export class Owner {
   problems = [];
   pages = 0;
 
-  static async sit(browser, gateway, { keyboard = false, ...options } = {}) {
+  /** `embedder` is the origin of a page that shows the console in a frame. */
+  static async sit(browser, gateway, { keyboard = false, embedder, ...options } = {}) {
     const owner = new Owner();
     owner.keyboard = keyboard;
+    owner.embedder = embedder;
     owner.gateway = gateway;
     owner.context = await browser.newContext({
       locale: 'en-GB',
@@ -98,20 +100,21 @@ export class Owner {
     });
     context.on('request', (request) => {
       const url = new URL(request.url());
-      if (url.origin !== gateway.origin) problems.push(`request to another host: ${url}`);
+      if (url.origin !== gateway.origin && url.origin !== this.embedder) problems.push(`request to another host: ${url}`);
       if (!url.pathname.endsWith('/console/enter') && (SECRET.test(url.href) || url.searchParams.has('csrf'))) problems.push(`secret in a URL: ${url}`);
       if (SECRET.test(request.headers().referer ?? '')) problems.push(`secret in Referer: ${url}`);
     });
     context.on('response', (response) => {
       const headers = response.headers();
-      const { pathname } = new URL(response.url());
+      const { origin, pathname } = new URL(response.url());
+      if (origin === this.embedder) return;
       let faults = [];
       if (pathname.includes('/console/assets/')) {
         if (!/\bimmutable\b/.test(headers['cache-control'] ?? '')) faults.push(`Cache-Control is ${headers['cache-control']}`);
         if (headers['x-content-type-options'] !== 'nosniff') faults.push('no X-Content-Type-Options');
         if (response.status() !== 200) faults.push(`status ${response.status()}`);
       } else if (headers['content-type']?.startsWith('text/html')) {
-        faults = headerFaults(headers);
+        faults = headerFaults(headers, this.embedder);
         this.pages += 1;
       }
       if (response.status() >= 500) faults.push(`status ${response.status()}`);
@@ -185,24 +188,24 @@ export class Owner {
     }
   }
 
-  /** Checks the page with axe-core: with these rules, or with every rule that is not experimental. */
-  async violations(...rules) {
-    if (!(await this.page.evaluate(() => 'axe' in window))) await this.page.evaluate(AXE);
-    const violations = await this.page.evaluate(async (only) => {
-      const chosen = only.length ? { runOnly: only } : { rules: { 'target-size': { enabled: true } } };
-      const found = await window.axe.run(document, { ...chosen, resultTypes: ['violations'] });
+  /** Checks the page, or a frame of it, with every rule of axe-core, also experimental ones and those of level AAA. */
+  async violations(frame = this.page) {
+    if (!(await frame.evaluate(() => 'axe' in window))) await frame.evaluate(AXE);
+    const violations = await frame.evaluate(async () => {
+      const rules = Object.fromEntries(window.axe.getRules().map(({ ruleId }) => [ruleId, { enabled: true }]));
+      const found = await window.axe.run(document, { rules, resultTypes: ['violations'] });
       return found.violations.map(({ id, impact, nodes }) => ({
         id,
         impact,
         nodes: nodes.slice(0, 5).map((node) => `${node.target.join(' ')}: ${node.failureSummary?.split('\n')[1]?.trim() ?? ''}`),
       }));
-    }, rules);
+    });
     return violations.map(({ id, impact, nodes }) => `${id} (${impact})\n    ${nodes.join('\n    ')}`);
   }
 
   /** Returns what is wider than the window, if anything is. */
-  overflow() {
-    return this.page.evaluate(() => {
+  overflow(frame = this.page) {
+    return frame.evaluate(() => {
       const { scrollWidth, clientWidth } = document.documentElement;
       if (scrollWidth <= clientWidth) return null;
       const wide = [...document.querySelectorAll('body *')].filter((element) => element.getBoundingClientRect().right > clientWidth + 1);

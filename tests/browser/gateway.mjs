@@ -16,12 +16,17 @@ export class Gateway {
   #output = '';
 
   /** Starts a gateway on a free port, with everything in memory. */
-  static async start(...options) {
+  static start(...options) {
+    return Gateway.startWith({}, ...options);
+  }
+
+  /** Does the same with these environment variables. */
+  static async startWith(env, ...options) {
     const gateway = new Gateway();
     const program = process.env.SCIM_LOCAL ?? path.join(process.env.CARGO_TARGET_DIR ?? path.join(ROOT, 'target'), 'debug/scim-local');
     gateway.#directory = await mkdtemp(path.join(tmpdir(), 'scim-browser-'));
     const data = gateway.#directory;
-    const child = spawn(program, ['--memory', '--data', data, '--port', '0', ...options], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(program, ['--memory', '--data', data, '--port', '0', ...options], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
     gateway.#process = child;
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (bytes) => { gateway.#output += bytes; });
     let spawned = null;

@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import { Owner, launch } from './browser.mjs';
 import { Gateway } from './gateway.mjs';
 import { Okta } from './okta.mjs';
-import { PAGES, directory, keys } from './pages.mjs';
+import { PAGES, activity, directory, keys } from './pages.mjs';
 
 /** Each value calls the function that the observer notes, if a page takes it for markup. */
 const HOSTILE = [
@@ -92,7 +92,7 @@ test('hostile_values_are_inert_on_every_page', async () => {
     ...teams.map((id) => `/teams/${id}`),
     ...HOSTILE.slice(0, 6).flatMap((hostile) => {
       const text = encodeURIComponent(hostile);
-      return [`/people?q=${text}`, `/teams?q=${text}`, `/activity?person=${text}&client=${text}&cursor=${text}`, `/connection/verify?provider=${text}&since=${text}`, `/people?cursor=${text}`];
+      return [`/people?q=${text}`, `/teams?q=${text}`, `/activity?person=${text}&team=${text}`, `/activity?client=${text}&status=${text}&cursor=${text}`, `/connection/verify?provider=${text}&since=${text}`, `/people?cursor=${text}`];
     }),
   ];
   for (const path of paths) {
@@ -127,6 +127,14 @@ test('hostile_values_are_shown_as_text', async () => {
 test('hostile_values_of_forms_are_inert', async () => {
   const owner = await Owner.sit(browser, gateway);
   await owner.enter();
+  await owner.goto('/activity');
+  for (const name of ['Person', 'Team']) {
+    for (const hostile of HOSTILE) {
+      await activity.filter(owner.page, name).fill(hostile);
+      await owner.page.waitForTimeout(400);
+      await inert(owner, `filter by ${hostile}`);
+    }
+  }
   await owner.goto('/people');
   for (const hostile of HOSTILE) {
     await directory.search(owner.page).fill(hostile);

@@ -69,6 +69,10 @@ export const directory = {
 
 export const activity = {
   entries: (page) => content(page).locator('a[href*="/activity/"]'),
+  filter: (page, name) => content(page).getByLabel(name, { exact: true }),
+  /** The names that the filter offers for what was typed. */
+  offered: (page, name) => page.locator(`#${name.toLowerCase()}-names option`),
+  show: (page) => content(page).getByRole('button', { name: 'Show' }),
   news: (page) => content(page).getByRole('status').getByRole('link'),
 };
 

@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test';
 
 import { Owner, launch } from './browser.mjs';
 import { Gateway } from './gateway.mjs';
-import { PAGES, activity, navigation } from './pages.mjs';
+import { PAGES, activity, copy, navigation } from './pages.mjs';
 import { seed } from './seed.mjs';
 
 let browser;
@@ -82,6 +82,58 @@ test('pages_work_without_javascript', async () => {
   await owner.leave();
 });
 
+/** Filters by a person and a team, and checks that the page says so. */
+async function filterByName(owner) {
+  await activity.filter(owner.page, 'Team').fill('guests');
+  await activity.filter(owner.page, 'Status').selectOption('2xx');
+  await activity.show(owner.page).click();
+  await owner.page.waitForURL(/\/activity\?person=[0-9a-f-]{36}&team=[0-9a-f-]{36}&status=2xx$/);
+  const entries = await activity.entries(owner.page).allInnerTexts();
+  assert.ok(entries.length >= 2, 'the page has the requests');
+  for (const entry of entries) assert.match(entry, /charles\.babbage@example\.com.*Guests/);
+  await owner.page.getByRole('link', { name: 'Remove Person' }).click();
+  await owner.page.waitForURL(/\/activity\?team=[0-9a-f-]{36}&status=2xx$/);
+}
+
+test('activity_is_filtered_by_names_as_the_owner_types', async () => {
+  const owner = await Owner.sit(browser, gateway);
+  await owner.enter();
+  await owner.goto('/activity');
+  await activity.filter(owner.page, 'Person').pressSequentially('charles', { delay: 30 });
+  await activity.offered(owner.page, 'Person').filter({ hasText: 'Charles Babbage' }).waitFor({ state: 'attached' });
+  assert.equal(await activity.offered(owner.page, 'Person').count(), 1);
+  await filterByName(owner);
+  await owner.leave();
+});
+
+test('activity_is_filtered_by_names_without_javascript', async () => {
+  const owner = await Owner.sit(browser, gateway, { javaScriptEnabled: false });
+  await owner.enter();
+  await owner.goto('/activity');
+  await activity.filter(owner.page, 'Person').fill('ada');
+  await activity.show(owner.page).click();
+  await owner.page.getByText('Several people have').waitFor();
+  assert.equal(await activity.entries(owner.page).count(), 0);
+  await owner.page.getByRole('link', { name: 'Ada Lovelace' }).click();
+  await owner.page.waitForURL(/\/activity\?person=[0-9a-f-]{36}$/);
+  assert.ok((await activity.entries(owner.page).count()) >= 2);
+  await owner.goto('/activity');
+  await activity.filter(owner.page, 'Person').fill('charles.babbage@example.com');
+  await filterByName(owner);
+  await owner.leave();
+});
+
+test('copied_value_is_announced', async () => {
+  const owner = await Owner.sit(browser, gateway);
+  await owner.enter();
+  await owner.goto('/connection/okta');
+  await copy(owner.page, 'SCIM connector base URL').click();
+  const announced = owner.page.getByRole('status').getByText('Copied: SCIM connector base URL');
+  await announced.waitFor();
+  await announced.waitFor({ state: 'detached' });
+  await owner.leave();
+});
+
 test('pages_of_a_list_show_each_person_once', async () => {
   const owner = await Owner.sit(browser, gateway);
   await owner.enter();
@@ -141,6 +193,15 @@ test('times_are_in_the_zone_of_the_owner', async () => {
   const [stored, text] = await owner.page.locator('main time[datetime]').first().evaluate((element) => [element.dateTime, element.textContent]);
   const hours = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', timeZone: 'Asia/Tokyo' }).format(new Date(stored));
   assert.ok(text.includes(hours), `${text} for ${stored}`);
+  await owner.page.getByText('Times are in the zone Asia/Tokyo.').waitFor();
+  // The charts are drawn by the server, which knows the name of the zone from now on.
+  await owner.goto('/overview');
+  await owner.page.getByText('Times are in the zone Asia/Tokyo.').waitFor();
+  const [drawn] = await owner.page.locator('main time[datetime]').first().evaluate(async (element) => {
+    const page = await (await fetch(location.href)).text();
+    return [new DOMParser().parseFromString(page, 'text/html').querySelector(`time[datetime="${element.dateTime}"]`)?.textContent];
+  });
+  assert.ok(drawn.endsWith(hours.slice(2)), `${drawn} and ${hours}`);
   await owner.leave();
 });
 

@@ -7,7 +7,8 @@
   const framed = "; Secure; SameSite=None; Partitioned";
   const whole = location.protocol === "https:" ? "; Secure; SameSite=Lax" : "; SameSite=Lax";
   const flags = window.top === window || location.protocol !== "https:" ? whole : framed;
-  document.cookie = `scim_zone=${-new Date().getTimezoneOffset()}; Path=/; Max-Age=31536000${flags}`;
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone ?? "UTC";
+  document.cookie = `scim_zone=${zone}; Path=/; Max-Age=31536000${flags}`;
 
   const format = new Intl.DateTimeFormat(variety, { dateStyle: "medium", timeStyle: "short" });
   const localise = (root) => {
@@ -15,7 +16,7 @@
       const time = new Date(element.dateTime);
       if (!Number.isNaN(time.valueOf())) element.textContent = format.format(time);
     }
-    for (const element of root.querySelectorAll("[data-zone-hint]")) element.hidden = true;
+    for (const element of root.querySelectorAll("[data-zone-hint]")) element.textContent = element.dataset.zoneHint.replace("{zone}", zone);
     for (const element of root.querySelectorAll("[data-script]")) element.hidden = false;
   };
 
@@ -35,7 +36,13 @@
     const part = button.querySelector("[data-text]") ?? button;
     button.dataset.label ??= part.textContent;
     part.textContent = button.dataset.copied;
-    setTimeout(() => { part.textContent = button.dataset.label; }, 2000);
+    // The label of a button is not read again when it changes.
+    const announcement = document.getElementById("announcement");
+    announcement.textContent = `${button.dataset.copied}: ${button.dataset.name}`;
+    setTimeout(() => {
+      part.textContent = button.dataset.label;
+      announcement.textContent = "";
+    }, 2000);
   });
 
   // Loading the answer of a form again, or going back to it, asks for its page and does not send the form again.

@@ -5,7 +5,7 @@ use axum::{
     Router,
     extract::{Path, Query, State, rejection::QueryRejection},
     http::StatusCode,
-    response::{IntoResponse, Response},
+    response::{IntoResponse, Redirect, Response},
     routing,
 };
 use scim::{ResourceKind, id::Id};
@@ -17,7 +17,7 @@ use service::{
     store::{Directory, Page},
 };
 use texts::{fill, visible};
-use time::{Date, Duration, Month, OffsetDateTime};
+use time::{Date, OffsetDateTime, macros::format_description};
 
 use crate::{
     Console,
@@ -25,6 +25,7 @@ use crate::{
     attributes::label,
     clock::{Moment, Zone},
     listing::{Problem, failed, problem},
+    names::{Typed, find, names},
     page::{Frame, Refusal, refusal, show},
     sentences::{Line, Names, cause_of, lines, sentence},
 };
@@ -37,11 +38,17 @@ const COUNTED: usize = 100;
 const READS: usize = 5;
 /// The kinds of clients.
 const CLIENTS: [&str; 3] = ["okta", "entra", "other"];
+/// The statuses and classes of statuses that the page offers: those of the answers of SCIM and of the token endpoint.
+const STATUSES: [&str; 16] = [
+    "2xx", "4xx", "5xx", "200", "201", "204", "400", "401", "403", "404", "409", "412", "413", "429", "500",
+    "503",
+];
 
 pub(crate) fn routes() -> Router<Console> {
     Router::new()
         .route("/console/activity", routing::get(activity))
         .route("/console/activity/new", routing::get(new))
+        .route("/console/activity/names", routing::get(names))
         .route("/console/activity/{id}", routing::get(entry))
 }
 
@@ -52,6 +59,7 @@ struct Parameters {
     person: String,
     team: String,
     outcome: String,
+    status: String,
     client: String,
     day: String,
     cursor: String,
@@ -62,18 +70,20 @@ struct Parameters {
 }
 
 /// The filters that a person has chosen. Each is empty or valid.
+#[derive(Clone)]
 struct Chosen {
     person: String,
     team: String,
     outcome: String,
+    status: String,
     client: String,
     day: String,
 }
 
 impl Chosen {
     /// Reads the filters, for the page and for the store.
-    fn read(parameters: &Parameters, zone: Zone) -> Option<(Self, Filter)> {
-        let Parameters { person, team, outcome, client, day, .. } = parameters;
+    fn read(parameters: &Parameters, zone: &Zone) -> Option<(Self, Filter)> {
+        let Parameters { person, team, outcome, status, client, day, .. } = parameters;
         let id = |text: &str| match text {
             "" => Some(None),
             text => Id::parse(text).map(|id| Some(id.to_string())),
@@ -91,22 +101,27 @@ impl Chosen {
         let (from, until) = if day.is_empty() {
             (None, None)
         } else {
-            let start = start_of_day(day, zone)?;
-            (Some(timestamp(start).ok()?), Some(timestamp(start + Duration::DAY).ok()?))
+            let day = Date::parse(day, format_description!("[year]-[month]-[day]")).ok();
+            let day = day.filter(|day| (2000..3000).contains(&day.year()))?;
+            let [start, end] = [day, day.next_day()?].map(|day| timestamp(zone.start_of(day)?).ok());
+            (Some(start?), Some(end?))
         };
+        let (class, status_of) = class_or_status(status)?;
         let filter = Filter {
             from,
             until,
             person: id(person)?,
             group: id(team)?,
             outcome: outcome_of(outcome)?,
-            status: None,
+            status: status_of,
+            class,
             client: client_of(client)?,
         };
         let chosen = Self {
             person: person.clone(),
             team: team.clone(),
             outcome: outcome.clone(),
+            status: status.clone(),
             client: client.clone(),
             day: day.clone(),
         };
@@ -123,6 +138,7 @@ impl Chosen {
             ("person", &self.person),
             ("team", &self.team),
             ("outcome", &self.outcome),
+            ("status", &self.status),
             ("client", &self.client),
             ("day", &self.day),
         ];
@@ -131,21 +147,78 @@ impl Chosen {
     }
 }
 
-/// Returns the time at which a day (`2026-11-28`) begins in the zone.
-fn start_of_day(day: &str, zone: Zone) -> Option<OffsetDateTime> {
-    let mut parts = day.splitn(3, '-');
-    let year = parts.next()?.parse().ok().filter(|year| (2000..3000).contains(year))?;
-    let month = Month::try_from(parts.next()?.parse::<u8>().ok()?).ok()?;
-    let midnight =
-        Date::from_calendar_date(year, month, parts.next()?.parse().ok()?).ok()?.midnight().assume_utc();
-    Some(midnight - Duration::seconds(i64::from(zone.local(midnight).offset().whole_seconds())))
+/// Reads a class of statuses (`4xx`), an exact status (`429`), or neither from an empty text.
+fn class_or_status(text: &str) -> Option<(Option<u16>, Option<u16>)> {
+    if text.is_empty() {
+        return Some((None, None));
+    }
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    match text.strip_suffix("xx") {
+        Some(class) => {
+            let class = ["1", "2", "3", "4", "5"].iter().position(|known| *known == class)?;
+            Some((u16::try_from(class + 1).ok(), None))
+        }
+        None if is_number => {
+            text.parse().ok().filter(|status| (100..600).contains(status)).map(|status| (None, Some(status)))
+        }
+        None => None,
+    }
 }
 
 /// An option of a filter.
 struct Choice {
-    value: &'static str,
-    text: &'static str,
+    value: String,
+    text: String,
     is_chosen: bool,
+}
+
+impl Choice {
+    fn new(value: &str, text: &str, chosen: &str) -> Self {
+        Self { value: value.to_owned(), text: text.to_owned(), is_chosen: value == chosen }
+    }
+}
+
+/// The filter by a person or a team.
+struct ByName {
+    /// The name of the parameter.
+    parameter: &'static str,
+    label: &'static str,
+    hint: &'static str,
+    /// The path of the page of the chosen person or team, and the name.
+    chosen: Option<(String, String)>,
+    id: String,
+    /// The URL of this page without the filter.
+    without: String,
+    typed: Typed,
+}
+
+impl ByName {
+    fn new(frame: &Frame, chosen: &Chosen, is_person: bool, name: String, typed: Typed) -> Self {
+        let texts = &frame.t.activity;
+        let base = &frame.base;
+        let (parameter, label, hint, id, path) = if is_person {
+            ("person", texts.person, texts.person_hint, &chosen.person, "people")
+        } else {
+            ("team", texts.team, texts.team_hint, &chosen.team, "teams")
+        };
+        let mut without = chosen.clone();
+        *(if is_person { &mut without.person } else { &mut without.team }) = String::new();
+        Self {
+            parameter,
+            label,
+            hint,
+            chosen: (!id.is_empty()).then(|| (format!("{base}/{path}/{id}"), name)),
+            id: id.clone(),
+            without: format!("{base}/activity?{}", without.query()),
+            typed,
+        }
+    }
+
+    /// Returns the URL of this page with the filter by this id.
+    fn with(&self, id: &str) -> String {
+        let separator = if self.without.ends_with('?') { "" } else { "&" };
+        format!("{}{separator}{}={id}", self.without, self.parameter)
+    }
 }
 
 #[derive(Template)]
@@ -153,11 +226,12 @@ struct Choice {
 struct ActivityPage {
     frame: Frame,
     chosen: Chosen,
-    /// The name of the person or team of the filter.
-    person: String,
-    team: String,
+    by_name: [ByName; 2],
     outcomes: Vec<Choice>,
+    statuses: Vec<Choice>,
     clients: Vec<Choice>,
+    /// Whether a name that was typed stands for nobody yet, so that no request is shown.
+    is_unclear: bool,
     lines: Vec<Line>,
     is_first: bool,
     older: Option<String>,
@@ -174,19 +248,36 @@ async fn activity(
 ) -> Response {
     let (caller, org) = (viewer.caller(), viewer.organisation.clone());
     let frame = frame.of(viewer, "activity");
-    let Ok(Query(parameters)) = query else { return problem(&frame, Problem::BadFilter) };
-    let Some((chosen, filter)) = Chosen::read(&parameters, frame.zone) else {
+    let Ok(Query(mut parameters)) = query else { return problem(&frame, Problem::BadFilter) };
+    let store = &console.app.store;
+    let directory = store.directory(&caller);
+    let is_named =
+        [&parameters.person, &parameters.team].iter().any(|it| !it.is_empty() && Id::parse(it).is_none());
+    let found = async {
+        let person = find(&frame, &directory, ResourceKind::User, &parameters.person);
+        tokio::try_join!(person, find(&frame, &directory, ResourceKind::Group, &parameters.team))
+    };
+    let typed = match found.await {
+        Ok((person, team)) => [person, team],
+        Err(error) => return failed(&frame, error),
+    };
+    [parameters.person, parameters.team] = typed.each_ref().map(|typed| typed.id.clone());
+    let Some((chosen, filter)) = Chosen::read(&parameters, &frame.zone) else {
         return problem(&frame, Problem::BadFilter);
     };
+    let is_unclear = typed.iter().any(Typed::is_unclear);
+    if is_named && !is_unclear {
+        // The address of the page has ids, which stay the same when a name changes.
+        return Redirect::to(&format!("{}/activity?{}", frame.base, chosen.query())).into_response();
+    }
     let after = Some(parameters.cursor.as_str()).filter(|cursor| !cursor.is_empty());
     if after.is_some_and(|after| Id::parse(after).is_none()) {
         return problem(&frame, Problem::BadFilter);
     }
-    let store = &console.app.store;
-    let directory = store.directory(&caller);
     let read = async {
         let mut page = Page { items: Vec::new(), next: after.map(str::to_owned) };
-        for _ in 0..READS {
+        let reads = if is_unclear { 0 } else { READS };
+        for _ in 0..reads {
             page = store.request_log(&org, &filter, PAGE, page.next.as_deref()).await?;
             if !page.items.is_empty() || page.next.is_none() {
                 break;
@@ -196,7 +287,7 @@ async fn activity(
         let names = filter_names(&directory, &filter).await?;
         Ok::<_, Error>((lines(&frame, &directory, page.items).await?, page.next, since, names))
     };
-    let (lines, next, since, [person, team]) = match read.await {
+    let (lines, next, since, names) = match read.await {
         Ok(read) => read,
         Err(error) => return failed(&frame, error),
     };
@@ -207,24 +298,33 @@ async fn activity(
     };
     let texts = &frame.t.activity;
     let is_first = after.is_none();
-    let live = is_first && chosen.day.is_empty();
+    let live = is_first && chosen.day.is_empty() && !is_unclear;
+    let ([person, team], [typed_person, typed_team]) = (names, typed);
     show(&ActivityPage {
         outcomes: [("succeeded", texts.succeeded), ("failed", texts.failed)]
-            .map(|(value, text)| Choice { value, text, is_chosen: chosen.outcome == value })
+            .map(|(value, text)| Choice::new(value, text, &chosen.outcome))
             .into(),
-        clients: CLIENTS
-            .map(|value| Choice { value, text: frame.client(value), is_chosen: chosen.client == value })
-            .into(),
+        statuses: statuses(&chosen.status),
+        clients: CLIENTS.map(|value| Choice::new(value, frame.client(value), &chosen.client)).into(),
+        by_name: [
+            ByName::new(&frame, &chosen, true, person, typed_person),
+            ByName::new(&frame, &chosen, false, team, typed_team),
+        ],
+        is_unclear,
         older: next.map(|next| url(&format!("cursor={next}"))),
         newest: url(""),
         live: live.then(|| live_url(&frame, &chosen, since.as_deref().unwrap_or_default(), 0)),
-        person,
-        team,
         is_first,
         lines,
         chosen,
         frame,
     })
+}
+
+/// Returns the options of the filter by status. A valid status that the page does not offer is one of them if it is chosen.
+fn statuses(chosen: &str) -> Vec<Choice> {
+    let other = Some(chosen).filter(|chosen| !chosen.is_empty() && !STATUSES.contains(chosen));
+    STATUSES.into_iter().chain(other).map(|value| Choice::new(value, value, chosen)).collect()
 }
 
 /// Reads the names of the person and the team that a filter names. A deleted one has its id as its name.
@@ -264,7 +364,7 @@ async fn new(
     let org = viewer.organisation.clone();
     let frame = frame.of(viewer, "activity");
     let Ok(Query(parameters)) = query else { return problem(&frame, Problem::BadFilter) };
-    let Some((chosen, mut filter)) = Chosen::read(&parameters, frame.zone) else {
+    let Some((chosen, mut filter)) = Chosen::read(&parameters, &frame.zone) else {
         return problem(&frame, Problem::BadFilter);
     };
     let since = parameters.since.as_str();
@@ -431,14 +531,46 @@ async fn about(directory: &Directory, entry: &Entry) -> Result<Option<About>, Er
 mod tests {
     use super::*;
 
+    fn read(day: &str, status: &str, zone: &str) -> Option<Filter> {
+        let parameters =
+            Parameters { day: day.to_owned(), status: status.to_owned(), ..Parameters::default() };
+        Chosen::read(&parameters, &Zone::parse(zone)).map(|(_, filter)| filter)
+    }
+
     #[test]
-    fn day_begins_in_the_zone_of_the_viewer() {
-        let start =
-            |day, minutes| start_of_day(day, Zone::parse(minutes)).and_then(|start| timestamp(start).ok());
-        assert_eq!(start("2026-11-28", "0").as_deref(), Some("2026-11-28T00:00:00.000Z"));
-        assert_eq!(start("2026-11-28", "60").as_deref(), Some("2026-11-27T23:00:00.000Z"));
-        for invalid in ["2026-02-30", "2026-13-01", "28.11.2026", "99999-01-01", "2026-11", "x"] {
-            assert_eq!(start(invalid, "0"), None, "{invalid}");
+    fn day_is_that_of_the_viewer_also_when_the_clock_changes() {
+        for (day, zone, from, until) in [
+            ("2026-11-28", "UTC", "2026-11-28T00:00:00.000Z", "2026-11-29T00:00:00.000Z"),
+            ("2026-11-28", "Europe/Berlin", "2026-11-27T23:00:00.000Z", "2026-11-28T23:00:00.000Z"),
+            ("2026-10-25", "Europe/Berlin", "2026-10-24T22:00:00.000Z", "2026-10-25T23:00:00.000Z"),
+            ("2026-03-29", "Europe/Berlin", "2026-03-28T23:00:00.000Z", "2026-03-29T22:00:00.000Z"),
+        ] {
+            let filter = read(day, "", zone).unwrap();
+            assert_eq!((filter.from.as_deref(), filter.until.as_deref()), (Some(from), Some(until)), "{day}");
+        }
+        for invalid in ["2026-02-30", "2026-13-01", "28.11.2026", "99999-01-01", "0001-01-01", "2026-11", "x"]
+        {
+            assert_eq!(read(invalid, "", "UTC"), None, "{invalid}");
+        }
+    }
+
+    #[test]
+    fn status_is_exact_or_a_class() {
+        let of = |status| read("", status, "UTC").map(|filter| (filter.class, filter.status));
+        for (status, expected) in [
+            ("", Some((None, None))),
+            ("4xx", Some((Some(4), None))),
+            ("429", Some((None, Some(429)))),
+            ("299", Some((None, Some(299)))),
+            ("9xx", None),
+            ("xx", None),
+            ("+4xx", None),
+            ("99", None),
+            ("600", None),
+            ("+429", None),
+            ("04xx", None),
+        ] {
+            assert_eq!(of(status), expected, "{status}");
         }
     }
 }

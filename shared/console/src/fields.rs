@@ -119,19 +119,22 @@ impl Entered {
             }
         }
         let day = Date::parse(self.date.trim(), format_description!("[year]-[month]-[day]")).ok();
-        let Some(end) = day.and_then(|day| frame.zone.end_of(day)) else {
+        let Some(day) = day else {
             faults.date = Some(texts.date_fault);
             return None;
         };
-        let (is_valid, fault) = match longest {
-            Longest::Key => (check_end(Some(end), now).is_ok(), texts.date_key_fault),
-            Longest::Secret => (end > now && end - now <= MAX_SECRET_LIFETIME, texts.date_secret_fault),
-        };
-        if is_valid {
-            return Some(end);
+        // The last days of the calendar have no end.
+        let end = frame.zone.end_of(day).filter(|end| match longest {
+            Longest::Key => check_end(Some(*end), now).is_ok(),
+            Longest::Secret => *end > now && *end - now <= MAX_SECRET_LIFETIME,
+        });
+        if end.is_none() {
+            faults.date = Some(match longest {
+                Longest::Key => texts.date_key_fault,
+                Longest::Secret => texts.date_secret_fault,
+            });
         }
-        faults.date = Some(fault);
-        None
+        end
     }
 }
 

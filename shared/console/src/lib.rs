@@ -12,10 +12,11 @@
 //! | `assets` | style sheets and scripts |
 //! | `clock` | times in the viewer's zone |
 //! | `listing`, `attributes`, `sentences` | lists, attributes and requests in words |
+//! | `names` | people and teams by the names that filters have |
 //! | `fields`, `once` | fields of forms, and forms that create a credential once |
 //! | `review` | the page before a change, and the page that shows a secret once |
 //! | `chart` | charts as SVG |
-//! | `overview`, `connection`, `keys`, `people`, `teams`, `activity` | a page each |
+//! | `overview`, `connection`, `keys`, `directory`, `people`, `teams`, `activity` | the pages |
 
 mod access;
 mod activity;
@@ -24,10 +25,12 @@ mod attributes;
 mod chart;
 mod clock;
 mod connection;
+mod directory;
 mod fields;
 mod headers;
 mod keys;
 mod listing;
+mod names;
 mod once;
 mod overview;
 mod page;
@@ -73,6 +76,7 @@ pub fn router(app: App) -> Router {
         .merge(access::routes())
         .merge(assets::routes())
         .merge(overview::routes())
+        .merge(directory::routes())
         .merge(people::routes())
         .merge(teams::routes())
         .merge(activity::routes())

@@ -16,7 +16,7 @@ use crate::page::{Frame, refusal, show_as};
 /// The number of entries on a page.
 pub(crate) const PAGE: usize = 50;
 /// The longest search in characters.
-const LONGEST_SEARCH: usize = 256;
+pub(crate) const LONGEST_SEARCH: usize = 256;
 
 #[derive(Deserialize)]
 pub(crate) struct Parameters {

@@ -133,7 +133,12 @@ impl Frame {
 
     /// Returns a stored time for a template.
     pub(crate) fn moment(&self, stored: &str) -> Moment {
-        Moment::new(stored, self.zone, self.language)
+        Moment::new(stored, &self.zone, self.language)
+    }
+
+    /// Returns in which zone the times of the page are.
+    pub(crate) fn zone_hint(&self) -> String {
+        fill(self.t.common.time_zone_hint, &[("zone", self.zone.name())])
     }
 
     /// Returns the name of a client, in words.

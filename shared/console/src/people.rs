@@ -1,4 +1,4 @@
-//! People: the list with its search, and a page for each person.
+//! The page of a person.
 
 use askama::Template;
 use axum::{
@@ -7,12 +7,8 @@ use axum::{
     response::Response,
     routing,
 };
-use scim::{ResourceKind, id::Id};
-use service::{
-    Error,
-    request_log::Filter,
-    store::{SearchPage, Stored},
-};
+use scim::id::Id;
+use service::{Error, request_log::Filter, store::Stored};
 use texts::visible;
 
 use crate::{
@@ -20,15 +16,13 @@ use crate::{
     access::Viewer,
     attributes::{Section, Shown, is_active, mail_of, name_of, sections},
     clock::Moment,
-    listing::{PAGE, Parameters, Position, Wanted, count, encoded, failed, problem},
+    listing::{PAGE, Position, failed, problem},
     page::{Frame, Refusal, refusal, show},
     sentences::{LATEST, Line, lines},
 };
 
 pub(crate) fn routes() -> Router<Console> {
-    Router::new()
-        .route("/console/people", routing::get(people))
-        .route("/console/people/{id}", routing::get(person))
+    Router::new().route("/console/people/{id}", routing::get(person))
 }
 
 /// A person in a list.
@@ -51,56 +45,6 @@ impl Row {
             is_active: is_active(person),
             is_managed: person.document.external_id().is_some(),
         }
-    }
-}
-
-#[derive(Template)]
-#[template(path = "people.html")]
-struct PeoplePage {
-    frame: Frame,
-    q: String,
-    rows: Vec<Row>,
-    count: String,
-    next: Option<String>,
-}
-
-/// The results alone, for htmx.
-#[derive(Template)]
-#[template(path = "people_found.html")]
-struct PeopleFound {
-    frame: Frame,
-    q: String,
-    rows: Vec<Row>,
-    count: String,
-    next: Option<String>,
-}
-
-async fn people(
-    State(console): State<Console>,
-    viewer: Viewer,
-    frame: Frame,
-    query: Result<Query<Parameters>, QueryRejection>,
-) -> Response {
-    let caller = viewer.caller();
-    let frame = frame.of(viewer, "people");
-    let wanted = match Wanted::read(query) {
-        Ok(wanted) => wanted,
-        Err(why) => return problem(&frame, why),
-    };
-    let directory = console.app.store.directory(&caller);
-    let found = directory.search(ResourceKind::User, &wanted.q, wanted.cursor.as_deref(), PAGE).await;
-    let SearchPage { resources, total, next } = match found {
-        Ok(found) => found,
-        Err(error) => return failed(&frame, error),
-    };
-    let rows: Vec<Row> = resources.iter().map(Row::new).collect();
-    let count = count(&frame, rows.len(), total, next.is_some());
-    let next = next.map(|cursor| format!("{}/people?q={}&cursor={cursor}", frame.base, encoded(&wanted.q)));
-    let q = wanted.q;
-    if frame.is_part {
-        show(&PeopleFound { frame, q, rows, count, next })
-    } else {
-        show(&PeoplePage { frame, q, rows, count, next })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Teams: the list with its search, and a page for each team with its members, a page at a time.
+//! The page of a team, with its members a page at a time.
 
 use askama::Template;
 use axum::{
@@ -8,11 +8,7 @@ use axum::{
     routing,
 };
 use scim::{ResourceKind, id::Id};
-use service::{
-    Error,
-    request_log::Filter,
-    store::{SearchPage, Stored},
-};
+use service::{Error, request_log::Filter, store::Stored};
 use texts::visible;
 
 use crate::{
@@ -20,28 +16,26 @@ use crate::{
     access::Viewer,
     attributes::Shown,
     clock::Moment,
-    listing::{PAGE, Parameters, Position, Wanted, count, encoded, failed, problem},
+    listing::{PAGE, Position, count, failed, problem},
     page::{Frame, Refusal, refusal, show},
     people::Row,
     sentences::{LATEST, Line, lines},
 };
 
 pub(crate) fn routes() -> Router<Console> {
-    Router::new()
-        .route("/console/teams", routing::get(teams))
-        .route("/console/teams/{id}", routing::get(team))
+    Router::new().route("/console/teams/{id}", routing::get(team))
 }
 
 /// A team in a list.
-struct TeamRow {
-    id: String,
-    name: String,
-    is_managed: bool,
-    created: Moment,
+pub(crate) struct TeamRow {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) is_managed: bool,
+    pub(crate) created: Moment,
 }
 
 impl TeamRow {
-    fn new(frame: &Frame, team: &Stored) -> Self {
+    pub(crate) fn new(frame: &Frame, team: &Stored) -> Self {
         Self {
             id: team.id.to_string(),
             name: name_of(team),
@@ -53,56 +47,6 @@ impl TeamRow {
 
 fn name_of(team: &Stored) -> String {
     visible(team.document.display_name().unwrap_or_default())
-}
-
-#[derive(Template)]
-#[template(path = "teams.html")]
-struct TeamsPage {
-    frame: Frame,
-    q: String,
-    rows: Vec<TeamRow>,
-    count: String,
-    next: Option<String>,
-}
-
-/// The results alone, for htmx.
-#[derive(Template)]
-#[template(path = "teams_found.html")]
-struct TeamsFound {
-    frame: Frame,
-    q: String,
-    rows: Vec<TeamRow>,
-    count: String,
-    next: Option<String>,
-}
-
-async fn teams(
-    State(console): State<Console>,
-    viewer: Viewer,
-    frame: Frame,
-    query: Result<Query<Parameters>, QueryRejection>,
-) -> Response {
-    let caller = viewer.caller();
-    let frame = frame.of(viewer, "teams");
-    let wanted = match Wanted::read(query) {
-        Ok(wanted) => wanted,
-        Err(why) => return problem(&frame, why),
-    };
-    let directory = console.app.store.directory(&caller);
-    let found = directory.search(ResourceKind::Group, &wanted.q, wanted.cursor.as_deref(), PAGE).await;
-    let SearchPage { resources, total, next } = match found {
-        Ok(found) => found,
-        Err(error) => return failed(&frame, error),
-    };
-    let rows: Vec<TeamRow> = resources.iter().map(|team| TeamRow::new(&frame, team)).collect();
-    let count = count(&frame, rows.len(), total, next.is_some());
-    let next = next.map(|cursor| format!("{}/teams?q={}&cursor={cursor}", frame.base, encoded(&wanted.q)));
-    let q = wanted.q;
-    if frame.is_part {
-        show(&TeamsFound { frame, q, rows, count, next })
-    } else {
-        show(&TeamsPage { frame, q, rows, count, next })
-    }
 }
 
 /// A member of a team.

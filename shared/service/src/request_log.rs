@@ -192,6 +192,8 @@ pub struct Filter {
     pub outcome: Option<Outcome>,
     /// Entries with this status.
     pub status: Option<u16>,
+    /// Entries with a status of this class, which is its first digit.
+    pub class: Option<u16>,
     /// Entries of clients of this kind.
     pub client: Option<String>,
 }
@@ -209,6 +211,7 @@ impl Filter {
             && self.group.as_ref().is_none_or(|id| is_about(ResourceKind::Group, id))
             && self.outcome.is_none_or(|outcome| outcome == Outcome::of(entry.status))
             && self.status.is_none_or(|status| status == entry.status)
+            && self.class.is_none_or(|class| class == entry.status / 100)
             && self.client.as_ref().is_none_or(|client| *client == entry.client)
     }
 }

@@ -144,7 +144,7 @@ area! {
         okta_values, okta_values_detail, okta_values_test, okta_actions, okta_mode, okta_key,
         okta_key_detail, okta_test,
         okta_test_detail, okta_people, okta_people_detail, create_key, create_key_again, key, key_exists,
-        key_exists_hint, shown_once, entra_open, entra_open_detail, entra_url, entra_url_detail,
+        key_exists_hint, shown_once, client_exists, secret_exists, secret_exists_hint, entra_open, entra_open_detail, entra_url, entra_url_detail,
         entra_choose, entra_choose_detail, way_federation, recommended, way_federation_detail,
         way_federation_open, tenant, tenant_hint, tenant_fault, subject, subject_hint, audience,
         audience_hint, identifier_fault, create_federation, federation_done, way_secret, way_secret_detail,
@@ -197,7 +197,7 @@ area! {
     /// Texts of the activity pages.
     Activity {
         title, entry_title, filters, person, team, outcome, succeeded, failed, client, day, apply,
-        remove_filters, time, what, older, newest, one_new, new, many_new, empty_title, empty_detail,
+        person_hint, team_hint, remove, no_person, no_team, several_people, several_teams, remove_filters, time, what, older, newest, one_new, new, many_new, empty_title, empty_detail,
         no_match_title, no_match_detail, no_match_so_far, bad_filter_title, bad_filter_detail, credential,
         status, duration, milliseconds, request, attributes, added, removed, others,
         what_happened, what_to_do, detail, about, of_person, of_team, back,

@@ -70,6 +70,12 @@ async fn filters_select_requests() {
         (&format!("person={ada}"), 3),
         (&format!("person={ada}&outcome=failed"), 0),
         (&format!("team={team}"), 3),
+        ("status=409", 1),
+        ("status=4xx", 1),
+        ("status=2xx", 6),
+        ("status=5xx", 0),
+        ("status=429&outcome=", 0),
+        (&format!("person={ada}&status=201"), 2),
         ("day=2026-11-23", 7),
         ("day=2026-11-22", 0),
         ("outcome=&client=&day=&cursor=", 7),
@@ -86,13 +92,98 @@ async fn filters_select_requests() {
 }
 
 #[tokio::test]
+async fn filters_take_names_of_people_and_teams() {
+    let (world, ada, team) = world().await;
+    let service = &world.service;
+    let emails = json!([{ "value": "countess@example.com" }]);
+    let long = json!({ "userName": "ada@example.com.au", "displayName": "Ada <King>", "emails": emails });
+    assert_eq!(service.post("/Users", long).await.status, 201);
+    service.group("Sales North", &[]).await;
+    let browser = world.enter(Role::Viewer).await;
+    for (query, to) in [
+        ("person=ada%40example.com", format!("person={ada}")),
+        ("person=%20ADA%40Example.com%20&outcome=failed", format!("person={ada}&outcome=failed")),
+        ("team=sales", format!("team={team}")),
+        (
+            &format!("person={ada}&team=Sales&day=2026-11-23"),
+            format!("person={ada}&team={team}&day=2026-11-23"),
+        ),
+    ] {
+        let page = browser.get(&format!("/activity?{query}")).await;
+        assert_eq!((page.status, page.header("location")), (303, format!("/console/activity?{to}").as_str()));
+    }
+    // The beginning of one name is enough. An address finds its person.
+    let countess = browser.get("/activity?person=countess").await;
+    assert_eq!(countess.status, 303);
+    browser.get(&countess.header("location")["/console".len()..]).await.has("<bdi>ada@example.com.au</bdi>");
+
+    for (query, text, count) in [
+        ("person=ada&status=4xx", "Several people have", 2),
+        ("team=sal", "Several teams have", 2),
+        ("person=zoe", "of no person begins", 0),
+        ("person=%3Cscript%3E", "value=\"&#60;script&#62;\"", 0),
+        ("team=%00", "of no team begins", 0),
+        (&format!("person={}", "x".repeat(3_000)), "of no person begins", 0),
+    ] {
+        let page = browser.get(&format!("/activity?{query}")).await;
+        assert_eq!(page.status, 200, "{query}");
+        page.has(text);
+        page.has_not("<King>");
+        assert!(sentences(&page).is_empty(), "{query}");
+        assert_eq!(page.body.matches("<li><a href=\"/console/activity?").count(), count, "{query}");
+    }
+    let page = browser.get("/activity?person=ada&status=4xx").await;
+    page.has(&format!("href=\"/console/activity?status=4xx&#38;person={ada}\""));
+}
+
+#[tokio::test]
+async fn names_are_offered_while_a_person_types() {
+    let (world, ..) = world().await;
+    world.service.group("<b>Sales", &[]).await;
+    let browser = world.enter(Role::Viewer).await;
+    let offered = async |query: &str| browser.fragment(&format!("/activity/names?{query}")).await;
+    let options = async |query: &str| {
+        let part = offered(query).await;
+        part.between("<option value=\"", "\"").into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(options("person=A").await, ["ada@example.com"]);
+    assert_eq!(options("person=").await, ["ada@example.com", "ben@example.com"]);
+    assert_eq!(options("team=sal").await, ["Sales"]);
+    assert_eq!(options("team=%3Cb").await, ["&#60;b&#62;Sales"]);
+    assert_eq!(offered(&format!("person={}", "x".repeat(300))).await.status, 204);
+    assert_eq!(offered("person=a&person=b").await.status, 400);
+    assert_eq!(world.browser().get("/activity/names?person=a").await.status, 401);
+}
+
+#[tokio::test]
+async fn times_are_in_the_zone_of_the_cookie() {
+    let (world, ..) = world().await;
+    let mut browser = world.enter(Role::Viewer).await;
+    let session = browser.cookie.clone();
+    for (cookie, zone, time) in [
+        ("", "UTC", "23 Nov 2026, 09:00"),
+        ("; scim_zone=Asia/Kolkata", "Asia/Kolkata", "23 Nov 2026, 14:30"),
+        ("; scim_zone=Mars/Olympus", "UTC", "23 Nov 2026, 09:00"),
+        ("; scim_zone=60", "UTC", "23 Nov 2026, 09:00"),
+        ("; scim_zone=\"><script>", "UTC", "23 Nov 2026, 09:00"),
+    ] {
+        browser.cookie = format!("{session}{cookie}");
+        let page = browser.get("/activity").await;
+        page.has(&format!("Times are in the zone {zone}."));
+        page.has(time);
+        browser.get("/overview").await.has(&format!("Times are in the zone {zone}."));
+    }
+}
+
+#[tokio::test]
 async fn invalid_filters_have_a_page_that_says_so() {
     let (world, ..) = world().await;
     let browser = world.enter(Role::Viewer).await;
     for filters in [
-        "person=x",
-        "team=<script>",
         "outcome=maybe",
+        "status=maybe",
+        "status=4x",
+        "status=700",
         "client=eve",
         "day=2026-02-30",
         "day=yesterday",
@@ -138,8 +229,8 @@ async fn new_requests_are_announced() {
     let browser = world.enter(Role::Viewer).await;
     let page = browser.get("/activity").await;
     let live = |page: &super::Page| {
-        let live = page.between("hx-get=\"/console", "\" hx-trigger=\"every 10s\"");
-        live[0].replace("&#38;", "&")
+        let live = page.between("hx-get=\"/console/activity/new", "\" hx-trigger=\"every 10s\"");
+        format!("/activity/new{}", live[0].replace("&#38;", "&"))
     };
     let url = live(&page);
     assert_eq!(browser.fragment(&url).await.status, 204, "nothing is new");

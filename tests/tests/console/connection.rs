@@ -119,6 +119,65 @@ async fn entra_is_connected_with_a_client_secret() {
     page.has(&clients[0].id);
 }
 
+#[tokio::test]
+async fn steps_of_entra_go_on_from_a_client_that_exists() {
+    let world = World::new().await;
+    let owner = world.enter(Role::Owner).await;
+    let store = &world.service.app.store;
+    // A client of another product is not Entra's.
+    owner.post("/clients", &[("label", "Reports"), ("scim", "on"), ("expiry", "90")]).await;
+    owner.get("/connection/entra").await.has("Trust this tenant");
+    owner.post("/connection/entra/secret", &[]).await;
+    let clients = store.clients(&org()).await.unwrap();
+    let of_entra =
+        clients.iter().find(|client| client.label.as_deref() == Some("Microsoft Entra ID")).unwrap();
+    let page = owner.get("/connection/entra").await;
+    page.has("Entra has a client with a secret already.");
+    page.has(&format!("href=\"/console/keys#client-{}\"", of_entra.id));
+    page.has_not("Trust this tenant");
+    owner.get("/connection/entra?way=other").await.has("Trust this tenant");
+
+    let tenant = "0f1e2d3c-4b5a-4697-8877-665544332211";
+    let fields = [("tenant", tenant), ("subject", "s-1"), ("audience", "api://scim")];
+    owner.post("/connection/entra/federation", &fields).await;
+    let viewer = world.enter(Role::Viewer).await;
+    for browser in [&owner, &viewer] {
+        let page = browser.get("/connection/entra").await;
+        page.has("Entra has a client already.");
+        page.has(&format!("https://login.microsoftonline.com/{tenant}/v2.0"));
+        page.has("https://scim.test/oauth2/token");
+    }
+}
+
+#[tokio::test]
+async fn full_organisation_is_explained() {
+    let world = World::new().await;
+    let owner = world.enter(Role::Owner).await;
+    for number in 0..100 {
+        let fields = [("label", &*format!("Client {number}")), ("scim", "on"), ("expiry", "90")];
+        assert_eq!(owner.post("/clients", &fields).await.status, 200);
+    }
+    let keys = owner.get("/keys").await;
+    keys.has("The organisation has 100 clients.");
+    keys.has_not("action=\"/console/clients\"");
+    let entra = owner.get("/connection/entra").await;
+    entra.has("The organisation has 100 clients.");
+    entra.has_not("Trust this tenant");
+    entra.has_not("Create the client secret");
+    entra.has("Create the key");
+    // A form from before keeps what was typed.
+    let refused = owner.post("/clients", &[("label", "One more"), ("scim", "on"), ("expiry", "90")]).await;
+    assert_eq!(refused.status, 409);
+    refused.has("value=\"One more\"");
+    refused.has("<details class=\"form\" open>\n<summary>Create a client");
+    let tenant = "0f1e2d3c-4b5a-4697-8877-665544332211";
+    let fields = [("tenant", tenant), ("subject", "s-1"), ("audience", "api://scim")];
+    let refused = owner.post("/connection/entra/federation", &fields).await;
+    assert_eq!(refused.status, 409);
+    refused.has(tenant);
+    refused.has("The organisation has 100 clients.");
+}
+
 /// Returns a world whose clock the test moves, and the seconds that have passed.
 async fn with_clock() -> (World, Arc<AtomicI64>) {
     let seconds = Arc::new(AtomicI64::default());

@@ -7,11 +7,11 @@ use service::{
 use texts::fill;
 
 use crate::{
-    Console,
-    access::Viewer,
     once::{new_form, repeatable},
-    page::{Frame, Refusal, key_text},
+    page::{Refusal, key_text},
 };
+
+use super::steps::Steps;
 
 /// The key in the steps of a provider.
 pub(super) struct WizardKey {
@@ -29,39 +29,32 @@ impl WizardKey {
         self.shown.is_none() && self.exists.is_none()
     }
 
-    /// Returns what the steps show before a key is created. The label is the name of the provider.
-    pub(super) async fn read(
-        console: &Console,
-        frame: &Frame,
-        viewer: &Viewer,
-        label: &str,
-    ) -> Result<Self, Refusal> {
-        let store = &console.app.store;
+    /// Returns what the steps show before a key is created. The key of a provider has its name as its label.
+    pub(super) async fn read(steps: &Steps<'_>) -> Result<Self, Refusal> {
+        let store = &steps.console.app.store;
         let now = store.clock().timestamp()?;
         let is_of_provider = |key: &&KeyRecord| {
-            key.is_live(&now) && key.scopes.contains(&Scope::Scim) && key.label.as_deref() == Some(label)
+            key.is_live(&now)
+                && key.scopes.contains(&Scope::Scim)
+                && key.label.as_deref() == Some(steps.label())
         };
-        let keys = store.keys(&viewer.org).await?;
+        let keys = store.keys(&steps.viewer.org).await?;
         let exists = keys.iter().rev().find(is_of_provider);
-        let exists = exists.map(|key| fill(frame.t.connection.key_exists, &[("text", &key_text(key))]));
-        Ok(Self { shown: None, exists, form: new_form(&console.app)? })
+        let text = steps.frame.t.connection.key_exists;
+        let exists = exists.map(|key| fill(text, &[("text", &key_text(key))]));
+        Ok(Self { shown: None, exists, form: new_form(&steps.console.app)? })
     }
 
     /// Creates a key. A repeat of the form creates and shows nothing.
-    pub(super) async fn create(
-        console: &Console,
-        frame: &Frame,
-        viewer: &Viewer,
-        (label, form): (&str, &str),
-    ) -> Result<Self, Refusal> {
-        let app = &console.app;
+    pub(super) async fn create(steps: &Steps<'_>, form: &str) -> Result<Self, Refusal> {
+        let (app, viewer) = (&steps.console.app, steps.viewer);
         let before = app.store.keys(&viewer.org).await?;
         let repeatable = repeatable(app, viewer, form).await?;
-        let label_of_key = Some(label.to_owned());
-        let new = NewKey { scopes: [Scope::Scim].into(), label: label_of_key, ends: None, repeatable };
+        let label = Some(steps.label().to_owned());
+        let new = NewKey { scopes: [Scope::Scim].into(), label, ends: None, repeatable };
         let (key, record) = app.store.create_key(&viewer.org, &new, &app.pepper, &viewer.actor()).await?;
         if before.iter().any(|known| known.id == record.id) {
-            return Self::read(console, frame, viewer, label).await;
+            return Self::read(steps).await;
         }
         Ok(Self { shown: Some(key.reveal().to_owned()), exists: None, form: new_form(app)? })
     }

@@ -1,53 +1,32 @@
 //! The steps for Microsoft Entra ID, which proves itself by federation, with a client secret or with a key.
 
 use askama::Template;
-use axum::{
-    Router,
-    extract::{Query, State, rejection::QueryRejection},
-    http::StatusCode,
-    response::{Redirect, Response},
-    routing,
-};
-use serde::Deserialize;
+use axum::{http::StatusCode, response::Response};
 use service::{
     Error,
     auth::Scope,
-    store::{ClientAuthentication, NewClient},
+    store::{ClientAuthentication, ClientRecord, MAX_CLIENTS, NewClient},
 };
+use texts::fill;
 
 use crate::{
-    Console,
-    access::{Change, Viewer},
     once::repeatable,
-    page::{Frame, Refusal, refusal, show_as},
+    page::{Frame, Refusal, show_as},
 };
 
-use super::{
-    credential::WizardKey,
-    trust::Federation,
-    verify::{Provider, Since, Verify},
-};
+use super::{credential::WizardKey, steps::Steps, trust::Federation, verify::Verify};
 
-const PATH: &str = "connection/entra";
 /// The flag with which Entra follows the RFC.
 const FLAG: &str = "?aadOptscim062020";
 
-pub(super) fn routes() -> Router<Console> {
-    Router::new()
-        .route("/console/connection/entra", routing::get(steps))
-        .route("/console/connection/entra/federation", routing::get(to_steps).post(create_federation))
-        .route("/console/connection/entra/secret", routing::get(to_steps).post(create_secret))
-        .route("/console/connection/entra/key", routing::get(to_steps).post(create_key))
-}
-
 /// How Entra proves itself.
 enum Way {
-    /// The person has not chosen yet.
-    Choice { federation: Federation, key: WizardKey, form: String },
+    /// The person has not chosen yet. A full organisation can create no client.
+    Choice { federation: Federation, key: WizardKey, form: String, is_full: bool },
     /// With assertions. The client exists.
-    Federation { client: String },
+    Federation { client: String, note: String },
     /// With a client secret, which is shown once.
-    Secret { client: String, secret: Option<String> },
+    Secret { client: String, secret: Option<String>, note: &'static str, hint: &'static str },
     /// With a key, which is shown once.
     Key { key: String },
 }
@@ -59,156 +38,116 @@ struct EntraPage<'a> {
     is_enabled: bool,
     /// Whether the page shows a secret, which a change of the page would lose.
     has_secret: bool,
-    fault: Option<&'static str>,
     tenant_url: String,
     way: Way,
     verify: Verify,
 }
 
-/// A request for the page.
-struct Request<'a> {
-    console: &'a Console,
-    frame: &'a Frame,
-    viewer: &'a Viewer,
-    since: Since,
+async fn show(steps: &Steps<'_>, way: Way, status: StatusCode) -> Result<Response, Refusal> {
+    let page = EntraPage {
+        frame: steps.frame,
+        is_enabled: steps.is_enabled(),
+        has_secret: matches!(way, Way::Secret { secret: Some(_), .. } | Way::Key { .. }),
+        tenant_url: format!("{}{FLAG}", steps.frame.scim_url),
+        way,
+        verify: steps.verify().await?,
+    };
+    Ok(show_as(status, &page))
 }
 
-impl Request<'_> {
-    async fn page(
-        self,
-        way: Way,
-        fault: Option<&'static str>,
-        status: StatusCode,
-    ) -> Result<Response, Refusal> {
-        let Self { console, frame, viewer, since } = self;
-        let verify = Verify::read(console, frame, viewer, Provider::Entra, since).await?;
-        let page = EntraPage {
-            frame,
-            is_enabled: viewer.organisation.enabled,
-            has_secret: matches!(way, Way::Secret { secret: Some(_), .. } | Way::Key { .. }),
-            fault,
-            tenant_url: format!("{}{FLAG}", frame.scim_url),
-            way,
-            verify,
-        };
-        Ok(show_as(status, &page))
+/// Returns the page of the steps. If a client of Entra exists, they go on from there, unless the person wants another way.
+pub(super) async fn page(steps: &Steps<'_>, is_other: bool) -> Result<Response, Refusal> {
+    let clients = clients(steps).await?;
+    let is_of_entra = |client: &&ClientRecord| {
+        client.scopes.contains(&Scope::Scim)
+            && (client.trust.is_some() || client.label.as_deref() == Some(steps.label()))
+    };
+    let newest = clients.iter().filter(is_of_entra).max_by_key(|client| client.created.as_str());
+    match newest.filter(|_| !is_other) {
+        Some(client) => show(steps, existing(steps.frame, client), StatusCode::OK).await,
+        None => choice(steps, Federation::default(), clients.len() >= MAX_CLIENTS, StatusCode::OK).await,
     }
+}
 
-    /// Returns the page with the choice of the way.
-    async fn choice(
-        self,
-        federation: Federation,
-        fault: Option<&'static str>,
-        status: StatusCode,
-    ) -> Result<Response, Refusal> {
-        let label = self.frame.t.common.entra;
-        let key = WizardKey::read(self.console, self.frame, self.viewer, label).await?;
-        let form = key.form.clone();
-        self.page(Way::Choice { federation, key, form }, fault, status).await
+async fn clients(steps: &Steps<'_>) -> Result<Vec<ClientRecord>, Error> {
+    steps.console.app.store.clients(&steps.viewer.org).await
+}
+
+fn existing(frame: &Frame, client: &ClientRecord) -> Way {
+    let (texts, id) = (&frame.t.connection, client.id.clone());
+    if let Some(trust) = &client.trust {
+        let values = [("issuer", trust.issuer.as_str()), ("subject", &trust.subject)];
+        return Way::Federation { client: id, note: fill(texts.client_exists, &values) };
     }
+    Way::Secret { client: id, secret: None, note: texts.secret_exists, hint: texts.secret_exists_hint }
+}
 
-    async fn key(self, form: &str) -> Result<Response, Refusal> {
-        let label = self.frame.t.common.entra;
-        let key = WizardKey::create(self.console, self.frame, self.viewer, (label, form)).await?;
-        let form = key.form.clone();
-        let way = match key.shown {
-            Some(key) => Way::Key { key },
-            None => Way::Choice { federation: Federation::default(), key, form },
-        };
-        self.page(way, None, StatusCode::OK).await
+/// Returns the page with the choice of the way.
+async fn choice(
+    steps: &Steps<'_>,
+    federation: Federation,
+    is_full: bool,
+    status: StatusCode,
+) -> Result<Response, Refusal> {
+    let key = WizardKey::read(steps).await?;
+    let form = key.form.clone();
+    show(steps, Way::Choice { federation, key, form, is_full }, status).await
+}
+
+/// Creates a key, and returns the page that shows it.
+pub(super) async fn create_key(steps: &Steps<'_>, form: &str) -> Result<Response, Refusal> {
+    match WizardKey::create(steps, form).await?.shown {
+        Some(key) => show(steps, Way::Key { key }, StatusCode::OK).await,
+        None => page(steps, true).await,
     }
+}
 
-    /// Creates a client. A repeat of the form returns the client that it has created, without a secret.
-    async fn client(
-        &self,
-        authentication: ClientAuthentication,
-        form: &str,
-    ) -> Result<(String, Option<String>), Error> {
-        let (app, org) = (&self.console.app, &self.viewer.org);
-        let before = app.store.clients(org).await?;
-        let repeatable = repeatable(app, self.viewer, form).await?;
-        let label = Some(self.frame.t.common.entra.to_owned());
-        let new = NewClient { scopes: [Scope::Scim].into(), label, authentication, repeatable };
-        let (client, secret) = app.store.create_client(org, &new, &app.pepper, &self.viewer.actor()).await?;
-        let is_new = before.iter().all(|known| known.id != client.id);
-        Ok((client.id, secret.filter(|_| is_new).map(|secret| secret.reveal().to_owned())))
-    }
-
-    async fn secret(self, form: &str) -> Result<Response, Refusal> {
-        match self.client(ClientAuthentication::Secret(None), form).await {
-            Ok((client, secret)) => self.page(Way::Secret { client, secret }, None, StatusCode::OK).await,
-            Err(error) => self.failed(Federation::default(), error).await,
+/// Creates a client with a secret, and returns the page that shows it.
+pub(super) async fn create_secret(steps: &Steps<'_>, form: &str) -> Result<Response, Refusal> {
+    match create_client(steps, ClientAuthentication::Secret(None), form).await {
+        Ok((client, secret)) => {
+            let note = steps.frame.t.keys.repeated;
+            show(steps, Way::Secret { client, secret, note, hint: "" }, StatusCode::OK).await
         }
+        Err(error) => failed(steps, Federation::default(), error).await,
     }
+}
 
-    async fn federation(self, entered: Federation) -> Result<Response, Refusal> {
-        let trust = match entered.clone().trust() {
-            Ok(trust) => trust,
-            Err(refused) => return self.choice(refused, None, StatusCode::UNPROCESSABLE_ENTITY).await,
-        };
-        match self.client(ClientAuthentication::Federation(trust), &entered.form).await {
-            Ok((client, _)) => self.page(Way::Federation { client }, None, StatusCode::OK).await,
-            Err(error) => self.failed(entered, error).await,
+/// Creates a client that trusts a tenant, and returns the page with its values.
+pub(super) async fn create_federation(steps: &Steps<'_>, entered: Federation) -> Result<Response, Refusal> {
+    let trust = match entered.clone().trust() {
+        Ok(trust) => trust,
+        Err(refused) => return choice(steps, refused, false, StatusCode::UNPROCESSABLE_ENTITY).await,
+    };
+    match create_client(steps, ClientAuthentication::Federation(trust), &entered.form).await {
+        Ok((client, _)) => {
+            let note = steps.frame.t.connection.federation_done.to_owned();
+            show(steps, Way::Federation { client, note }, StatusCode::OK).await
         }
-    }
-
-    /// Returns the page after a client was not created.
-    async fn failed(self, entered: Federation, error: Error) -> Result<Response, Refusal> {
-        match error {
-            Error::Conflict(_) => {
-                let fault = Some(self.frame.t.connection.too_many_clients);
-                self.choice(entered, fault, StatusCode::CONFLICT).await
-            }
-            error => Err(error.into()),
-        }
+        Err(error) => failed(steps, entered, error).await,
     }
 }
 
-/// The forms are on the page of the steps.
-async fn to_steps(frame: Frame) -> Redirect {
-    Redirect::to(&format!("{}/{PATH}", frame.base))
+/// Creates a client. A repeat of the form returns the client that it has created, without a secret.
+async fn create_client(
+    steps: &Steps<'_>,
+    authentication: ClientAuthentication,
+    form: &str,
+) -> Result<(String, Option<String>), Error> {
+    let (app, org) = (&steps.console.app, &steps.viewer.org);
+    let before = clients(steps).await?;
+    let repeatable = repeatable(app, steps.viewer, form).await?;
+    let label = Some(steps.label().to_owned());
+    let new = NewClient { scopes: [Scope::Scim].into(), label, authentication, repeatable };
+    let (client, secret) = app.store.create_client(org, &new, &app.pepper, &steps.viewer.actor()).await?;
+    let is_new = before.iter().all(|known| known.id != client.id);
+    Ok((client.id, secret.filter(|_| is_new).map(|secret| secret.reveal().to_owned())))
 }
 
-async fn steps(
-    State(console): State<Console>,
-    viewer: Viewer,
-    frame: Frame,
-    query: Result<Query<Since>, QueryRejection>,
-) -> Response {
-    let frame = frame.of(viewer.clone(), "connection");
-    let since = query.map(|Query(since)| since).unwrap_or_default();
-    let request = Request { console: &console, frame: &frame, viewer: &viewer, since };
-    let page = request.choice(Federation::default(), None, StatusCode::OK).await;
-    page.unwrap_or_else(|why| refusal(&frame, why))
-}
-
-#[derive(Deserialize)]
-struct Form {
-    #[serde(default)]
-    form: String,
-}
-
-async fn create_key(State(console): State<Console>, frame: Frame, change: Change<Form>) -> Response {
-    let Change { viewer, form: Form { form } } = change;
-    let frame = frame.of(viewer.clone(), "connection").at(PATH);
-    let request = Request { console: &console, frame: &frame, viewer: &viewer, since: Since::default() };
-    request.key(&form).await.unwrap_or_else(|why| refusal(&frame, why))
-}
-
-async fn create_secret(State(console): State<Console>, frame: Frame, change: Change<Form>) -> Response {
-    let Change { viewer, form: Form { form } } = change;
-    let frame = frame.of(viewer.clone(), "connection").at(PATH);
-    let request = Request { console: &console, frame: &frame, viewer: &viewer, since: Since::default() };
-    request.secret(&form).await.unwrap_or_else(|why| refusal(&frame, why))
-}
-
-async fn create_federation(
-    State(console): State<Console>,
-    frame: Frame,
-    change: Change<Federation>,
-) -> Response {
-    let Change { viewer, form } = change;
-    let frame = frame.of(viewer.clone(), "connection").at(PATH);
-    let request = Request { console: &console, frame: &frame, viewer: &viewer, since: Since::default() };
-    request.federation(form).await.unwrap_or_else(|why| refusal(&frame, why))
+/// Returns the page after a client was not created. What the person has entered stays.
+async fn failed(steps: &Steps<'_>, entered: Federation, error: Error) -> Result<Response, Refusal> {
+    match error {
+        Error::Conflict(_) => choice(steps, entered, true, StatusCode::CONFLICT).await,
+        error => Err(error.into()),
+    }
 }

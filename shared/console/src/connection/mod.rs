@@ -4,13 +4,15 @@ mod choice;
 mod credential;
 mod entra;
 mod okta;
+mod steps;
 mod trust;
 mod verify;
+mod wizard;
 
 use axum::Router;
 
 use crate::Console;
 
 pub(crate) fn routes() -> Router<Console> {
-    choice::routes().merge(okta::routes()).merge(entra::routes()).merge(verify::routes())
+    choice::routes().merge(verify::routes()).merge(wizard::routes())
 }

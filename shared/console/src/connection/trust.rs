@@ -8,7 +8,7 @@ use crate::page::Frame;
 /// The host of Entra's issuers.
 const AUTHORITY: &str = "https://login.microsoftonline.com";
 
-/// Values that a person has entered to trust a tenant.
+/// Values that a person has entered to trust a tenant. The forms of the other ways have no more than the id.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Federation {
@@ -33,6 +33,11 @@ struct Faults {
 type Field<'a> = (&'static str, &'static str, &'static str, &'a str, Option<&'static str>);
 
 impl Federation {
+    /// Returns whether a person has entered a value.
+    pub(super) fn is_entered(&self) -> bool {
+        ![&self.tenant, &self.subject, &self.audience].iter().all(|value| value.is_empty())
+    }
+
     /// Returns whether there are faults.
     pub(super) fn any(&self) -> bool {
         let Faults { tenant, subject, audience } = self.faults;

@@ -45,15 +45,23 @@ pub(super) enum Provider {
 }
 
 impl Provider {
-    const fn as_str(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Okta => "okta",
             Self::Entra => "entra",
         }
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         [Self::Okta, Self::Entra].into_iter().find(|provider| provider.as_str() == text)
+    }
+
+    /// Returns the path of the page of the steps.
+    pub(super) const fn path(self) -> &'static str {
+        match self {
+            Self::Okta => "connection/okta",
+            Self::Entra => "connection/entra",
+        }
     }
 
     /// Returns the name of the provider's test.
@@ -66,13 +74,16 @@ impl Provider {
 }
 
 /// When the page was opened. A page without it is opened now.
-#[derive(Default, Deserialize)]
+#[derive(Clone, Default)]
 pub(super) struct Since {
-    #[serde(default)]
     since: String,
 }
 
 impl Since {
+    pub(super) fn new(since: String) -> Self {
+        Self { since }
+    }
+
     fn time(&self) -> Option<OffsetDateTime> {
         let is_stored = self.since.len() == TIME_LENGTH && self.since.ends_with('Z');
         OffsetDateTime::parse(&self.since, &Rfc3339).ok().filter(|_| is_stored)

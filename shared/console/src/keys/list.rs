@@ -9,7 +9,7 @@ use axum::{
     routing,
 };
 use serde::Deserialize;
-use service::store::NewKey;
+use service::store::{MAX_CLIENTS, NewKey};
 use texts::fill;
 
 use crate::{
@@ -71,6 +71,10 @@ struct KeysPage<'a> {
     key_faults: Faults,
     new_client: Entered,
     client_faults: Faults,
+    /// Whether the organisation can have no more clients.
+    is_full: bool,
+    /// Whether the form for a client was refused, so that it shows what was entered.
+    is_client_refused: bool,
 }
 
 /// Returns the page of keys and clients.
@@ -96,6 +100,7 @@ pub(super) async fn page(
         Some((entered, faults)) => (entered.again(new_form(&console.app)?), faults),
         None => (Entered::key(new_form(&console.app)?), Faults::default()),
     };
+    let is_client_refused = extra.client.is_some();
     let (new_client, client_faults) = match extra.client {
         Some((entered, faults)) => (entered.again(new_form(&console.app)?), faults),
         None => (Entered::key(new_form(&console.app)?), Faults::default()),
@@ -112,6 +117,8 @@ pub(super) async fn page(
         key_faults,
         new_client,
         client_faults,
+        is_full: clients.len() >= MAX_CLIENTS,
+        is_client_refused,
     };
     Ok(show_as(extra.status, &page))
 }

@@ -221,6 +221,7 @@ impl FromRequestParts<App> for LogQuery {
             group: id("group", group)?,
             outcome: outcome.map(|text| one_of("outcome", &text, &OUTCOMES)).transpose()?,
             status: status.map(|text| self::status(&text)).transpose()?,
+            class: None,
             client: client.map(|text| one_of("client", &text, &CLIENTS)).transpose()?.map(str::to_owned),
         };
         Ok(Self { list: List::read(limit, cursor)?, filter })
