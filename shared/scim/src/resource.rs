@@ -135,6 +135,12 @@ impl Document {
         self.text("displayName")
     }
 
+    /// Returns whether a user is active. A user without the attribute is.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.get(ACTIVE) != Some(&Value::Bool(false))
+    }
+
     /// Returns the `externalId`, the identifier from the identity provider.
     #[must_use]
     pub fn external_id(&self) -> Option<&str> {

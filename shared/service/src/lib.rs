@@ -17,6 +17,7 @@
 //! | [`janitor`] | completes the changes of requests that were killed |
 //! | [`announcements`] | announces the ends of credentials |
 //! | [`limits`] | the published limits and the division of a request's time |
+//! | [`event`] | events: the changes of an organisation, as the product hears of them |
 //! | [`request_log`] | the log of requests that owners read |
 //! | [`portal`] | set-up links and sessions of the owner console |
 //! | [`causes`], [`health`] | what to change at the identity provider after an error, and the health of a connection |
@@ -67,6 +68,7 @@ pub mod config;
 pub mod credential;
 pub mod entropy;
 pub mod error;
+pub mod event;
 pub mod health;
 pub mod http;
 pub mod janitor;

@@ -11,6 +11,7 @@
 //! 1. `keys`, `items`, `index_keys`, `index`, `key_range`: the items.
 //! 2. `sdk_error`, `table`, `attempts`, `transaction`, `update`, `scan`, `write`: calls to DynamoDB, and the meaning of failed conditions.
 //! 3. `capacity`, `accounts`, `request_queue`, `directory`: [`Store`] and [`Directory`]. `leases`, `slots`: limits of organisations.
+//!    `stamps`, `outbox`: events of transactions.
 //! 4. `counts`, `resources`, `edges`: the items of one resource.
 //! 5. `changes`, `memberships`: writes that do not fit into one transaction, and memberships as readers see them beside
 //!    these writes.
@@ -56,6 +57,7 @@ mod member_edit;
 mod memberships;
 mod neighbours;
 mod orgs;
+mod outbox;
 mod pages;
 mod plan;
 pub mod representation;
@@ -69,6 +71,7 @@ mod sdk_error;
 mod search;
 mod sessions;
 mod slots;
+mod stamps;
 mod table;
 mod tables;
 mod tokens;

@@ -141,7 +141,7 @@ impl Table {
     }
 
     /// Returns the named attributes of the items of one batch that exist, or all attributes.
-    async fn get_batch(&self, keys: &[Key], attributes: Option<&str>) -> Result<Vec<Item>, Error> {
+    pub(super) async fn get_batch(&self, keys: &[Key], attributes: Option<&str>) -> Result<Vec<Item>, Error> {
         let mut found = Vec::with_capacity(keys.len());
         let mut unread = Some(keys.iter().map(Key::attributes).collect::<Vec<Item>>());
         let mut backoff = Backoff::after_throttling(self);
