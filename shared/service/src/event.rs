@@ -9,8 +9,11 @@ use scim::{ResourceKind, id::Id, resource::Document};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+/// The path of the feed of an organisation's events.
+pub const FEED_PATH: &str = "/events/v1";
+
 /// Every type of event.
-pub const TYPES: [&str; 22] = [
+pub const TYPES: [&str; 21] = [
     "user.created",
     "user.updated",
     "user.deactivated",
@@ -23,7 +26,6 @@ pub const TYPES: [&str; 22] = [
     "group.members_removed",
     "org.created",
     "org.updated",
-    "org.deleted",
     "key.created",
     "key.updated",
     "key.revoked",
@@ -259,12 +261,7 @@ impl Change {
     }
 
     /// Returns the change of a document, or `None` if both are the same.
-    pub(crate) fn updated(
-        kind: ResourceKind,
-        id: &Id,
-        before: &Document,
-        after: &Document,
-    ) -> Option<Self> {
+    pub(crate) fn updated(kind: ResourceKind, id: &Id, before: &Document, after: &Document) -> Option<Self> {
         let (old, new) = differing(before.as_map(), after.as_map())?;
         let verb = match (kind, before.is_active(), after.is_active()) {
             (ResourceKind::User, true, false) => "deactivated",
@@ -278,6 +275,23 @@ impl Change {
             after: Some(Value::Object(new)),
             members: Vec::new(),
         })
+    }
+
+    /// Returns the change that an action of management made.
+    pub(crate) fn of_action(
+        event_type: &str,
+        resource: Subject,
+        before: Option<Value>,
+        after: Option<Value>,
+    ) -> Self {
+        let (before, after) = match (before, after) {
+            (Some(Value::Object(before)), Some(Value::Object(after))) => match differing(&before, &after) {
+                Some((old, new)) => (Some(Value::Object(old)), Some(Value::Object(new))),
+                None => (None, None),
+            },
+            states => states,
+        };
+        Self { event_type: event_type.to_owned(), resource, before, after, members: Vec::new() }
     }
 
     /// Returns the changes of the members of a group: those that are removed, then those that are added.
@@ -353,7 +367,10 @@ const fn prefix(kind: ResourceKind) -> &'static str {
 
 /// Returns the old and the new values of the attributes that differ. An absent value is null. The attributes of an
 /// extension are compared one by one.
-fn differing(before: &Map<String, Value>, after: &Map<String, Value>) -> Option<(Map<String, Value>, Map<String, Value>)> {
+fn differing(
+    before: &Map<String, Value>,
+    after: &Map<String, Value>,
+) -> Option<(Map<String, Value>, Map<String, Value>)> {
     let (mut old, mut new) = (Map::new(), Map::new());
     let removed = before.keys().filter(|name| !after.contains_key(*name));
     for name in after.keys().chain(removed) {

@@ -7,6 +7,7 @@
 mod base_path;
 mod bulk;
 mod discovery;
+mod events;
 mod groups;
 mod list_query;
 mod parameters;
@@ -70,10 +71,16 @@ pub fn token(assertions: &crate::oauth::Assertions) -> Vec<Route> {
     token::routes(assertions)
 }
 
+/// Returns the routes of the feed of events, which are at the root.
+#[must_use]
+pub fn events() -> Vec<Route> {
+    events::routes()
+}
+
 /// Returns all routes that need a key.
 #[must_use]
 pub fn all() -> Vec<Route> {
-    [users(), groups(), bulk(), discovery()].concat()
+    [users(), groups(), bulk(), discovery(), events()].concat()
 }
 
 /// Returns a router of the routes, with logging, the time budget and the panic handler around each request.

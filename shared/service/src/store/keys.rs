@@ -19,6 +19,7 @@
 //! | events of a transaction, in the outbox | `OUTBOX#<shard>` | organisation `#` event id |
 //! | event in the feed | `ORG#o#FEED` | sequence |
 //! | head of the feed | `ORG#o#FEED` | `HEAD` |
+//! | proof that the product has applied an event | `ORG#o#PROOF` | sequence |
 //! | count | `ORG#o#COUNT` | kind and shard |
 //! | bookmark | `ORG#o#PAGE` | cursor, or key id, query and `startIndex` |
 //! | organisation (keys table) | `ORG#o` | `SETTINGS` |
@@ -205,6 +206,11 @@ impl Keys {
     /// Returns the key of the event of that sequence number.
     pub(super) fn feed_event(&self, sequence: u64) -> Key {
         self.feed().key(feed_position(sequence))
+    }
+
+    /// Returns the key of the proof that the product has applied the event of that sequence number.
+    pub(super) fn proof(&self, sequence: u64) -> Key {
+        self.partition("PROOF").key(feed_position(sequence))
     }
 
     /// Returns the key of the head of the organisation's feed.

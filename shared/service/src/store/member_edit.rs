@@ -10,9 +10,7 @@ use scim::{ResourceKind, id::Id, members::MemberEdit};
 use super::{
     changes::{Draft, read_in_turn},
     directory::Directory,
-    edges::{
-        Difference, Edge, IfSatisfied, Resolved, edge_actions, parse_members, resolve, unknown_member,
-    },
+    edges::{Difference, Edge, IfSatisfied, Resolved, edge_actions, parse_members, resolve, unknown_member},
     items::{name, string},
     keys::{Key, Keys},
     outbox::put_events,

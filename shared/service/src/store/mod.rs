@@ -20,9 +20,10 @@
 //! 8. `key_record`, `client_record`, `authentication`: credentials.
 //! 9. `audit`, `due`, `work`, `orgs`, `creation`, `credential_writes`, `credentials`, `client_writes`, `tokens`, `clients`,
 //!    `rewrap`, `announcements`, `tables`, `doctor`, `hold`, `erase`, `transfer`, `sessions`, `request_writer`, `request_log`,
-//!    `search`, `neighbours`: management, the request log, and the pages of the console.
+//!    `search`, `neighbours`, `feed`, `sequencer`, `snapshot`, `acknowledgement`: management, the request log, the pages of the console, and events.
 
 mod accounts;
+mod acknowledgement;
 mod announcements;
 mod attempts;
 mod audit;
@@ -43,6 +44,7 @@ pub mod doctor;
 mod due;
 mod edges;
 mod erase;
+mod feed;
 mod groups;
 mod hold;
 mod index;
@@ -69,8 +71,10 @@ mod rewrap;
 mod scan;
 mod sdk_error;
 mod search;
+mod sequencer;
 mod sessions;
 mod slots;
+mod snapshot;
 mod stamps;
 mod table;
 mod tables;
@@ -82,6 +86,7 @@ mod users;
 mod work;
 mod write;
 
+pub use acknowledgement::PROOF_RETENTION;
 pub use announcements::{Due, End};
 pub use audit::{AUDIT_RETENTION, Actor, AuditEntry, Page};
 pub use authentication::{Authenticated, RefusedKey, USE_INTERVAL, UnrecordedUse};
@@ -97,6 +102,7 @@ pub use directory::{Directory, Store};
 pub use due::ANNOUNCED_DAYS;
 pub use edges::Memberships;
 pub use erase::{Deletion, Erasing};
+pub use feed::{FEED_PAGE, FEED_RETENTION, FeedHead, FeedPage};
 pub use groups::WrittenGroup;
 pub use items::{Packed, Stored};
 pub use key_record::KeyRecord;
@@ -106,5 +112,6 @@ pub use pages::{CursorPage, IndexPage, Query};
 pub use resources::Expected;
 pub use search::SearchPage;
 pub use sessions::{NewLink, SessionRecord, StartedSession};
+pub use snapshot::{ParsePositionError, SnapshotPage, SnapshotPosition};
 pub use tokens::{IssuedToken, TokenClient};
 pub use work::Work;

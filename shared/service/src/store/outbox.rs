@@ -61,9 +61,15 @@ pub(super) fn put<G>(
         .enumerate()
         .map(|(number, change)| change.event(id, number, org.as_str(), at, (author, *request)))
         .collect();
-    let json = serde_json::to_string(&events).map_err(|_| Error::Internal("an event is not JSON".to_owned()))?;
+    let json =
+        serde_json::to_string(&events).map_err(|_| Error::Internal("an event is not JSON".to_owned()))?;
     let item = Item::from([(EVENTS.to_owned(), AttributeValue::S(json))]);
-    transaction.put_in(&store.tables.resources, Keys::outbox(org).key(Keys::outbox_entry(org, id)), item, guard);
+    transaction.put_in(
+        &store.tables.resources,
+        Keys::outbox(org).key(Keys::outbox_entry(org, id)),
+        item,
+        guard,
+    );
     Ok(())
 }
 

@@ -73,8 +73,7 @@ impl Directory {
             let event = self.event_id(stored.stamp.as_ref(), &next.version);
             let mut transaction =
                 replacement(&self.keys, ResourceKind::User, &stored, &next, Some(Span::of_one(event)));
-            let updated =
-                Change::updated(ResourceKind::User, &stored.id, &stored.document, &next.document);
+            let updated = Change::updated(ResourceKind::User, &stored.id, &stored.document, &next.document);
             put_events(self, &mut transaction, &event, updated.into_iter().collect())?;
             match transaction.send(&self.table).await? {
                 Ok(()) => return Ok((next, groups)),
