@@ -27,6 +27,7 @@ pub mod issuer;
 pub mod load;
 mod named;
 pub mod observed;
+pub mod product;
 mod request;
 pub mod schedule;
 pub mod snapshot;
@@ -594,6 +595,12 @@ fn router(app: &App) -> Transport {
 async fn respond(router: Router, request: HttpRequest<Body>) -> Answer {
     let (parts, body) = router.oneshot(request).await.expect("the router always answers").into_parts();
     Answer::new(parts.status.as_u16(), parts.headers, &read(body).await)
+}
+
+/// Sends a request to a router. Returns the status and the body.
+async fn raw(router: Router, request: HttpRequest<Body>) -> (u16, Bytes) {
+    let (parts, body) = router.oneshot(request).await.expect("the router always answers").into_parts();
+    (parts.status.as_u16(), read(body).await)
 }
 
 async fn read(body: Body) -> Bytes {

@@ -10,7 +10,7 @@ use tokio::time::Duration;
 use super::{
     bookmarks::EXPIRES,
     directory::Directory,
-    feed::{ACKNOWLEDGED, FEED_PAGE, FeedPage, LAST},
+    feed::{ACKNOWLEDGED, FEED_PAGE, FeedPage, LAST, read_feed, read_head},
     items::{Item, string},
     table::put_request,
     transaction::Condition,
@@ -42,7 +42,7 @@ impl Directory {
     /// # Errors
     /// [`Error::Conflict`] if the feed does not reach so far. [`Error::Unavailable`], [`Error::Throttled`].
     pub async fn acknowledge(&self, sequence: u64, ended: Option<&Map<String, Value>>) -> Result<u64, Error> {
-        let head = self.feed_head().await?;
+        let head = read_head(self).await?;
         if sequence > head.released {
             return Err(Error::Conflict(format!(
                 "The last event is {}, so {sequence} cannot be acknowledged. Read the feed again.",
@@ -79,7 +79,9 @@ impl Directory {
     ) -> Result<(), Error> {
         while after < until {
             // Events that are not kept any more have no proof.
-            let FeedPage::Events { events, .. } = self.feed(after, FEED_PAGE).await? else { return Ok(()) };
+            let FeedPage::Events { events, .. } = read_feed(self, after, FEED_PAGE).await? else {
+                return Ok(());
+            };
             let mut writes = Vec::new();
             for event in events {
                 let Some(sequence) = event.sequence.filter(|sequence| *sequence <= until) else { break };

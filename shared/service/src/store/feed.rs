@@ -61,7 +61,7 @@ impl Directory {
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Throttled`].
     pub async fn feed_head(&self) -> Result<FeedHead, Error> {
-        self.table.get(&self.keys.feed_head()).await?.as_ref().map_or(Ok(FeedHead::default()), head_of)
+        read_head(self).await
     }
 
     /// Returns the released events after a sequence number, up to `limit` and 1 MB.
@@ -69,37 +69,44 @@ impl Directory {
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Throttled`].
     pub async fn feed(&self, after: u64, limit: usize) -> Result<FeedPage, Error> {
-        let head = self.feed_head().await?;
-        if after > head.last {
-            return Ok(FeedPage::Gone);
-        }
-        if after >= head.released {
-            return Ok(FeedPage::Events { events: Vec::new(), last: head.released });
-        }
-        let partition = self.keys.feed();
-        let between = (feed_position(after + 1), feed_position(head.released));
-        let range = KeyRange::between(&partition, between).limit(limit.clamp(1, FEED_PAGE));
-        let page = self.table.query(range).await?;
-        let now = self.table.clock.now().unix_timestamp();
-        let mut events = Vec::with_capacity(page.items.len());
-        for (sequence, item) in (after + 1..).zip(&page.items) {
-            let event = event_of(item)?;
-            // DynamoDB deletes expired items some days late.
-            if event.sequence != Some(sequence) || number(item, EXPIRES)? <= now {
-                return Ok(FeedPage::Gone);
-            }
-            events.push(event);
-        }
-        if events.is_empty() {
-            Ok(FeedPage::Gone)
-        } else {
-            Ok(FeedPage::Events { events, last: head.released })
-        }
+        read_feed(self, after, limit).await
     }
 }
 
+/// Reads the head of the feed.
+pub(super) async fn read_head(directory: &Directory) -> Result<FeedHead, Error> {
+    let head = directory.table.get(&directory.keys.feed_head()).await?;
+    head.as_ref().map_or(Ok(FeedHead::default()), head_of)
+}
+
+/// Reads the released events after a sequence number.
+pub(super) async fn read_feed(directory: &Directory, after: u64, limit: usize) -> Result<FeedPage, Error> {
+    let head = read_head(directory).await?;
+    if after > head.last {
+        return Ok(FeedPage::Gone);
+    }
+    if after >= head.released {
+        return Ok(FeedPage::Events { events: Vec::new(), last: head.released });
+    }
+    let partition = directory.keys.feed();
+    let between = (feed_position(after + 1), feed_position(head.released));
+    let range = KeyRange::between(&partition, between).limit(limit.clamp(1, FEED_PAGE));
+    let page = directory.table.query(range).await?;
+    let now = directory.table.clock.now().unix_timestamp();
+    let mut events = Vec::with_capacity(page.items.len());
+    for (sequence, item) in (after + 1..).zip(&page.items) {
+        let event = event_of(item)?;
+        // DynamoDB deletes expired items some days late.
+        if event.sequence != Some(sequence) || number(item, EXPIRES)? <= now {
+            return Ok(FeedPage::Gone);
+        }
+        events.push(event);
+    }
+    if events.is_empty() { Ok(FeedPage::Gone) } else { Ok(FeedPage::Events { events, last: head.released }) }
+}
+
 /// Reads the item of a head.
-pub(super) fn head_of(item: &Item) -> Result<FeedHead, Error> {
+fn head_of(item: &Item) -> Result<FeedHead, Error> {
     let sequence = |name| {
         let number = optional_number(item, name)?.unwrap_or_default();
         u64::try_from(number).map_err(|_| Error::Internal("the head of a feed cannot be read".to_owned()))

@@ -16,7 +16,7 @@ use super::{
     outbox::put_events,
     resources::{bump_version_expression, bump_version_values, is_free, read},
     slots::begin_expensive,
-    stamps::{self, is_later, overtaking},
+    stamps::{self, event_id, is_later, overtaking},
     table::Backoff,
     transaction::{Condition, FailedCondition, MAX_ACTIONS, Transaction},
     write::Guard,
@@ -63,7 +63,7 @@ async fn edit_few(directory: &Directory, id: &Id, requested: Difference) -> Resu
             return Ok(None);
         }
         let version = table.entropy.version()?;
-        let event = directory.event_id(floor.as_ref(), &version);
+        let event = event_id(directory, floor.as_ref(), &version);
         let mut transaction = Transaction::new();
         transaction.update(
             keys.resource(ResourceKind::Group, id.as_str()),
@@ -132,7 +132,7 @@ async fn commit(
     let Directory { table, keys, .. } = directory;
     loop {
         let version = table.entropy.version()?;
-        let event = directory.event_id(floor.as_ref(), &version);
+        let event = event_id(directory, floor.as_ref(), &version);
         let stamp = draft.last_event(&event);
         let mut values = bump_version_values(table, &version, &stamp)?;
         values.push((":intent", string(draft.id().as_str())));

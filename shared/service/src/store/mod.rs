@@ -111,6 +111,7 @@ pub use orgs::{OrgChange, Organisation};
 pub use pages::{CursorPage, IndexPage, Query};
 pub use resources::Expected;
 pub use search::SearchPage;
+pub use sequencer::org_of_outbox;
 pub use sessions::{NewLink, SessionRecord, StartedSession};
 pub use snapshot::{ParsePositionError, SnapshotPage, SnapshotPosition};
 pub use tokens::{IssuedToken, TokenClient};

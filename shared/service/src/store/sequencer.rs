@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::{
     directory::{Directory, Store},
-    feed::{FeedHead, LAST, RELEASED, event_item},
+    feed::{FeedHead, LAST, RELEASED, event_item, read_head},
     items::{Item, sort_key},
     key_range::KeyRange,
     keys::{Key, Keys, Partition, org_and_change, outbox_shards},
@@ -69,7 +69,7 @@ impl Store {
         let range = KeyRange::between(shard, (after.to_owned(), "{".to_owned())).limit(1);
         let page = table.query(range).await?;
         let Some(item) = page.items.first() else { return Ok(None) };
-        let org = org_and_change(sort_key(item)?).and_then(|(org, _)| org.parse().ok());
+        let org = org_of_outbox(sort_key(item)?);
         org.map(Some).ok_or_else(|| Error::Internal("a key of the outbox cannot be read".to_owned()))
     }
 
@@ -89,6 +89,12 @@ impl Store {
             moved += move_events(&directory, reading).await?;
         }
     }
+}
+
+/// Returns the organisation that the sort key of an item of the outbox names.
+#[must_use]
+pub fn org_of_outbox(sort_key: &str) -> Option<Org> {
+    org_and_change(sort_key).and_then(|(org, _)| org.parse().ok())
 }
 
 /// Reads the beginning of the outbox until two readings in a row agree.
@@ -131,7 +137,7 @@ fn outgoing(partition: &Partition, item: &Item) -> Result<Outgoing, Error> {
 /// Moves the first events of a reading, as many as fit one transaction. Returns their number, or 0 if another sequencer was
 /// faster.
 async fn move_events(directory: &Directory, reading: Vec<Outgoing>) -> Result<u64, Error> {
-    let head = directory.feed_head().await?;
+    let head = read_head(directory).await?;
     let now = directory.table.clock.now().unix_timestamp();
     let mut transaction = Transaction::new();
     let (mut last, mut bytes) = (head.last, 0);

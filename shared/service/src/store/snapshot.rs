@@ -10,8 +10,13 @@ use scim::{ResourceKind, id::Id};
 use serde_json::{Value, json};
 
 use super::{
-    changes::View, directory::Directory, edges::edge_member, feed::FeedHead, items::Stored,
-    key_range::KeyRange, memberships::members_page,
+    changes::View,
+    directory::Directory,
+    edges::edge_member,
+    feed::{FeedHead, read_head},
+    items::Stored,
+    key_range::KeyRange,
+    memberships::members_page,
 };
 use crate::{
     Error,
@@ -141,7 +146,7 @@ impl Directory {
     }
 
     async fn start(&self) -> Result<SnapshotPosition, Error> {
-        let FeedHead { last, released, .. } = self.feed_head().await?;
+        let FeedHead { last, released, .. } = read_head(self).await?;
         if released < last {
             return Err(Error::Conflict(
                 "Events of this organisation are held, so there is no snapshot of what is released. Release the events, \

@@ -51,12 +51,10 @@ pub(super) fn overtaking<G>(
     Ok(stamps.into_iter().flatten().max().filter(|stamp| stamp >= event))
 }
 
-impl Directory {
-    /// Chooses the id of the events of a transaction. `floor` is the latest stamp of the resources that were read.
-    /// `version` is the random version that the transaction writes or deletes, so that no two ids are the same.
-    pub(super) fn event_id(&self, floor: Option<&EventId>, version: &str) -> EventId {
-        EventId::after(floor, self.table.clock.unix_millis(), random_of(version))
-    }
+/// Chooses the id of the events of a transaction. `floor` is the latest stamp of the resources that were read. `version` is
+/// the random version that the transaction writes or deletes, so that no two ids are the same.
+pub(super) fn event_id(directory: &Directory, floor: Option<&EventId>, version: &str) -> EventId {
+    EventId::after(floor, directory.table.clock.unix_millis(), random_of(version))
 }
 
 /// Returns the number that a version is the text of. A file that was imported may contain any version.

@@ -10,7 +10,7 @@ use super::{
     memberships::groups_of,
     outbox::put_events,
     resources::{Expected, check_expected, creation, fresh, read, replacement, successor},
-    stamps::Span,
+    stamps::{Span, event_id},
     table::Backoff,
     write::{lost_race, not_found, taken},
 };
@@ -35,7 +35,7 @@ impl Directory {
     /// `uniqueness` if the userName is taken.
     pub async fn create_user(&self, document: Document) -> Result<Stored, Error> {
         let stored = fresh(&self.table, ResourceKind::User, document)?;
-        let event = self.event_id(None, &stored.version);
+        let event = event_id(self, None, &stored.version);
         let mut transaction = creation(&self.keys, ResourceKind::User, &stored, &event);
         let created = Change::created(ResourceKind::User, &stored.id, &stored.document);
         put_events(self, &mut transaction, &event, vec![created])?;
@@ -70,7 +70,7 @@ impl Directory {
                 return Ok((stored, groups));
             }
             let next = successor(&self.table, ResourceKind::User, &stored, document)?;
-            let event = self.event_id(stored.stamp.as_ref(), &next.version);
+            let event = event_id(self, stored.stamp.as_ref(), &next.version);
             let mut transaction =
                 replacement(&self.keys, ResourceKind::User, &stored, &next, Some(Span::of_one(event)));
             let updated = Change::updated(ResourceKind::User, &stored.id, &stored.document, &next.document);

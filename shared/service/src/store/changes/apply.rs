@@ -22,6 +22,7 @@ use crate::{
         key_range::KeyRange,
         keys::Key,
         outbox::put_events,
+        stamps::event_id,
         table::{Backoff, CONCURRENCY, delete_request},
         transaction::{Condition, Transaction},
         write::{Guard, lost_race},
@@ -52,7 +53,7 @@ pub(super) async fn resume_members(directory: &Directory, change: &mut Change) -
             // A change that release 0.2 committed has no event.
             let commit = match optional_event_id(&item, name::COMMIT)? {
                 Some(commit) => commit,
-                None => directory.event_id(None, &directory.table.entropy.version()?),
+                None => event_id(directory, None, &directory.table.entropy.version()?),
             };
             apply_stored_parts(directory, change, &commit).await?;
             clear_intent(directory, change).await?;

@@ -19,7 +19,7 @@ use crate::{
         items::Stored,
         outbox::put_events,
         slots::begin_expensive,
-        stamps::{Span, overtaking},
+        stamps::{Span, event_id, overtaking},
         transaction::{FailedCondition, MAX_ACTIONS, Transaction},
         write::Guard,
     },
@@ -70,7 +70,7 @@ pub(in crate::store) async fn write_members(
 ) -> Result<Result<(), Vec<FailedCondition<Guard>>>, Error> {
     let GroupWrite { subject, changes, mut floor, version } = of_group;
     loop {
-        let event = directory.event_id(floor.as_ref(), version);
+        let event = event_id(directory, floor.as_ref(), version);
         let mut transaction = group_write(&Commit { change: None, events: Span::of_one(event) });
         if let Some(reservation) = reservation {
             reservation.end(&directory.keys, &mut transaction);
@@ -94,7 +94,7 @@ pub(in crate::store) async fn write_members(
         Some(reservation) => Draft::under(directory, reservation, difference).await?,
         None => Draft::write(directory, group, difference).await?,
     };
-    let event = directory.event_id(floor.as_ref(), version);
+    let event = event_id(directory, floor.as_ref(), version);
     let events = Span { first: event, last: draft.last_event(&event) };
     let mut transaction = group_write(&Commit { change: Some(draft.id().clone()), events });
     put_events(directory, &mut transaction, &event, changes)?;

@@ -17,7 +17,7 @@ use crate::{
         keys,
         outbox::put_events,
         resources::{bump_version_expression, bump_version_values},
-        stamps::{is_later, overtaking},
+        stamps::{event_id, is_later, overtaking},
         table::{Backoff, CONCURRENCY},
         transaction::{Condition, MAX_ACTIONS, Transaction},
         write::Guard,
@@ -92,7 +92,7 @@ async fn leave_group(directory: &Directory, member: &Id, reverse: &Item) -> Resu
     let mut floor = None;
     loop {
         let version = table.entropy.version()?;
-        let event = directory.event_id(floor.as_ref(), &version);
+        let event = event_id(directory, floor.as_ref(), &version);
         let mut transaction = leave_actions(directory, member, &group, &version, &event)?;
         put_events(directory, &mut transaction, &event, left_group(member, &group))?;
         let Err(failed) = transaction.send(table).await? else { return Ok(true) };

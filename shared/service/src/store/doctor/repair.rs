@@ -18,7 +18,7 @@ use crate::{
         keys::stored_kind,
         outbox::put_events,
         resources::{bump_version_expression, bump_version_values},
-        stamps::is_later,
+        stamps::{event_id, is_later},
         transaction::{Condition, Transaction},
         write::Guard,
     },
@@ -127,7 +127,7 @@ async fn bump(
     let key = directory.keys.resource(ResourceKind::Group, group.as_str());
     let item = table.get(&key).await?.unwrap_or_default();
     let version = table.entropy.version()?;
-    let event = directory.event_id(optional_event_id(&item, name::STAMP)?.as_ref(), &version);
+    let event = event_id(directory, optional_event_id(&item, name::STAMP)?.as_ref(), &version);
     let values = bump_version_values(table, &version, &event)?;
     let exists = is_later(Condition::exists(), &event);
     transaction.update(key, bump_version_expression(), values, exists, Guard::OfGroup);

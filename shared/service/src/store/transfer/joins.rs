@@ -21,7 +21,7 @@ use crate::{
         items::{name, optional_event_id, sort_key},
         keys::Key,
         outbox::put_events,
-        stamps::overtaking,
+        stamps::{event_id, overtaking},
         table::CONCURRENCY,
         transaction::MAX_ACTIONS,
         write::Guard,
@@ -94,7 +94,7 @@ async fn join(
     while !left.is_empty() {
         let difference =
             Difference { add: left.iter().map(|(_, edge)| edge.clone()).collect(), remove: Vec::new() };
-        let event = directory.event_id(floor.as_ref(), &directory.table.entropy.version()?);
+        let event = event_id(directory, floor.as_ref(), &directory.table.entropy.version()?);
         let mut transaction =
             edge_actions(&directory.keys, &group, &difference, IfSatisfied::Fail, Some(&event));
         let subject = Subject::unread(ResourceKind::Group, &group);

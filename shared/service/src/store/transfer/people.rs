@@ -21,6 +21,7 @@ use crate::{
         orgs::{Organisation, operator_table, read_org},
         outbox::put_events,
         resources::{creation, fresh},
+        stamps::event_id,
         table::CONCURRENCY,
         write::taken,
     },
@@ -127,7 +128,7 @@ impl PeopleImport {
 
 async fn create(directory: &Directory, line: u64, document: Document) -> Result<(u64, Outcome), Error> {
     let user = fresh(&directory.table, ResourceKind::User, document)?;
-    let event = directory.event_id(None, &user.version);
+    let event = event_id(directory, None, &user.version);
     let mut transaction = creation(&directory.keys, ResourceKind::User, &user, &event);
     let created = Change::created(ResourceKind::User, &user.id, &user.document);
     put_events(directory, &mut transaction, &event, vec![created])?;

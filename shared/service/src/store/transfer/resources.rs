@@ -15,6 +15,7 @@ use crate::{
         keys::Key,
         outbox::put_events,
         resources::creation,
+        stamps::event_id,
         table::CONCURRENCY,
         transaction::FailedCondition,
         write::{Guard, taken},
@@ -62,7 +63,7 @@ async fn create(
     } else if let Some(item) = existing.get(&key) {
         compare(kind, resource, Some(item))
     } else {
-        let event = directory.event_id(None, &resource.version);
+        let event = event_id(directory, None, &resource.version);
         let mut transaction = creation(&directory.keys, kind, resource, &event);
         let created = Change::created(kind, id, &resource.document);
         put_events(directory, &mut transaction, &event, vec![created])?;
