@@ -327,6 +327,14 @@ impl Service {
         Self { transport, ..self }
     }
 
+    /// Returns the service without events.
+    #[must_use]
+    pub fn without_events(mut self) -> Self {
+        self.app.store = self.app.store.with_events(false);
+        let transport = Transport::Router(self.router(self.app.clone()));
+        Self { transport, ..self }
+    }
+
     /// Sets the base URL.
     pub fn set_base_url(&mut self, base: &str) {
         self.app.base_url = Some(base.to_owned());
@@ -584,7 +592,7 @@ pub fn is_embedded() -> bool {
 #[must_use]
 pub fn routes(app: &App, reach: Reach) -> Vec<Route> {
     let assertions = Assertions::new(app.store.clock().clone(), reach);
-    [http::all(), http::token(&assertions)].concat()
+    [http::all(), http::token(&assertions), http::events()].concat()
 }
 
 fn router(app: &App) -> Transport {

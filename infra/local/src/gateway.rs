@@ -250,7 +250,7 @@ impl Gateway {
     pub fn router(&self, base_url: &str) -> Router {
         let state = (self.turns.clone(), self.log.clone(), self.bell.clone());
         let assertions = Assertions::new(self.store.clock().clone(), self.reach);
-        let routes = [http::all(), http::token(&assertions)].concat();
+        let routes = [http::all(), http::token(&assertions), http::events()].concat();
         let app = self.app(base_url);
         let admin = admin::router(app.clone(), &self.operator_token, base_url);
         let console = console::router(app.clone());

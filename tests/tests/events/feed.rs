@@ -2,8 +2,15 @@
 
 use expect_test::expect;
 use serde_json::json;
-use service::{auth::Scope, clock::Clock, store::FEED_RETENTION};
-use tests::{NOW, Request, Service, product::sequence};
+use service::{
+    auth::Scope,
+    clock::Clock,
+    credential::{Credential, Kind},
+    entropy::Entropy,
+    http::{self, Route},
+    store::FEED_RETENTION,
+};
+use tests::{NOW, Request, Service, operator, product::sequence};
 
 use crate::{feed, last};
 
@@ -49,6 +56,36 @@ async fn feed_needs_the_scope_read() {
 }
 
 #[tokio::test]
+async fn every_route_refuses_every_invalid_credential() {
+    let service = Service::new().await;
+    let write = service.organisation("acme", &[Scope::Write]).await;
+    let (_, secret) = service.oauth_client("acme", &[Scope::Read]).await;
+    let revoked = service.organisation("acme", &[Scope::Read]).await;
+    let store = &service.app.store;
+    let org = "acme".parse().expect("a name");
+    let keys = store.keys(&org).await.expect("keys");
+    let id = keys.iter().map(|key| &key.id).max().expect("a key");
+    assert!(store.revoke_key(&org, id, &operator()).await.expect("an answer").is_some());
+    let unissued = Credential::generate(Kind::Key, &org, &Entropy::seeded(7)).expect("a key");
+    for Route { method, path, .. } in http::events() {
+        let request =
+            |key: &str| Request::json(method.clone(), path, json!({ "seq": 0 })).at_root().bearer(key);
+        for (case, key, expected) in [
+            ("a key of another scope", write.as_str(), 403),
+            ("a secret of a client", secret.reveal(), 401),
+            ("a revoked key", revoked.as_str(), 401),
+            ("an unissued key", unissued.reveal(), 401),
+            ("no key", "", 401),
+        ] {
+            let answer = request(key).send(&service).await;
+            assert_eq!(answer.status, expected, "{method} {path}: {case}: {:#}", answer.body);
+        }
+        let answer = Request::json(method.clone(), path, json!({})).at_root().send_as_is(&service).await;
+        assert_eq!(answer.status, 401, "{method} {path}");
+    }
+}
+
+#[tokio::test]
 async fn events_that_are_not_kept_lead_to_the_snapshot() {
     let service = Service::new().await;
     service.user("ada").await;
@@ -85,8 +122,12 @@ async fn parameters_of_the_feed_are_checked() {
     assert_eq!(answer.verdict(), "400 invalidValue");
     let answer = Request::post("/events/v1", json!({})).at_root().send(&service).await;
     assert_eq!(answer.status, 405);
-    // The feed is not under the base of SCIM.
+    // The feed is not under the base of SCIM, and no operation of a bulk request reaches it.
     assert_eq!(service.get("/events/v1").await.status, 404);
+    let operation =
+        json!([{ "method": "POST", "path": "/events/v1/ack", "bulkId": "1", "data": { "seq": 0 } }]);
+    let answer = service.post("/Bulk", json!({ "Operations": operation })).await;
+    assert_eq!(answer.body["Operations"][0]["status"], "400", "{:#}", answer.body);
 }
 
 #[tokio::test(start_paused = true)]

@@ -77,10 +77,10 @@ pub fn events() -> Vec<Route> {
     events::routes()
 }
 
-/// Returns all routes that need a key.
+/// Returns all routes of SCIM, which need a key.
 #[must_use]
 pub fn all() -> Vec<Route> {
-    [users(), groups(), bulk(), discovery(), events()].concat()
+    [users(), groups(), bulk(), discovery()].concat()
 }
 
 /// Returns a router of the routes, with logging, the time budget and the panic handler around each request.

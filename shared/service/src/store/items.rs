@@ -37,7 +37,7 @@ pub(super) mod name {
     /// The id of the resource's last event.
     pub(crate) const STAMP: &str = "stamp";
     /// The id of the event of a group's committed change of members that is not finished.
-    pub(crate) const COMMIT: &str = "commit";
+    pub(crate) const COMMIT: &str = "intentEvent";
     /// Present if the index entries of the resource are folded, and the fold of release 0.2 would make others.
     pub(crate) const FOLDED: &str = "folded";
     /// The id of the resource an index entry belongs to.

@@ -53,7 +53,10 @@ pub(super) async fn resume_members(directory: &Directory, change: &mut Change) -
             // A change that release 0.2 committed has no event.
             let commit = match optional_event_id(&item, name::COMMIT)? {
                 Some(commit) => commit,
-                None => event_id(directory, None, &directory.table.entropy.version()?),
+                None => {
+                    let stamp = optional_event_id(&item, name::STAMP)?;
+                    event_id(directory, stamp.as_ref(), &directory.table.entropy.version()?)
+                }
             };
             apply_stored_parts(directory, change, &commit).await?;
             clear_intent(directory, change).await?;

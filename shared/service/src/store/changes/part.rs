@@ -25,7 +25,7 @@ const GROUPS: &str = "groups";
 const REMOVED: &str = "removed";
 const UP_TO: &str = "upto";
 const APPLIED: &str = "applied";
-const NUMBER: &str = "number";
+const NUMBER: &str = "place";
 
 /// A part of a change of members.
 #[derive(Debug, Clone, PartialEq, Eq)]
