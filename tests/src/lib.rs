@@ -27,6 +27,7 @@ pub mod issuer;
 pub mod load;
 mod named;
 pub mod observed;
+pub mod product;
 mod request;
 pub mod schedule;
 pub mod snapshot;
@@ -326,6 +327,14 @@ impl Service {
         Self { transport, ..self }
     }
 
+    /// Returns the service without events.
+    #[must_use]
+    pub fn without_events(mut self) -> Self {
+        self.app.store = self.app.store.with_events(false);
+        let transport = Transport::Router(self.router(self.app.clone()));
+        Self { transport, ..self }
+    }
+
     /// Sets the base URL.
     pub fn set_base_url(&mut self, base: &str) {
         self.app.base_url = Some(base.to_owned());
@@ -590,7 +599,7 @@ pub fn is_embedded() -> bool {
 #[must_use]
 pub fn routes(app: &App, reach: Reach) -> Vec<Route> {
     let assertions = Assertions::new(app.store.clock().clone(), reach);
-    [http::all(), http::token(&assertions)].concat()
+    [http::all(), http::token(&assertions), http::events()].concat()
 }
 
 fn router(app: &App) -> Transport {
@@ -601,6 +610,12 @@ fn router(app: &App) -> Transport {
 async fn respond(router: Router, request: HttpRequest<Body>) -> Answer {
     let (parts, body) = router.oneshot(request).await.expect("the router always answers").into_parts();
     Answer::new(parts.status.as_u16(), parts.headers, &read(body).await)
+}
+
+/// Sends a request to a router. Returns the status and the body.
+async fn raw(router: Router, request: HttpRequest<Body>) -> (u16, Bytes) {
+    let (parts, body) = router.oneshot(request).await.expect("the router always answers").into_parts();
+    (parts.status.as_u16(), read(body).await)
 }
 
 async fn read(body: Body) -> Bytes {

@@ -14,7 +14,7 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 use serde_json::{Map, Value, json};
 use service::http::BASE_PATH;
 
-use crate::{Answer, Service, respond};
+use crate::{Answer, Service, raw, respond};
 
 /// A request below the base path.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,6 +79,13 @@ impl Request {
     #[must_use]
     pub fn delete(path: impl Display) -> Self {
         Self::new(Method::DELETE, path)
+    }
+
+    /// Moves the request to the root, beside the base path.
+    #[must_use]
+    pub fn at_root(self) -> Self {
+        let target = self.target.strip_prefix(BASE_PATH).expect("a path under the base").to_owned();
+        Self { target, ..self }
     }
 
     /// Adds a parameter to the query, percent-encoded.
@@ -155,6 +162,16 @@ impl Request {
         } else {
             self.clone().bearer(&service.key).send_as_is(service).await
         }
+    }
+
+    /// Sends the request to the router of the service, and returns the lines of the answer.
+    pub async fn send_lines(&self, service: &Service) -> Vec<Value> {
+        let router = service.router(service.app.clone());
+        let request = self.clone().bearer(&service.key).build();
+        let (status, body) = raw(router, request).await;
+        assert_eq!(status, 200, "{}", String::from_utf8_lossy(&body));
+        let line = |line: &[u8]| serde_json::from_slice(line).expect("a line of JSON");
+        body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(line).collect()
     }
 
     /// Sends the query as a `GET`. Sends a query of the root, which has no `GET`, as a search by `POST`.

@@ -37,7 +37,7 @@ use service::{
     store::{Actor, NewKey, NewLink, RefusedKey, Store},
 };
 
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 
 use crate::{
     admin,
@@ -96,6 +96,8 @@ pub struct Gateway {
     database: Database,
     log: Log,
     turns: Turns,
+    /// Rung by each request that may write.
+    bell: Arc<Notify>,
     store: Store,
     dynamodb_key: String,
     operator_token: String,
@@ -176,6 +178,7 @@ impl Gateway {
             database,
             log,
             turns: Turns::default(),
+            bell: Arc::default(),
             store,
             dynamodb_key: hex::encode(dynamodb_key),
             operator_token: format!("scimadmin_{}", hex::encode(operator_token)),
@@ -213,6 +216,11 @@ impl Gateway {
         self.store.clone()
     }
 
+    /// Waits for the next request that may have written an event.
+    pub async fn bell(&self) {
+        self.bell.notified().await;
+    }
+
     /// Returns the data directory.
     #[must_use]
     pub fn data(&self) -> &Path {
@@ -240,9 +248,9 @@ impl Gateway {
     /// Returns the router with the routes of all functions. The management API requires the operator token, and the host and
     /// port of the base URL.
     pub fn router(&self, base_url: &str) -> Router {
-        let state = (self.turns.clone(), self.log.clone());
+        let state = (self.turns.clone(), self.log.clone(), self.bell.clone());
         let assertions = Assertions::new(self.store.clock().clone(), self.reach);
-        let routes = [http::all(), http::token(&assertions)].concat();
+        let routes = [http::all(), http::token(&assertions), http::events()].concat();
         let app = self.app(base_url);
         let admin = admin::router(app.clone(), &self.operator_token, base_url);
         let console = console::router(app.clone());
@@ -381,12 +389,20 @@ fn client(engine: Connector, log: Log) -> Client {
 }
 
 /// Serves a request, and returns its response once all writes before it are on the disk.
-async fn serve(State((turns, log)): State<(Turns, Log)>, request: Request, next: Next) -> Response {
+async fn serve(
+    State((turns, log, bell)): State<(Turns, Log, Arc<Notify>)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let writes = !request.method().is_safe();
     // The key is not verified here. A request without a valid key makes one call at most.
     let key = http::presented_key(request.headers());
     let organisation = key.as_ref().map(|key| key.org().as_str()).unwrap_or_default();
     let response = turns.serve(organisation, next.run(request)).await;
     log.flushed().await;
+    if writes {
+        bell.notify_one();
+    }
     response
 }
 

@@ -18,6 +18,7 @@ use service::{
     http::{BASE_PATH, TOKEN_PATH},
     janitor,
     oauth::Reach,
+    sequencing,
     store::Store,
     telemetry,
 };
@@ -36,6 +37,8 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The time between two sweeps.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(10);
+/// The longest time between two runs of the sequencer.
+const SEQUENCE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Runs the SCIM service on this machine, with an embedded DynamoDB.
 ///
@@ -158,7 +161,10 @@ async fn serve_until_stopped(
     // The first sweep logs a line, so it comes last: a failed start prints its error only.
     tokio::spawn(sweep(gateway.database(), gateway.store()));
 
-    stop.await;
+    tokio::select! {
+        () = stop => {}
+        () = sequence(gateway) => {}
+    }
     // A client that keeps its connection open must not prevent the stop.
     let _ = timeout(SHUTDOWN_TIMEOUT, serving).await;
     let _ = timeout(SHUTDOWN_TIMEOUT, gateway.store().flush_request_log()).await;
@@ -170,6 +176,17 @@ async fn serve_until_stopped(
         writeln!(io::stdout(), "Stopped. All acknowledged changes are in {}.", gateway.data().display())?;
     }
     Ok(())
+}
+
+/// Moves events to the feeds, as the events function does: after each request that may write, and from time to time for
+/// the writes of scimctl.
+async fn sequence(gateway: &Gateway) {
+    let store = gateway.store();
+    loop {
+        let _ = timeout(SEQUENCE_INTERVAL, gateway.bell()).await;
+        // The next run moves what this one did not.
+        let _ = sequencing::sequence_all(&store).await;
+    }
 }
 
 /// Deletes expired items, as DynamoDB does on AWS, and finishes changes that interrupted requests left, as the janitor

@@ -7,7 +7,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::{limits::OPERATOR_BUDGET, settings::Settings};
+use crate::{event::Author, limits::OPERATOR_BUDGET, settings::Settings};
 
 /// The name of an organisation: 1 to 40 characters of `a-z`, `0-9` and `-`, with no hyphen at either end.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
@@ -139,6 +139,21 @@ pub struct Caller {
     settings: Settings,
     deadline: Instant,
     permit: Option<Permit>,
+    origin: Origin,
+}
+
+/// The program that sent a request, and the id of the request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Origin {
+    /// `okta`, `entra`, `other` or `operator`.
+    pub(crate) client: &'static str,
+    pub(crate) request: Option<String>,
+}
+
+impl Default for Origin {
+    fn default() -> Self {
+        Self { client: "other", request: None }
+    }
 }
 
 impl Caller {
@@ -149,7 +164,18 @@ impl Caller {
         settings: Settings,
         deadline: Instant,
     ) -> Self {
-        Self { org, key_id, scopes, settings, deadline, permit: None }
+        Self { org, key_id, scopes, settings, deadline, permit: None, origin: Origin::default() }
+    }
+
+    /// Returns the same caller with the origin of its request.
+    pub(crate) fn with_origin(self, origin: Origin) -> Self {
+        Self { origin, ..self }
+    }
+
+    /// Returns the author of the caller's changes, and the id of the request.
+    pub(crate) fn author(&self) -> (Author, Option<&str>) {
+        let author = Author { credential: self.key_id.clone(), client: self.origin.client.to_owned() };
+        (author, self.origin.request.as_deref())
     }
 
     /// Returns the same caller with the permit of its request. The limits of the organisation apply to such a caller.
@@ -163,7 +189,8 @@ impl Caller {
     pub fn operator(org: Org) -> Self {
         let deadline = Instant::now() + OPERATOR_BUDGET;
         let (key_id, scopes) = ("operator".to_owned(), [Scope::Scim].into());
-        Self { org, key_id, scopes, settings: Settings::default(), deadline, permit: None }
+        let origin = Origin { client: "operator", request: None };
+        Self { org, key_id, scopes, settings: Settings::default(), deadline, permit: None, origin }
     }
 
     /// Returns the permit of the request. The operator has none.

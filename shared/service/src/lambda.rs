@@ -1,6 +1,11 @@
 //! The Lambda runtime around a router, and around the janitor.
 
-use std::{convert::Infallible, io, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    convert::Infallible,
+    io,
+    sync::Arc,
+};
 
 use aws_config::SdkConfig;
 use axum::{
@@ -20,6 +25,7 @@ use tracing::Instrument;
 
 use crate::{
     App, announcements,
+    auth::Org,
     clock::Clock,
     cloud,
     config::{self, Tables},
@@ -28,7 +34,8 @@ use crate::{
     janitor,
     pepper::{Pepper, PepperSecret},
     portal::Portal,
-    store::Store,
+    sequencing,
+    store::{self, Store},
     telemetry::{self, RequestId},
 };
 #[cfg(feature = "admin")]
@@ -146,6 +153,89 @@ pub async fn run_janitor() -> Result<(), Error> {
         }
     }))
     .await
+}
+
+/// Moves events to the feeds at each invocation. The invocation comes from the stream of the table of resources, and is about
+/// the organisations that its records name, or from a schedule, and is about all organisations.
+///
+/// # Errors
+/// If the Lambda runtime is not reachable.
+pub async fn run_sequencer() -> Result<(), Error> {
+    telemetry::init(io::stdout);
+    let store = store(&cloud::function_config());
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<Bell>| {
+        let span = tracing::error_span!("sequence", requestId = event.context.request_id);
+        Box::pin(ring(&store, event.payload)).instrument(span).await
+    }))
+    .await
+}
+
+/// An event that invokes the sequencer.
+#[derive(Debug, Default, serde::Deserialize)]
+pub struct Bell {
+    /// The records of the stream. An event of a schedule has none.
+    #[serde(rename = "Records", default)]
+    records: Vec<StreamRecord>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+struct StreamRecord {
+    dynamodb: StreamChange,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct StreamChange {
+    keys: HashMap<String, StreamValue>,
+    sequence_number: String,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+struct StreamValue {
+    s: String,
+}
+
+/// The records of a batch that the stream delivers again.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchFailures {
+    batch_item_failures: Vec<BatchFailure>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BatchFailure {
+    item_identifier: String,
+}
+
+/// Moves the events that an invocation is about. The answer names the records whose organisations failed: the stream
+/// delivers them again, and not those before them.
+///
+/// # Errors
+/// If an invocation by the schedule could not move all events.
+pub async fn ring(store: &Store, bell: Bell) -> Result<BatchFailures, Error> {
+    if bell.records.is_empty() {
+        let sequenced = sequencing::sequence_all(store).await.map_err(|error| error.to_string())?;
+        return match sequenced.failed.len() {
+            0 => Ok(BatchFailures { batch_item_failures: Vec::new() }),
+            _ => Err(Error::from("some events are not in a feed, see the log")),
+        };
+    }
+    let orgs: BTreeSet<Org> = bell.records.iter().filter_map(StreamRecord::org).collect();
+    let failed = sequencing::sequence(store, orgs).await.failed;
+    let failures =
+        bell.records.into_iter().filter(|record| record.org().is_some_and(|org| failed.contains(&org)));
+    let batch_item_failures =
+        failures.map(|record| BatchFailure { item_identifier: record.dynamodb.sequence_number }).collect();
+    Ok(BatchFailures { batch_item_failures })
+}
+
+impl StreamRecord {
+    /// Returns the organisation whose event the record is about. The filter of the stream lets no other record pass.
+    fn org(&self) -> Option<Org> {
+        store::org_of_outbox(&self.dynamodb.keys.get("sk")?.s)
+    }
 }
 
 fn store(sdk: &SdkConfig) -> Store {

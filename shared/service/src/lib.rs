@@ -17,6 +17,8 @@
 //! | [`janitor`] | completes the changes of requests that were killed |
 //! | [`announcements`] | announces the ends of credentials |
 //! | [`limits`] | the published limits and the division of a request's time |
+//! | [`sequencing`] | runs of the sequencer, which moves events to the feeds |
+//! | [`event`] | events: the changes of an organisation, as the product hears of them |
 //! | [`request_log`] | the log of requests that owners read |
 //! | [`portal`] | set-up links and sessions of the owner console |
 //! | [`causes`], [`health`] | what to change at the identity provider after an error, and the health of a connection |
@@ -67,6 +69,7 @@ pub mod config;
 pub mod credential;
 pub mod entropy;
 pub mod error;
+pub mod event;
 pub mod health;
 pub mod http;
 pub mod janitor;
@@ -80,6 +83,7 @@ pub mod pepper;
 pub mod portal;
 pub mod request_log;
 mod sdk_failure;
+pub mod sequencing;
 pub mod settings;
 pub mod store;
 pub mod telemetry;

@@ -103,7 +103,7 @@ const ABOVE_JANITOR: &str = "
 
 ## The janitor
 
-The transaction that puts the header of an unfinished change also puts an entry in a list, and the transaction that deletes the header deletes the entry. Each takes 2 write units, for changes that do not fit one transaction. The smallest such change has 34 memberships and takes more than 200 write units, so the list adds at most 2 percent.
+The transaction that puts the header of an unfinished change also puts an entry in a list, and the transaction that deletes the header deletes the entry. Each takes 2 write units, for changes that do not fit one transaction. The smallest such change has 33 memberships and takes more than 200 write units, so the list adds at most 2 percent.
 
 The list has 16 partitions. A run of the janitor reads each with one query. An empty partition costs 1 read unit. The janitor runs every 5 minutes: 288 times a day, 8,760 times in a month of 730 hours. A read unit costs 0.125 dollars a million. The last column is the read of each organisation that the list replaces: 288 × (1 + organisations).
 

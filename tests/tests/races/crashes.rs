@@ -12,6 +12,7 @@ use serde_json::json;
 use tests::{
     Answer, Request,
     faults::{Fault, Faults, Plan},
+    product,
 };
 use time::Duration;
 
@@ -141,6 +142,7 @@ impl Case<'_> {
         let expected = &self.stored[usize::from(is_done)];
         let stored = self.world.stored(&database);
         assert!(stored == *expected, "{plan:?}: {}", difference(expected, &stored));
+        product::check(&self.world.process(&database, 10, Duration::minutes(10))).await;
     }
 
     fn assert_same(&self, plan: &Plan, seen: &Seen) {

@@ -21,7 +21,7 @@ mod world;
 
 use serde_json::{Value, json};
 use service::{auth::Caller, store::Directory};
-use tests::{Request, Service};
+use tests::{Request, Service, product};
 
 /// Returns members for a request body.
 fn members(ids: impl IntoIterator<Item = impl AsRef<str>>) -> Value {
@@ -59,5 +59,8 @@ async fn assert_consistent(service: &Service, org: &str, key: &str) {
     for (path, expected) in [("/Users", report.users), ("/Groups", report.groups)] {
         let list = Request::get(format!("{path}?count=0")).bearer(key).send(service).await;
         assert_eq!(list.body["totalResults"], expected, "{path}: {:#}", list.body);
+    }
+    if org == service.org && key == service.key {
+        product::check(service).await;
     }
 }

@@ -14,7 +14,7 @@ pub const BASE_PATH: &str = "/scim/v2";
 pub(super) fn under_base(path: &str) -> String {
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     let rest = match segments.as_slice() {
-        // The token endpoint is beside the base and not under it.
+        // The token endpoint and the feed of events are beside the base and not under it.
         ["scim", rest @ ..] if rest.first().is_some_and(|first| is_beside_base(first)) => rest,
         ["scim", "v2", rest @ ..] | ["v2", rest @ ..]
             if !rest.first().is_some_and(|first| is_beside_base(first)) =>
@@ -26,9 +26,9 @@ pub(super) fn under_base(path: &str) -> String {
     format!("/{}", rest.join("/"))
 }
 
-/// Returns whether paths of the token endpoint begin with the segment.
+/// Returns whether paths of the token endpoint or of the feed of events begin with the segment.
 pub(super) fn is_beside_base(segment: &str) -> bool {
-    matches!(segment, "oauth2" | ".well-known")
+    matches!(segment, "oauth2" | ".well-known" | "events")
 }
 
 /// Removes the base from the path of the request.

@@ -7,6 +7,7 @@
 mod base_path;
 mod bulk;
 mod discovery;
+mod events;
 mod groups;
 mod list_query;
 mod parameters;
@@ -71,7 +72,13 @@ pub fn token(assertions: &crate::oauth::Assertions) -> Vec<Route> {
     token::routes(assertions)
 }
 
-/// Returns all routes that need a key.
+/// Returns the routes of the feed of events, which are at the root.
+#[must_use]
+pub fn events() -> Vec<Route> {
+    events::routes()
+}
+
+/// Returns all routes of SCIM, which need a key.
 #[must_use]
 pub fn all() -> Vec<Route> {
     [users(), groups(), bulk(), discovery()].concat()

@@ -20,12 +20,12 @@ use tokio::time::{Instant, timeout_at};
 use super::base_path::BASE_PATH;
 use crate::{
     App, Error,
-    auth::{Caller, Permit, Scope},
+    auth::{Caller, Origin, Permit, Scope},
     credential::{Credential, Kind},
     error::Refusal,
     limits::{BODY_RESERVE, GROUP_BODY},
     store::{Authenticated, Expected, RefusedKey, UnrecordedUse, representation::GROUPS_IN_VERSION},
-    telemetry::{PresentedKey, RequestRecord, client},
+    telemetry::{PresentedKey, RequestId, RequestRecord, client},
 };
 
 /// The public base URL of the gateway, which a Lambda function adds to each request.
@@ -93,7 +93,10 @@ async fn authenticated(parts: &Parts, app: &App, record: &RequestRecord) -> Resu
             if let Some(unrecorded) = unrecorded {
                 record_use(app, unrecorded, client(&parts.uri, &parts.headers), deadline);
             }
-            Ok(caller.with_permit(parts.extensions.get::<Permit>().cloned().unwrap_or_default()))
+            let request = parts.extensions.get::<RequestId>().map(|id| id.0.clone());
+            let origin = Origin { client: client(&parts.uri, &parts.headers), request };
+            let permit = parts.extensions.get::<Permit>().cloned().unwrap_or_default();
+            Ok(caller.with_permit(permit).with_origin(origin))
         }
         Err(RefusedKey { id, refusal, .. }) => {
             if let Some(id) = id {

@@ -11,9 +11,16 @@ use super::{
     items::{Item, number, sort_key, string, text},
     key_range::KeyRange,
     keys::{AFTER_IDS, BEFORE_IDS, Keys},
+    outbox::{self, Outgoing},
     transaction::{Condition, Transaction},
 };
-use crate::{Error, auth::Org, clock::timestamp, limits::REQUEST_BUDGET};
+use crate::{
+    Error,
+    auth::Org,
+    clock::{timestamp, unix_millis},
+    event::{Author, Change, EventId, Subject},
+    limits::REQUEST_BUDGET,
+};
 
 /// The time for which an entry is kept.
 pub const AUDIT_RETENTION: Duration = Duration::from_hours(400 * 24);
@@ -82,8 +89,8 @@ pub(super) struct Action<'a> {
     pub(super) target: &'a str,
 }
 
-/// Adds the entry of an action to its transaction. `before` and `after` contain no secrets.
-pub(super) fn record<G>(
+/// Adds the entry of an action to its transaction, and its event. `before` and `after` contain no secrets.
+pub(super) fn record<G: Copy>(
     transaction: &mut Transaction<G>,
     store: &Store,
     action: &Action<'_>,
@@ -92,6 +99,7 @@ pub(super) fn record<G>(
 ) -> Result<(), Error> {
     let Action { org, actor, name, target } = action;
     let now = store.clock.now();
+    let at = timestamp(now)?;
     let json = |value: Result<String, serde_json::Error>| {
         value
             .map(AttributeValue::S)
@@ -99,7 +107,7 @@ pub(super) fn record<G>(
     };
     let expires = (now + AUDIT_RETENTION).unix_timestamp();
     let item = Item::from([
-        (AT.to_owned(), string(&timestamp(now)?)),
+        (AT.to_owned(), string(&at)),
         (ACTOR.to_owned(), string(actor.as_str())),
         (ACTION.to_owned(), string(name)),
         (TARGET.to_owned(), string(target)),
@@ -109,7 +117,36 @@ pub(super) fn record<G>(
     ]);
     let id = store.entropy.id(now)?;
     transaction.put(Keys::audit(org).key(id.as_str()), item, Condition::absent(), guard);
-    Ok(())
+    let Some((event_type, kind)) = event_of(name) else { return Ok(()) };
+    let state = |state: Result<Value, serde_json::Error>| {
+        let state = state.map_err(|_| Error::Internal("the state of an action is not JSON".to_owned()))?;
+        Ok::<_, Error>(Some(state).filter(|state| !state.is_null()))
+    };
+    let (before, after) = (state(serde_json::to_value(before))?, state(serde_json::to_value(after))?);
+    let change = Change::of_action(event_type, Subject::named(kind, target), before, after);
+    let author = Author { credential: actor.as_str().to_owned(), client: "operator".to_owned() };
+    // Both parts of the id that are random.
+    let random = id.to_bytes().into_iter().skip(8).fold(0, |number, byte| number << 8 | u64::from(byte));
+    let event = EventId::after(None, unix_millis(now), random);
+    let outgoing = Outgoing { org, id: &event, at: &at, author: &author, request: None };
+    outbox::put(store, transaction, &outgoing, vec![change], guard)
+}
+
+/// Returns the type of the event of an action, and the kind of its target. The deletion of an organisation deletes its feed,
+/// so it has no event.
+fn event_of(action: &str) -> Option<(&'static str, &'static str)> {
+    const ORGANISATION: &str = "Organisation";
+    Some(match action {
+        "org.create" => ("org.created", ORGANISATION),
+        "org.change" | "org.empty" | "org.import" | "org.repair" => ("org.updated", ORGANISATION),
+        "key.create" => ("key.created", "Key"),
+        "key.change" | "key.rotate" => ("key.updated", "Key"),
+        "key.revoke" => ("key.revoked", "Key"),
+        "client.create" => ("client.created", "Client"),
+        "client.delete" => ("client.revoked", "Client"),
+        action if action.starts_with("client.") => ("client.updated", "Client"),
+        _ => return None,
+    })
 }
 
 impl Store {

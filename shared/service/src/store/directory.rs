@@ -23,6 +23,8 @@ pub struct Store {
     /// Whether the limits of organisations apply.
     pub(super) is_limited: bool,
     pub(super) accounts: Accounts,
+    /// Whether changes write events.
+    pub(super) writes_events: bool,
     /// The entries of the request log that wait, if requests are recorded.
     pub(super) recorded: Option<RequestQueue>,
 }
@@ -32,7 +34,14 @@ impl Store {
     #[must_use]
     pub fn new(db: &Client, tables: Tables, clock: Clock, entropy: Entropy) -> Self {
         let accounts = Accounts::default();
-        Self { db: metered(db), tables, clock, entropy, is_limited: true, accounts, recorded: None }
+        let (is_limited, writes_events) = (true, true);
+        Self { db: metered(db), tables, clock, entropy, is_limited, accounts, writes_events, recorded: None }
+    }
+
+    /// Returns the store with or without events. A new store writes them. Without them, their cost can be measured.
+    #[must_use]
+    pub fn with_events(self, writes_events: bool) -> Self {
+        Self { writes_events, ..self }
     }
 
     /// Returns the store with or without the limits of organisations. A new store has them.

@@ -12,14 +12,19 @@ use scim::{Invalid, ResourceKind, ScimType, id::Id, members::Member};
 
 use super::{
     directory::Directory,
-    items::{Item, name, sort_key, string, text},
+    items::{Item, name, optional_event_id, sort_key, string, text},
     key_range::KeyRange,
     keys::{self, Key, Keys, kind_from_stored, stored_kind},
+    stamps::is_later,
     table::{BATCH_GET, CONCURRENCY},
     transaction::{Condition, Transaction},
     write::Guard,
 };
-use crate::{Error, limits::MEMBERS_SHOWN};
+use crate::{
+    Error,
+    event::{Change, EventId, Subject},
+    limits::MEMBERS_SHOWN,
+};
 
 /// The memberships that are shown with a resource. They are stored apart from its document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +65,11 @@ impl Difference {
         self.add.is_empty() && self.remove.is_empty()
     }
 
+    /// Returns the changes of members, as events tell them.
+    pub(super) fn changes(&self, group: &Subject) -> Vec<Change> {
+        Change::members(group, self.add.iter().map(|edge| &edge.member), self.remove.iter())
+    }
+
     /// Returns the number of actions that [`edge_actions`] makes of it.
     pub(super) fn actions(&self) -> usize {
         3 * self.add.len() + 2 * self.remove.len()
@@ -91,13 +101,19 @@ pub(super) fn reverse_edge(item: &Item) -> Result<(&str, &str), Error> {
         .ok_or_else(|| Error::Internal("a reverse edge cannot be read".to_owned()))
 }
 
-/// Makes the transaction that applies the difference to the edges.
+/// Makes the transaction that applies the difference to the edges. Requires that `event` is later than the last event of
+/// each new member.
 pub(super) fn edge_actions(
     keys: &Keys,
     group: &Id,
     difference: &Difference,
     if_satisfied: IfSatisfied,
+    event: Option<&EventId>,
 ) -> Transaction<Guard> {
+    let exists = || match event {
+        Some(event) => is_later(Condition::exists(), event),
+        None => Condition::exists(),
+    };
     let strict = |condition: Condition| (if_satisfied == IfSatisfied::Fail).then_some(condition);
     let group = group.as_str();
     let mut transaction = Transaction::new();
@@ -110,7 +126,7 @@ pub(super) fn edge_actions(
                 keys.resource(*kind, member),
                 format!("ADD {} :one", name::JOINS),
                 vec![(":one", AttributeValue::N("1".to_owned()))],
-                Condition::exists(),
+                exists(),
                 Guard::MemberExists(index),
             );
         }
@@ -134,17 +150,27 @@ pub(super) async fn edges(directory: &Directory, group: &Id) -> Result<Vec<Edge>
     directory.table.query_each(KeyRange::all(&partition).whole_pages(), |item| Edge::from_item(&item)).await
 }
 
-/// Returns the members as edges, in the order in which they are read. Reads each member to find out its kind.
+/// Members that were read.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Resolved {
+    /// The members, sorted.
+    pub(super) edges: Vec<Edge>,
+    /// The latest of their stamps.
+    pub(super) stamp: Option<EventId>,
+}
+
+/// Returns the members as edges. Reads each member to find out its kind.
 ///
 /// # Errors
 /// `invalidValue` if a member does not exist.
-pub(super) async fn resolve(directory: &Directory, members: &[Member]) -> Result<Vec<Edge>, Error> {
+pub(super) async fn resolve(directory: &Directory, members: &[Member]) -> Result<Resolved, Error> {
     let members = parse_members(members)?;
     let batches: Vec<_> = members.chunks(BATCH_GET).map(|batch| resolve_batch(directory, batch)).collect();
-    let resolved: Vec<Vec<Edge>> = stream::iter(batches).buffered(CONCURRENCY).try_collect().await?;
-    let mut edges: Vec<Edge> = resolved.into_iter().flatten().collect();
+    let resolved: Vec<Resolved> = stream::iter(batches).buffered(CONCURRENCY).try_collect().await?;
+    let stamp = resolved.iter().filter_map(|batch| batch.stamp).max();
+    let mut edges: Vec<Edge> = resolved.into_iter().flat_map(|batch| batch.edges).collect();
     edges.sort_unstable();
-    Ok(edges)
+    Ok(Resolved { edges, stamp })
 }
 
 /// Does the same as [`resolve`] for one batch. A member that does not exist ends the request before the other batches are
@@ -152,18 +178,23 @@ pub(super) async fn resolve(directory: &Directory, members: &[Member]) -> Result
 async fn resolve_batch(
     directory: &Directory,
     members: &[(Id, Option<ResourceKind>)],
-) -> Result<Vec<Edge>, Error> {
+) -> Result<Resolved, Error> {
     let mut edges = Vec::with_capacity(members.len());
+    let mut latest = None;
+    let attributes = format!("{}, {}", keys::SK, name::STAMP);
     let mut unresolved: Vec<_> = members.iter().collect();
     for kind in ResourceKind::ALL {
         let (candidates, rest): (Vec<_>, Vec<_>) =
             unresolved.into_iter().partition(|(_, stated)| stated.is_none_or(|stated| stated == kind));
         let keys: Vec<Key> =
             candidates.iter().map(|(id, _)| directory.keys.resource(kind, id.as_str())).collect();
-        let found: BTreeSet<String> = match keys.as_slice() {
-            [] => BTreeSet::new(),
-            keys => directory.table.existing_batch(keys).await?.into_iter().collect(),
-        };
+        let mut found = BTreeSet::new();
+        if !keys.is_empty() {
+            for item in directory.table.get_batch(&keys, Some(&attributes)).await? {
+                latest = latest.max(optional_event_id(&item, name::STAMP)?);
+                found.insert(sort_key(&item)?.to_owned());
+            }
+        }
         unresolved = rest;
         for member in candidates {
             if found.contains(member.0.as_str()) {
@@ -175,7 +206,7 @@ async fn resolve_batch(
     }
     match unresolved.first() {
         Some((id, _)) => Err(unknown_member(id.as_str())),
-        None => Ok(edges),
+        None => Ok(Resolved { edges, stamp: latest }),
     }
 }
 

@@ -150,8 +150,8 @@ impl Store {
     }
 }
 
-/// Deletes the organisation's entries in the list of unfinished changes, and the headers of the changes. Returns their
-/// number.
+/// Deletes the organisation's entries in the list of unfinished changes, the headers of the changes, and the events in the
+/// outbox. Returns their number.
 async fn erase_unfinished(store: &Store, org: &Org) -> Result<u64, Error> {
     let keys = Keys::of(org);
     let mut deleted = 0;
@@ -160,6 +160,9 @@ async fn erase_unfinished(store: &Store, org: &Org) -> Result<u64, Error> {
         let listed = resources(store).query_all(range).await?;
         deleted += erase(&resources(store), &listed).await?;
     }
+    let range = Keys::outbox_range(org);
+    let outbox = resources(store).query_all(KeyRange::between(&Keys::outbox(org), range)).await?;
+    deleted += erase(&resources(store), &outbox).await?;
     let pending = keys.pending();
     let headers = resources(store).query_all(KeyRange::all(&pending)).await?;
     Ok(deleted + erase(&resources(store), &headers).await?)

@@ -15,9 +15,9 @@ use scim::{
 };
 
 use super::{
-    changes::{Attempts, View, write_members},
+    changes::{Attempts, Commit, GroupWrite, View, write_members},
     directory::Directory,
-    edges::{Difference, Edge, Memberships, edges, resolve, too_many_members, unknown_member},
+    edges::{Difference, Edge, Memberships, Resolved, edges, resolve, too_many_members, unknown_member},
     items::Stored,
     keys::Key,
     member_edit::edit_members,
@@ -30,6 +30,7 @@ use super::{
 use crate::{
     Error,
     error::Reason,
+    event::{Change, EventId, Subject},
     limits::{MEMBERS_SHOWN, READ_BACK_RESERVE},
     request_log::Members,
 };
@@ -133,12 +134,19 @@ impl Directory {
         members: &[Member],
     ) -> Result<(Stored, Vec<Member>), Error> {
         let stored = fresh(&self.table, ResourceKind::Group, document)?;
-        let difference = Difference { add: resolve(self, members).await?, remove: Vec::new() };
-        let group_write = |intent: Option<&Id>| {
-            let intent = intent.cloned();
-            creation(&self.keys, ResourceKind::Group, &Stored { intent, ..stored.clone() })
+        let resolved = resolve(self, members).await?;
+        let difference = Difference { add: resolved.edges, remove: Vec::new() };
+        let group_write = |commit: &Commit| {
+            let stored = commit.named_by(&stored);
+            creation(&self.keys, ResourceKind::Group, &stored, &commit.events.last)
         };
-        match write_members(self, &stored.id, &difference, None, group_write).await? {
+        let of_group = GroupWrite {
+            subject: Subject::of(ResourceKind::Group, &stored.id, &stored.document),
+            changes: vec![Change::created(ResourceKind::Group, &stored.id, &stored.document)],
+            floor: resolved.stamp,
+            version: &stored.version,
+        };
+        match write_members(self, &stored.id, &difference, None, of_group, group_write).await? {
             Ok(()) => Ok((stored, difference.add.iter().map(Edge::to_member).collect())),
             Err(failed) => Err(write_error(&difference, &failed)),
         }
@@ -219,7 +227,8 @@ async fn write_group(
     let stored = attempts.read().await?;
     check_expected(expected, &stored)?;
     let document = change(&stored.document)?;
-    let MemberChange { difference, members } = member_change(directory, &stored.id, operations).await?;
+    let MemberChange { difference, members, stamp } =
+        member_change(directory, &stored.id, operations).await?;
     if document == stored.document && difference.is_empty() {
         return Ok(Attempt::Unchanged(WrittenGroup { stored, members, changed: Default::default() }));
     }
@@ -228,11 +237,19 @@ async fn write_group(
         Members::of(difference.remove.iter().map(Id::as_str)),
     );
     let next = successor(&directory.table, ResourceKind::Group, &stored, document)?;
-    let group_write = |intent: Option<&Id>| {
-        let next = Stored { intent: intent.cloned(), ..next.clone() };
-        replacement(&directory.keys, ResourceKind::Group, &stored, &next)
+    let group_write = |commit: &Commit| {
+        let next = commit.named_by(&next);
+        replacement(&directory.keys, ResourceKind::Group, &stored, &next, Some(commit.events))
     };
-    let written = write_members(directory, &stored.id, &difference, attempts.reservation(), group_write);
+    let updated = Change::updated(ResourceKind::Group, &stored.id, &stored.document, &next.document);
+    let of_group = GroupWrite {
+        subject: Subject::of(ResourceKind::Group, &stored.id, &next.document),
+        changes: updated.into_iter().collect(),
+        floor: stored.stamp.max(stamp),
+        version: &next.version,
+    };
+    let reservation = attempts.reservation();
+    let written = write_members(directory, &stored.id, &difference, reservation, of_group, group_write);
     match written.await? {
         Ok(()) => Ok(Attempt::Changed(WrittenGroup { stored: next, members, changed })),
         Err(failed) if lost_race(&stored.id, &failed) => Ok(Attempt::Lost),
@@ -250,6 +267,8 @@ struct MemberChange {
     difference: Difference,
     /// The members after the operations. `None` if not all members were read.
     members: Option<Vec<Edge>>,
+    /// The latest stamp of the members to be added.
+    stamp: Option<EventId>,
 }
 
 /// Returns the effect of the operations on the current members. A deleted resource is not a member, even while its edges
@@ -291,13 +310,14 @@ async fn member_change(
     let removed: BTreeSet<&str> = edit.remove.iter().map(String::as_str).collect();
     let is_removed = |id: &str| if edit.clear { !added.contains(id) } else { removed.contains(id) };
     let remove: Vec<Id> = current.keys().filter(|id| is_removed(id.as_str())).cloned().collect();
-    let difference = Difference { add: resolve(directory, &new).await?, remove };
+    let Resolved { edges: add, stamp } = resolve(directory, &new).await?;
+    let difference = Difference { add, remove };
     let members = is_complete.then(|| {
         current.retain(|id, _| !is_removed(id.as_str()));
         current.extend(difference.add.iter().map(|edge| (edge.member.clone(), edge.clone())));
         current.into_values().collect()
     });
-    Ok(MemberChange { difference, members })
+    Ok(MemberChange { difference, members, stamp })
 }
 
 /// Returns the error for a write of a group whose conditions failed.

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use scim::{id::Id, resource::Document};
 
 use super::keys::{PK, SK};
-use crate::Error;
+use crate::{Error, event::EventId};
 
 /// An item as the SDK returns it.
 pub(super) type Item = HashMap<String, AttributeValue>;
@@ -34,6 +34,10 @@ pub(super) mod name {
     pub(crate) const JOINS: &str = "joins";
     /// The id of the last change of members that was finished.
     pub(crate) const FINISHED: &str = "finished";
+    /// The id of the resource's last event.
+    pub(crate) const STAMP: &str = "stamp";
+    /// The id of the event of a group's committed change of members that is not finished.
+    pub(crate) const COMMIT: &str = "intentEvent";
     /// Present if the index entries of the resource are folded, and the fold of release 0.2 would make others.
     pub(crate) const FOLDED: &str = "folded";
     /// The id of the resource an index entry belongs to.
@@ -78,6 +82,10 @@ pub struct Stored<D = Document> {
     /// The id of a group's last change of members that was finished. If it is the same before and after a read of the
     /// members, no such change was under way in between.
     pub(super) finished: Option<Id>,
+    /// The id of its last event. Resources of release 0.2 have none.
+    pub(super) stamp: Option<EventId>,
+    /// The id of the event of a group's committed change of members that is not finished.
+    pub(super) commit: Option<EventId>,
     /// Whether the index entries are those of [`scim::fold::fold`] and differ from those of
     /// [`scim::fold::fold_of_0_2`].
     pub(super) is_folded: bool,
@@ -100,6 +108,11 @@ impl Stored {
         ] {
             if let Some(change) = change {
                 item.insert(name.to_owned(), string(change.as_str()));
+            }
+        }
+        for (name, event) in [(name::STAMP, &self.stamp), (name::COMMIT, &self.commit)] {
+            if let Some(event) = event {
+                item.insert(name.to_owned(), string(&event.to_string()));
             }
         }
         if self.joins != 0 {
@@ -148,6 +161,8 @@ impl Packed {
             reservation: self.reservation.clone(),
             joins: self.joins,
             finished: self.finished.clone(),
+            stamp: self.stamp,
+            commit: self.commit,
             is_folded: self.is_folded,
         })
     }
@@ -166,6 +181,8 @@ impl<D> Stored<D> {
             reservation: optional_id(item, name::RESERVATION)?,
             joins: optional_number(item, name::JOINS)?.unwrap_or_default(),
             finished: optional_id(item, name::FINISHED)?,
+            stamp: optional_event_id(item, name::STAMP)?,
+            commit: optional_event_id(item, name::COMMIT)?,
             is_folded: item.contains_key(name::FOLDED),
         })
     }
@@ -196,6 +213,11 @@ pub(super) fn optional_text<'a>(item: &'a Item, name: &str) -> Result<Option<&'a
 /// Returns an id that an item may lack.
 pub(super) fn optional_id(item: &Item, name: &str) -> Result<Option<Id>, Error> {
     optional_text(item, name)?.map(|id| Id::parse(id).ok_or_else(|| damaged(name))).transpose()
+}
+
+/// Returns the id of an event that an item may lack.
+pub(super) fn optional_event_id(item: &Item, name: &str) -> Result<Option<EventId>, Error> {
+    optional_text(item, name)?.map(|text| text.parse().map_err(|_| damaged(name))).transpose()
 }
 
 /// Returns a whole number.

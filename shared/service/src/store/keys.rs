@@ -2,9 +2,10 @@
 //!
 //! Every partition key of an organisation's data begins with `ORG#<org>`: no such item can be read or written without
 //! naming the organisation, and an IAM condition on `dynamodb:LeadingKeys` can restrict access to one organisation.
-//! Organisation names contain no `#`, so no organisation's prefix is a prefix of another's. The list of unfinished changes
-//! and the lists of ends and of creations are the only partitions of all organisations. They hold names of organisations,
-//! ids and digests. The audit log of an organisation outlives the organisation.
+//! Organisation names contain no `#`, so no organisation's prefix is a prefix of another's. The outbox, the list of
+//! unfinished changes, and the lists of ends and of creations are the only partitions of all organisations. The outbox holds
+//! events until they are in the feed. The others hold names of organisations, ids and digests. The audit log of an
+//! organisation outlives the organisation.
 //!
 //! | item | partition key | sort key |
 //! |---|---|---|
@@ -15,6 +16,10 @@
 //! | pending change | `ORG#o#PENDING` | change id |
 //! | part of a pending change | `ORG#o#PENDING#<change>` | lowest id of its members |
 //! | entry of a pending change in the list of unfinished changes | `UNFINISHED#<shard>` | organisation `#` change id |
+//! | events of a transaction, in the outbox | `OUTBOX#<shard>` | organisation `#` event id |
+//! | event in the feed | `ORG#o#FEED` | sequence |
+//! | head of the feed | `ORG#o#FEED` | `HEAD` |
+//! | proof that the product has applied an event | `ORG#o#PROOF` | sequence |
 //! | count | `ORG#o#COUNT` | kind and shard |
 //! | bookmark | `ORG#o#PAGE` | cursor, or key id, query and `startIndex` |
 //! | organisation (keys table) | `ORG#o` | `SETTINGS` |
@@ -35,7 +40,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use scim::{ResourceKind, id::Id};
 
-use crate::{auth::Org, credential::Kind};
+use crate::{auth::Org, credential::Kind, event::EventId};
 
 /// The partition key of all tables.
 pub(super) const PK: &str = "pk";
@@ -47,6 +52,9 @@ pub(super) const COUNT_SHARDS: u8 = 16;
 
 /// The number of partitions of the list of unfinished changes. One would limit the throughput of its writes.
 const UNFINISHED_SHARDS: u8 = 16;
+
+/// The number of partitions of the outbox. One would limit the throughput of all organisations.
+const OUTBOX_SHARDS: u8 = 16;
 
 /// A sort key before every id.
 pub(super) const BEFORE_IDS: &str = "0";
@@ -161,7 +169,7 @@ impl Keys {
 
     /// Returns the key of a pending change in the list of unfinished changes.
     pub(super) fn unfinished(&self, change: &Id) -> Key {
-        unfinished_shard(hash(change) % UNFINISHED_SHARDS).key(format!("{}#{change}", self.org()))
+        unfinished_shard(hash(change.as_str()) % UNFINISHED_SHARDS).key(format!("{}#{change}", self.org()))
     }
 
     /// Returns the range of sort keys of the organisation's entries in each partition of that list.
@@ -172,6 +180,42 @@ impl Keys {
 
     fn org(&self) -> &str {
         self.prefix.trim_start_matches(ORG_PREFIX)
+    }
+
+    /// Returns the partition of the outbox that has the events of the organisation.
+    pub(super) fn outbox(org: &Org) -> Partition {
+        outbox_shard(hash(org.as_str()) % OUTBOX_SHARDS)
+    }
+
+    /// Returns the sort key of the events of a transaction.
+    pub(super) fn outbox_entry(org: &Org, event: &EventId) -> String {
+        format!("{org}#{event}")
+    }
+
+    /// Returns the range of sort keys of the organisation's events in the outbox.
+    pub(super) fn outbox_range(org: &Org) -> (String, String) {
+        // `$` follows `#`.
+        (format!("{org}#"), format!("{org}$"))
+    }
+
+    /// Returns the partition of the organisation's feed.
+    pub(super) fn feed(&self) -> Partition {
+        self.partition("FEED")
+    }
+
+    /// Returns the key of the event of that sequence number.
+    pub(super) fn feed_event(&self, sequence: u64) -> Key {
+        self.feed().key(feed_position(sequence))
+    }
+
+    /// Returns the key of the proof that the product has applied the event of that sequence number.
+    pub(super) fn proof(&self, sequence: u64) -> Key {
+        self.partition("PROOF").key(feed_position(sequence))
+    }
+
+    /// Returns the key of the head of the organisation's feed.
+    pub(super) fn feed_head(&self) -> Key {
+        self.feed().key("HEAD")
     }
 
     pub(super) fn counts(&self) -> Partition {
@@ -189,7 +233,7 @@ impl Keys {
 
     /// Returns the key of the count item that includes the resource of this id.
     pub(super) fn count(&self, kind: ResourceKind, id: &Id) -> Key {
-        self.counts().key(format!("{}#{:02}", stored_kind(kind), hash(id) % COUNT_SHARDS))
+        self.counts().key(format!("{}#{:02}", stored_kind(kind), hash(id.as_str()) % COUNT_SHARDS))
     }
 
     /// Returns the prefix of every partition key of the organisation.
@@ -280,13 +324,27 @@ fn unfinished_shard(shard: u8) -> Partition {
     Partition(format!("UNFINISHED#{shard:02}"))
 }
 
+/// Returns every partition of the outbox.
+pub(super) fn outbox_shards() -> impl Iterator<Item = Partition> {
+    (0..OUTBOX_SHARDS).map(outbox_shard)
+}
+
+fn outbox_shard(shard: u8) -> Partition {
+    Partition(format!("OUTBOX#{shard:02}"))
+}
+
+/// Returns the sort key of an event of that sequence number.
+pub(super) fn feed_position(sequence: u64) -> String {
+    format!("{sequence:020}")
+}
+
 /// Returns the organisation and the change that the sort key of an entry in the list of unfinished changes names.
 pub(super) fn org_and_change(entry: &str) -> Option<(&str, &str)> {
     entry.split_once('#')
 }
 
-fn hash(id: &Id) -> u8 {
-    id.as_str().bytes().fold(0, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte))
+fn hash(text: &str) -> u8 {
+    text.bytes().fold(0, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte))
 }
 
 /// The prefix of every partition key of an organisation.

@@ -10,16 +10,22 @@ use scim::{ResourceKind, id::Id, members::MemberEdit};
 use super::{
     changes::{Draft, read_in_turn},
     directory::Directory,
-    edges::{Difference, Edge, IfSatisfied, edge_actions, parse_members, resolve, unknown_member},
+    edges::{Difference, Edge, IfSatisfied, Resolved, edge_actions, parse_members, resolve, unknown_member},
     items::{name, string},
     keys::{Key, Keys},
+    outbox::put_events,
     resources::{bump_version_expression, bump_version_values, is_free, read},
     slots::begin_expensive,
+    stamps::{self, event_id, is_later, overtaking},
     table::Backoff,
     transaction::{Condition, FailedCondition, MAX_ACTIONS, Transaction},
     write::Guard,
 };
-use crate::{Error, error::Reason};
+use crate::{
+    Error,
+    error::Reason,
+    event::{EventId, Subject},
+};
 
 /// Applies operations that only name members to add and to remove. Returns the group's new version, or `None` if the
 /// members were as requested already.
@@ -36,12 +42,13 @@ pub(super) async fn edit_members(
         .collect();
     let remove = edit.remove.iter().filter_map(|id| Id::parse(id)).collect();
     let requested = Difference { add, remove };
-    if requested.actions() < MAX_ACTIONS {
+    // The group and the events take one action each.
+    if requested.actions() + 2 <= MAX_ACTIONS {
         return edit_few(directory, group, requested).await;
     }
     begin_expensive(directory).await?;
-    let add = resolve(directory, &edit.add).await?;
-    edit_many(directory, group, Difference { add, ..requested }).await
+    let Resolved { edges: add, stamp } = resolve(directory, &edit.add).await?;
+    edit_many(directory, group, Difference { add, ..requested }, stamp).await
 }
 
 /// Adds and removes members in one transaction, without reading.
@@ -49,26 +56,33 @@ async fn edit_few(directory: &Directory, id: &Id, requested: Difference) -> Resu
     let Directory { table, keys, .. } = directory;
     let mut difference = requested.clone();
     let mut backoff = Backoff::new(table);
+    let mut floor = None;
     loop {
         if difference.is_empty() {
             read(directory, ResourceKind::Group, id).await?;
             return Ok(None);
         }
         let version = table.entropy.version()?;
+        let event = event_id(directory, floor.as_ref(), &version);
         let mut transaction = Transaction::new();
         transaction.update(
             keys.resource(ResourceKind::Group, id.as_str()),
             bump_version_expression(),
-            bump_version_values(table, &version)?,
-            is_free(),
+            bump_version_values(table, &version, &event)?,
+            is_later(is_free(), &event),
             Guard::Resource,
         );
-        transaction.append(edge_actions(keys, id, &difference, IfSatisfied::Fail));
+        transaction.append(edge_actions(keys, id, &difference, IfSatisfied::Fail, Some(&event)));
+        let group = Subject::unread(ResourceKind::Group, id);
+        put_events(directory, &mut transaction, &event, difference.changes(&group))?;
         check_still_as_requested(keys, &mut transaction, id, &requested, &difference);
         let Err(failed) = transaction.send(table).await? else {
             return Ok(Some(version));
         };
-        if failed.iter().any(|condition| condition.guard == Guard::Resource) {
+        if let Some(stamp) = overtaking(&failed, &event)? {
+            floor = Some(stamp);
+            backoff.wait().await?;
+        } else if failed.iter().any(|condition| condition.guard == Guard::Resource) {
             read_in_turn(directory, ResourceKind::Group, id, None).await?;
         } else if failed.iter().any(|condition| condition.guard == Guard::StillAsRequested) {
             difference.clone_from(&requested);
@@ -81,7 +95,12 @@ async fn edit_few(directory: &Directory, id: &Id, requested: Difference) -> Resu
 
 /// Adds and removes members in several transactions. All operations are written as requested, whatever the members are, so
 /// the change is committed whatever the version of the group is.
-async fn edit_many(directory: &Directory, id: &Id, requested: Difference) -> Result<Option<String>, Error> {
+async fn edit_many(
+    directory: &Directory,
+    id: &Id,
+    requested: Difference,
+    floor: Option<EventId>,
+) -> Result<Option<String>, Error> {
     let before = read(directory, ResourceKind::Group, id).await?;
     if before.holder().is_none() && is_satisfied(directory, id, &requested).await? {
         let after = read(directory, ResourceKind::Group, id).await?;
@@ -90,9 +109,9 @@ async fn edit_many(directory: &Directory, id: &Id, requested: Difference) -> Res
         }
     }
     let draft = Draft::write(directory, id, &requested).await?;
-    match commit(directory, id, &draft).await {
-        Ok(version) => {
-            draft.finish(directory).await;
+    match commit(directory, id, &draft, before.stamp.max(floor)).await {
+        Ok((version, event)) => {
+            draft.finish(directory, &event).await;
             Ok(Some(version))
         }
         Err(error) => {
@@ -102,26 +121,38 @@ async fn edit_many(directory: &Directory, id: &Id, requested: Difference) -> Res
     }
 }
 
-/// Commits the draft when no other change holds the group. Returns the group's new version.
-async fn commit(directory: &Directory, id: &Id, draft: &Draft) -> Result<String, Error> {
+/// Commits the draft when no other change holds the group. Returns the group's new version, and the id from which those of
+/// the parts' events are derived. `floor` is the latest stamp that was read.
+async fn commit(
+    directory: &Directory,
+    id: &Id,
+    draft: &Draft,
+    mut floor: Option<EventId>,
+) -> Result<(String, EventId), Error> {
     let Directory { table, keys, .. } = directory;
     loop {
         let version = table.entropy.version()?;
-        let mut values = bump_version_values(table, &version)?;
+        let event = event_id(directory, floor.as_ref(), &version);
+        let stamp = draft.last_event(&event);
+        let mut values = bump_version_values(table, &version, &stamp)?;
         values.push((":intent", string(draft.id().as_str())));
+        values.push((":commit", stamps::value(&event)));
         let mut transaction = Transaction::new();
         transaction.update(
             keys.resource(ResourceKind::Group, id.as_str()),
-            format!("{}, {} = :intent", bump_version_expression(), name::INTENT),
+            format!("{}, {} = :intent, {} = :commit", bump_version_expression(), name::INTENT, name::COMMIT),
             values,
-            is_free(),
+            is_later(is_free(), &event),
             Guard::Resource,
         );
-        let Err(failed) = draft.commit(directory, transaction).await? else { return Ok(version) };
+        let Err(failed) = draft.commit(directory, transaction).await? else {
+            return Ok((version, event));
+        };
         if failed.iter().all(|condition| condition.guard != Guard::Resource) {
             // Another request has taken the draft back, because this one was suspended for too long.
             return Err(Error::Unavailable(Reason::Conflicts));
         }
+        floor = overtaking(&failed, &event)?.or(floor);
         read_in_turn(directory, ResourceKind::Group, id, None).await?;
     }
 }

@@ -11,6 +11,7 @@
 //! 1. `keys`, `items`, `index_keys`, `index`, `key_range`: the items.
 //! 2. `sdk_error`, `table`, `attempts`, `transaction`, `update`, `scan`, `write`: calls to DynamoDB, and the meaning of failed conditions.
 //! 3. `capacity`, `accounts`, `request_queue`, `directory`: [`Store`] and [`Directory`]. `leases`, `slots`: limits of organisations.
+//!    `stamps`, `outbox`: events of transactions.
 //! 4. `counts`, `resources`, `edges`: the items of one resource.
 //! 5. `changes`, `memberships`: writes that do not fit into one transaction, and memberships as readers see them beside
 //!    these writes.
@@ -19,9 +20,10 @@
 //! 8. `key_record`, `client_record`, `authentication`: credentials.
 //! 9. `audit`, `due`, `work`, `orgs`, `creation`, `credential_writes`, `credentials`, `client_writes`, `tokens`, `clients`,
 //!    `rewrap`, `announcements`, `tables`, `doctor`, `hold`, `erase`, `transfer`, `sessions`, `request_writer`, `request_log`,
-//!    `search`, `neighbours`: management, the request log, and the pages of the console.
+//!    `search`, `neighbours`, `feed`, `sequencer`, `snapshot`, `acknowledgement`: management, the request log, the pages of the console, and events.
 
 mod accounts;
+mod acknowledgement;
 mod announcements;
 mod attempts;
 mod audit;
@@ -42,6 +44,7 @@ pub mod doctor;
 mod due;
 mod edges;
 mod erase;
+mod feed;
 mod groups;
 mod hold;
 mod index;
@@ -56,6 +59,7 @@ mod member_edit;
 mod memberships;
 mod neighbours;
 mod orgs;
+mod outbox;
 mod pages;
 mod plan;
 pub mod representation;
@@ -67,8 +71,11 @@ mod rewrap;
 mod scan;
 mod sdk_error;
 mod search;
+mod sequencer;
 mod sessions;
 mod slots;
+mod snapshot;
+mod stamps;
 mod table;
 mod tables;
 mod tokens;
@@ -79,6 +86,7 @@ mod users;
 mod work;
 mod write;
 
+pub use acknowledgement::PROOF_RETENTION;
 pub use announcements::{Due, End};
 pub use audit::{AUDIT_RETENTION, Actor, AuditEntry, Page};
 pub use authentication::{Authenticated, RefusedKey, USE_INTERVAL, UnrecordedUse};
@@ -94,6 +102,7 @@ pub use directory::{Directory, Store};
 pub use due::ANNOUNCED_DAYS;
 pub use edges::Memberships;
 pub use erase::{Deletion, Erasing};
+pub use feed::{FEED_PAGE, FEED_RETENTION, FeedHead, FeedPage};
 pub use groups::WrittenGroup;
 pub use items::{Packed, Stored};
 pub use key_record::KeyRecord;
@@ -102,6 +111,8 @@ pub use orgs::{OrgChange, Organisation};
 pub use pages::{CursorPage, IndexPage, Query};
 pub use resources::Expected;
 pub use search::SearchPage;
+pub use sequencer::org_of_outbox;
 pub use sessions::{NewLink, SessionRecord, StartedSession};
+pub use snapshot::{ParsePositionError, SnapshotPage, SnapshotPosition};
 pub use tokens::{IssuedToken, TokenClient};
 pub use work::Work;

@@ -15,11 +15,12 @@ use super::{
     index::{Entry, entries, have_same_names, is_folded_alike},
     items::{Item, Stored, name, string},
     keys::Keys,
+    stamps::{self, Span, is_later},
     table::Table,
     transaction::{Condition, Transaction},
     write::{Guard, not_found},
 };
-use crate::{Error, clock::timestamp};
+use crate::{Error, clock::timestamp, event::EventId};
 
 /// The versions that `If-Match` accepts (RFC 7644 §3.14).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +65,8 @@ pub(super) fn fresh(table: &Table, kind: ResourceKind, document: Document) -> Re
         reservation: None,
         joins: 0,
         finished: None,
+        stamp: None,
+        commit: None,
     })
 }
 
@@ -88,7 +91,14 @@ pub(super) fn successor(
 }
 
 /// Makes the transaction that puts a new resource, its index entries and its count.
-pub(super) fn creation(keys: &Keys, kind: ResourceKind, stored: &Stored) -> Transaction<Guard> {
+/// The item has the id of the event as its stamp.
+pub(super) fn creation(
+    keys: &Keys,
+    kind: ResourceKind,
+    stored: &Stored,
+    event: &EventId,
+) -> Transaction<Guard> {
+    let stored = &Stored { stamp: Some(*event), ..stored.clone() };
     let mut transaction = Transaction::new();
     let key = keys.resource(kind, stored.id.as_str());
     transaction.put(key, stored.to_item(), Condition::absent(), Guard::Resource);
@@ -99,16 +109,23 @@ pub(super) fn creation(keys: &Keys, kind: ResourceKind, stored: &Stored) -> Tran
 }
 
 /// Makes the transaction that replaces a resource by its next state, and changes its index entries. If `active` of a user
-/// changes, it changes the count too.
+/// changes, it changes the count too. Without events the stamp stays.
 pub(super) fn replacement(
     keys: &Keys,
     kind: ResourceKind,
     stored: &Stored,
     next: &Stored,
+    events: Option<Span>,
 ) -> Transaction<Guard> {
+    let next = &Stored { stamp: events.map(|events| events.last).or(stored.stamp), ..next.clone() };
     let mut transaction = Transaction::new();
     let key = keys.resource(kind, stored.id.as_str());
-    transaction.put(key, next.to_item(), is_unchanged(stored), Guard::Resource);
+    let unchanged = match events {
+        // The deletion of a member changes the stamp of a group although the group is reserved.
+        Some(events) if stored.reservation.is_some() => is_later(is_unchanged(stored), &events.first),
+        _ => is_unchanged(stored),
+    };
+    transaction.put(key, next.to_item(), unchanged, Guard::Resource);
     let (old, new) = (entries(kind, stored), entries(kind, next));
     index_changes(keys, &mut transaction, kind, &stored.id, &old, &new);
     count_changed(keys, &mut transaction, kind, stored, next);
@@ -162,15 +179,17 @@ pub(super) fn is_free() -> Condition {
     ))
 }
 
-/// Returns the update expression that gives a resource another version and sets `meta.lastModified`.
+/// Returns the update expression that gives a resource another version and stamp, and sets `meta.lastModified`.
 pub(super) fn bump_version_expression() -> String {
-    format!("SET {} = :new, {} = :now", name::VERSION, name::MODIFIED)
+    format!("SET {} = :new, {} = :now, {} = :stamp", name::VERSION, name::MODIFIED, name::STAMP)
 }
 
 /// Returns the values that [`bump_version_expression`] names.
 pub(super) fn bump_version_values(
     table: &Table,
     version: &str,
+    stamp: &EventId,
 ) -> Result<Vec<(&'static str, AttributeValue)>, Error> {
-    Ok(vec![(":new", string(version)), (":now", string(&table.clock.timestamp()?))])
+    let now = string(&table.clock.timestamp()?);
+    Ok(vec![(":new", string(version)), (":now", now), (":stamp", stamps::value(stamp))])
 }

@@ -16,7 +16,7 @@ use tokio::time::{Duration, Instant};
 use super::{
     items::{Item, sort_key},
     key_range::{KeyRange, PAGE},
-    keys::{Key, PK, SK},
+    keys::{Key, PK, Partition, SK},
     sdk_error::{failed, malformed},
 };
 use crate::{
@@ -141,7 +141,7 @@ impl Table {
     }
 
     /// Returns the named attributes of the items of one batch that exist, or all attributes.
-    async fn get_batch(&self, keys: &[Key], attributes: Option<&str>) -> Result<Vec<Item>, Error> {
+    pub(super) async fn get_batch(&self, keys: &[Key], attributes: Option<&str>) -> Result<Vec<Item>, Error> {
         let mut found = Vec::with_capacity(keys.len());
         let mut unread = Some(keys.iter().map(Key::attributes).collect::<Vec<Item>>());
         let mut backoff = Backoff::after_throttling(self);
@@ -262,12 +262,17 @@ impl Table {
         }
     }
 
-    /// Reads every item whose partition key begins with the prefix. Scans the whole table: for operators only.
-    pub(super) async fn scan_prefix(&self, prefix: &str) -> Result<Vec<Item>, Error> {
+    /// Reads every item whose partition key begins with the prefix, apart from one partition. Scans the whole table: for
+    /// operators only.
+    pub(super) async fn scan_prefix(
+        &self,
+        prefix: &str,
+        without: Option<&Partition>,
+    ) -> Result<Vec<Item>, Error> {
         let mut items = Vec::new();
         let mut after: Option<Item> = None;
         loop {
-            let (page, next) = self.scan_page(prefix, false, after).await?;
+            let (page, next) = self.scan(prefix, without, false, after).await?;
             items.extend(page);
             match next {
                 Some(next) => after = Some(next),
@@ -283,6 +288,16 @@ impl Table {
         keys_only: bool,
         after: Option<Item>,
     ) -> Result<(Vec<Item>, Option<Item>), Error> {
+        self.scan(prefix, None, keys_only, after).await
+    }
+
+    async fn scan(
+        &self,
+        prefix: &str,
+        without: Option<&Partition>,
+        keys_only: bool,
+        after: Option<Item>,
+    ) -> Result<(Vec<Item>, Option<Item>), Error> {
         let scan = self
             .db
             .scan()
@@ -290,9 +305,16 @@ impl Table {
             .consistent_read(true)
             .limit(i32::try_from(PAGE).unwrap_or(i32::MAX))
             .set_projection_expression(keys_only.then(|| format!("{PK}, {SK}")))
-            .filter_expression("begins_with(#pk, :prefix)")
+            .filter_expression("begins_with(#pk, :prefix) AND #pk <> :without")
             .expression_attribute_names("#pk", PK)
             .expression_attribute_values(":prefix", AttributeValue::S(prefix.to_owned()))
+            .expression_attribute_values(
+                ":without",
+                // No item has this key.
+                AttributeValue::S(
+                    without.map_or_else(|| "#".to_owned(), |without| without.as_str().to_owned()),
+                ),
+            )
             .set_exclusive_start_key(after);
         let answer = Box::pin(scan.send()).await.map_err(|error| failed(&error))?;
         Ok((answer.items.unwrap_or_default(), answer.last_evaluated_key))

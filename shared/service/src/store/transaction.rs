@@ -25,6 +25,8 @@ pub(super) struct Transaction<G> {
 /// One action.
 enum Action {
     Put {
+        /// The table, if it is not that of the other actions.
+        table: Option<String>,
         key: Key,
         item: Item,
         condition: Option<Condition>,
@@ -117,7 +119,12 @@ impl<G> Transaction<G> {
     }
 
     pub(super) fn put(&mut self, key: Key, item: Item, condition: impl Into<Option<Condition>>, guard: G) {
-        self.actions.push((Action::Put { key, item, condition: condition.into() }, guard));
+        self.actions.push((Action::Put { table: None, key, item, condition: condition.into() }, guard));
+    }
+
+    /// Adds a put without a condition in another table.
+    pub(super) fn put_in(&mut self, table: &str, key: Key, item: Item, guard: G) {
+        self.actions.push((Action::Put { table: Some(table.to_owned()), key, item, condition: None }, guard));
     }
 
     pub(super) fn update(
@@ -180,11 +187,11 @@ impl Action {
         let old = ReturnValuesOnConditionCheckFailure::AllOld;
         let item = TransactWriteItem::builder();
         let built = match self {
-            Self::Put { key, item: mut attributes, condition } => {
+            Self::Put { table: other, key, item: mut attributes, condition } => {
                 attributes.extend(key.attributes());
                 let (expression, values) = split(condition);
                 let put = Put::builder()
-                    .table_name(table)
+                    .table_name(other.as_deref().unwrap_or(table))
                     .set_item(Some(attributes))
                     .set_condition_expression(expression)
                     .set_expression_attribute_values(values)

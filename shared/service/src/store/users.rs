@@ -8,11 +8,13 @@ use super::{
     edges::{Memberships, too_many_groups},
     items::Stored,
     memberships::groups_of,
+    outbox::put_events,
     resources::{Expected, check_expected, creation, fresh, read, replacement, successor},
+    stamps::{Span, event_id},
     table::Backoff,
     write::{lost_race, not_found, taken},
 };
-use crate::{Error, error::Reason, limits::MEMBERS_SHOWN};
+use crate::{Error, error::Reason, event::Change, limits::MEMBERS_SHOWN};
 
 impl Directory {
     /// Returns the user of that id and, if they are wanted, its groups.
@@ -33,7 +35,11 @@ impl Directory {
     /// `uniqueness` if the userName is taken.
     pub async fn create_user(&self, document: Document) -> Result<Stored, Error> {
         let stored = fresh(&self.table, ResourceKind::User, document)?;
-        match creation(&self.keys, ResourceKind::User, &stored).send(&self.table).await? {
+        let event = event_id(self, None, &stored.version);
+        let mut transaction = creation(&self.keys, ResourceKind::User, &stored, &event);
+        let created = Change::created(ResourceKind::User, &stored.id, &stored.document);
+        put_events(self, &mut transaction, &event, vec![created])?;
+        match transaction.send(&self.table).await? {
             Ok(()) => Ok(stored),
             Err(failed) => {
                 Err(taken(ResourceKind::User, &failed).unwrap_or(Error::Unavailable(Reason::Conflicts)))
@@ -64,7 +70,12 @@ impl Directory {
                 return Ok((stored, groups));
             }
             let next = successor(&self.table, ResourceKind::User, &stored, document)?;
-            match replacement(&self.keys, ResourceKind::User, &stored, &next).send(&self.table).await? {
+            let event = event_id(self, stored.stamp.as_ref(), &next.version);
+            let mut transaction =
+                replacement(&self.keys, ResourceKind::User, &stored, &next, Some(Span::of_one(event)));
+            let updated = Change::updated(ResourceKind::User, &stored.id, &stored.document, &next.document);
+            put_events(self, &mut transaction, &event, updated.into_iter().collect())?;
+            match transaction.send(&self.table).await? {
                 Ok(()) => return Ok((next, groups)),
                 Err(failed) if lost_race(&stored.id, &failed) => backoff.wait().await?,
                 Err(failed) => {

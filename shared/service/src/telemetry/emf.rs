@@ -15,6 +15,11 @@ pub(crate) const SWEEP: &str = "sweep";
 /// The name of the event of a credential that ends soon.
 pub(crate) const EXPIRING: &str = "expiring credential";
 
+/// The name of the event of a run of the sequencer.
+pub(crate) const SEQUENCED: &str = "sequenced";
+/// The name of the event of an acknowledgement that ends a person's access.
+pub(crate) const ACKNOWLEDGED: &str = "acknowledged";
+
 /// The name of the event of a limit that could not be checked.
 pub(crate) const UNLIMITED: &str = "unlimited";
 
@@ -31,7 +36,7 @@ struct Metrics {
     members: &'static [(&'static str, &'static str)],
 }
 
-const METRICS: [Metrics; 6] = [
+const METRICS: [Metrics; 8] = [
     Metrics {
         event: REQUEST,
         dimensions: &[STACK],
@@ -56,6 +61,16 @@ const METRICS: [Metrics; 6] = [
     Metrics { event: EXPIRING, dimensions: &[STACK], members: &[("ExpiringCredentials", "Count")] },
     Metrics { event: UNREADABLE, dimensions: &[STACK], members: &[("PepperFailures", "Count")] },
     Metrics { event: UNLIMITED, dimensions: &[STACK], members: &[("LimitFailures", "Count")] },
+    Metrics {
+        event: SEQUENCED,
+        dimensions: &[STACK],
+        members: &[("Events", "Count"), ("SequencerFailures", "Count")],
+    },
+    Metrics {
+        event: ACKNOWLEDGED,
+        dimensions: &[STACK],
+        members: &[("AcknowledgementTime", "Milliseconds")],
+    },
     Metrics {
         event: SWEEP,
         dimensions: &[STACK],

@@ -19,7 +19,7 @@ use tracing::{Level, Subscriber};
 use tracing_subscriber::{filter::Targets, layer::SubscriberExt};
 
 pub(crate) use client::client;
-pub(crate) use emf::{EXPIRING, SWEEP, UNLIMITED};
+pub(crate) use emf::{ACKNOWLEDGED, EXPIRING, SEQUENCED, SWEEP, UNLIMITED};
 pub(crate) use notes::{Answered, Detail, Notes, Part};
 pub(crate) use request::{Cause, PresentedKey, RequestRecord, known_method, record_request};
 pub use request::{RequestId, log_request};

@@ -21,6 +21,7 @@ use super::{
 use crate::{
     auth::Org,
     error::{Limit, Refusal},
+    event::FEED_PATH,
     store::{Store, measured},
 };
 
@@ -73,7 +74,9 @@ pub async fn log_request(request: Request, next: Next) -> Response {
 
 /// Handles the request like [`log_request`], and records it in the request log of its organisation.
 pub(crate) async fn record_request(State(store): State<Store>, request: Request, next: Next) -> Response {
-    in_span(Some(store).filter(Store::records_requests), request, next).await
+    // The product reads the feed of events all the time. The log is of identity providers.
+    let is_recorded = !request.uri().path().starts_with(FEED_PATH);
+    in_span(Some(store).filter(|store| is_recorded && store.records_requests()), request, next).await
 }
 
 async fn in_span(store: Option<Store>, request: Request, next: Next) -> Response {

@@ -14,13 +14,15 @@ use super::{
 };
 use crate::{
     Error,
+    event::{EventId, Subject},
     store::{
         directory::Directory,
         edges::{IfSatisfied, edge_actions},
-        items::{Item, name, optional_id, sort_key},
+        items::{Item, name, optional_event_id, optional_id, sort_key, string},
         key_range::KeyRange,
         keys::Key,
-        resources::{bump_version_expression, bump_version_values},
+        outbox::put_events,
+        stamps::event_id,
         table::{Backoff, CONCURRENCY, delete_request},
         transaction::{Condition, Transaction},
         write::{Guard, lost_race},
@@ -32,8 +34,9 @@ pub(super) async fn finish_members(
     directory: &Directory,
     change: &Change,
     parts: &[Part],
+    commit: &EventId,
 ) -> Result<(), Error> {
-    apply_parts(directory, change, parts).await?;
+    apply_parts(directory, change, parts, commit).await?;
     clear_intent(directory, change).await?;
     clean(directory, change, part_keys(directory, change, parts)).await
 }
@@ -47,7 +50,15 @@ pub(super) async fn resume_members(directory: &Directory, change: &mut Change) -
         let item = directory.table.get(&group).await?.unwrap_or_default();
         let names_change = |name| optional_id(&item, name).map(|holder| holder.as_ref() == Some(&change.id));
         if names_change(name::INTENT)? {
-            apply_stored_parts(directory, change).await?;
+            // A change that release 0.2 committed has no event.
+            let commit = match optional_event_id(&item, name::COMMIT)? {
+                Some(commit) => commit,
+                None => {
+                    let stamp = optional_event_id(&item, name::STAMP)?;
+                    event_id(directory, stamp.as_ref(), &directory.table.entropy.version()?)
+                }
+            };
+            apply_stored_parts(directory, change, &commit).await?;
             clear_intent(directory, change).await?;
             break;
         }
@@ -130,13 +141,22 @@ pub(super) async fn remove_parts(directory: &Directory, change: &Change) -> Resu
 }
 
 /// Applies every stored part that is not applied yet.
-async fn apply_stored_parts(directory: &Directory, change: &mut Change) -> Result<(), Error> {
+async fn apply_stored_parts(
+    directory: &Directory,
+    change: &mut Change,
+    commit: &EventId,
+) -> Result<(), Error> {
     let partition = directory.keys.parts(&change.id);
     let mut after: Option<Item> = None;
+    let mut read = 0;
     loop {
         let page = directory.table.query(KeyRange::all(&partition).after(after)).await?;
-        let parts = page.items.iter().map(Part::from_item).collect::<Result<Vec<_>, _>>()?;
-        apply_parts(directory, change, &parts).await?;
+        let mut parts = page.items.iter().map(Part::from_item).collect::<Result<Vec<_>, _>>()?;
+        for (number, part) in (read..).zip(&mut parts) {
+            part.number_if_absent(number);
+        }
+        read += u32::try_from(parts.len()).unwrap_or_default();
+        apply_parts(directory, change, &parts, commit).await?;
         if page.next.is_none() {
             return Ok(());
         }
@@ -145,15 +165,25 @@ async fn apply_stored_parts(directory: &Directory, change: &mut Change) -> Resul
     }
 }
 
-async fn apply_parts(directory: &Directory, change: &Change, parts: &[Part]) -> Result<(), Error> {
+async fn apply_parts(
+    directory: &Directory,
+    change: &Change,
+    parts: &[Part],
+    commit: &EventId,
+) -> Result<(), Error> {
     let unapplied = parts.iter().filter(|part| !part.applied);
-    let work: Vec<_> = unapplied.map(|part| apply_part(directory, change, part)).collect();
+    let work: Vec<_> = unapplied.map(|part| apply_part(directory, change, part, commit)).collect();
     stream::iter(work).buffer_unordered(CONCURRENCY).try_collect::<Vec<()>>().await?;
     Ok(())
 }
 
 /// Applies one part, unless another request has applied it.
-async fn apply_part(directory: &Directory, change: &Change, part: &Part) -> Result<(), Error> {
+async fn apply_part(
+    directory: &Directory,
+    change: &Change,
+    part: &Part,
+    commit: &EventId,
+) -> Result<(), Error> {
     let Directory { table, keys, .. } = directory;
     let partition = keys.parts(&change.id);
     let mut difference = part.difference.clone();
@@ -161,11 +191,18 @@ async fn apply_part(directory: &Directory, change: &Change, part: &Part) -> Resu
     loop {
         let mut transaction = Transaction::new();
         part.mark(&partition, &mut transaction);
-        transaction.append(edge_actions(keys, &change.subject, &difference, IfSatisfied::Rewrite));
+        // The id of the commit is later than the stamps of the members.
+        transaction.append(edge_actions(keys, &change.subject, &difference, IfSatisfied::Rewrite, None));
+        let group = Subject::unread(ResourceKind::Group, &change.subject);
+        put_events(directory, &mut transaction, &part.event(commit), difference.changes(&group))?;
         if bumps_version {
             let group = keys.resource(ResourceKind::Group, change.subject.as_str());
-            let values = bump_version_values(table, &table.entropy.version()?)?;
-            let expression = bump_version_expression();
+            let values = vec![
+                (":new", string(&table.entropy.version()?)),
+                (":now", string(&table.clock.timestamp()?)),
+            ];
+            // The stamp is that of the last part already.
+            let expression = format!("SET {} = :new, {} = :now", name::VERSION, name::MODIFIED);
             transaction.update(group, expression, values, Condition::exists(), Guard::Resource);
         }
         let Err(failed) = transaction.send(table).await? else { return Ok(()) };
@@ -189,7 +226,7 @@ async fn clear_intent(directory: &Directory, change: &Change) -> Result<(), Erro
         let mut transaction = Transaction::new();
         transaction.update(
             directory.keys.resource(ResourceKind::Group, change.subject.as_str()),
-            format!("SET {} = :change REMOVE {}", name::FINISHED, name::INTENT),
+            format!("SET {} = :change REMOVE {}, {}", name::FINISHED, name::INTENT, name::COMMIT),
             vec![],
             Condition::expression(format!("{} = :change", name::INTENT)).with(":change", change.id.as_str()),
             Guard::Resource,

@@ -141,7 +141,7 @@ async fn remove_lost_parts(
     left: &mut Vec<String>,
 ) -> Result<(), Error> {
     let mut parts: BTreeMap<Id, Vec<Key>> = BTreeMap::new();
-    for item in directory.table.scan_prefix(&directory.keys.parts_prefix()).await? {
+    for item in directory.table.scan_prefix(&directory.keys.parts_prefix(), None).await? {
         let key = Key { pk: partition_key(&item)?.to_owned(), sk: sort_key(&item)?.to_owned() };
         if let Some(change) = directory.keys.change_of_parts(&key.pk) {
             parts.entry(change).or_default().push(key);

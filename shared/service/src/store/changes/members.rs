@@ -11,11 +11,15 @@ use super::{
 use crate::{
     Error,
     error::Reason,
+    event::{self, EventId, Subject},
     limits::COMMIT_RESERVE,
     store::{
         directory::Directory,
         edges::{Difference, IfSatisfied, edge_actions},
+        items::Stored,
+        outbox::put_events,
         slots::begin_expensive,
+        stamps::{Span, event_id, overtaking},
         transaction::{FailedCondition, MAX_ACTIONS, Transaction},
         write::Guard,
     },
@@ -29,30 +33,74 @@ pub(in crate::store) struct Draft {
     reserved: bool,
 }
 
-/// Writes a group's item and its members as one. `group_write` makes the transaction on the group, with the intent that
-/// it is passed. Returns the conditions that failed, if any: then nothing was written.
+/// The change of a group's item, as its events tell it.
+pub(in crate::store) struct GroupWrite<'a> {
+    pub(in crate::store) subject: Subject,
+    /// The changes apart from those of members.
+    pub(in crate::store) changes: Vec<event::Change>,
+    /// The latest stamp of the group and of the members to be added.
+    pub(in crate::store) floor: Option<EventId>,
+    /// The version that the group gets.
+    pub(in crate::store) version: &'a str,
+}
+
+/// The commit of a change of members, as the group's item names it.
+pub(in crate::store) struct Commit {
+    /// The pending change. `None` if the change of members is in the same transaction.
+    change: Option<Id>,
+    pub(in crate::store) events: Span,
+}
+
+impl Commit {
+    /// Returns the group with the pending change as its intent.
+    pub(in crate::store) fn named_by(&self, group: &Stored) -> Stored {
+        let commit = self.change.as_ref().map(|_| self.events.first);
+        Stored { intent: self.change.clone(), commit, ..group.clone() }
+    }
+}
+
+/// Writes a group's item and its members as one. `group_write` makes the transaction on the group for a commit. Returns the conditions that failed, if any: then nothing was written.
 pub(in crate::store) async fn write_members(
     directory: &Directory,
     group: &Id,
     difference: &Difference,
     reservation: Option<&Change>,
-    group_write: impl Fn(Option<&Id>) -> Transaction<Guard>,
+    of_group: GroupWrite<'_>,
+    group_write: impl Fn(&Commit) -> Transaction<Guard>,
 ) -> Result<Result<(), Vec<FailedCondition<Guard>>>, Error> {
-    let mut transaction = group_write(None);
-    if let Some(reservation) = reservation {
-        reservation.end(&directory.keys, &mut transaction);
-    }
-    if transaction.len() + difference.actions() <= MAX_ACTIONS {
-        transaction.append(edge_actions(&directory.keys, group, difference, IfSatisfied::Rewrite));
-        return transaction.send(&directory.table).await;
+    let GroupWrite { subject, changes, mut floor, version } = of_group;
+    loop {
+        let event = event_id(directory, floor.as_ref(), version);
+        let mut transaction = group_write(&Commit { change: None, events: Span::of_one(event) });
+        if let Some(reservation) = reservation {
+            reservation.end(&directory.keys, &mut transaction);
+        }
+        // The events take one action.
+        if transaction.len() + difference.actions() >= MAX_ACTIONS {
+            break;
+        }
+        let (if_satisfied, keys) = (IfSatisfied::Rewrite, &directory.keys);
+        transaction.append(edge_actions(keys, group, difference, if_satisfied, Some(&event)));
+        let changes = changes.iter().cloned().chain(difference.changes(&subject)).collect();
+        put_events(directory, &mut transaction, &event, changes)?;
+        let Err(failed) = transaction.send(&directory.table).await? else { return Ok(Ok(())) };
+        match overtaking(&failed, &event)? {
+            // The group or a member has changed since it was read. Only the id of the event has to be another.
+            Some(stamp) => floor = Some(stamp),
+            None => return Ok(Err(failed)),
+        }
     }
     let draft = match reservation {
         Some(reservation) => Draft::under(directory, reservation, difference).await?,
         None => Draft::write(directory, group, difference).await?,
     };
-    let committed = draft.commit(directory, group_write(Some(draft.id()))).await;
+    let event = event_id(directory, floor.as_ref(), version);
+    let events = Span { first: event, last: draft.last_event(&event) };
+    let mut transaction = group_write(&Commit { change: Some(draft.id().clone()), events });
+    put_events(directory, &mut transaction, &event, changes)?;
+    let committed = draft.commit(directory, transaction).await;
     match &committed {
-        Ok(Ok(())) => draft.finish(directory).await,
+        Ok(Ok(())) => draft.finish(directory, &event).await,
         _ => draft.discard(directory).await,
     }
     committed
@@ -131,9 +179,14 @@ impl Draft {
         transaction.send(&directory.table).await
     }
 
-    /// Applies the committed change as far as the time of the request allows.
-    pub(in crate::store) async fn finish(&self, directory: &Directory) {
-        finish_in_time(directory, finish_members(directory, &self.change, &self.parts)).await;
+    /// Returns the id of the last event of the change, if `event` is the id of its commit.
+    pub(in crate::store) fn last_event(&self, event: &EventId) -> EventId {
+        self.parts.last().map_or(*event, |part| part.event(event))
+    }
+
+    /// Applies the committed change as far as the time of the request allows. `event` is the id of its commit.
+    pub(in crate::store) async fn finish(&self, directory: &Directory, event: &EventId) {
+        finish_in_time(directory, finish_members(directory, &self.change, &self.parts, event)).await;
     }
 
     /// Takes the draft back, unless it has been committed although the answer was lost. If DynamoDB does not answer, the

@@ -19,10 +19,10 @@ mod unfinished;
 mod view;
 
 pub(super) use change::{Change, ChangeKind};
-pub(super) use members::{Draft, write_members};
+pub(super) use members::{Commit, Draft, GroupWrite, write_members};
 pub(super) use part::{Part, are_complete};
 pub(super) use reservation::Attempts;
-pub(super) use tombstone::{finish_deletion_in_time, leave_actions, tombstone};
+pub(super) use tombstone::{finish_deletion_in_time, leave_actions, left_group, tombstone};
 pub(super) use turn::read_in_turn;
 pub use unfinished::{AbandonedChange, ListedChange};
 pub(super) use view::{Scope, SeenMembers, View};

@@ -8,22 +8,24 @@ use scim::{ResourceKind, id::Id};
 
 use crate::{
     Error,
+    event::EventId,
     store::{
         edges::{Difference, Edge},
-        items::{Item, optional_text, sort_key, string},
+        items::{Item, optional_number, optional_text, sort_key, string},
         keys::{BEFORE_IDS, Key, Partition},
         transaction::{Condition, MAX_ACTIONS, Transaction},
         write::Guard,
     },
 };
 
-/// The number of actions that apply a part. One more marks it.
-const PART_ACTIONS: usize = MAX_ACTIONS - 1;
+/// The number of actions that apply a part. One more marks it, and one puts its events.
+const PART_ACTIONS: usize = MAX_ACTIONS - 2;
 const USERS: &str = "users";
 const GROUPS: &str = "groups";
 const REMOVED: &str = "removed";
 const UP_TO: &str = "upto";
 const APPLIED: &str = "applied";
+const NUMBER: &str = "place";
 
 /// A part of a change of members.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +36,8 @@ pub(in crate::store) struct Part {
     up_to: Option<String>,
     pub(super) difference: Difference,
     pub(super) applied: bool,
+    /// The place among the parts of the change, from 0. The parts of release 0.2 have none.
+    number: Option<u32>,
 }
 
 impl Part {
@@ -48,6 +52,7 @@ impl Part {
                 remove: ids(item, REMOVED)?,
             },
             applied: item.contains_key(APPLIED),
+            number: optional_number(item, NUMBER)?.and_then(|number| u32::try_from(number).ok()),
         })
     }
 
@@ -58,10 +63,23 @@ impl Part {
         insert_ids(&mut item, USERS, of(ResourceKind::User));
         insert_ids(&mut item, GROUPS, of(ResourceKind::Group));
         insert_ids(&mut item, REMOVED, remove.iter());
+        if let Some(number) = self.number {
+            item.insert(NUMBER.to_owned(), AttributeValue::N(number.to_string()));
+        }
         if let Some(up_to) = &self.up_to {
             item.insert(UP_TO.to_owned(), string(up_to));
         }
         item
+    }
+
+    /// Numbers a part of release 0.2.
+    pub(super) fn number_if_absent(&mut self, number: u32) {
+        self.number.get_or_insert(number);
+    }
+
+    /// Returns the id of the part's events. `commit` is that of the change.
+    pub(super) fn event(&self, commit: &EventId) -> EventId {
+        commit.of_part(self.number.unwrap_or_default())
     }
 
     pub(super) fn key(&self, partition: &Partition) -> Key {
@@ -132,6 +150,9 @@ pub(super) fn parts(difference: &Difference) -> Vec<Part> {
         }
     }
     parts.push(part);
+    for (number, part) in (0..).zip(&mut parts) {
+        part.number = Some(number);
+    }
     parts
 }
 
@@ -148,7 +169,13 @@ pub(in crate::store) fn are_complete(parts: &[Part]) -> bool {
 }
 
 fn part_from(lower: &str) -> Part {
-    Part { lower: lower.to_owned(), up_to: None, difference: Difference::default(), applied: false }
+    Part {
+        lower: lower.to_owned(),
+        up_to: None,
+        difference: Difference::default(),
+        applied: false,
+        number: None,
+    }
 }
 
 /// Stores ids as their bytes, one after the other. As texts they would take two and a half times the space.

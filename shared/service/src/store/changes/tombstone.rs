@@ -1,18 +1,23 @@
 //! Tombstones: pending changes that remove the edges of deleted resources.
 
+use std::iter;
+
 use futures_util::{StreamExt, TryStreamExt, stream};
 use scim::{ResourceKind, id::Id};
 
 use super::change::{Change, ChangeKind, finish_in_time};
 use crate::{
     Error,
+    event::{self, EventId, Subject},
     store::{
         directory::Directory,
         edges::{Difference, IfSatisfied, edge_actions, edge_member, reverse_edge},
         items::Item,
         key_range::KeyRange,
         keys,
+        outbox::put_events,
         resources::{bump_version_expression, bump_version_values},
+        stamps::{event_id, is_later, overtaking},
         table::{Backoff, CONCURRENCY},
         transaction::{Condition, MAX_ACTIONS, Transaction},
         write::Guard,
@@ -77,19 +82,29 @@ async fn leave_groups(directory: &Directory, member: &Id) -> Result<(), Error> {
     }
 }
 
-/// Removes a deleted resource from one group. Returns whether the edge is gone.
+/// Removes a deleted resource from one group. Returns whether the edge is gone. If the last event of the group is later than
+/// that of the removal would be, tries again.
 async fn leave_group(directory: &Directory, member: &Id, reverse: &Item) -> Result<bool, Error> {
     let Directory { table, keys, .. } = directory;
     let (_, group) = reverse_edge(reverse)?;
     let group =
         Id::parse(group).ok_or_else(|| Error::Internal("a reverse edge cannot be read".to_owned()))?;
-    if leave_actions(directory, member, &group)?.send(table).await?.is_ok() {
-        return Ok(true);
+    let mut floor = None;
+    loop {
+        let version = table.entropy.version()?;
+        let event = event_id(directory, floor.as_ref(), &version);
+        let mut transaction = leave_actions(directory, member, &group, &version, &event)?;
+        put_events(directory, &mut transaction, &event, left_group(member, &group))?;
+        let Err(failed) = transaction.send(table).await? else { return Ok(true) };
+        match overtaking(&failed, &event)? {
+            Some(stamp) => floor = Some(stamp),
+            None => break,
+        }
     }
     // Either the group has been deleted too and only its edges are left, or another request has removed the member since
     // and has given the group another version.
     let leave = Difference { add: Vec::new(), remove: vec![member.clone()] };
-    let removed = edge_actions(keys, &group, &leave, IfSatisfied::Rewrite).send(table).await?;
+    let removed = edge_actions(keys, &group, &leave, IfSatisfied::Rewrite, None).send(table).await?;
     Ok(removed.is_ok())
 }
 
@@ -98,14 +113,23 @@ pub(in crate::store) fn leave_actions(
     directory: &Directory,
     member: &Id,
     group: &Id,
+    version: &str,
+    event: &EventId,
 ) -> Result<Transaction<Guard>, Error> {
     let Directory { table, keys, .. } = directory;
     let leave = Difference { add: Vec::new(), remove: vec![member.clone()] };
-    let mut transaction = edge_actions(keys, group, &leave, IfSatisfied::Fail);
+    let mut transaction = edge_actions(keys, group, &leave, IfSatisfied::Fail, None);
     let key = keys.resource(ResourceKind::Group, group.as_str());
-    let values = bump_version_values(table, &table.entropy.version()?)?;
-    transaction.update(key, bump_version_expression(), values, Condition::exists(), Guard::OfGroup);
+    let values = bump_version_values(table, version, event)?;
+    let exists = is_later(Condition::exists(), event);
+    transaction.update(key, bump_version_expression(), values, exists, Guard::OfGroup);
     Ok(transaction)
+}
+
+/// Returns the change of a group that a member has left.
+pub(in crate::store) fn left_group(member: &Id, group: &Id) -> Vec<event::Change> {
+    let group = Subject::unread(ResourceKind::Group, group);
+    event::Change::members(&group, iter::empty(), iter::once(member))
 }
 
 /// Removes the edges of a deleted group.
@@ -122,7 +146,8 @@ async fn remove_members(directory: &Directory, group: &Id) -> Result<(), Error> 
             .chunks(MAX_ACTIONS / 2)
             .map(|chunk| {
                 let removed = Difference { add: Vec::new(), remove: chunk.to_vec() };
-                edge_actions(keys, group, &removed, IfSatisfied::Rewrite).send(table)
+                // The deletion of the group has an event, and its members need none.
+                edge_actions(keys, group, &removed, IfSatisfied::Rewrite, None).send(table)
             })
             .collect();
         stream::iter(work).buffer_unordered(CONCURRENCY).try_collect::<Vec<_>>().await?;

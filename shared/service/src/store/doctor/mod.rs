@@ -97,7 +97,9 @@ impl Directory {
 }
 
 async fn examine(directory: &Directory) -> Result<(Report, Vec<Finding>), Error> {
-    let mut left = Unexplained::new(directory.table.scan_prefix(&directory.keys.prefix()).await?)?;
+    let mut left = Unexplained::new(
+        directory.table.scan_prefix(&directory.keys.prefix(), Some(&directory.keys.feed())).await?,
+    )?;
     let unfinished = Unfinished::take(directory, &mut left, listed_changes(directory).await?);
     let (report, findings) = (Report::default(), Vec::new());
     let mut examination = Examination { directory, left, report, findings, unreadable: BTreeSet::new() };

@@ -49,7 +49,7 @@ impl Directory {
         }
         let version = self.table.entropy.version()?;
         let next = Stored { version, is_folded: true, ..stored.clone() };
-        Ok(match replacement(&self.keys, kind, stored, &next).send(&self.table).await? {
+        Ok(match replacement(&self.keys, kind, stored, &next, None).send(&self.table).await? {
             Ok(()) => None,
             Err(failed) if taken(kind, &failed).is_some() => Some(format!(
                 "{name} {} has the same name as another {name}; rename one of the two",

@@ -10,12 +10,15 @@ use scim::{ResourceKind, id::Id};
 use super::finding::{Read, Repair, noun};
 use crate::{
     Error,
+    event::Subject,
     store::{
         directory::Directory,
         edges::{Difference, Edge, IfSatisfied, edge_actions},
-        items::{Item, name, string},
+        items::{Item, name, optional_event_id, string},
         keys::stored_kind,
+        outbox::put_events,
         resources::{bump_version_expression, bump_version_values},
+        stamps::{event_id, is_later},
         transaction::{Condition, Transaction},
         write::Guard,
     },
@@ -51,7 +54,11 @@ pub(super) async fn carry_out(directory: &Directory, repair: Repair) -> Result<O
             transaction.delete(keys.edge(&group, &member), Condition::exists(), Guard::Unconditional);
             transaction.delete(keys.reverse_edge(&member, &group), None, Guard::Unconditional);
             if group_exists {
-                bump(directory, &mut transaction, &group)?;
+                let (Some(group), Some(left)) = (Id::parse(&group), Id::parse(&member)) else {
+                    return Ok(None);
+                };
+                let remove = Difference { add: Vec::new(), remove: vec![left] };
+                bump(directory, &mut transaction, &group, &remove).await?;
                 for kind in ResourceKind::ALL {
                     let absent = Condition::absent();
                     transaction.check(keys.resource(kind, &member), absent, Guard::Unconditional);
@@ -68,8 +75,8 @@ pub(super) async fn carry_out(directory: &Directory, repair: Repair) -> Result<O
             };
             let text = format!("put both edges of member {member} and group {group}");
             let add = Difference { add: vec![Edge { member, kind }], remove: Vec::new() };
-            transaction.append(edge_actions(keys, &group, &add, IfSatisfied::Rewrite));
-            bump(directory, &mut transaction, group.as_str())?;
+            transaction.append(edge_actions(keys, &group, &add, IfSatisfied::Rewrite, None));
+            bump(directory, &mut transaction, &group, &add).await?;
             text
         }
         Repair::DeleteReverse { group, member } => {
@@ -104,11 +111,21 @@ fn check(directory: &Directory, transaction: &mut Transaction<Guard>, resource: 
     transaction.check(key, condition, Guard::Resource);
 }
 
-/// Adds the update that gives a group another version, because its members change.
-fn bump(directory: &Directory, transaction: &mut Transaction<Guard>, group: &str) -> Result<(), Error> {
+/// Adds the update that gives a group another version, because its members change, and the events of this.
+async fn bump(
+    directory: &Directory,
+    transaction: &mut Transaction<Guard>,
+    group: &Id,
+    difference: &Difference,
+) -> Result<(), Error> {
     let table = &directory.table;
-    let values = bump_version_values(table, &table.entropy.version()?)?;
-    let key = directory.keys.resource(ResourceKind::Group, group);
-    transaction.update(key, bump_version_expression(), values, Condition::exists(), Guard::OfGroup);
-    Ok(())
+    let key = directory.keys.resource(ResourceKind::Group, group.as_str());
+    let item = table.get(&key).await?.unwrap_or_default();
+    let version = table.entropy.version()?;
+    let event = event_id(directory, optional_event_id(&item, name::STAMP)?.as_ref(), &version);
+    let values = bump_version_values(table, &version, &event)?;
+    let exists = is_later(Condition::exists(), &event);
+    transaction.update(key, bump_version_expression(), values, exists, Guard::OfGroup);
+    let group = Subject::unread(ResourceKind::Group, group);
+    put_events(directory, transaction, &event, difference.changes(&group))
 }

@@ -1,9 +1,9 @@
 //! The import of memberships.
 //!
-//! Groups keep the versions of the file, so a membership is added without another version of its group. No request
-//! reads or writes the organisation meanwhile (`import`).
+//! Groups keep the versions of the file, so a membership is added without another version of its group, and without another
+//! stamp. No request reads or writes the organisation meanwhile (`import`).
 
-use std::collections::{BTreeMap, BTreeSet, HashSet, btree_map::Entry};
+use std::collections::{BTreeMap, HashSet, btree_map::Entry};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use scim::{ResourceKind, id::Id};
@@ -14,10 +14,14 @@ use super::{
 };
 use crate::{
     Error,
+    event::{EventId, Subject},
     store::{
         directory::Directory,
         edges::{Difference, Edge, IfSatisfied, edge_actions},
+        items::{name, optional_event_id, sort_key},
         keys::Key,
+        outbox::put_events,
+        stamps::{event_id, overtaking},
         table::CONCURRENCY,
         transaction::MAX_ACTIONS,
         write::Guard,
@@ -25,7 +29,7 @@ use crate::{
 };
 
 /// The number of memberships that fit one transaction.
-const CHUNK: usize = MAX_ACTIONS / 3;
+const CHUNK: usize = (MAX_ACTIONS - 1) / 3;
 
 /// A membership and the number of its line.
 pub(super) type Numbered = (u64, Membership);
@@ -48,12 +52,16 @@ pub(super) async fn join_all(directory: &Directory, batch: Vec<Numbered>) -> Res
     }
     let groups: Vec<Key> =
         by_group.keys().map(|id| directory.keys.resource(ResourceKind::Group, id.as_str())).collect();
-    let existing: BTreeSet<String> = directory.table.existing(&groups).await?.into_iter().collect();
+    let mut stamps: BTreeMap<String, Option<EventId>> = BTreeMap::new();
+    for item in directory.table.get_all(&groups).await? {
+        stamps.insert(sort_key(&item)?.to_owned(), optional_event_id(&item, name::STAMP)?);
+    }
     let mut work = Vec::new();
     for (group, members) in by_group {
-        if existing.contains(group.as_str()) {
+        if let Some(stamp) = stamps.get(group.as_str()) {
             let members: Vec<_> = members.into_iter().collect();
-            work.extend(members.chunks(CHUNK).map(|chunk| join(directory, group.clone(), chunk.to_vec())));
+            let chunks = members.chunks(CHUNK);
+            work.extend(chunks.map(|chunk| join(directory, group.clone(), *stamp, chunk.to_vec())));
         } else {
             let refusal = format!("The group {group} does not exist.");
             outcomes.extend(members.into_values().map(|(line, _)| (line, Outcome::Refused(refusal.clone()))));
@@ -68,6 +76,7 @@ pub(super) async fn join_all(directory: &Directory, batch: Vec<Numbered>) -> Res
 async fn join(
     directory: &Directory,
     group: Id,
+    mut floor: Option<EventId>,
     members: Vec<(Id, (u64, ResourceKind))>,
 ) -> Result<Outcomes, Error> {
     let keys: Vec<Key> =
@@ -85,11 +94,19 @@ async fn join(
     while !left.is_empty() {
         let difference =
             Difference { add: left.iter().map(|(_, edge)| edge.clone()).collect(), remove: Vec::new() };
-        let actions = edge_actions(&directory.keys, &group, &difference, IfSatisfied::Fail);
-        let Err(failed) = actions.send(&directory.table).await? else {
+        let event = event_id(directory, floor.as_ref(), &directory.table.entropy.version()?);
+        let mut transaction =
+            edge_actions(&directory.keys, &group, &difference, IfSatisfied::Fail, Some(&event));
+        let subject = Subject::unread(ResourceKind::Group, &group);
+        put_events(directory, &mut transaction, &event, difference.changes(&subject))?;
+        let Err(failed) = transaction.send(&directory.table).await? else {
             outcomes.extend(left.into_iter().map(|(line, _)| (line, Outcome::Written)));
             break;
         };
+        if let Some(stamp) = overtaking(&failed, &event)? {
+            floor = Some(stamp);
+            continue;
+        }
         let mut dropped = BTreeMap::new();
         for condition in &failed {
             match condition.guard {

@@ -243,6 +243,8 @@ impl ResourceLine<'_> {
             reservation: None,
             joins: 0,
             finished: None,
+            stamp: None,
+            commit: None,
             is_folded,
             id,
         };

@@ -8,11 +8,14 @@ use scim::{ResourceKind, id::Id};
 use super::outcome::{Outcome, Outcomes};
 use crate::{
     Error,
+    event::Change,
     store::{
         directory::Directory,
         items::{Item, Stored, partition_key, sort_key},
         keys::Key,
+        outbox::put_events,
         resources::creation,
+        stamps::event_id,
         table::CONCURRENCY,
         transaction::FailedCondition,
         write::{Guard, taken},
@@ -60,7 +63,11 @@ async fn create(
     } else if let Some(item) = existing.get(&key) {
         compare(kind, resource, Some(item))
     } else {
-        match creation(&directory.keys, kind, resource).send(&directory.table).await? {
+        let event = event_id(directory, None, &resource.version);
+        let mut transaction = creation(&directory.keys, kind, resource, &event);
+        let created = Change::created(kind, id, &resource.document);
+        put_events(directory, &mut transaction, &event, vec![created])?;
+        match transaction.send(&directory.table).await? {
             Ok(()) => Outcome::Written,
             Err(failed) if is_there(&failed) => {
                 compare(kind, resource, directory.table.get(&key).await?.as_ref())
