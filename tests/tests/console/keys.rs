@@ -168,10 +168,7 @@ async fn client_shows_its_last_use() {
     let (id, _) = world.service.access_token(&[Scope::Scim], world.service.app.store.clock()).await;
     let page = owner.get("/keys").await;
     let client = page.between(&format!("id=\"client-{id}\""), "</li>").concat();
-    assert!(
-        client.contains("<dt>Last used</dt><dd><time datetime=\"2026-11-23T09:00:00.123Z\">"),
-        "{client}"
-    );
+    assert!(client.contains("<dt>Last used</dt><dd><time datetime=\"2026-11-23T09:00:00."), "{client}");
     assert!(client.contains(", by Another client</dd>"), "{client}");
 }
 

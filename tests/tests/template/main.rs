@@ -11,13 +11,18 @@ mod gateway;
 mod log;
 mod metrics;
 mod pages;
+mod partitions;
 mod permissions;
 mod throttling;
 mod times;
 mod versions;
 mod wildcards;
 
-use std::{collections::BTreeSet, fmt, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt, fs,
+    path::Path,
+};
 
 use saphyr::{LoadableYamlNode, Yaml};
 
@@ -42,6 +47,8 @@ struct Function {
     paths: Vec<String>,
     /// The grants of the function's role.
     allowed: BTreeSet<Grant>,
+    /// The partition keys that the statements of each grant allow, with `*` for any text.
+    partitions: BTreeMap<Grant, BTreeSet<String>>,
 }
 
 /// Reads a template of the repository.
@@ -62,28 +69,36 @@ fn functions() -> Vec<Function> {
         let path = |event: &Yaml| name_of(member(member(event, "Properties")?, "Path")?);
         let paths = events.into_iter().filter_map(|(_, event)| path(event)).collect();
         let role = at(resources, &[&name_of(member(properties, "Role")?)?, "Properties"]);
-        let mut allowed = BTreeSet::new();
-        grants(role, &mut allowed);
+        let mut partitions = BTreeMap::new();
+        grants(role, &mut partitions);
         // The name of an absent conditional policy is `AWS::NoValue`.
         let shared = member(role, "ManagedPolicyArns").into_iter().flat_map(each).filter_map(name_of);
         for policy in shared.filter(|name| name != "AWS::NoValue") {
-            grants(at(resources, &[&policy]), &mut allowed);
+            grants(at(resources, &[&policy]), &mut partitions);
         }
-        Some(Function { name, paths, allowed })
+        let allowed = partitions.keys().cloned().collect();
+        Some(Function { name, paths, allowed, partitions })
     };
     members(resources).into_iter().filter_map(function).collect()
 }
 
-/// Collects every action on every resource that a statement below the node allows.
-fn grants(node: &Yaml, found: &mut BTreeSet<Grant>) {
+/// Collects every action on every resource that a statement below the node allows, with the partition keys that it allows.
+fn grants(node: &Yaml, found: &mut BTreeMap<Grant, BTreeSet<String>>) {
     if let (Some(actions), Some(resources)) = (member(node, "Action"), member(node, "Resource")) {
         for action in each(actions).into_iter().filter_map(name_of_action) {
             for resource in each(resources).into_iter().filter_map(name_of) {
-                found.insert(Grant { action: action.clone(), resource });
+                let partitions = found.entry(Grant { action: action.clone(), resource }).or_default();
+                partitions.extend(leading_keys(node).unwrap_or_else(|| vec!["*".to_owned()]));
             }
         }
     }
     below(node).for_each(|node| grants(node, found));
+}
+
+/// Returns the partition keys in the condition of a statement.
+fn leading_keys(statement: &Yaml) -> Option<Vec<String>> {
+    let like = member(member(statement, "Condition")?, "ForAllValues:StringLike")?;
+    Some(each(member(like, "dynamodb:LeadingKeys")?).into_iter().filter_map(name_of).collect())
 }
 
 /// Returns the node without its tag, and the tag, such as `!If`, if the node has one.

@@ -5,7 +5,7 @@
 //! and requests that meet the changes which interrupted requests left unfinished.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     ops::Range,
     sync::{
         Arc, Mutex, PoisonError,
@@ -47,7 +47,10 @@ use tests::{
 use tokio::time::Duration;
 use tower::ServiceExt;
 
-use super::{Function, Grant, functions, pages};
+use super::{
+    Function, Grant, functions, pages,
+    partitions::{collect, differing},
+};
 
 /// The number of users in a scenario. Adding or removing all of them as members takes more than one transaction.
 const MEMBERS: usize = 50;
@@ -56,9 +59,9 @@ const GROUPS: usize = 35;
 /// The calls after which a request is interrupted, one per request. Earlier calls write nothing.
 const KILLED_AFTER: Range<usize> = 2..12;
 
-/// The grants that a function needed.
+/// The grants that a function needed, each with the partition keys of the items that it named.
 #[derive(Clone, Default)]
-struct Needed(Arc<Mutex<BTreeSet<Grant>>>);
+struct Needed(Arc<Mutex<BTreeMap<Grant, BTreeSet<String>>>>);
 
 impl Needed {
     fn client(&self, database: Database) -> Client {
@@ -68,7 +71,7 @@ impl Needed {
 
     fn record(&self, Call { operation, request, .. }: &Call) {
         let tables = Tables::default();
-        let add = |action: &str, table: &str| {
+        let add = |action: &str, table: &str, of: &Value| {
             let resource = match table {
                 table if table == tables.resources => "ResourcesTable",
                 table if table == tables.keys => "KeysTable",
@@ -76,10 +79,11 @@ impl Needed {
                 other => panic!("{action} on {other}"),
             };
             let grant = Grant { action: format!("dynamodb:{action}"), resource: resource.to_owned() };
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(grant);
+            let mut needed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            collect(of, needed.entry(grant).or_default());
         };
         if operation != "TransactWriteItems" {
-            return add(operation, &table(request));
+            return add(operation, &table(request), request);
         }
         // TransactWriteItems has no action of its own: IAM checks the action of each of its parts.
         for part in request["TransactItems"].as_array().unwrap() {
@@ -88,7 +92,7 @@ impl Needed {
                 "ConditionCheck" => "ConditionCheckItem".to_owned(),
                 part => format!("{part}Item"),
             };
-            add(&action, of["TableName"].as_str().unwrap());
+            add(&action, of["TableName"].as_str().unwrap(), of);
         }
     }
 
@@ -97,7 +101,8 @@ impl Needed {
     /// A function that looks up an API key needs the pepper for the key's digest. The pepper is a file in this test and
     /// the secret on AWS, so the grant is added here.
     fn all(&self) -> BTreeSet<Grant> {
-        let mut needed = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let needed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut needed: BTreeSet<Grant> = needed.keys().cloned().collect();
         let looks_up_keys =
             Grant { action: "dynamodb:BatchGetItem".to_owned(), resource: "KeysTable".to_owned() };
         if needed.contains(&looks_up_keys) {
@@ -206,8 +211,9 @@ impl Deployment {
         assert_eq!(token.status, 200, "{:#}", token.body);
         self.record_requests().await;
         let operator = &world.service.app;
-        let org = ORG.parse().expect("a name");
-        let log = operator.store.request_log(&org, &Filter::default(), 1, None).await.expect("a page");
+        let organisation = world.service.own_organisation().await;
+        let log =
+            operator.store.request_log(&organisation, &Filter::default(), 1, None).await.expect("a page");
         let entry = &log.items.first().expect("an entry").id;
         let client = self.needed("Console").client(world.database.clone());
         let store = Store::new(&client, Tables::default(), world.clock.clone(), Entropy::seeded(96));
@@ -622,7 +628,12 @@ async fn roles_allow_exactly_the_calls_of_their_functions() {
 
     deployment.record_requests().await;
     let mut differences = Vec::new();
-    for (Function { name, allowed, .. }, needed) in deployment.0.iter() {
+    for (Function { name, allowed, partitions, .. }, needed) in deployment.0.iter() {
+        differences.extend(differing(
+            name,
+            &needed.0.lock().unwrap_or_else(PoisonError::into_inner),
+            partitions,
+        ));
         let needed = needed.all();
         assert!(!needed.is_empty(), "{name} made no call");
         let missing = needed.difference(allowed).map(|grant| format!("{name} needs {grant:?}"));
