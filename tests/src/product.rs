@@ -31,7 +31,8 @@ pub struct Product {
     pub cursor: u64,
     /// The ids of deleted people and teams.
     deleted: BTreeSet<String>,
-    /// Whether the product has begun with a snapshot. The snapshot may have changes whose events follow in the feed.
+    /// Whether the product has begun with a snapshot. The snapshot may have changes whose events follow in the feed, and
+    /// members that follow as groups.
     from_snapshot: bool,
 }
 
@@ -53,9 +54,8 @@ impl Product {
     /// Returns a product with the lines of a snapshot, which continues after that sequence number.
     #[must_use]
     pub fn from_snapshot(lines: &[Value], cursor: u64) -> Self {
-        let mut product = Self { cursor, ..Self::default() };
+        let mut product = Self { cursor, from_snapshot: true, ..Self::default() };
         lines.iter().for_each(|line| product.apply(line));
-        product.from_snapshot = true;
         product
     }
 

@@ -42,7 +42,7 @@ fn short(events: Vec<Value>) -> Value {
     let short = events.into_iter().map(|mut event| {
         let members = event.as_object_mut().expect("an event");
         for name in ["id", "time", "org", "actor", "request"] {
-            members.remove(name);
+            members.shift_remove(name);
         }
         event
     });

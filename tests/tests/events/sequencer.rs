@@ -32,7 +32,7 @@ async fn race(seed: u64) {
     let schedule = Schedule::new(seed, Faults { conflicts: 5, throttled: 0 });
     let database = Database::memory().expect("a database in memory");
     let service = Arc::new(Service::on(schedule.client(database)).await);
-    let random = Rng::with_seed(seed);
+    let mut random = Rng::with_seed(seed);
     let mut clients: Vec<std::pin::Pin<Box<dyn Future<Output = ()> + Send>>> = Vec::new();
     for client in 0..3 {
         let service = Arc::clone(&service);

@@ -186,7 +186,8 @@ pub(crate) fn items(database: &Database, org: &str) -> Vec<Value> {
                 let (pk, sk) = (pk.as_str().unwrap_or_default(), sk.as_str().unwrap_or_default());
                 let of_org = pk.strip_prefix("ORG#").and_then(|rest| rest.strip_prefix(org));
                 let is_own = of_org.is_some_and(|rest| rest.is_empty() || rest.starts_with('#'));
-                let is_listed = pk.starts_with("UNFINISHED#") && sk.starts_with(&format!("{org}#"));
+                let is_shared = pk.starts_with("UNFINISHED#") || pk.starts_with("OUTBOX#");
+                let is_listed = is_shared && sk.starts_with(&format!("{org}#"));
                 if is_own || is_listed {
                     found.push(item.clone());
                 }

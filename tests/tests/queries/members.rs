@@ -63,17 +63,17 @@ fn line(request: &str, status: u16, counter: &Counter) -> String {
 async fn member_change_costs_the_same_in_groups_of_any_size() {
     let ten = costs(10).await;
     expect![[r#"
-        add                     204  TransactWriteItems 1: 0 read, 8 written
-        add again               204  GetItem 1, TransactWriteItems 1: 1 read, 0 written
-        remove                  204  TransactWriteItems 1: 0 read, 6 written
-        remove again            204  GetItem 1, TransactWriteItems 1: 1 read, 0 written
-        remove by value again   204  GetItem 1, TransactWriteItems 1: 1 read, 0 written
-        rename                  204  GetItem 1, TransactWriteItems 1: 1 read, 6 written
+        add                     204  TransactWriteItems 2: 0 read, 10 written
+        add again               204  GetItem 1, TransactWriteItems 2: 1 read, 0 written
+        remove                  204  TransactWriteItems 2: 0 read, 8 written
+        remove again            204  GetItem 1, TransactWriteItems 2: 1 read, 0 written
+        remove by value again   204  GetItem 1, TransactWriteItems 2: 1 read, 0 written
+        rename                  204  GetItem 1, TransactWriteItems 1: 1 read, 8 written
         GET without members     200  GetItem 1: 1 read, 0 written
         GET of a member         200  GetItem 1, Query 2: 3 read, 0 written
         is it a member?         200  GetItem 2, Query 1: 3 read, 0 written
         has it members?         200  GetItem 1, Query 4: 5 read, 0 written
-        DELETE of a member      204  GetItem 1, Query 1, TransactWriteItems 1: 2 read, 12 written
+        DELETE of a member      204  GetItem 2, Query 2, TransactWriteItems 2: 4 read, 14 written
     "#]]
     .assert_eq(&ten);
     assert_eq!(costs(10_000).await, ten);
