@@ -285,8 +285,9 @@ impl Examination<'_> {
     }
 
     fn leftovers(&mut self, resources: &Resources) {
-        // Bookmarks expire by themselves.
+        // Bookmarks and proofs expire by themselves.
         self.left.take_partition(self.directory.keys.bookmarks().as_str());
+        self.left.take_partition(self.directory.keys.proofs().as_str());
         let partitions: Vec<String> = self.left.partitions().map(str::to_owned).collect();
         for pk in partitions {
             let items = self.left.take_partition(&pk);
