@@ -90,13 +90,12 @@ impl Store {
                 break;
             }
             let head = read_head(&directory).await?;
-            match move_events(&directory, head, reading).await? {
-                Some(more) => moved += more,
-                None => {
-                    backoff.wait().await?;
-                    if read_head(&directory).await? == head {
-                        correct_head(&directory, head).await?;
-                    }
+            if let Some(more) = move_events(&directory, head, reading).await? {
+                moved += more;
+            } else {
+                backoff.wait().await?;
+                if read_head(&directory).await? == head {
+                    correct_head(&directory, head).await?;
                 }
             }
         }

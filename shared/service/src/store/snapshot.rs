@@ -93,7 +93,7 @@ impl FromStr for SnapshotPosition {
 
 /// The lines of a page that is being read.
 struct Lines {
-    lines: Vec<Value>,
+    all: Vec<Value>,
     bytes: usize,
     /// The time at which the page ends.
     until: Instant,
@@ -110,7 +110,7 @@ impl Lines {
             line["members"] = json!(members);
         }
         self.bytes += line.to_string().len();
-        self.lines.push(line);
+        self.all.push(line);
     }
 
     fn is_full(&self) -> bool {
@@ -129,7 +129,7 @@ impl Directory {
             Some(position) => position,
             None => self.start().await?,
         };
-        let mut lines = Lines { lines: Vec::new(), bytes: 0, until: self.table.deadline - ANSWER_RESERVE };
+        let mut lines = Lines { all: Vec::new(), bytes: 0, until: self.table.deadline - ANSWER_RESERVE };
         let view = View::new(self);
         loop {
             let at_end = match position.kind {
@@ -145,7 +145,7 @@ impl Directory {
                 (false, _) => Some(position.clone()),
             };
             if next.is_none() || lines.is_full() {
-                return Ok(SnapshotPage { lines: lines.lines, sequence: position.sequence, next });
+                return Ok(SnapshotPage { lines: lines.all, sequence: position.sequence, next });
             }
         }
     }

@@ -51,12 +51,11 @@ pub(super) async fn resume_members(directory: &Directory, change: &mut Change) -
         let names_change = |name| optional_id(&item, name).map(|holder| holder.as_ref() == Some(&change.id));
         if names_change(name::INTENT)? {
             // A change that release 0.2 committed has no event.
-            let commit = match optional_event_id(&item, name::COMMIT)? {
-                Some(commit) => commit,
-                None => {
-                    let stamp = optional_event_id(&item, name::STAMP)?;
-                    event_id(directory, stamp.as_ref(), &directory.table.entropy.version()?)
-                }
+            let commit = if let Some(commit) = optional_event_id(&item, name::COMMIT)? {
+                commit
+            } else {
+                let stamp = optional_event_id(&item, name::STAMP)?;
+                event_id(directory, stamp.as_ref(), &directory.table.entropy.version()?)
             };
             apply_stored_parts(directory, change, &commit).await?;
             clear_intent(directory, change).await?;
