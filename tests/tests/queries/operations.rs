@@ -138,7 +138,8 @@ impl Measurements {
     async fn new() -> Self {
         let counter = Counter::default();
         let database = Database::memory().expect("a database in memory");
-        let service = Service::on(counter.slow_client(database, ROUND_TRIP)).await;
+        let service =
+            Service::on_with_clock(counter.slow_client(database, ROUND_TRIP), tests::runtime_clock()).await;
         let mut users = Vec::new();
         for number in 0..USERS {
             let answer = service.post("/Users", user(number)).await;

@@ -24,13 +24,13 @@ impl Keys {
     }
 
     /// Returns the partition of the organisation's feed.
-    pub(super) fn feed(&self) -> Partition {
+    pub(super) fn feed_events(&self) -> Partition {
         self.partition("FEED")
     }
 
     /// Returns the key of the event of that sequence number.
     pub(super) fn feed_event(&self, sequence: u64) -> Key {
-        self.feed().key(feed_position(sequence))
+        self.feed_events().key(feed_position(sequence))
     }
 
     /// Returns the key of the proof that the product has applied the event of that sequence number.
@@ -45,7 +45,7 @@ impl Keys {
 
     /// Returns the key of the head of the organisation's feed.
     pub(super) fn feed_head(&self) -> Key {
-        self.feed().key("HEAD")
+        self.feed_events().key("HEAD")
     }
 }
 

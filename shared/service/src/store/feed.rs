@@ -102,7 +102,7 @@ pub(super) async fn read_kept(
     last: u64,
     limit: usize,
 ) -> Result<Vec<Event>, Error> {
-    let partition = directory.keys.feed();
+    let partition = directory.keys.feed_events();
     let between = (feed_position(after + 1), feed_position(last));
     let range = KeyRange::between(&partition, between).limit(limit.clamp(1, FEED_PAGE));
     let page = directory.table.query(range).await?;
@@ -119,7 +119,7 @@ pub(super) async fn read_kept(
 
 /// Returns the number of the last event in the feed, whatever the head says. A restored table may have another head.
 pub(super) async fn read_last(directory: &Directory) -> Result<u64, Error> {
-    let partition = directory.keys.feed();
+    let partition = directory.keys.feed_events();
     let between = (feed_position(0), feed_position(u64::MAX));
     let page = directory.table.query(KeyRange::between(&partition, between).backward(true).limit(1)).await?;
     page.items.first().map_or(Ok(0), |item| event_of(item).map(|event| event.sequence.unwrap_or_default()))

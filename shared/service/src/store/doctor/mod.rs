@@ -98,7 +98,7 @@ impl Directory {
 
 async fn examine(directory: &Directory) -> Result<(Report, Vec<Finding>), Error> {
     let mut left = Unexplained::new(
-        directory.table.scan_prefix(&directory.keys.prefix(), Some(&directory.keys.feed())).await?,
+        directory.table.scan_prefix(&directory.keys.prefix(), Some(&directory.keys.feed_events())).await?,
     )?;
     let unfinished = Unfinished::take(directory, &mut left, listed_changes(directory).await?);
     let (report, findings) = (Report::default(), Vec::new());
