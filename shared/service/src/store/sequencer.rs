@@ -85,11 +85,12 @@ impl Store {
         let directory = self.directory(&Caller::operator(org.clone()).until(until));
         let (mut moved, mut backoff) = (0, Backoff::new(&directory.table));
         while Instant::now() < until {
+            // The head is read before the outbox. If it is the same afterwards, no other sequencer has moved what was read.
+            let head = read_head(&directory).await?;
             let reading = agreed_reading(&directory, org).await?;
             if reading.is_empty() {
                 break;
             }
-            let head = read_head(&directory).await?;
             if let Some(more) = move_events(&directory, head, reading).await? {
                 moved += more;
             } else {
