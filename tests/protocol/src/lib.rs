@@ -10,6 +10,7 @@
 
 pub mod action;
 pub mod call;
+pub mod events;
 pub mod item;
 pub mod replay;
 pub mod rules;
