@@ -11,6 +11,9 @@ fn add_large() -> Request {
     Request::AddLarge(mask(&[0, 1]))
 }
 
+/// The scenarios with the most states. They are explored as listed only, unless the bounds are wide.
+pub(crate) const LARGEST: [&str; 2] = ["add large, delete", "add large, delete large"];
+
 /// A user that does not exist at first.
 fn without_first(scenario: &mut Scenario) {
     scenario.alive &= !1;
@@ -34,7 +37,7 @@ fn orders() -> Vec<Scenario> {
         Scenario::new("add, delete large", &[], &[Add(0), DeleteLarge(0), Janitor])
             .with(|scenario| scenario.crashes = 1),
         Scenario::new("put, delete large", &[0], &[PutReserved, DeleteLarge(0), Janitor]),
-        Scenario::new("put, put, delete large", &[0], &[PutReserved, PutReserved, DeleteLarge(0)]),
+        Scenario::new("put, put, delete large", &[0], &[PutReserved, PutReserved, DeleteLarge(0), Janitor]),
         Scenario::new("answers lost", &[1], &[Add(0), Remove(1), Update(0)])
             .with(|scenario| (scenario.crashes, scenario.lost) = (1, 1)),
     ]
@@ -49,7 +52,7 @@ fn large_changes() -> Vec<Scenario> {
         Scenario::new("add large, remove", &[], &[add_large(), Remove(0), Janitor]),
         Scenario::new("add large, killed", &[], &[add_large(), Janitor]).with(crash),
         Scenario::new("add large, suspended", &[], &[add_large(), Janitor]).with(slow),
-        Scenario::new("add large, delete", &[], &[add_large(), Delete(0), Update(1)]),
+        Scenario::new("add large, delete", &[], &[add_large(), Delete(0), Update(1), Janitor]),
         Scenario::new("add large, delete large", &[0], &[add_large(), DeleteLarge(0), Janitor]).with(crash),
     ]
 }

@@ -4,9 +4,12 @@ use stateright::{Model, Property};
 
 use crate::{
     gate, properties,
-    scenario::{Request, Scenario},
+    scenario::Scenario,
     sequencer,
-    state::{Ghost, Owner, Pass, Pc, SEQUENCERS, State, Table, Top, WRITERS, Writer, bits},
+    state::{
+        FEED, Ghost, Mask, Owner, Pass, Pc, RESOURCES, SEQUENCERS, SLOTS, SLOTS_EACH, State, Table, Top, WRITERS, Writer, bit,
+        bits,
+    },
     writer::{Turn, first, is_waiting},
 };
 
@@ -56,7 +59,7 @@ impl Model for Scenario {
             top: Top { review: self.review, ..Top::default() },
             ..Table::default()
         };
-        vec![State {
+        let mut state = State {
             table,
             writers,
             sequencers: Default::default(),
@@ -67,7 +70,9 @@ impl Model for Scenario {
             ghost: Ghost::default(),
             crashes: self.crashes,
             lost: self.lost,
-        }]
+        };
+        normalise(self, &mut state);
+        vec![state]
     }
 
     fn actions(&self, state: &State, steps: &mut Vec<Step>) {
@@ -188,4 +193,39 @@ fn normalise(scenario: &Scenario, state: &mut State) {
     if scenario.sequencers == SEQUENCERS {
         state.sequencers.sort_unstable();
     }
+    // The order in the feed is checked when an event is put there. Only the brake looks at it later.
+    let sequence = usize::from(state.table.top.sequence).min(FEED);
+    if scenario.brake.is_none() {
+        state.table.feed[..sequence].sort_unstable();
+    }
+    let told: Mask = state.told().fold(0, |mask, slot| mask | bit(slot));
+    let commit = state.table.intent.map_or(0, |intent| bit(usize::from(intent.writer) * SLOTS_EACH));
+    let read = state.sequencers.iter().fold(0, |mask, it| mask | it.first | it.second);
+    for slot in 0..SLOTS {
+        if (told & !commit) & bit(slot) != 0 {
+            state.ghost.saw[slot] = 0;
+        }
+        if (state.table.outbox | read) & bit(slot) == 0 {
+            state.table.ids[slot] = 0;
+        }
+    }
+    for resource in 0..RESOURCES {
+        compare_versions(scenario, state, resource);
+        if state.table.alive & bit(resource) == 0 {
+            state.table.stamps[resource] = 0;
+            state.ghost.about[resource] = 0;
+        }
+    }
+}
+
+/// Replaces the version of a resource, and what writers have read of it, by whether they are equal.
+fn compare_versions(scenario: &Scenario, state: &mut State, resource: usize) {
+    let (version, joins) = (&mut state.table.versions[resource], &mut state.table.joins[resource]);
+    for (writer, request) in state.writers.iter_mut().zip(&scenario.requests) {
+        if request.reads() == Some(resource) {
+            writer.version = u8::from(writer.version == *version);
+            writer.joins = u8::from(writer.joins == *joins);
+        }
+    }
+    (*version, *joins) = (1, 1);
 }

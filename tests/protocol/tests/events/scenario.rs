@@ -28,6 +28,17 @@ pub(crate) enum Request {
     Janitor,
 }
 
+impl Request {
+    /// Returns the resource whose version the writer compares.
+    pub(crate) fn reads(self) -> Option<usize> {
+        match self {
+            Self::Update(resource) => Some(resource),
+            Self::Delete(user) | Self::DeleteLarge(user) => Some(user),
+            _ => None,
+        }
+    }
+}
+
 /// What the owner of the organisation does about held events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Release {

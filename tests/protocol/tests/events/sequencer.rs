@@ -149,11 +149,15 @@ fn execute(scenario: &Scenario, state: &mut State, it: &Move) -> bool {
         state.violate(Violation::WentBack);
     }
     for (index, slot) in slots().enumerate() {
-        let place = usize::from(it.top.sequence) + index;
-        if state.table.feed[place] != 0 {
-            state.violate(Violation::Rewritten);
+        let before = state.told().fold(0, |mask, slot| mask | bit(slot));
+        if state.ghost.saw[usize::from(slot)] & !before != 0 {
+            state.violate(Violation::OutOfOrder);
         }
-        state.table.feed[place] = slot + 1;
+        match state.table.feed.get_mut(usize::from(it.top.sequence) + index) {
+            Some(place) if *place == 0 => *place = slot + 1,
+            // Only a planted fault moves events twice, so that there are too many.
+            _ => state.violate(Violation::Rewritten),
+        }
     }
     state.table.top = top;
     if !scenario.has(Fault::DeletedLater) {

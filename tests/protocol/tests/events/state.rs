@@ -253,12 +253,12 @@ pub(crate) struct Ghost {
 /// A violation that a later state does not show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Violation {
+    /// An effect came into the feed before a cause.
+    OutOfOrder,
     /// An event of the feed was overwritten.
     Rewritten,
     /// The head went back.
     WentBack,
-    /// A stamp went back.
-    Unstamped,
     /// A reader was shown an event that was not released.
     Unreleased,
     /// A reader found no event at a sequence.

@@ -5,7 +5,7 @@ use protocol::events::LogicalTime;
 use crate::{
     faults::{self, Fault},
     scenario::{Request, Scenario},
-    state::{GROUP, Id, Intent, Mask, Pc, SLOTS_EACH, Slot, State, USERS, Violation, Writer, bit, bits, id, time},
+    state::{GROUP, Id, Intent, Mask, Pc, SLOTS_EACH, Slot, State, USERS, Writer, bit, bits, id, time},
 };
 
 /// The number of parts of each large change of members: one for each user, as if all were added.
@@ -172,9 +172,6 @@ pub(crate) fn execute(scenario: &Scenario, state: &mut State, it: &Transaction) 
     note(state, &it);
     let table = &mut state.table;
     for resource in bits(it.writes) {
-        if it.absent & bit(resource) == 0 && it.stamp < table.stamps[resource] {
-            state.ghost.violation.get_or_insert(Violation::Unstamped);
-        }
         if !scenario.has(Fault::StampNotSet) {
             table.stamps[resource] = it.stamp;
         }

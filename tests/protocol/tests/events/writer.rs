@@ -77,11 +77,7 @@ impl Turn<'_> {
                 writer.floor = bits(members).map(|member| table.stamps[member]).max().unwrap_or(0);
             }
             (request, _) => {
-                let resource = match request {
-                    Request::Update(resource) => resource,
-                    Request::Delete(user) | Request::DeleteLarge(user) => user,
-                    _ => GROUP,
-                };
+                let resource = request.reads().unwrap_or(GROUP);
                 if table.alive & bit(resource) == 0 {
                     return self.end();
                 }
