@@ -62,7 +62,10 @@ fn sequencers() -> Vec<Scenario> {
     let crash = |scenario: &mut Scenario| (scenario.crashes, scenario.lost) = (1, 1);
     let one_by_one = |scenario: &mut Scenario| (scenario.page, scenario.batch) = (2, 1);
     vec![
-        Scenario::new("two sequencers", &[], &[Create(0), Add(0)]).with(without_first).with(two_sequencers).with(crash),
+        Scenario::new("two sequencers", &[], &[Create(0), Add(0)])
+            .with(without_first)
+            .with(two_sequencers)
+            .with(crash),
         Scenario::new("two sequencers, three writers", &[], &[Create(0), Add(0), Update(1)])
             .with(without_first)
             .with(two_sequencers),
@@ -79,7 +82,10 @@ fn gates() -> Vec<Scenario> {
     let own = |release| move |scenario: &mut Scenario| scenario.release = release;
     let review = |scenario: &mut Scenario| scenario.review = true;
     vec![
-        Scenario::new("reader", &[], &[Create(0), Add(0)]).with(without_first).with(two_sequencers).with(read),
+        Scenario::new("reader", &[], &[Create(0), Add(0)])
+            .with(without_first)
+            .with(two_sequencers)
+            .with(read),
         Scenario::new("brake", &[0], &[Remove(0), Delete(1), Update(GROUP)]).with(brake).with(read),
         Scenario::new("brake, released", &[0], &[Remove(0), Delete(1)])
             .with(brake)

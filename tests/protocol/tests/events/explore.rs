@@ -7,8 +7,8 @@ use crate::{
     scenario::Scenario,
     sequencer,
     state::{
-        FEED, Ghost, Mask, Owner, Pass, Pc, RESOURCES, SEQUENCERS, SLOTS, SLOTS_EACH, State, Table, Top, WRITERS, Writer, bit,
-        bits,
+        FEED, Ghost, Mask, Owner, Pass, Pc, RESOURCES, SEQUENCERS, SLOTS, SLOTS_EACH, State, Table, Top,
+        WRITERS, Writer, bit, bits,
     },
     writer::{Turn, first, is_waiting},
 };

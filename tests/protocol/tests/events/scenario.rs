@@ -51,6 +51,15 @@ pub(crate) enum Release {
     EndOfReview,
 }
 
+/// An order of two events that the rules do not promise, within the difference of two clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exception {
+    /// The deletion of a user follows its addition to a group just before. Its removal from the group follows always.
+    DeletionAfterAddition,
+    /// The event of a part follows the changes that its new members have seen since the commit. Its place is at the commit.
+    ChangeDuringLargeChange,
+}
+
 /// A model to explore.
 #[derive(Debug, Clone)]
 pub(crate) struct Scenario {
@@ -75,6 +84,8 @@ pub(crate) struct Scenario {
     /// Whether the janitor takes changes of live writers for abandoned.
     pub(crate) slow: bool,
     pub(crate) fault: Option<Fault>,
+    /// An order that is demanded although the rules do not promise it.
+    pub(crate) promised: Option<Exception>,
 }
 
 impl Scenario {
@@ -97,6 +108,7 @@ impl Scenario {
             lost: 0,
             slow: false,
             fault: None,
+            promised: None,
         }
     }
 

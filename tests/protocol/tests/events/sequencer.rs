@@ -128,7 +128,8 @@ fn execute(scenario: &Scenario, state: &mut State, it: &Move) -> bool {
         return false;
     }
     let slots = || it.slots.iter().filter_map(|slot| slot.checked_sub(1));
-    let coming = slots().map(|slot| Coming { millis: 0, is_destructive: scenario.is_destructive(slot.into()) });
+    let coming =
+        slots().map(|slot| Coming { millis: 0, is_destructive: scenario.is_destructive(slot.into()) });
     let coming: Vec<Coming> = coming.collect();
     let mut head = it.top.head();
     match scenario.fault {

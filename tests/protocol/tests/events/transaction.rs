@@ -4,7 +4,7 @@ use protocol::events::LogicalTime;
 
 use crate::{
     faults::{self, Fault},
-    scenario::{Request, Scenario},
+    scenario::{Exception, Request, Scenario},
     state::{GROUP, Id, Intent, Mask, Pc, SLOTS_EACH, Slot, State, USERS, Writer, bit, bits, id, time},
 };
 
@@ -97,18 +97,13 @@ pub(crate) fn transaction(scenario: &Scenario, writer: &Writer, number: usize, i
     let slot = slot(work, number_of(writer.pc, item));
     let id = writer.id;
     let base = Transaction { slot, id, tells: true, seen: writer.seen, stamp: id, ..Transaction::default() };
-    let small = Transaction { exist: group, compared: group, writes: group, free: true, strict: true, ..base };
+    let small =
+        Transaction { exist: group, compared: group, writes: group, free: true, strict: true, ..base };
     let mut transaction = match (writer.pc, scenario.requests[work]) {
-        (Pc::Part, _) => Transaction {
-            joins: bit(item),
-            part: bit(item),
-            about: group,
-            is_part: true,
-            ..base
-        },
-        (Pc::Leave, Request::DeleteLarge(user)) => {
-            Transaction { free: false, leaves: bit(user), ..small }
+        (Pc::Part, _) => {
+            Transaction { joins: bit(item), part: bit(item), about: group, is_part: true, ..base }
         }
+        (Pc::Leave, Request::DeleteLarge(user)) => Transaction { free: false, leaves: bit(user), ..small },
         (_, Request::Create(user)) => Transaction { absent: bit(user), writes: bit(user), ..base },
         (_, Request::Update(resource)) => Transaction {
             unchanged: Some((resource, writer.version, None)),
@@ -133,9 +128,7 @@ pub(crate) fn transaction(scenario: &Scenario, writer: &Writer, number: usize, i
             intent: Some(Intent { writer: number as u8, id, unapplied: members }),
             ..small
         },
-        (_, Request::PutReserved) => {
-            Transaction { free: false, reserved: Some(number as u8), ..small }
-        }
+        (_, Request::PutReserved) => Transaction { free: false, reserved: Some(number as u8), ..small },
         (_, Request::Janitor) => base,
     };
     if let (Pc::Send, Request::Delete(user), true) = (writer.pc, scenario.requests[work], writer.is_member) {
@@ -169,7 +162,7 @@ pub(crate) fn execute(scenario: &Scenario, state: &mut State, it: &Transaction) 
             intent.unapplied &= !it.part;
         }
     }
-    note(state, &it);
+    note(scenario, state, &it);
     let table = &mut state.table;
     for resource in bits(it.writes) {
         if !scenario.has(Fault::StampNotSet) {
@@ -220,14 +213,15 @@ fn refusal(state: &State, it: &Transaction) -> Refusal {
 }
 
 /// Notes that a change is committed, and which events it has seen.
-fn note(state: &mut State, it: &Transaction) {
+fn note(scenario: &Scenario, state: &mut State, it: &Transaction) {
     if !it.tells {
         return;
     }
     let ghost = &mut state.ghost;
     let slot = usize::from(it.slot);
-    let joined = if it.is_part { 0 } else { it.joins };
-    let met = it.exist | it.writes | it.deletes | joined;
+    let is_promised = |exception| scenario.promised == Some(exception);
+    let meets_joined = !it.is_part || is_promised(Exception::ChangeDuringLargeChange);
+    let met = it.exist | it.writes | it.deletes | if meets_joined { it.joins } else { 0 };
     let mut saw = bits(met).fold(it.seen, |saw, resource| saw | ghost.about[resource]);
     if it.is_part {
         let commit = slot - slot % SLOTS_EACH;
@@ -235,6 +229,7 @@ fn note(state: &mut State, it: &Transaction) {
     }
     ghost.saw[slot] = saw & !bit(slot);
     ghost.committed |= bit(slot);
-    let about = it.about | it.writes | it.deletes;
+    let is_about_joined = is_promised(Exception::DeletionAfterAddition);
+    let about = it.about | it.writes | it.deletes | if is_about_joined { it.joins } else { 0 };
     bits(about).for_each(|resource| ghost.about[resource] |= bit(slot));
 }

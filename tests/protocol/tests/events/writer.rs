@@ -40,7 +40,11 @@ impl Turn<'_> {
         &mut self.state.writers[self.number]
     }
 
+    /// Ends the writer. It removes its reservation, or others take it back, which the model does not show.
     fn end(&mut self) {
+        if self.state.table.reservation == Some(self.number as u8) {
+            self.state.table.reservation = None;
+        }
         let pc = if self.request() == Request::Janitor { Pc::Idle } else { Pc::End };
         *self.writer() = Writer::new(pc, self.number);
     }
@@ -204,12 +208,9 @@ impl Turn<'_> {
         }
     }
 
-    /// Dies. Others take a reservation back, which the model does not show.
+    /// Dies.
     pub(crate) fn crash(&mut self) {
         self.state.crashes -= 1;
-        if self.state.table.reservation == Some(self.number as u8) {
-            self.state.table.reservation = None;
-        }
         self.end();
     }
 
