@@ -69,6 +69,10 @@ fn sequencers() -> Vec<Scenario> {
         Scenario::new("two sequencers, three writers", &[], &[Create(0), Add(0), Update(1)])
             .with(without_first)
             .with(two_sequencers),
+        Scenario::new("two sequencers, reading kept", &[1], &[Add(0), Remove(1), Update(0)])
+            .with(one_by_one)
+            .with(|scenario| scenario.keeps_reading = true)
+            .with(two_sequencers),
         Scenario::new("two sequencers, one by one", &[1], &[Add(0), Remove(1), Update(0)])
             .with(one_by_one)
             .with(two_sequencers),

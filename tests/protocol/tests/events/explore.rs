@@ -7,8 +7,8 @@ use crate::{
     scenario::Scenario,
     sequencer,
     state::{
-        FEED, Ghost, Mask, Owner, Pass, Pc, RESOURCES, SEQUENCERS, SLOTS, SLOTS_EACH, State, Table, Top,
-        WRITERS, Writer, bit, bits,
+        FEED, Ghost, Mask, Owner, Pass, Pc, RESOURCES, SEQUENCERS, SLOTS, SLOTS_EACH, Sequencer, State,
+        Table, Top, WRITERS, Writer, bit, bits,
     },
     writer::{Turn, first, is_waiting},
 };
@@ -62,7 +62,7 @@ impl Model for Scenario {
         let mut state = State {
             table,
             writers,
-            sequencers: Default::default(),
+            sequencers: [Sequencer::default(); SEQUENCERS],
             owner: Owner::Idle,
             reader: None,
             cursor: 0,
@@ -105,7 +105,7 @@ impl Model for Scenario {
             Step::Look(number) => sequencer::read(self, it, number),
             Step::Move(number) => sequencer::send(self, it, number),
             Step::LoseMove { sequencer, carried_out } => sequencer::lose(self, it, sequencer, carried_out),
-            Step::Stop(number) => it.sequencers[number] = Default::default(),
+            Step::Stop(number) => it.sequencers[number] = Sequencer::default(),
             Step::Land => sequencer::land(self, it),
             Step::Own => gate::own(self, it),
             Step::ReadFeed => gate::read(self, it),

@@ -11,9 +11,8 @@ pub(crate) fn owner_acts(scenario: &Scenario, state: &State) -> bool {
     let top = state.table.top;
     match (scenario.release, state.owner) {
         (Release::Never, _) | (_, Owner::Done) => false,
-        (_, Owner::Decides(_)) => true,
         (Release::Always, Owner::Idle) => top.released < top.sequence,
-        (Release::EndOfReview, Owner::Idle) => true,
+        (_, Owner::Decides(_)) | (Release::EndOfReview, Owner::Idle) => true,
     }
 }
 

@@ -74,6 +74,8 @@ pub(crate) struct Scenario {
     /// The number of events that a reading finds at most, and that a transaction moves.
     pub(crate) page: u32,
     pub(crate) batch: usize,
+    /// Whether a sequencer goes on with what it has read after it has moved a part of it.
+    pub(crate) keeps_reading: bool,
     /// The number of destructive events that the brake lets pass.
     pub(crate) brake: Option<usize>,
     pub(crate) review: bool,
@@ -100,6 +102,7 @@ impl Scenario {
             sequencers: 1,
             page: BATCH as u32,
             batch: BATCH,
+            keeps_reading: false,
             brake: None,
             review: false,
             release: Release::Never,
@@ -123,10 +126,10 @@ impl Scenario {
 
     /// Returns whether an event takes something from a person.
     pub(crate) fn is_destructive(&self, slot: usize) -> bool {
-        match self.requests[slot / SLOTS_EACH] {
-            Request::Delete(_) | Request::DeleteLarge(_) | Request::Remove(_) => true,
-            _ => false,
-        }
+        matches!(
+            self.requests[slot / SLOTS_EACH],
+            Request::Delete(_) | Request::DeleteLarge(_) | Request::Remove(_)
+        )
     }
 
     /// Returns whether a writer waits for the change that holds the group.

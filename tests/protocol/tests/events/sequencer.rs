@@ -75,17 +75,21 @@ fn transaction(scenario: &Scenario, state: &State, it: &Sequencer) -> Move {
     Move { top: it.top, slots: moved }
 }
 
-/// Moves events and receives the answer. Whatever it is, the sequencer starts again.
+/// Moves events and receives the answer. Then the sequencer starts again, or moves the next events that it has read.
 pub(crate) fn send(scenario: &Scenario, state: &mut State, number: usize) {
     let it = state.sequencers[number];
     let next = if it.pass == Pass::Forget {
         state.table.outbox &= !it.first;
         Sequencer::default()
     } else {
+        let read = it.first;
         let it = transaction(scenario, state, &it);
-        let moved = execute(scenario, state, &it);
+        let moved = execute(scenario, state, it);
         if moved && scenario.has(Fault::DeletedLater) {
-            Sequencer { pass: Pass::Forget, first: slots(&it), ..Sequencer::default() }
+            Sequencer { pass: Pass::Forget, first: slots(it), ..Sequencer::default() }
+        } else if moved && scenario.keeps_reading && read & !slots(it) != 0 {
+            let first = read & !slots(it);
+            Sequencer { pass: Pass::Move, first, top: state.table.top, ..Sequencer::default() }
         } else {
             Sequencer::default()
         }
@@ -98,7 +102,7 @@ pub(crate) fn lose(scenario: &Scenario, state: &mut State, number: usize, carrie
     state.lost -= 1;
     let it = transaction(scenario, state, &state.sequencers[number]);
     if carried_out {
-        execute(scenario, state, &it);
+        execute(scenario, state, it);
     } else {
         state.copy = Some(it);
     }
@@ -108,16 +112,16 @@ pub(crate) fn lose(scenario: &Scenario, state: &mut State, number: usize, carrie
 /// Carries a late copy out.
 pub(crate) fn land(scenario: &Scenario, state: &mut State) {
     if let Some(it) = state.copy.take() {
-        execute(scenario, state, &it);
+        execute(scenario, state, it);
     }
 }
 
-fn slots(it: &Move) -> Mask {
+fn slots(it: Move) -> Mask {
     it.slots.iter().filter_map(|slot| slot.checked_sub(1)).fold(0, |mask, slot| mask | bit(slot.into()))
 }
 
 /// Carries a move out. Returns whether its condition held.
-fn execute(scenario: &Scenario, state: &mut State, it: &Move) -> bool {
+fn execute(scenario: &Scenario, state: &mut State, it: Move) -> bool {
     let current = state.table.top;
     let holds = match scenario.fault {
         Some(Fault::HeadUnchecked) => true,
