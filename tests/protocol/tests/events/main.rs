@@ -5,8 +5,13 @@
 //! order and the number of events. Of a write it has the reads, the transaction with its conditions, the parts of a large
 //! change and the second transaction of a large deletion.
 //!
+//! Absent on purpose: late copies of the writers' transactions (their tokens make them equal to a delay), names, deletions
+//! of groups, deliveries, the end of kept events, and times within the window of the brake. A unit test of the rule has
+//! such times.
+//!
 //! - [`scenario`] says which writers run at once, on which data, and how much may go wrong. [`bounds`] lists them.
-//! - [`transaction`] and [`writer`] are the writers. Each reading of a clock is any number, so no two clocks agree.
+//! - [`transaction`] and [`writer`] are the writers. Each reading of a clock is any of a few numbers, so clocks differ
+//!   and jump.
 //! - [`sequencer`] reads the outbox in one step for each event, and moves events. [`gate`] is the owner and a reader.
 //! - [`state`] also knows what an observer knows: which changes are committed, and which events each of them has seen.
 //! - [`faults`] are planted into the rules. [`planted`] says where the properties find each of them.
@@ -65,10 +70,13 @@ fn is_wide() -> bool {
     std::env::var_os("SCIM_MODEL_WIDE").is_some()
 }
 
-/// Returns every scenario but the largest, with other bounds.
+/// Returns every scenario but the largest, with other bounds. Those that have these bounds already are left out.
 fn smaller(change: fn(&mut Scenario)) -> impl Iterator<Item = Scenario> {
     let smaller = bounds::all().into_iter().filter(|it| is_wide() || !LARGEST.contains(&it.name));
-    smaller.map(move |scenario| scenario.with(change))
+    smaller.filter_map(move |scenario| {
+        let changed = scenario.clone().with(change);
+        (changed != scenario).then_some(changed)
+    })
 }
 
 #[test]

@@ -61,7 +61,7 @@ pub(crate) enum Exception {
 }
 
 /// A model to explore.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     /// The resources that exist, and the members of the group.
