@@ -111,13 +111,15 @@ pub fn allows<'a>(
 ///
 /// The calls are those of writers and sequencers in the order in which DynamoDB answered them, on one table. The rules:
 ///
-/// - A transaction that changes a resource or memberships contains one event, and no other transaction does.
-/// - The id of the event is greater than the stamp of each resource in the transaction. A condition compares each stamp,
+/// - A transaction that changes a resource or memberships puts one item into the outbox, and no other transaction does. The
+///   commit of a large change may leave its events to the parts.
+/// - The id of the events is greater than the stamp of each resource in the transaction. A condition compares each stamp,
 ///   unless the version is required that was read. The stamp of each changed resource becomes the id. The commit of a large
 ///   change sets a greater stamp, and the ids of its parts are between the two.
-/// - A move changes the head by the number of its events, on condition that `sequence` and `released` are as read. It
-///   deletes from the outbox what it puts into the feed, in the order of ids, and no event before one that it has seen.
-/// - `released` never exceeds `sequence`, never goes back, and passes over no held event.
+/// - A move changes the head by the number of its events, on condition that `seq` is as read, and `released` too if an event
+///   is held. It puts into the feed what it deletes from the outbox, on condition that it is there, in the order of ids, and
+///   no event before one that it has seen.
+/// - `released` never exceeds `seq`, never goes back, and passes over no held event.
 ///
 /// Returns the counts. At the end of a run `waiting` is empty if the sequencers have moved everything.
 ///
@@ -210,8 +212,8 @@ impl Replay {
             requests.iter().partition(|action| is_of_events(key_of(action)));
         let told: Vec<Value> = told.into_iter().cloned().collect();
         if own.iter().all(|action| is_foreign(key_of(action))) {
-            let is_move = !told.is_empty() && self.checks_events;
-            return if is_move { self.sequence(request, told, outcome) } else { Ok(()) };
+            let has_events = !told.is_empty() && self.checks_events;
+            return if has_events { self.sequence(request, told, outcome) } else { Ok(()) };
         }
         let actions = own.iter().map(|action| self.texts.action(action)).collect::<Result<Vec<_>, _>>()?;
         let token = request["ClientRequestToken"].as_str().ok_or("a transaction without a token")?;
@@ -237,7 +239,7 @@ impl Replay {
         Ok(())
     }
 
-    /// Checks a transaction of a sequencer.
+    /// Checks a transaction of a sequencer, or one that tells of another table.
     fn sequence(&mut self, request: &Value, told: Vec<Value>, outcome: Outcome) -> Result<(), String> {
         let token = request["ClientRequestToken"].as_str();
         let known = token.and_then(|token| self.tokens.get(token));
@@ -313,8 +315,11 @@ fn key_of(action: &Value) -> &Value {
     if action["Item"].is_null() { &action["Key"] } else { &action["Item"] }
 }
 
-/// Returns whether an item is none of the protocol: a bookmark, an organisation or a key.
+/// Returns whether an item is none of the protocol: a bookmark, a proof, an organisation, or one of another table.
 fn is_foreign(key: &Value) -> bool {
     let pk = key["pk"]["S"].as_str().unwrap_or_default();
-    pk.ends_with("#PAGE") || (pk.starts_with("ORG#") && pk.matches('#').count() == 1)
+    let Some(rest) = pk.strip_prefix("ORG#") else {
+        return !pk.is_empty() && !pk.starts_with("UNFINISHED#");
+    };
+    rest.split_once('#').is_none_or(|(_, partition)| ["PAGE", "PROOF", "LIMITS"].contains(&partition))
 }

@@ -15,9 +15,11 @@ use crate::{
 };
 
 /// Attributes of resources that the protocol does not depend on.
-const CONTENT: [&str; 7] = ["pk", "sk", "format", "document", "created", "modified", STAMP];
+const CONTENT: [&str; 8] = ["pk", "sk", "format", "document", "created", "modified", STAMP, COMMIT];
 /// The attribute of a resource with the id of its last event.
 pub(super) const STAMP: &str = "stamp";
+/// The attribute of a group with the id of the change of members that it names as its intent.
+pub(super) const COMMIT: &str = "intentEvent";
 /// The length of an id as text and as bytes.
 const ID_TEXT: usize = 36;
 const ID_BYTES: usize = 16;
@@ -222,7 +224,7 @@ impl Texts {
             match assignment {
                 Assignment::Set(name, value) => match name.as_str() {
                     "version" => update.version = Some(self.versions.number(value)),
-                    "modified" | STAMP => {}
+                    "modified" | STAMP | COMMIT => {}
                     "intent" => update.intent = Slot::Set(self.changes.number(value)),
                     "reservation" => update.reservation = Slot::Set(self.changes.number(value)),
                     "finished" => update.finished = Some(self.changes.number(value)),
@@ -234,6 +236,7 @@ impl Texts {
                 Assignment::Remove(name) => match name.as_str() {
                     "intent" => update.intent = Slot::Remove,
                     "reservation" => update.reservation = Slot::Remove,
+                    COMMIT => {}
                     other => return Err(format!("REMOVE {other}")),
                 },
                 Assignment::Add(name, value) => match (name.as_str(), value.as_str()) {

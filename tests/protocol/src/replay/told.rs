@@ -1,11 +1,11 @@
-//! Events in recorded calls: which transactions tell an event, with which id, and how events come into the feed.
+//! Events in recorded calls: which transactions tell events, with which id, and how events come into the feed.
 //!
 //! | item | partition key | sort key | attributes that matter here |
 //! |---|---|---|---|
-//! | event in the outbox | `ORG#o#OUTBOX` | event id | all: the feed has the same |
-//! | event in the feed | `ORG#o#FEED` | sequence, zero-padded | those of the outbox |
-//! | head of the feed | `ORG#o` | `FEED` | `sequence`, `released` |
-//! | resource | as ever | as ever | `stamp` |
+//! | events of a transaction, in the outbox | `OUTBOX#<shard>` | organisation `#` id | `events`: a JSON array |
+//! | event in the feed | `ORG#o#FEED` | sequence, zero-padded | `event`: JSON, the same with its `sequence` |
+//! | head of the feed | `ORG#o#FEED` | `HEAD` | `seq`, `released` |
+//! | resource | as ever | as ever | `stamp`, `intentEvent` |
 //!
 //! Ids are compared as texts, as DynamoDB compares them.
 
@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::{
     Outcome,
     expression::{Assignment, Term, condition, scalar, update},
-    request::{STAMP, is_about_stamp},
+    request::{COMMIT, STAMP, is_about_stamp},
     table::{Items, Members},
 };
 use crate::{
@@ -26,19 +26,17 @@ use crate::{
     item::{Change, Difference, Key, Kind},
 };
 
-/// The most events that one transaction moves.
-const MAX_MOVED: usize = 30;
-const SEQUENCE: &str = "sequence";
+const SEQUENCE: &str = "seq";
 const RELEASED: &str = "released";
 
 /// Counts of the events of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Told {
-    /// Transactions with an event.
+    /// Transactions with events.
     pub committed: usize,
-    /// Events that were moved into a feed.
+    /// Transactions whose events were moved into a feed.
     pub sequenced: usize,
-    /// Ids of the events that are still in an outbox.
+    /// Ids of the transactions whose events are still in the outbox.
     pub waiting: Vec<String>,
 }
 
@@ -49,6 +47,8 @@ pub(super) struct Stamp {
     /// The id that must be greater, and whether the condition also holds without a stamp.
     compared: Option<(String, bool)>,
     set: Option<String>,
+    /// The id of the change that the item names as its intent.
+    commit: Option<String>,
     /// Whether the item is deleted.
     deleted: bool,
     condition: Condition,
@@ -86,14 +86,28 @@ enum Tells {
 
 /// Returns whether an item belongs to the outbox or the feed.
 pub(super) fn is_of_events(item: &Value) -> bool {
-    let (pk, sk) = (text(&item["pk"]), text(&item["sk"]));
-    let is_head = pk.matches('#').count() == 1 && sk == "FEED";
-    pk.starts_with("ORG#") && (pk.ends_with("#OUTBOX") || pk.ends_with("#FEED") || is_head)
+    let pk = text(&item["pk"]);
+    pk.starts_with("OUTBOX#") || pk.starts_with("ORG#") && pk.ends_with("#FEED")
 }
 
-/// Returns the organisation of an item.
+/// Returns the organisation and the id of an item of the outbox.
+fn outbox_key(item: &Value) -> Option<(&str, &str)> {
+    text(&item["pk"]).starts_with("OUTBOX#").then(|| text(&item["sk"]).split_once('#'))?
+}
+
+fn is_head(item: &Value) -> bool {
+    is_of_events(item) && text(&item["sk"]) == "HEAD"
+}
+
+/// Returns the organisation of a feed.
 fn org(item: &Value) -> &str {
     text(&item["pk"]).split('#').nth(1).unwrap_or_default()
+}
+
+/// Returns the JSON that an attribute contains.
+fn json(item: &Value, attribute: &str) -> Result<Value, String> {
+    serde_json::from_str(text(&item[attribute]))
+        .map_err(|_| format!("an item with {attribute} that is no JSON"))
 }
 
 fn text(value: &Value) -> &str {
@@ -109,28 +123,25 @@ impl Stamp {
         let Key::Resource(..) = action.key else { return Ok(None) };
         let recorded =
             recorded.as_object().and_then(|it| it.values().next()).ok_or("an action without content")?;
-        let values = &recorded["ExpressionAttributeValues"];
-        let terms = match recorded["ConditionExpression"].as_str() {
-            Some(expression) => condition(expression, values)?,
-            None => Vec::new(),
-        };
-        let compared = terms.into_iter().find(is_about_stamp).and_then(|term| match term {
+        let compared = terms(recorded)?.into_iter().find(is_about_stamp).and_then(|term| match term {
             Term::Below(_, id) => Some((id, false)),
             Term::MissingOrBelow(_, id) => Some((id, true)),
             _ => None,
         });
-        let set = match &action.effect {
-            Effect::Put(_) => scalar(&recorded["Item"][STAMP]),
-            Effect::Update(_) => assigned(recorded, STAMP)?,
-            Effect::Check | Effect::Delete => None,
+        let value = |name| match &action.effect {
+            Effect::Put(_) => Ok(scalar(&recorded["Item"][name])),
+            Effect::Update(_) => assigned(recorded, name),
+            Effect::Check | Effect::Delete => Ok(None),
         };
+        let (set, commit) = (value(STAMP)?, value(COMMIT)?);
         let changes = match &action.effect {
             Effect::Update(update) => update.version.is_some(),
             Effect::Put(_) | Effect::Delete => true,
             Effect::Check => false,
         };
         let deleted = action.effect == Effect::Delete;
-        Ok(Some(Self { key: action.key, compared, set, deleted, condition: action.condition, changes }))
+        let Action { key, condition, .. } = *action;
+        Ok(Some(Self { key, compared, set, commit, deleted, condition, changes }))
     }
 
     /// Returns whether the condition fails if anything has happened to the resource since it was read, or if it exists.
@@ -148,13 +159,17 @@ impl Stamp {
 impl Events {
     /// Adds an item of the outbox or the feed that exists.
     pub(super) fn load(&mut self, item: &Value) {
-        let feed = self.feeds.entry(org(item).to_owned()).or_default();
-        if text(&item["pk"]).ends_with("#OUTBOX") {
-            feed.outbox.insert(text(&item["sk"]).to_owned(), item.clone());
-        } else if text(&item["sk"]) == "FEED" {
+        if let Some((org, id)) = outbox_key(item) {
+            self.feed(org).outbox.insert(id.to_owned(), item.clone());
+        } else if is_head(item) {
             let number = |name| scalar(&item[name]).and_then(|text| text.parse().ok()).unwrap_or(0);
-            feed.head = Head { sequence: number(SEQUENCE), released: number(RELEASED), review: false };
+            self.feed(org(item)).head =
+                Head { sequence: number(SEQUENCE), released: number(RELEASED), review: false };
         }
+    }
+
+    fn feed(&mut self, org: &str) -> &mut Feed {
+        self.feeds.entry(org.to_owned()).or_default()
     }
 
     /// Adds the stamp of a resource that exists.
@@ -196,33 +211,46 @@ impl Events {
         stamps: &[Stamp],
         told: &[Value],
     ) -> Result<(), String> {
+        let commit = stamps.iter().find_map(|it| it.commit.as_deref());
         let put = match (told, tells(call, before)) {
             ([], Tells::Always) => return Err("a change contains its event".to_owned()),
-            ([], _) if stamps.iter().any(|it| it.set.is_some()) => {
-                return Err("a stamp changes with an event only".to_owned());
-            }
-            ([], _) => return Ok(()),
+            ([], _) => None,
             ([_], Tells::Never) => return Err("what changes nothing tells no event".to_owned()),
-            ([put], _) => &put["Put"]["Item"],
+            ([put], _) => {
+                let item = &put["Put"]["Item"];
+                Some((item, outbox_key(item).ok_or("an event is put into the outbox")?))
+            }
             _ => return Err("a transaction contains one event".to_owned()),
         };
-        if !text(&put["pk"]).ends_with("#OUTBOX") {
-            return Err("an event is put into the outbox".to_owned());
-        }
-        let id = text(&put["sk"]).to_owned();
-        if self.saw.contains_key(&id) {
+        // A commit may leave its events to the parts.
+        let Some(id) = put.map(|(_, (_, id))| id).or(commit) else {
+            let sets = stamps.iter().any(|it| it.set.is_some());
+            return if sets { Err("a stamp changes with an event only".to_owned()) } else { Ok(()) };
+        };
+        if self.saw.contains_key(id) {
             return Err("an id is used once".to_owned());
         }
-        if let Call::Apply(apply) = call {
-            self.check_part(apply, stamps, &id)?;
-        } else {
-            self.check_stamps(call, stamps, &id)?;
+        if commit.is_some_and(|commit| commit != id) {
+            return Err("the group names the id of the commit".to_owned());
         }
-        self.note(call, stamps, &id);
-        let feed = self.feeds.entry(org(put).to_owned()).or_default();
-        feed.outbox.insert(id, put.clone());
-        self.committed += 1;
+        if let Call::Apply(apply) = call {
+            self.check_part(apply, stamps, id)?;
+        } else {
+            self.check_stamps(call, stamps, id)?;
+        }
+        self.note(call, stamps, id);
+        if let Some((item, _)) = put {
+            self.put(item);
+        }
         Ok(())
+    }
+
+    /// Adds events to the outbox.
+    fn put(&mut self, item: &Value) {
+        if let Some((org, id)) = outbox_key(item) {
+            self.feed(org).outbox.insert(id.to_owned(), item.clone());
+            self.committed += 1;
+        }
     }
 
     fn check_stamps(&self, call: &Call<Members>, stamps: &[Stamp], id: &str) -> Result<(), String> {
@@ -285,66 +313,72 @@ impl Events {
         }
     }
 
-    /// Checks a transaction of a sequencer and carries it out.
+    /// Checks a transaction of a sequencer and carries it out. A transaction without a feed tells of another table.
     ///
     /// # Errors
     /// The rule that it breaks.
     pub(super) fn sequence(&mut self, actions: &[Value], outcome: Outcome) -> Result<(), String> {
-        let is_head = |action: &&Value| text(&super::key_of(action)["sk"]) == "FEED";
-        let head = actions.iter().find(is_head).ok_or("events are moved with the head of the feed")?;
+        let may_fail = outcome != Outcome::CarriedOut;
+        if let [put] = actions
+            && outbox_key(&put["Put"]["Item"]).is_some()
+        {
+            if !may_fail {
+                self.put(&put["Put"]["Item"]);
+            }
+            return Ok(());
+        }
+        let head = actions.iter().find(|action| is_head(super::key_of(action)));
+        let head = head.ok_or("events are moved with the head of the feed")?;
         let feed = self.feeds.entry(org(super::key_of(head)).to_owned()).or_default();
+        let (old, new) = (feed.head, head_after(head, feed.head)?);
         let mut puts: Vec<&Value> = actions.iter().map(|it| &it["Put"]["Item"]).collect();
-        puts.retain(|item| text(&item["pk"]).ends_with("#FEED"));
+        puts.retain(|item| is_of_events(item) && !is_head(item));
         puts.sort_by_key(|item| text(&item["sk"]));
-        let mut ids: Vec<&str> = actions.iter().map(|it| text(&it["Delete"]["Key"]["sk"])).collect();
-        ids.retain(|id| !id.is_empty());
-        ids.sort_unstable();
-        if ids.is_empty() || ids.len() != puts.len() || 2 * ids.len() + 1 != actions.len() {
+        let deletes = actions.iter().filter(|it| outbox_key(&it["Delete"]["Key"]).is_some());
+        let mut deletes: Vec<&Value> = deletes.map(|it| &it["Delete"]).collect();
+        deletes.sort_by_key(|delete| text(&delete["Key"]["sk"]));
+        if deletes.is_empty() || deletes.len() + puts.len() + 1 != actions.len() {
             return Err("a move puts into the feed what it deletes from the outbox".to_owned());
         }
-        if ids.len() > MAX_MOVED {
-            return Err(format!("a move has at most {MAX_MOVED} events"));
-        }
-        let old = feed.head;
-        let current = [(SEQUENCE, old.sequence), (RELEASED, old.released)];
-        let (new, requires) = head_write(head, old)?;
-        let may_fail = outcome != Outcome::CarriedOut;
-        for (name, number) in current {
-            let requires_it = |term: &Term| match term {
-                Term::Equals(other, value) => other == name && (may_fail || *value == number.to_string()),
-                Term::Missing(other) => (may_fail || number == 0) && (other == name || other == "pk"),
-                _ => false,
-            };
-            if !requires.iter().any(requires_it) {
-                return Err(format!("a move is on condition that {name} is as it was read"));
-            }
+        let is_gated = old.is_holding() || new.released != new.sequence;
+        check_move_condition(head, old, is_gated, may_fail)?;
+        let is_unchecked = |delete: &&Value| !terms(delete).is_ok_and(|it| it.iter().any(requires_existence));
+        if deletes.iter().any(is_unchecked) {
+            return Err("a move is on condition that the outbox has its events".to_owned());
         }
         if may_fail {
             return Ok(());
         }
-        check_head(old, new, ids.len() as u64)?;
-        for (sequence, (id, item)) in (old.sequence + 1..).zip(ids.iter().zip(puts)) {
-            let event = feed.outbox.remove(*id).ok_or_else(|| format!("the event {id} is in the outbox"))?;
-            if text(&item["sk"]).parse() != Ok(sequence) {
-                return Err(format!("the event {id} gets the sequence {sequence}"));
+        check_head(old, new, puts.len() as u64)?;
+        let mut places = (old.sequence + 1..).zip(puts);
+        for delete in deletes {
+            let (_, id) = outbox_key(&delete["Key"]).unwrap_or_default();
+            let item = feed.outbox.remove(id).ok_or_else(|| format!("the event {id} is in the outbox"))?;
+            for event in json(&item, "events")?.as_array().into_iter().flatten() {
+                let (sequence, put) =
+                    places.next().ok_or_else(|| format!("the event {id} is in the feed"))?;
+                let mut expected = event.clone();
+                expected["sequence"] = sequence.into();
+                if text(&put["sk"]).parse() != Ok(sequence) || json(put, "event")? != expected {
+                    return Err(format!(
+                        "the event {id} is the same in the feed, at the sequence {sequence}"
+                    ));
+                }
             }
-            let is_key = |name: &str| name == "pk" || name == "sk";
-            let differs = |(name, value): (&String, &Value)| !is_key(name) && item[name] != *value;
-            if event.as_object().into_iter().flatten().any(differs) {
-                return Err(format!("the event {id} is the same in the feed"));
-            }
-            if let Some(cause) =
-                self.saw.get(*id).and_then(|saw| saw.iter().find(|id| feed.outbox.contains_key(*id)))
-            {
+            let is_left = |cause: &&String| feed.outbox.contains_key(*cause);
+            if let Some(cause) = self.saw.get(id).and_then(|saw| saw.iter().find(is_left)) {
                 return Err(format!("the event {id} follows its cause {cause}"));
             }
-            feed.moved.insert((*id).to_owned());
+            feed.moved.insert(id.to_owned());
+        }
+        if places.next().is_some() {
+            return Err("a move puts into the feed what it deletes from the outbox".to_owned());
         }
         feed.head = new;
         Ok(())
     }
 
-    /// Checks a write of the head outside of a move: a release.
+    /// Checks a write of the head outside of a move: a release, or an acknowledgement.
     ///
     /// # Errors
     /// The rule that it breaks.
@@ -360,12 +394,16 @@ impl Events {
             _ => return Err("the head of a feed is not deleted".to_owned()),
         };
         let action = serde_json::json!({ kind: request });
-        if text(&super::key_of(&action)["sk"]) != "FEED" {
+        let key = super::key_of(&action);
+        if !is_head(key) {
             return Err("events are written in transactions".to_owned());
         }
-        let feed = self.feeds.entry(org(super::key_of(&action)).to_owned()).or_default();
-        let (new, requires) = head_write(&action, feed.head)?;
-        if requires.is_empty() {
+        let feed = self.feed(org(key));
+        let new = head_after(&action, feed.head)?;
+        if new == feed.head {
+            return Ok(());
+        }
+        if request["ConditionExpression"].is_null() {
             return Err("a release has a condition".to_owned());
         }
         if outcome == Outcome::CarriedOut {
@@ -393,6 +431,7 @@ impl Events {
 /// Returns whether a call tells an event.
 fn tells(call: &Call<Members>, before: &Items) -> Tells {
     match call {
+        Call::Write(write) if write.resource.intent.is_some() => Tells::Perhaps,
         Call::Write(_) | Call::Delete(_) | Call::Leave { version: Some(_), .. } => Tells::Always,
         Call::Apply(apply) => {
             let is_member = |member| before.get(Key::Edge { group: apply.group, member }).is_some();
@@ -419,8 +458,37 @@ fn check_head(old: Head, new: Head, moved: u64) -> Result<(), String> {
     Ok(())
 }
 
-/// Returns the head after a write, and the terms of its condition.
-fn head_write(action: &Value, old: Head) -> Result<(Head, Vec<Term>), String> {
+/// Checks that a move depends on what its sequencer has read of the head.
+fn check_move_condition(head: &Value, old: Head, is_gated: bool, may_fail: bool) -> Result<(), String> {
+    let content = head.as_object().and_then(|it| it.values().next()).unwrap_or(&Value::Null);
+    let terms = terms(content)?;
+    for (name, number) in [(SEQUENCE, old.sequence), (RELEASED, old.released)] {
+        let requires_it = |term: &Term| match term {
+            Term::Equals(other, value) => other == name && (may_fail || *value == number.to_string()),
+            Term::Missing(other) => (may_fail || number == 0) && (other == name || other == "pk"),
+            _ => false,
+        };
+        if (name == SEQUENCE || is_gated) && !terms.iter().any(requires_it) {
+            return Err(format!("a move is on condition that {name} is as it was read"));
+        }
+    }
+    Ok(())
+}
+
+fn requires_existence(term: &Term) -> bool {
+    matches!(term, Term::Exists(_))
+}
+
+/// Returns the terms of the condition of an action.
+fn terms(content: &Value) -> Result<Vec<Term>, String> {
+    match content["ConditionExpression"].as_str() {
+        Some(expression) => condition(expression, &content["ExpressionAttributeValues"]),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Returns the head after a write.
+fn head_after(action: &Value, old: Head) -> Result<Head, String> {
     let (kind, action) =
         action.as_object().and_then(|it| it.iter().next()).ok_or("an action without content")?;
     let number = |name: &str, old: u64| {
@@ -430,13 +498,7 @@ fn head_write(action: &Value, old: Head) -> Result<(Head, Vec<Term>), String> {
         };
         text.map_or(Ok(old), |text| text.parse().map_err(|_| format!("the {name} {text}")))
     };
-    let new =
-        Head { sequence: number(SEQUENCE, old.sequence)?, released: number(RELEASED, old.released)?, ..old };
-    let terms = match action["ConditionExpression"].as_str() {
-        Some(expression) => condition(expression, &action["ExpressionAttributeValues"])?,
-        None => Vec::new(),
-    };
-    Ok((new, terms))
+    Ok(Head { sequence: number(SEQUENCE, old.sequence)?, released: number(RELEASED, old.released)?, ..old })
 }
 
 /// Returns the value that an update sets an attribute to.

@@ -19,12 +19,15 @@ fn world() -> World {
     World::on(Replay::with_events())
 }
 
-/// An event in the outbox.
+/// Events in the outbox.
 fn event(id: &str) -> Value {
-    let mut item = key("ORG#o#OUTBOX", id);
-    item["type"] = text("group.members_added");
-    item["event"] = text(id);
+    let mut item = key("OUTBOX#03", &format!("o#{id}"));
+    item["events"] = text(&json!([told(id)]).to_string());
     item
+}
+
+fn told(id: &str) -> Value {
+    json!({ "id": format!("{id}-00"), "type": "group.members_added" })
 }
 
 fn bump(id: &str, condition: &str) -> Value {
@@ -60,28 +63,29 @@ fn removal(id: &str) -> Vec<Value> {
 
 /// Moves events after a sequence, of which some are released.
 fn sequence_of(after: u64, released: [u64; 2], ids: &[&str]) -> Vec<Value> {
-    let condition = if after == 0 { "attribute_not_exists(pk)" } else { "sequence = :n AND released = :r" };
+    let condition = if after == 0 { "attribute_not_exists(pk)" } else { "seq = :n AND released = :r" };
     let number = |number: u64| json!({ "N": number.to_string() });
     let values = json!({
         ":n": number(after), ":r": number(released[0]),
-        ":sequence": number(after + ids.len() as u64), ":released": number(released[1]),
+        ":seq": number(after + ids.len() as u64), ":released": number(released[1]),
     });
-    let set = "SET sequence = :sequence, released = :released";
-    let mut actions = vec![update(key("ORG#o", "FEED"), set, Some(condition), values)];
+    let set = "SET seq = :seq, released = :released";
+    let mut actions = vec![update(key("ORG#o#FEED", "HEAD"), set, Some(condition), values)];
     for (sequence, id) in (after + 1..).zip(ids) {
-        let mut item = event(id);
-        item["pk"] = text("ORG#o#FEED");
-        item["sk"] = text(&format!("{sequence:020}"));
+        let mut item = key("ORG#o#FEED", &format!("{sequence:020}"));
+        let mut event = told(id);
+        event["sequence"] = sequence.into();
+        item["event"] = text(&event.to_string());
         item["expires"] = number(1);
-        actions.push(put(item, None));
-        actions.push(delete(&key("ORG#o#OUTBOX", id), None));
+        actions.push(put(item, Some("attribute_not_exists(pk)")));
+        actions.push(delete(&key("OUTBOX#03", &format!("o#{id}")), Some("attribute_exists(pk)")));
     }
     actions
 }
 
 fn release(condition: Option<&str>, released: u64) -> Value {
     let mut request = json!({
-        "TableName": "t", "Key": key("ORG#o", "FEED"), "UpdateExpression": "SET released = :released",
+        "TableName": "t", "Key": key("ORG#o#FEED", "HEAD"), "UpdateExpression": "SET released = :released",
         "ExpressionAttributeValues": { ":released": { "N": released.to_string() }, ":n": { "N": "2" } },
     });
     if let Some(condition) = condition {
@@ -143,7 +147,7 @@ fn parts_are_between_the_commit_and_the_stamp() {
             ":new": text("v2"), ":now": text("2026"), ":intent": text(CHANGE), ":id": text("10"),
             ":stamp": text(stamp),
         });
-        let set = "SET version = :new, modified = :now, intent = :intent, stamp = :stamp";
+        let set = "SET version = :new, modified = :now, intent = :intent, stamp = :stamp, intentEvent = :id";
         vec![update(group(), set, Some(FREE), values), open(), put(event("10"), None)]
     };
     let parts = |ids: [&str; 2]| {
@@ -195,29 +199,32 @@ fn parts_are_between_the_commit_and_the_stamp() {
 
 #[test]
 fn moves_that_lose_or_reorder_events_are_refused() {
-    let told = || {
+    let written = || {
         let mut world = world();
         world.succeeds(&addition("05"));
         world.succeeds(&removal("07"));
         world
     };
-    told().fails(&sequence_of(0, [0, 1], &["07"]), "follows its cause 05");
-    told().fails(&sequence_of(0, [0, 2], &["07", "05"]), "is the same in the feed");
-    told().fails(&sequence_of(0, [0, 1], &["06"]), "is in the outbox");
-    told().fails(&sequence_of(0, [0, 3], &["05", "07"]), "between the last one and the sequence");
+    written().fails(&sequence_of(0, [0, 1], &["07"]), "follows its cause 05");
+    written().fails(&sequence_of(0, [0, 2], &["07", "05"]), "is the same in the feed");
+    written().fails(&sequence_of(0, [0, 1], &["06"]), "is in the outbox");
+    written().fails(&sequence_of(0, [0, 3], &["05", "07"]), "between the last one and the sequence");
+    let mut unchecked = sequence_of(0, [0, 2], &["05", "07"]);
+    unchecked[2]["Delete"]["ConditionExpression"] = Value::Null;
+    written().fails(&unchecked, "that the outbox has its events");
     let whole = sequence_of(0, [0, 2], &["05", "07"]);
-    told().fails(&whole[..4], "what it deletes");
-    told().fails(&whole[1..], "with the head");
+    written().fails(&whole[..4], "what it deletes");
+    written().fails(&whole[1..], "with the head");
     let mut unconditional = whole.clone();
     unconditional[0]["Update"]["ConditionExpression"] = Value::Null;
-    told().fails(&unconditional, "on condition that sequence");
+    written().fails(&unconditional, "on condition that seq ");
     let mut gap = whole;
     gap[3]["Put"]["Item"]["sk"] = text("00000000000000000003");
-    told().fails(&gap, "gets the sequence 2");
-    let mut world = told();
-    world.succeeds(&sequence_of(0, [0, 1], &["05"]));
-    let mut stale = sequence_of(1, [1, 2], &["07"]);
-    stale[0]["Update"]["ConditionExpression"] = "sequence = :n".into();
+    written().fails(&gap, "at the sequence 2");
+    let mut world = written();
+    world.succeeds(&sequence_of(0, [0, 0], &["05"]));
+    let mut stale = sequence_of(1, [0, 0], &["07"]);
+    stale[0]["Update"]["ConditionExpression"] = "seq = :n".into();
     world.fails(&stale, "on condition that released");
 }
 
@@ -230,7 +237,7 @@ fn releases_are_checked() {
         world.succeeds(&sequence_of(0, [0, 1], &["05", "07"]));
         world
     };
-    let condition = Some("sequence = :n");
+    let condition = Some("seq = :n");
     let make = |world: &mut World, condition, released| {
         world.make("UpdateItem", &release(condition, released), Outcome::CarriedOut)
     };
@@ -249,8 +256,8 @@ fn calls_without_events_may_be_replayed_with_them() {
     let mut resource = key("ORG#o#GROUP", GROUP);
     resource["version"] = text("v1");
     resource["stamp"] = text("04");
-    let mut head = key("ORG#o", "FEED");
-    head["sequence"] = json!({ "N": "3" });
+    let mut head = key("ORG#o#FEED", "HEAD");
+    head["seq"] = json!({ "N": "3" });
     let told = allows_events([&resource, &head, &event("04")], []).expect("items with events");
     assert_eq!((told.committed, told.waiting), (0, vec!["04".to_owned()]));
     // The replay of the write protocol alone passes over events.
