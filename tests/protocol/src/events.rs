@@ -8,8 +8,8 @@
 //! - A large change of members has its place in the order at its commit. The events of its parts have ids of
 //!   [`LogicalTime::part`], and the commit sets the stamp of the group to the id of the last part. The parts compare no
 //!   stamps: the commit's id is greater than the stamps of the members that the request has read before.
-//! - The sequencer reads the head first, then the outbox until two readings [`agree`]. It moves events on condition that
-//!   the head is as it was read: sequence, release and review.
+//! - The sequencer reads the outbox until two readings [`agree`], and then the head. It moves events on condition that the
+//!   outbox has them, and that the head is as it was read: sequence, release and review.
 //! - The gate is [`Head::moved`], [`Head::release`] and [`Head::end_review`].
 
 /// The largest counter of one millisecond.

@@ -28,7 +28,7 @@ pub(crate) enum Step {
     Pick { writer: usize, tombstone: bool },
     /// A writer dies.
     Crash(usize),
-    /// A sequencer reads the head, or the next event of the outbox.
+    /// A sequencer reads the next event of the outbox, or the head.
     Look(usize),
     /// A sequencer moves events and receives the answer.
     Move(usize),
@@ -166,7 +166,7 @@ impl Scenario {
         match it.pass {
             Pass::Idle if state.table.outbox == 0 => return,
             Pass::Idle => return steps.push(Step::Look(number)),
-            Pass::First | Pass::Second => steps.push(Step::Look(number)),
+            Pass::First | Pass::Second | Pass::Head => steps.push(Step::Look(number)),
             Pass::Forget => steps.push(Step::Move(number)),
             Pass::Move => {
                 steps.push(Step::Move(number));

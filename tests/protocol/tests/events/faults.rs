@@ -43,10 +43,10 @@ pub(crate) enum Fault {
     UnconfirmedMoved,
     /// The events of a transaction get their sequence in the wrong order.
     OrderOfArrival,
-    /// The head is moved without a condition.
+    /// The head is moved, and the feed written, without a condition.
     HeadUnchecked,
-    /// The head is read after the outbox.
-    HeadReadLast,
+    /// The move does not require that the outbox has the events.
+    OutboxUnchecked,
     /// The condition on the head says nothing about the release.
     ReleaseUnchecked,
     /// Events are deleted from the outbox in a second transaction.

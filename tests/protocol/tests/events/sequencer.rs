@@ -1,4 +1,6 @@
 //! The steps of the sequencers. A reading of the outbox takes a step for each event that it finds.
+//!
+//! A move also requires that the feed lacks its events. The condition on the head implies this, so the model leaves it out.
 
 use protocol::events::{Brake, Coming, agree};
 
@@ -8,18 +10,18 @@ use crate::{
     state::{BATCH, Id, Mask, Move, Pass, Sequencer, State, Violation, bit, bits},
 };
 
-/// Reads the head, or the next event of the outbox.
+/// Reads the next event of the outbox, or the head.
 pub(crate) fn read(scenario: &Scenario, state: &mut State, number: usize) {
     let mut it = state.sequencers[number];
     match it.pass {
-        Pass::Idle => it = Sequencer { pass: Pass::First, top: state.table.top, ..Sequencer::default() },
+        Pass::Idle => it.pass = Pass::First,
         Pass::First => match next(state, it.at) {
             Some(slot) if it.first.count_ones() < scenario.page => {
                 it.first |= bit(slot);
                 it.at = state.table.ids[slot];
             }
             _ if it.first == 0 => it = Sequencer::default(),
-            _ if scenario.has(Fault::SingleReading) => it.pass = Pass::Move,
+            _ if scenario.has(Fault::SingleReading) => it.pass = Pass::Head,
             _ => (it.pass, it.at) = (Pass::Second, 0),
         },
         Pass::Second => {
@@ -33,10 +35,8 @@ pub(crate) fn read(scenario: &Scenario, state: &mut State, number: usize) {
                 _ => it = compared(scenario, state, it),
             }
         }
+        Pass::Head => (it.pass, it.top, it.at) = (Pass::Move, state.table.top, 0),
         Pass::Move | Pass::Forget => {}
-    }
-    if it.pass == Pass::Move && scenario.has(Fault::HeadReadLast) {
-        it.top = state.table.top;
     }
     state.sequencers[number] = it;
 }
@@ -58,7 +58,7 @@ fn compared(scenario: &Scenario, state: &State, it: Sequencer) -> Sequencer {
         return Sequencer::default();
     }
     let moved = if scenario.has(Fault::UnconfirmedMoved) { it.second } else { it.first };
-    Sequencer { pass: Pass::Move, first: moved, second: 0, at: 0, ..it }
+    Sequencer { pass: Pass::Head, first: moved, second: 0, at: 0, ..it }
 }
 
 /// Returns the transaction of a sequencer.
@@ -123,12 +123,13 @@ fn slots(it: Move) -> Mask {
 /// Carries a move out. Returns whether its condition held.
 fn execute(scenario: &Scenario, state: &mut State, it: Move) -> bool {
     let current = state.table.top;
-    let holds = match scenario.fault {
+    let head_holds = match scenario.fault {
         Some(Fault::HeadUnchecked) => true,
         Some(Fault::ReleaseUnchecked) => current.sequence == it.top.sequence,
         _ => current == it.top,
     };
-    if !holds {
+    let is_in_outbox = self::slots(it) & !state.table.outbox == 0;
+    if !head_holds || !is_in_outbox && !scenario.has(Fault::OutboxUnchecked) {
         return false;
     }
     let slots = || it.slots.iter().filter_map(|slot| slot.checked_sub(1));

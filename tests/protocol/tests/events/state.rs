@@ -197,6 +197,8 @@ pub(crate) enum Pass {
     First,
     /// Reads the outbox again.
     Second,
+    /// Reads the head.
+    Head,
     /// Moves events.
     Move,
     /// Deletes moved events from the outbox. Only a planted fault does so.
