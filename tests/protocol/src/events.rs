@@ -146,6 +146,12 @@ impl Head {
         (self.released < up_to && up_to <= self.sequence).then_some(Self { released: up_to, ..self })
     }
 
+    /// Returns the head after the owner has begun a review. What is released stays so.
+    #[must_use]
+    pub fn begin_review(self) -> Self {
+        Self { review: true, ..self }
+    }
+
     /// Returns the head after the owner has ended the review, which releases everything. A release that stayed behind
     /// would hold the next events although nobody asked for it.
     #[must_use]
@@ -222,7 +228,7 @@ mod tests {
         assert_eq!((head.sequence, head.released), (2, 0));
         let head = head.release(2).expect("a release").moved(None, &[], &events(&[], 1));
         assert_eq!((head.sequence, head.released), (3, 2));
-        let head = head.end_review();
+        let head = head.begin_review().end_review();
         assert_eq!(head.moved(None, &[], &events(&[], 1)), Head { sequence: 4, released: 4, review: false });
     }
 }

@@ -101,6 +101,10 @@ fn gates() -> Vec<Scenario> {
             .with(own(Release::Always))
             .with(two_sequencers)
             .with(read),
+        Scenario::new("review, begun", &[], &[Update(0), Update(1)])
+            .with(own(Release::BeginningOfReview))
+            .with(two_sequencers)
+            .with(read),
         Scenario::new("review, ended", &[], &[Update(0), Update(1)])
             .with(review)
             .with(own(Release::EndOfReview))

@@ -12,7 +12,7 @@ pub(crate) fn owner_acts(scenario: &Scenario, state: &State) -> bool {
     match (scenario.release, state.owner) {
         (Release::Never, _) | (_, Owner::Done) => false,
         (Release::Always, Owner::Idle) => top.released < top.sequence,
-        (_, Owner::Decides(_)) | (Release::EndOfReview, Owner::Idle) => true,
+        (_, Owner::Decides(_)) | (Release::BeginningOfReview | Release::EndOfReview, Owner::Idle) => true,
     }
 }
 
@@ -33,13 +33,14 @@ pub(crate) fn own(scenario: &Scenario, state: &mut State) {
             head.released = head.sequence + 1;
             head
         }
+        Release::BeginningOfReview => read.head().begin_review(),
         Release::EndOfReview => read.head().end_review(),
         _ => read.head().release(read.sequence.into()).unwrap_or(read.head()),
     };
     let top = Top { passed: 0, sequence: current.sequence, ..current.with(head) };
     state.table.top = top;
     state.ghost.allowed = top.released;
-    if scenario.release == Release::EndOfReview {
+    if scenario.release != Release::Always {
         state.owner = Owner::Done;
     }
 }

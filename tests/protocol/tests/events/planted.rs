@@ -34,7 +34,7 @@ const PLANTED: [(Fault, &str); 27] = [
     (Fault::OrderOfArrival, "create, add"),
     (Fault::HeadUnchecked, "two sequencers, one by one"),
     (Fault::OutboxUnchecked, "two sequencers"),
-    (Fault::ReleaseUnchecked, "review"),
+    (Fault::ReleaseUnchecked, "review, begun"),
     (Fault::DeletedLater, "two sequencers"),
     (Fault::GateIgnored, "review"),
     (Fault::ReviewIgnored, "review"),

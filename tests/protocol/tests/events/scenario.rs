@@ -47,6 +47,8 @@ pub(crate) enum Release {
     Never,
     /// Releases what is held, as often as something is.
     Always,
+    /// Begins a review.
+    BeginningOfReview,
     /// Ends the review.
     EndOfReview,
 }

@@ -149,7 +149,7 @@ fn execute(scenario: &Scenario, state: &mut State, it: Move) -> bool {
     let released = moved.released.saturating_sub(it.top.sequence.into()) as usize;
     let destructive = coming.iter().take(released).filter(|event| event.is_destructive).count() as u8;
     let mut top = it.top.with(moved);
-    top.review = it.top.review;
+    top.review = current.review;
     top.passed += destructive;
     if top.sequence < current.sequence || top.released < current.released {
         state.violate(Violation::WentBack);
