@@ -36,7 +36,7 @@ pub struct Told {
     pub committed: usize,
     /// Transactions whose events were moved into a feed.
     pub sequenced: usize,
-    /// Ids of the transactions whose events are still in the outbox.
+    /// Sort keys of the items that are still in the outbox: the organisation and the id.
     pub waiting: Vec<String>,
 }
 
@@ -420,10 +420,11 @@ impl Events {
 
     /// Returns the counts.
     pub(super) fn told(&self) -> Told {
+        let waiting = self.feeds.iter().flat_map(|(org, feed)| feed.outbox.keys().map(move |id| (org, id)));
         Told {
             committed: self.committed,
             sequenced: self.feeds.values().map(|feed| feed.moved.len()).sum(),
-            waiting: self.feeds.values().flat_map(|feed| feed.outbox.keys().cloned()).collect(),
+            waiting: waiting.map(|(org, id)| format!("{org}#{id}")).collect(),
         }
     }
 }

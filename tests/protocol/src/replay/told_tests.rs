@@ -259,7 +259,7 @@ fn calls_without_events_may_be_replayed_with_them() {
     let mut head = key("ORG#o#FEED", "HEAD");
     head["seq"] = json!({ "N": "3" });
     let told = allows_events([&resource, &head, &event("04")], []).expect("items with events");
-    assert_eq!((told.committed, told.waiting), (0, vec!["04".to_owned()]));
+    assert_eq!((told.committed, told.waiting), (0, vec!["o#04".to_owned()]));
     // The replay of the write protocol alone passes over events.
     let mut world = World::on(Replay::default());
     world.succeeds(&addition("05"));
