@@ -275,7 +275,8 @@ impl Events {
         Ok(())
     }
 
-    /// Checks the event of a part: its place is between the commit and the stamp that the commit has given to the group.
+    /// Checks the event of a part: its place is between the commit and the stamp that the commit has given to the group, and
+    /// after the creations of its members.
     fn check_part(&self, apply: &Apply<Members>, stamps: &[Stamp], id: &str) -> Result<(), String> {
         if self.commits.get(&apply.change).is_some_and(|commit| commit.as_str() >= id) {
             return Err("the id of a part is greater than that of the commit".to_owned());
@@ -283,6 +284,11 @@ impl Events {
         let group = self.stamps.get(&Key::Resource(Kind::Group, apply.group));
         if group.is_some_and(|stamp| stamp.as_str() < id) {
             return Err("the stamp of the group is past the parts".to_owned());
+        }
+        let created = |it: &Stamp| self.about.get(&it.key).and_then(|events| events.first());
+        let members = stamps.iter().filter(|it| it.key != Key::Resource(Kind::Group, apply.group));
+        if members.filter_map(created).any(|created| created.as_str() >= id) {
+            return Err("a part is later than the creation of each member".to_owned());
         }
         let sets = stamps.iter().any(|it| it.set.is_some());
         if sets { Err("a part sets no stamp".to_owned()) } else { Ok(()) }

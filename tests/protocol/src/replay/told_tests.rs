@@ -40,6 +40,13 @@ fn join(member: &str, id: &str, condition: &str) -> Value {
     update(key("ORG#o#USER", member), "ADD joins :one", Some(condition), values)
 }
 
+fn group_item() -> Value {
+    let mut item = group();
+    item["version"] = text("v1");
+    item["document"] = text("{}");
+    item
+}
+
 const JOINED: &str = "attribute_exists(pk) AND (attribute_not_exists(stamp) OR stamp < :id)";
 
 fn edges(member: &str) -> Vec<Value> {
@@ -191,6 +198,25 @@ fn parts_are_between_the_commit_and_the_stamp() {
     let mut world = world();
     world.succeeds(&draft());
     world.fails(&commit("10"), "is the id of its event");
+    // Another member is created by a writer whose clock is ahead of that of the commit.
+    let mut resource = key("ORG#o#USER", OTHER);
+    for (name, value) in [("version", "v1"), ("document", "{}"), ("stamp", "14")] {
+        resource[name] = text(value);
+    }
+    let count = json!({ ":one": { "N": "1" } });
+    let mut ahead = self::world();
+    ahead.replay = Replay::with_events();
+    for item in [group_item(), edge(USER), reverse(USER)] {
+        ahead.replay.load(&item).expect("an item of the protocol");
+    }
+    ahead.succeeds(&[
+        put(resource, Some("attribute_not_exists(pk)")),
+        update(key("ORG#o#COUNT", "USER#03"), "ADD n :one", None, count),
+        put(event("14"), None),
+    ]);
+    ahead.succeeds(&draft());
+    ahead.succeeds(&commit("12"));
+    ahead.fails(&parts(["11", "12"])[1], "later than the creation");
     // The first part alone does not come into the feed before the commit.
     let mut early = begun("12");
     early.succeeds(&parts(["11", "12"])[0]);
