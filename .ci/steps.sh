@@ -53,12 +53,12 @@ sam_tools() {
 # The output directory is not .aws-sam, which `sam deploy` would deploy.
 lambda_binaries() {
     local PATH=$cache/lambda/bin:$cache/sam/bin:$PATH name
-    # `sam build` builds and links the functions one by one. It finds these five up to date, which this command links on
-    # every core. The others have more Cargo features: built together with them, the five would be built twice.
+    # `sam build` builds and links the functions one by one. It finds these seven up to date, which this command links on
+    # every core. The others have more Cargo features: built together with them, the seven would be built twice.
     cargo lambda build --locked --release \
-        --package users --package groups --package bulk --package janitor --package discovery
+        --package users --package groups --package bulk --package janitor --package discovery --package events --package feed
     sam build --build-dir "$logs/sam" --parameter-overrides Architecture=x86_64
-    for name in Users Groups Bulk Janitor Discovery Token Admin Console; do
+    for name in Users Groups Bulk Janitor Discovery Events Feed Token Admin Console; do
         test -x "$logs/sam/${name}Function/bootstrap"
     done
     echo "summary: $(du --apparent-size --block-size=KiB "$logs"/sam/*Function/bootstrap | cut -f1 | xargs)"

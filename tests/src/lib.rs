@@ -359,6 +359,14 @@ impl Service {
         require(matches!(self.transport, Transport::Router(_)), why);
     }
 
+    /// Returns the router that receives the requests. The test applies to a service in this process alone.
+    fn own_router(&self) -> Router {
+        match &self.transport {
+            Transport::Router(router) => router.clone(),
+            _ => not_applicable("it reads lines from the router of this process"),
+        }
+    }
+
     /// Returns the router of a changed application. The test applies to a service in this process alone.
     pub fn router(&self, app: App) -> Router {
         self.require_in_process("it changes the service in this process");

@@ -166,9 +166,8 @@ impl Request {
 
     /// Sends the request to the router of the service, and returns the lines of the answer.
     pub async fn send_lines(&self, service: &Service) -> Vec<Value> {
-        let router = service.router(service.app.clone());
         let request = self.clone().bearer(&service.key).build();
-        let (status, body) = raw(router, request).await;
+        let (status, body) = raw(service.own_router(), request).await;
         assert_eq!(status, 200, "{}", String::from_utf8_lossy(&body));
         let line = |line: &[u8]| serde_json::from_slice(line).expect("a line of JSON");
         body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(line).collect()

@@ -477,6 +477,20 @@ async fn request_of_3_seconds_counts_as_slow() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn request_that_waits_for_an_event_is_not_slow() {
+    let log = Log::new(Level::INFO, Some(STACK));
+    let service = Service::embedded().await;
+    for path in ["/events/v1?wait=5", "/scim/events/v1?wait=5"] {
+        log.take();
+        let request = Request { target: path.to_owned(), ..Request::get("") };
+        assert_eq!(request.send(&service).await.status, 200, "{path}");
+        let line = log.requests().remove(0);
+        assert!(line["Duration"].as_u64().expect("a number") >= 5_000, "{line:?}");
+        assert_eq!(line["Slow"], 0, "{path}");
+    }
+}
+
 /// Collects every string in a JSON value, including member names.
 fn texts(value: &Value, found: &mut BTreeSet<String>) {
     match value {

@@ -1,7 +1,7 @@
 //! The recorded exchanges of Okta and Entra with the log on.
 
 use service::request_log::{Action, Outcome};
-use tests::exchange;
+use tests::{Request, exchange};
 
 use super::World;
 
@@ -26,4 +26,21 @@ async fn requests_of_identity_providers_have_known_actions() {
         exchanges += 1;
     }
     assert!(exchanges >= 90 && entries >= 200, "{exchanges} {entries}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_of_the_feed_are_not_recorded() {
+    let world = World::new().await;
+    // The name of the stage comes first on AWS. A similar path is recorded.
+    for (path, status) in [
+        ("/events/v1", 200),
+        ("/scim/events/v1", 200),
+        ("/events/v1/unknown", 404),
+        ("/events/v10", 404),
+        ("/scim/v2/events/v1", 404),
+    ] {
+        let request = Request { target: path.to_owned(), ..Request::get("") };
+        assert_eq!(request.send(&world.service).await.status, status, "{path}");
+    }
+    assert_eq!(world.entries().await.len(), 2);
 }

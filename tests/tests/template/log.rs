@@ -8,14 +8,14 @@ use std::{
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use dynoxide::Database;
 use local::embedded::{self, Connector};
-use serde_json::Value;
+use serde_json::{Value, json};
 use service::{
     clock::Clock,
     credential::{Credential, Kind},
     entropy::Entropy,
     janitor,
     pepper::PepperSecret,
-    telemetry,
+    sequencing, telemetry,
 };
 use tests::{
     NOW, ORG, Request, Service,
@@ -42,7 +42,8 @@ impl io::Write for Writer {
     }
 }
 
-/// Returns the lines of requests that succeed, are refused and fail, of a sweep, and of a pepper that cannot be read.
+/// Returns the lines of requests that succeed, are refused and fail, of a sweep, of events, and of a pepper that cannot be
+/// read.
 pub(crate) async fn lines() -> &'static [Value] {
     LINES.get_or_init(written).await
 }
@@ -58,6 +59,7 @@ async fn written() -> Vec<Value> {
         Credential::generate(Kind::Key, &ORG.parse().expect("a name"), &Entropy::system()).expect("a key");
     assert_eq!(Request::get("/Users").bearer(unknown.reveal()).send(&service).await.status, 401);
     janitor::sweep(&service.app.store).await;
+    acknowledge(&service).await;
     faults.plan(Some(Plan { call: 0, fault: Fault::Unsent, lasting: true }));
     assert_eq!(service.get("/Users").await.status, 503);
     limits().await;
@@ -65,6 +67,16 @@ async fn written() -> Vec<Value> {
     let log = LOG.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let log = String::from_utf8(log).expect("text");
     log.lines().map(|line| serde_json::from_str(line).expect("a JSON object")).collect()
+}
+
+/// Ends the access of a person, moves the events, and acknowledges them.
+async fn acknowledge(service: &Service) {
+    let person = service.user("ada@example.com").await;
+    assert_eq!(service.delete(&format!("/Users/{person}")).await.status, 204);
+    sequencing::sequence_all(&service.app.store).await.expect("an answer");
+    let feed = Request::get("/events/v1").at_root().send(service).await;
+    let body = json!({ "seq": feed.body["last"] });
+    assert_eq!(Request::post("/events/v1/ack", body).at_root().send(service).await.status, 200);
 }
 
 /// Sends requests whose limits cannot be checked, and requests beyond a limit.

@@ -7,6 +7,7 @@
 
 mod alarms;
 mod console;
+mod events;
 mod gateway;
 mod log;
 mod metrics;
@@ -159,7 +160,17 @@ fn name_of(node: &Yaml) -> Option<String> {
     Some(name.strip_prefix("Existing").unwrap_or(name).to_owned())
 }
 
-/// Returns the action if it is one of DynamoDB or Secrets Manager. Lambda itself writes logs and traces.
+/// Returns the action if it is one of DynamoDB or Secrets Manager. Lambda itself writes logs and traces, and reads the stream
+/// of the table.
 fn name_of_action(node: &Yaml) -> Option<String> {
-    name_of(node).filter(|action| action.starts_with("dynamodb:") || action.starts_with("secretsmanager:"))
+    const OF_STREAMS: [&str; 4] = [
+        "dynamodb:DescribeStream",
+        "dynamodb:GetRecords",
+        "dynamodb:GetShardIterator",
+        "dynamodb:ListStreams",
+    ];
+    name_of(node).filter(|action| {
+        (action.starts_with("dynamodb:") && !OF_STREAMS.contains(&action.as_str()))
+            || action.starts_with("secretsmanager:")
+    })
 }

@@ -5,7 +5,6 @@
 //! and requests that meet the changes which interrupted requests left unfinished.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
     ops::Range,
     sync::{
         Arc, Mutex, PoisonError,
@@ -13,7 +12,7 @@ use std::{
     },
 };
 
-use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use aws_sdk_dynamodb::types::AttributeValue;
 use axum::{Router, extract, http::Method};
 use dynoxide::Database;
 use http_body_util::BodyExt;
@@ -37,19 +36,15 @@ use service::{
     store::{Actor, ClientAuthentication, NewClient, NewKey, OrgChange, Store},
 };
 use tests::{
-    NOW, ORG, PEPPER, Request, Service,
-    counting::table,
-    encode, exchange,
+    NOW, ORG, PEPPER, Request, Service, encode, exchange,
     faults::{Fault, Faults, Plan},
-    observed::{self, Call},
     operator,
 };
-use tokio::time::Duration;
 use tower::ServiceExt;
 
 use super::{
-    Function, Grant, functions, pages,
-    partitions::{collect, differing},
+    Function, events, functions, pages,
+    partitions::{Needed, differing},
 };
 
 /// The number of users in a scenario. Adding or removing all of them as members takes more than one transaction.
@@ -58,60 +53,6 @@ const MEMBERS: usize = 50;
 const GROUPS: usize = 35;
 /// The calls after which a request is interrupted, one per request. Earlier calls write nothing.
 const KILLED_AFTER: Range<usize> = 2..12;
-
-/// The grants that a function needed, each with the partition keys of the items that it named.
-#[derive(Clone, Default)]
-struct Needed(Arc<Mutex<BTreeMap<Grant, BTreeSet<String>>>>);
-
-impl Needed {
-    fn client(&self, database: Database) -> Client {
-        let needed = self.clone();
-        observed::client(database, Duration::ZERO, move |call| needed.record(call))
-    }
-
-    fn record(&self, Call { operation, request, .. }: &Call) {
-        let tables = Tables::default();
-        let add = |action: &str, table: &str, of: &Value| {
-            let resource = match table {
-                table if table == tables.resources => "ResourcesTable",
-                table if table == tables.keys => "KeysTable",
-                table if table == tables.requests => "RequestsTable",
-                other => panic!("{action} on {other}"),
-            };
-            let grant = Grant { action: format!("dynamodb:{action}"), resource: resource.to_owned() };
-            let mut needed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            collect(of, needed.entry(grant).or_default());
-        };
-        if operation != "TransactWriteItems" {
-            return add(operation, &table(request), request);
-        }
-        // TransactWriteItems has no action of its own: IAM checks the action of each of its parts.
-        for part in request["TransactItems"].as_array().unwrap() {
-            let (part, of) = part.as_object().unwrap().iter().next().unwrap();
-            let action = match part.as_str() {
-                "ConditionCheck" => "ConditionCheckItem".to_owned(),
-                part => format!("{part}Item"),
-            };
-            add(&action, of["TableName"].as_str().unwrap(), of);
-        }
-    }
-
-    /// Returns every grant that the function needed.
-    ///
-    /// A function that looks up an API key needs the pepper for the key's digest. The pepper is a file in this test and
-    /// the secret on AWS, so the grant is added here.
-    fn all(&self) -> BTreeSet<Grant> {
-        let needed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut needed: BTreeSet<Grant> = needed.keys().cloned().collect();
-        let looks_up_keys =
-            Grant { action: "dynamodb:BatchGetItem".to_owned(), resource: "KeysTable".to_owned() };
-        if needed.contains(&looks_up_keys) {
-            let action = "secretsmanager:GetSecretValue".to_owned();
-            needed.insert(Grant { action, resource: "Pepper".to_owned() });
-        }
-        needed
-    }
-}
 
 /// The functions of the template, each with the grants that it needed, and the stores of functions that record requests.
 #[derive(Clone)]
@@ -292,6 +233,22 @@ impl Deployment {
         send(Method::DELETE, &organisation, Value::Null).await;
     }
 
+    /// Moves events as the events function, and follows them as a product, with and without unfinished changes.
+    async fn follow_events(&self) {
+        for leaves_unfinished in [false, true] {
+            let world = self.world().await;
+            let client = self.needed("Events").client(world.database.clone());
+            let store = Store::new(&client, Tables::default(), world.clock.clone(), Entropy::seeded(95));
+            if leaves_unfinished {
+                world.leave_unfinished().await;
+            } else {
+                events::change(&world.service).await;
+            }
+            events::sequence(&store, &world.service).await;
+            events::follow(&store, &world.service).await;
+        }
+    }
+
     /// Runs a sweep as the janitor function.
     async fn sweep(&self, world: &World) {
         let client = self.needed("Janitor").client(world.database.clone());
@@ -344,7 +301,8 @@ fn routes(function: &str, clock: &Clock) -> Vec<Route> {
         "Bulk" => http::bulk(),
         "Discovery" => http::discovery(),
         "Token" => http::token(&Assertions::new(clock.clone(), Reach::Internet)),
-        "Janitor" | "Admin" | "Console" => Vec::new(),
+        "Feed" => http::events(),
+        "Janitor" | "Admin" | "Console" | "Events" => Vec::new(),
         other => panic!("the routes of the new function {other} are missing here"),
     }
 }
@@ -625,15 +583,12 @@ async fn roles_allow_exactly_the_calls_of_their_functions() {
     deployment.manage(&deployment.world().await).await;
     deployment.show_pages().await;
     meet_unfinished_changes(&deployment).await;
+    deployment.follow_events().await;
 
     deployment.record_requests().await;
     let mut differences = Vec::new();
     for (Function { name, allowed, partitions, .. }, needed) in deployment.0.iter() {
-        differences.extend(differing(
-            name,
-            &needed.0.lock().unwrap_or_else(PoisonError::into_inner),
-            partitions,
-        ));
+        differences.extend(differing(name, &needed.partitions(), partitions));
         let needed = needed.all();
         assert!(!needed.is_empty(), "{name} made no call");
         let missing = needed.difference(allowed).map(|grant| format!("{name} needs {grant:?}"));

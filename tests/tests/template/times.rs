@@ -24,11 +24,17 @@ fn timeouts_increase_from_the_request_to_the_gateway() {
     assert!(REQUEST_BUDGET + Duration::from_secs(2) < function, "{function:?}");
     assert!(function < GATEWAY, "{function:?}");
     assert!(!text.contains("TimeoutInMillis"), "the gateway keeps its default timeout");
-    // The janitor alone overrides the timeout: it has no client.
+    // The janitor and the sequencer override the timeout: they have no client.
     let own: Vec<_> = text.lines().filter(|line| line.trim_start().starts_with("Timeout:")).collect();
-    assert_eq!(own.len(), 2, "{own:?}");
+    assert_eq!(own.len(), 3, "{own:?}");
     let janitor = seconds(&template, &["Resources", "JanitorFunction", "Properties", "Timeout"]);
     assert!(OPERATOR_BUDGET < janitor, "{janitor:?}");
     assert!(janitor < Duration::from_mins(5), "{janitor:?} reaches into the next invocation");
     assert!(text.contains("Schedule: rate(5 minutes)"));
+    let sequencer = seconds(&template, &["Resources", "EventsFunction", "Properties", "Timeout"]);
+    assert!(
+        sequencer <= Duration::from_mins(1),
+        "{sequencer:?} reaches into the invocation after the next one"
+    );
+    assert!(text.contains("Schedule: rate(1 minute)"));
 }

@@ -75,7 +75,7 @@ pub async fn log_request(request: Request, next: Next) -> Response {
 /// Handles the request like [`log_request`], and records it in the request log of its organisation.
 pub(crate) async fn record_request(State(store): State<Store>, request: Request, next: Next) -> Response {
     // The product reads the feed of events all the time. The log is of identity providers.
-    let is_recorded = !request.uri().path().starts_with(FEED_PATH);
+    let is_recorded = !is_of_feed(request.uri().path());
     in_span(Some(store).filter(|store| is_recorded && store.records_requests()), request, next).await
 }
 
@@ -98,6 +98,8 @@ async fn answer_and_log(store: Option<Store>, mut request: Request, next: Next) 
     };
     request.extensions_mut().insert(notes.clone());
     let method = known_method(request.method()).unwrap_or(NONE);
+    // A request of the feed may wait for an event.
+    let may_wait = is_of_feed(request.uri().path());
     let pattern = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let client = client(request.uri(), request.headers());
     let (response, consumed) = measured(next.run(request)).await;
@@ -139,7 +141,7 @@ async fn answer_and_log(store: Option<Store>, mut request: Request, next: Next) 
         Client = known_client,
         Requests = 1,
         Duration = millis,
-        Slow = u64::from(millis >= SLOW),
+        Slow = u64::from(millis >= SLOW && !may_wait),
         DynamoDbCalls = consumed.calls,
         ReadUnits = consumed.read,
         WriteUnits = consumed.write,
@@ -159,8 +161,28 @@ async fn answer_and_log(store: Option<Store>, mut request: Request, next: Next) 
     response
 }
 
+/// Returns whether the path is one of the feed of events. The router has removed the name of the stage.
+fn is_of_feed(path: &str) -> bool {
+    path.strip_prefix(FEED_PATH).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 /// Returns the method if it is a standard one.
 pub(crate) fn known_method(method: &Method) -> Option<&'static str> {
     const KNOWN: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
     KNOWN.into_iter().find(|known| *known == method.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_of_the_feed_are_told_from_similar_ones() {
+        for path in ["/events/v1", "/events/v1/", "/events/v1/snapshot", "/events/v1/unknown"] {
+            assert!(is_of_feed(path), "{path}");
+        }
+        for path in ["/events/v10", "/events/v1snapshot", "/events", "/Users", "/scim/v2/events/v1"] {
+            assert!(!is_of_feed(path), "{path}");
+        }
+    }
 }
