@@ -56,7 +56,9 @@ impl Product {
     #[must_use]
     pub fn from_snapshot(lines: &[Value], cursor: u64) -> Self {
         let mut product = Self { cursor, from_snapshot: true, ..Self::default() };
-        lines.iter().for_each(|line| product.apply(line));
+        for line in lines {
+            product.apply(line);
+        }
         product
     }
 
@@ -172,7 +174,7 @@ fn check_before(stored: &Map<String, Value>, event: &Value) {
         let is = stored.get(name).unwrap_or(&Value::Null);
         match old.as_object().filter(|_| name.contains(':')) {
             Some(extension) => {
-                extension.iter().for_each(|(name, old)| assert_eq!(&is[name], old, "{event:#}"))
+                extension.iter().for_each(|(name, old)| assert_eq!(&is[name], old, "{event:#}"));
             }
             None => assert_eq!(is, old, "the values before differ: {event:#}"),
         }
