@@ -68,7 +68,12 @@ async fn measure(writes: usize) {
 
     let org: Org = ORG.parse().expect("a name");
     let start = Instant::now();
-    let moved = with.app.store.sequence(&org).await.expect("a run of the sequencer");
+    let moved = with
+        .app
+        .store
+        .sequence(&org, tokio::time::Instant::now() + Duration::from_secs(600))
+        .await
+        .expect("a run of the sequencer");
     let sequenced = start.elapsed();
     let start = Instant::now();
     let (mut after, mut read) = (0, 0);

@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
-use service::auth::Org;
+use service::{auth::Org, limits::SEQUENCER_BUDGET};
+use tokio::time::Instant;
 
 use crate::{Request, Service};
 
@@ -208,7 +209,8 @@ pub async fn check(service: &Service) {
 /// If the store fails.
 pub async fn sequence(service: &Service) -> u64 {
     let org: Org = service.org.parse().expect("an organisation's name");
-    service.app.store.sequence(&org).await.expect("a run of the sequencer")
+    let until = Instant::now() + SEQUENCER_BUDGET;
+    service.app.store.sequence(&org, until).await.expect("a run of the sequencer")
 }
 
 /// Returns the directory of the service in the form of the product's tables, as its API shows it.

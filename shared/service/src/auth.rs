@@ -144,10 +144,10 @@ pub struct Caller {
 
 /// The program that sent a request, and the id of the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Origin {
+struct Origin {
     /// `okta`, `entra`, `other` or `operator`.
-    pub(crate) client: &'static str,
-    pub(crate) request: Option<String>,
+    client: &'static str,
+    request: Option<String>,
 }
 
 impl Default for Origin {
@@ -167,9 +167,9 @@ impl Caller {
         Self { org, key_id, scopes, settings, deadline, permit: None, origin: Origin::default() }
     }
 
-    /// Returns the same caller with the origin of its request.
-    pub(crate) fn with_origin(self, origin: Origin) -> Self {
-        Self { origin, ..self }
+    /// Returns the same caller with the kind of its client and the id of its request.
+    pub(crate) fn with_origin(self, client: &'static str, request: Option<String>) -> Self {
+        Self { origin: Origin { client, request }, ..self }
     }
 
     /// Returns the author of the caller's changes, and the id of the request.

@@ -25,6 +25,7 @@
 //! [`ATTEMPT_TIMEOUT`] and [`OPERATION_TIMEOUT`].
 //!
 //! The janitor is not a request. It runs every 300 s and ends after [`OPERATOR_BUDGET`]. Lambda would stop it after 290 s.
+//! A run of the sequencer ends after [`SEQUENCER_BUDGET`].
 
 use tokio::time::Duration;
 
@@ -106,6 +107,8 @@ pub const LIMIT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The time of a run of the janitor, and of a command of the operator.
 pub const OPERATOR_BUDGET: Duration = Duration::from_secs(280);
+/// The time of a run of the sequencer. Lambda would stop it after 60 s.
+pub const SEQUENCER_BUDGET: Duration = Duration::from_secs(45);
 /// The time for which a change belongs to the request that began it, or to the one that continues it. No request lives so
 /// long: Lambda stops it after 28 seconds. Afterwards another request may finish the change.
 pub const ABANDONED_AFTER: Duration = Duration::from_secs(35);

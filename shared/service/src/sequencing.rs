@@ -5,9 +5,10 @@
 
 use std::collections::BTreeSet;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
+use tokio::time::Instant;
 
-use crate::{Error, auth::Org, store::Store, telemetry::SEQUENCED};
+use crate::{Error, auth::Org, limits::SEQUENCER_BUDGET, store::Store, telemetry::SEQUENCED};
 
 /// The number of organisations that are visited at once.
 const CONCURRENCY: usize = 4;
@@ -24,20 +25,30 @@ pub struct Sequenced {
 /// Moves the events of every organisation that has any to its feed, and logs the result.
 ///
 /// # Errors
-/// [`Error::Unavailable`], [`Error::Throttled`] if the outbox cannot be read.
+/// [`Error::Unavailable`], [`Error::Throttled`], [`Error::Internal`] if a partition of the outbox cannot be read. The events
+/// of the organisations that were found are moved.
 pub async fn sequence_all(store: &Store) -> Result<Sequenced, Error> {
-    let orgs: Result<Vec<Org>, Error> = store.orgs_with_events().try_collect().await;
-    if let Err(error) = &orgs {
-        tracing::error!(cause = error.cause(), "the outbox cannot be read");
+    let found: Vec<Result<Org, Error>> = store.orgs_with_events().collect().await;
+    let (mut orgs, mut failure) = (Vec::new(), None);
+    for org in found {
+        match org {
+            Ok(org) => orgs.push(org),
+            Err(error) => {
+                tracing::error!(cause = error.cause(), "the outbox cannot be read");
+                failure = Some(error);
+            }
+        }
     }
-    Ok(sequence(store, orgs?).await)
+    let sequenced = sequence(store, orgs).await;
+    failure.map_or(Ok(sequenced), Err)
 }
 
-/// Moves the events of these organisations to their feeds, and logs the result. A failure of one organisation does not stop
-/// the others.
+/// Moves the events of these organisations to their feeds until [`SEQUENCER_BUDGET`] has passed, and logs the result. A failure
+/// of one organisation does not stop the others. The next run moves the rest.
 pub async fn sequence(store: &Store, orgs: impl IntoIterator<Item = Org>) -> Sequenced {
+    let until = Instant::now() + SEQUENCER_BUDGET;
     let visits = stream::iter(orgs).map(|org| async move {
-        let moved = Box::pin(store.sequence(&org)).await;
+        let moved = Box::pin(store.sequence(&org, until)).await;
         (org, moved)
     });
     let add = async |mut sum: Sequenced, (org, moved): (Org, Result<u64, Error>)| {

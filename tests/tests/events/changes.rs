@@ -37,112 +37,112 @@ async fn user_events_have_the_changed_attributes_alone() {
         &service,
         start,
         &expect![[r#"
-        [
-          {
-            "sequence": 3,
-            "resource": {
-              "type": "User",
-              "id": "{1}",
-              "externalId": "a-1",
-              "userName": "ada@example.com"
-            },
-            "type": "user.created",
-            "after": {
-              "externalId": "a-1",
-              "userName": "ada@example.com",
-              "name": {
-                "familyName": "King",
-                "givenName": "Ada"
+            [
+              {
+                "sequence": 3,
+                "type": "user.created",
+                "resource": {
+                  "type": "User",
+                  "id": "{1}",
+                  "externalId": "a-1",
+                  "userName": "ada@example.com"
+                },
+                "after": {
+                  "externalId": "a-1",
+                  "userName": "ada@example.com",
+                  "name": {
+                    "familyName": "King",
+                    "givenName": "Ada"
+                  },
+                  "active": true,
+                  "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {
+                    "division": "North",
+                    "department": "Mathematics"
+                  }
+                }
               },
-              "active": true,
-              "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {
-                "division": "North",
-                "department": "Mathematics"
+              {
+                "sequence": 4,
+                "type": "user.updated",
+                "resource": {
+                  "type": "User",
+                  "id": "{1}",
+                  "userName": "ada@example.com"
+                },
+                "before": {
+                  "name": {
+                    "familyName": "King",
+                    "givenName": "Ada"
+                  },
+                  "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {
+                    "department": "Mathematics"
+                  },
+                  "externalId": "a-1"
+                },
+                "after": {
+                  "name": {
+                    "familyName": "Lovelace",
+                    "givenName": "Ada"
+                  },
+                  "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {
+                    "department": "Engines"
+                  },
+                  "externalId": null
+                }
+              },
+              {
+                "sequence": 5,
+                "type": "user.deactivated",
+                "resource": {
+                  "type": "User",
+                  "id": "{1}",
+                  "userName": "ada@example.com"
+                },
+                "before": {
+                  "active": true
+                },
+                "after": {
+                  "active": false
+                }
+              },
+              {
+                "sequence": 6,
+                "type": "user.reactivated",
+                "resource": {
+                  "type": "User",
+                  "id": "{1}",
+                  "userName": "ada@example.com"
+                },
+                "before": {
+                  "active": false
+                },
+                "after": {
+                  "active": true
+                }
+              },
+              {
+                "sequence": 7,
+                "type": "user.deleted",
+                "resource": {
+                  "type": "User",
+                  "id": "{1}",
+                  "userName": "ada@example.com"
+                },
+                "before": {
+                  "userName": "ada@example.com",
+                  "name": {
+                    "familyName": "Lovelace",
+                    "givenName": "Ada"
+                  },
+                  "active": true,
+                  "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {
+                    "division": "North",
+                    "department": "Engines"
+                  }
+                }
               }
-            }
-          },
-          {
-            "sequence": 4,
-            "resource": {
-              "type": "User",
-              "id": "{1}",
-              "userName": "ada@example.com"
-            },
-            "type": "user.updated",
-            "after": {
-              "name": {
-                "familyName": "Lovelace",
-                "givenName": "Ada"
-              },
-              "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {
-                "department": "Engines"
-              },
-              "externalId": null
-            },
-            "before": {
-              "name": {
-                "familyName": "King",
-                "givenName": "Ada"
-              },
-              "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {
-                "department": "Mathematics"
-              },
-              "externalId": "a-1"
-            }
-          },
-          {
-            "sequence": 5,
-            "resource": {
-              "type": "User",
-              "id": "{1}",
-              "userName": "ada@example.com"
-            },
-            "type": "user.deactivated",
-            "after": {
-              "active": false
-            },
-            "before": {
-              "active": true
-            }
-          },
-          {
-            "sequence": 6,
-            "resource": {
-              "type": "User",
-              "id": "{1}",
-              "userName": "ada@example.com"
-            },
-            "type": "user.reactivated",
-            "after": {
-              "active": true
-            },
-            "before": {
-              "active": false
-            }
-          },
-          {
-            "sequence": 7,
-            "resource": {
-              "type": "User",
-              "id": "{1}",
-              "userName": "ada@example.com"
-            },
-            "type": "user.deleted",
-            "before": {
-              "userName": "ada@example.com",
-              "name": {
-                "familyName": "Lovelace",
-                "givenName": "Ada"
-              },
-              "active": true,
-              "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {
-                "division": "North",
-                "department": "Engines"
-              }
-            }
-          }
-        ]
-    "#]],
+            ]
+        "#]],
     )
     .await;
 }
@@ -191,130 +191,130 @@ async fn group_events_tell_members_apart() {
         &service,
         start,
         &expect![[r#"
-        [
-          {
-            "sequence": 6,
-            "resource": {
-              "type": "Group",
-              "id": "{1}",
-              "displayName": "Sales"
-            },
-            "type": "group.created",
-            "after": {
-              "displayName": "Sales"
-            }
-          },
-          {
-            "sequence": 7,
-            "resource": {
-              "type": "Group",
-              "id": "{1}",
-              "displayName": "Sales"
-            },
-            "type": "group.members_added",
-            "members": [
-              "{2}"
+            [
+              {
+                "sequence": 6,
+                "type": "group.created",
+                "resource": {
+                  "type": "Group",
+                  "id": "{1}",
+                  "displayName": "Sales"
+                },
+                "after": {
+                  "displayName": "Sales"
+                }
+              },
+              {
+                "sequence": 7,
+                "type": "group.members_added",
+                "resource": {
+                  "type": "Group",
+                  "id": "{1}",
+                  "displayName": "Sales"
+                },
+                "members": [
+                  "{2}"
+                ]
+              },
+              {
+                "sequence": 8,
+                "type": "group.members_removed",
+                "resource": {
+                  "type": "Group",
+                  "id": "{1}"
+                },
+                "members": [
+                  "{2}"
+                ]
+              },
+              {
+                "sequence": 9,
+                "type": "group.members_added",
+                "resource": {
+                  "type": "Group",
+                  "id": "{1}"
+                },
+                "members": [
+                  "{3}"
+                ]
+              },
+              {
+                "sequence": 10,
+                "type": "group.updated",
+                "resource": {
+                  "type": "Group",
+                  "id": "{1}",
+                  "displayName": "Field sales"
+                },
+                "before": {
+                  "displayName": "Sales"
+                },
+                "after": {
+                  "displayName": "Field sales"
+                }
+              },
+              {
+                "sequence": 11,
+                "type": "group.members_removed",
+                "resource": {
+                  "type": "Group",
+                  "id": "{1}",
+                  "displayName": "Field sales"
+                },
+                "members": [
+                  "{3}"
+                ]
+              },
+              {
+                "sequence": 12,
+                "type": "group.members_added",
+                "resource": {
+                  "type": "Group",
+                  "id": "{1}",
+                  "displayName": "Field sales"
+                },
+                "members": [
+                  "{4}"
+                ]
+              },
+              {
+                "sequence": 13,
+                "type": "group.members_removed",
+                "resource": {
+                  "type": "Group",
+                  "id": "{1}"
+                },
+                "members": [
+                  "{4}"
+                ]
+              },
+              {
+                "sequence": 14,
+                "type": "user.deleted",
+                "resource": {
+                  "type": "User",
+                  "id": "{4}",
+                  "userName": "eve"
+                },
+                "before": {
+                  "userName": "eve",
+                  "active": true
+                }
+              },
+              {
+                "sequence": 15,
+                "type": "group.deleted",
+                "resource": {
+                  "type": "Group",
+                  "id": "{1}",
+                  "displayName": "Field sales"
+                },
+                "before": {
+                  "displayName": "Field sales"
+                }
+              }
             ]
-          },
-          {
-            "sequence": 8,
-            "resource": {
-              "type": "Group",
-              "id": "{1}"
-            },
-            "type": "group.members_removed",
-            "members": [
-              "{2}"
-            ]
-          },
-          {
-            "sequence": 9,
-            "resource": {
-              "type": "Group",
-              "id": "{1}"
-            },
-            "type": "group.members_added",
-            "members": [
-              "{3}"
-            ]
-          },
-          {
-            "sequence": 10,
-            "resource": {
-              "type": "Group",
-              "id": "{1}",
-              "displayName": "Field sales"
-            },
-            "type": "group.updated",
-            "after": {
-              "displayName": "Field sales"
-            },
-            "before": {
-              "displayName": "Sales"
-            }
-          },
-          {
-            "sequence": 11,
-            "resource": {
-              "type": "Group",
-              "id": "{1}",
-              "displayName": "Field sales"
-            },
-            "type": "group.members_removed",
-            "members": [
-              "{3}"
-            ]
-          },
-          {
-            "sequence": 12,
-            "resource": {
-              "type": "Group",
-              "id": "{1}",
-              "displayName": "Field sales"
-            },
-            "type": "group.members_added",
-            "members": [
-              "{4}"
-            ]
-          },
-          {
-            "sequence": 13,
-            "resource": {
-              "type": "Group",
-              "id": "{1}"
-            },
-            "type": "group.members_removed",
-            "members": [
-              "{4}"
-            ]
-          },
-          {
-            "sequence": 14,
-            "resource": {
-              "type": "User",
-              "id": "{4}",
-              "userName": "eve"
-            },
-            "type": "user.deleted",
-            "before": {
-              "userName": "eve",
-              "active": true
-            }
-          },
-          {
-            "sequence": 15,
-            "resource": {
-              "type": "Group",
-              "id": "{1}",
-              "displayName": "Field sales"
-            },
-            "type": "group.deleted",
-            "before": {
-              "displayName": "Field sales"
-            }
-          }
-        ]
-    "#]],
+        "#]],
     )
     .await;
 }
@@ -426,23 +426,23 @@ async fn attributes_beyond_the_limit_are_named_only() {
         &service,
         start,
         &expect![[r#"
-        [
-          {
-            "sequence": 3,
-            "resource": {
-              "type": "User",
-              "id": "{1}",
-              "userName": "ada"
-            },
-            "type": "user.created",
-            "changed": [
-              "active",
-              "entitlements",
-              "userName"
+            [
+              {
+                "sequence": 3,
+                "type": "user.created",
+                "resource": {
+                  "type": "User",
+                  "id": "{1}",
+                  "userName": "ada"
+                },
+                "changed": [
+                  "active",
+                  "entitlements",
+                  "userName"
+                ]
+              }
             ]
-          }
-        ]
-    "#]],
+        "#]],
     )
     .await;
 }

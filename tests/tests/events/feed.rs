@@ -1,10 +1,13 @@
 //! The feed over HTTP.
 
+use dynoxide::Database;
 use expect_test::expect;
-use serde_json::json;
+use local::embedded;
+use serde_json::{Value, json};
 use service::{
     auth::Scope,
     clock::Clock,
+    config::Tables,
     credential::{Credential, Kind},
     entropy::Entropy,
     http::{self, Route},
@@ -168,8 +171,9 @@ async fn request_waits_for_the_next_event() {
 }
 
 #[tokio::test]
-async fn acknowledgement_moves_forward_only() {
-    let service = Service::new().await;
+async fn acknowledgement_moves_forward_and_leaves_a_proof() {
+    let database = Database::memory().expect("a database in memory");
+    let service = Service::on(embedded::client(database.clone())).await;
     let user = service.user("ada").await;
     service.delete(&format!("/Users/{user}")).await;
     let end = last(&service).await;
@@ -182,5 +186,27 @@ async fn acknowledgement_moves_forward_only() {
     for body in [json!({}), json!({ "seq": -1 }), json!({ "seq": 1, "ended": [] })] {
         assert_eq!(acknowledge(body.clone()).await.verdict(), "400 invalidValue", "{body}");
     }
-    assert_eq!(feed(&service, end).await, Vec::<serde_json::Value>::new());
+    assert_eq!(feed(&service, end).await, Vec::<Value>::new());
+    let query = json!({
+        "TableName": Tables::default().resources,
+        "KeyConditionExpression": "pk = :pk",
+        "ExpressionAttributeValues": { ":pk": { "S": "ORG#acme#PROOF" } },
+    });
+    let proofs = embedded::dispatch(&database, "Query", query.to_string().as_bytes()).expect("proofs");
+    let proofs: Value = serde_json::from_str(&proofs).expect("JSON");
+    let proof = |name: &str| proofs["Items"][0][name].to_string();
+    let proof = ["event", "ended", "millis", "acked"].map(proof).join("\n");
+    expect![[""]].assert_eq(&format!("{}\n", service.named(&proof)));
+    assert!(service.examine(&service.org).await.is_healthy());
+}
+
+#[tokio::test]
+async fn first_acknowledgement_counts_from_the_snapshot() {
+    let service = Service::new().await;
+    let user = service.user("ada").await;
+    service.delete(&format!("/Users/{user}")).await;
+    let end = last(&service).await;
+    Request::get("/events/v1/snapshot").at_root().send_lines(&service).await;
+    let answer = Request::post("/events/v1/ack", json!({ "seq": 1 })).at_root().send(&service).await;
+    assert_eq!(answer.body, json!({ "acknowledged": end }));
 }

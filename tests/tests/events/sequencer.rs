@@ -5,8 +5,11 @@ use std::sync::Arc;
 use dynoxide::Database;
 use fastrand::Rng;
 use futures_util::TryStreamExt;
+use local::embedded;
+use serde_json::json;
 use service::{
     auth::{Org, Scope},
+    config::Tables,
     sequencing,
 };
 use tests::{
@@ -78,6 +81,25 @@ async fn only_organisations_with_events_are_visited() {
 async fn orgs(service: &Service) -> Vec<String> {
     let orgs: Vec<Org> = service.app.store.orgs_with_events().try_collect().await.expect("organisations");
     orgs.iter().map(ToString::to_string).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn feed_with_events_after_its_head_goes_on() {
+    let database = Database::memory().expect("a database in memory");
+    let service = Service::on(embedded::client(database.clone())).await;
+    service.user("ada").await;
+    let end = last(&service).await;
+    // A restore is not cut at the borders of transactions: the head may be older than the events.
+    let head = json!({
+        "TableName": Tables::default().resources,
+        "Key": { "pk": { "S": "ORG#acme#FEED" }, "sk": { "S": "HEAD" } },
+        "UpdateExpression": "SET seq = :one, released = :one",
+        "ExpressionAttributeValues": { ":one": { "N": "1" } },
+    });
+    embedded::dispatch(&database, "UpdateItem", head.to_string().as_bytes()).expect("an update");
+    service.user("bob").await;
+    product::check(&service).await;
+    assert_eq!(last(&service).await, end + 1);
 }
 
 #[tokio::test]

@@ -215,8 +215,8 @@ async fn put_of_1000_members_writes_only_differences() {
     let (exchanged, written) = put(&users[1..]).await;
     assert_eq!(exchanged.status, 200);
     assert_ne!(exchanged.header("etag"), filled.header("etag"));
-    // One transaction writes the group, and two edges each for the new and the removed member.
-    assert!((written - (2.0 * 5.0 + 2.0)).abs() < 0.1, "{written}");
+    // One transaction writes the group, its events, and two edges each for the new and the removed member.
+    assert!((written - (2.0 * 6.0 + 2.0)).abs() < 0.1, "{written}");
     has(&users[1..]).await;
 
     let (emptied, _) = put(&[]).await;

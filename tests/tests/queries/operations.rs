@@ -92,6 +92,8 @@ const BELOW: &str = "
 
 **An access token: 2 round trips.** One BatchGetItem reads the client and its organisation. One transaction puts the token, on condition that neither has changed. A client requests a token once an hour by default. A request with the token costs what a request with a key costs. A request with an assertion makes the same calls. The keys of the issuer are cached for an hour.
 
+**Events: one action more in each write.** The transaction of a change puts one item with its events: 2 write units, and 2 more for each further KB, such as 6 units for the deletion in the table. Without events, a write takes these units less, and the same calls. Afterwards the sequencer deletes the item and puts each event into the feed, for 2 write units each. It also moves the head of the feed, for 2 write units in each transaction of up to 49 events. Each run reads the head once and the outbox twice ([EVENTS.md](shared/service/EVENTS.md#outbox-and-sequencer)).
+
 **A change of members reads nothing.** A PUT or PATCH that changes nothing costs a read and no write.
 
 **Limits of an organisation: no call below a tenth of the rate, which is 5 requests a second.** Above, one request in about 12 makes one more call before its first read: an update of 1 write unit. An expensive request (bulk, a filter or sort without an index, a change of members that does not fit one transaction) makes two such calls: 2 round trips and 2 write units. The table has no expensive request. A request over a limit costs the look-up of its key.
@@ -138,7 +140,8 @@ impl Measurements {
     async fn new() -> Self {
         let counter = Counter::default();
         let database = Database::memory().expect("a database in memory");
-        let service = Service::on(counter.slow_client(database, ROUND_TRIP)).await;
+        let service =
+            Service::on_with_clock(counter.slow_client(database, ROUND_TRIP), tests::runtime_clock()).await;
         let mut users = Vec::new();
         for number in 0..USERS {
             let answer = service.post("/Users", user(number)).await;

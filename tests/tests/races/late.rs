@@ -85,11 +85,16 @@ impl<'a> Story<'a> {
         assert_healthy(&service, "without a fault").await;
         let story = Self { world, writes, calls, statuses, after: world.stored(&database) };
         story.assert_allowed("without a fault", &story.calls);
+        tests::product::sequence(&service).await;
+        let told = story.assert_allowed("with a sequencer", &faults.recorded());
+        let own = format!("{}#", tests::ORG);
+        let waiting: Vec<_> = told.waiting.iter().filter(|key| key.starts_with(&own)).collect();
+        assert!(waiting.is_empty(), "{waiting:?}");
         story
     }
 
     /// Fails if a call is none that the model of the protocol allows at that time.
-    fn assert_allowed(&self, case: &str, calls: &[Recorded]) {
+    fn assert_allowed(&self, case: &str, calls: &[Recorded]) -> replay::Told {
         let resources = Tables::default().resources;
         let items = scan(&self.world.database(), &resources);
         let of_resources = calls.iter().filter(|call| call.request.to_string().contains(&resources));
@@ -98,8 +103,8 @@ impl<'a> Story<'a> {
             request: &call.request,
             outcome: Outcome::of(call.answer.as_ref().map(|(status, body)| (*status, body))),
         });
-        let allowed = replay::allows(items.as_array().into_iter().flatten(), calls);
-        assert_eq!(allowed, Ok(()), "{case}");
+        let allowed = replay::allows_events(items.as_array().into_iter().flatten(), calls);
+        allowed.unwrap_or_else(|why| panic!("{case}: {why}"))
     }
 
     /// Returns the numbers of the calls that write.

@@ -20,7 +20,7 @@ use tokio::time::{Instant, timeout_at};
 use super::base_path::BASE_PATH;
 use crate::{
     App, Error,
-    auth::{Caller, Origin, Permit, Scope},
+    auth::{Caller, Scope},
     credential::{Credential, Kind},
     error::Refusal,
     limits::{BODY_RESERVE, GROUP_BODY},
@@ -90,13 +90,13 @@ async fn authenticated(parts: &Parts, app: &App, record: &RequestRecord) -> Resu
     record.presents(PresentedKey::Claimed(credential.org().clone()));
     match authenticate(app, &credential, deadline).await? {
         Ok(Authenticated { caller, unrecorded }) => {
+            let client = client(&parts.uri, &parts.headers);
             if let Some(unrecorded) = unrecorded {
-                record_use(app, unrecorded, client(&parts.uri, &parts.headers), deadline);
+                record_use(app, unrecorded, client, deadline);
             }
-            let request = parts.extensions.get::<RequestId>().map(|id| id.0.clone());
-            let origin = Origin { client: client(&parts.uri, &parts.headers), request };
-            let permit = parts.extensions.get::<Permit>().cloned().unwrap_or_default();
-            Ok(caller.with_permit(permit).with_origin(origin))
+            let request = parts.extensions.get().map(|RequestId(id)| id.clone());
+            let permit = parts.extensions.get().cloned().unwrap_or_default();
+            Ok(caller.with_permit(permit).with_origin(client, request))
         }
         Err(RefusedKey { id, refusal, .. }) => {
             if let Some(id) = id {
@@ -339,13 +339,9 @@ fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a st
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
-        (Some(value), None) => match value.to_str() {
-            Ok(text) => Ok(Some(text)),
-            Err(_) => {
-                Err(Invalid::value(format!("The header {name} contains characters that are not ASCII."))
-                    .into())
-            }
-        },
+        (Some(value), None) => value.to_str().map(Some).map_err(|_| {
+            Invalid::value(format!("The header {name} contains characters that are not ASCII.")).into()
+        }),
         (Some(_), Some(_)) => Err(Invalid::value(format!("The header {name} occurs more than once.")).into()),
     }
 }

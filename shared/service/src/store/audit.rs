@@ -18,7 +18,7 @@ use crate::{
     Error,
     auth::Org,
     clock::{timestamp, unix_millis},
-    event::{Author, Change, EventId, Subject},
+    event::{Author, Authorship, Change, EventId},
     limits::REQUEST_BUDGET,
 };
 
@@ -117,36 +117,16 @@ pub(super) fn record<G: Copy>(
     ]);
     let id = store.entropy.id(now)?;
     transaction.put(Keys::audit(org).key(id.as_str()), item, Condition::absent(), guard);
-    let Some((event_type, kind)) = event_of(name) else { return Ok(()) };
     let state = |state: Result<Value, serde_json::Error>| {
-        let state = state.map_err(|_| Error::Internal("the state of an action is not JSON".to_owned()))?;
-        Ok::<_, Error>(Some(state).filter(|state| !state.is_null()))
+        state.map_err(|_| Error::Internal("the state of an action is not JSON".to_owned()))
     };
     let (before, after) = (state(serde_json::to_value(before))?, state(serde_json::to_value(after))?);
-    let change = Change::of_action(event_type, Subject::named(kind, target), before, after);
     let author = Author { credential: actor.as_str().to_owned(), client: "operator".to_owned() };
-    // Both parts of the id that are random.
+    // The second half of the id is random.
     let random = id.to_bytes().into_iter().skip(8).fold(0, |number, byte| number << 8 | u64::from(byte));
     let event = EventId::after(None, unix_millis(now), random);
-    let outgoing = Outgoing { org, id: &event, at: &at, author: &author, request: None };
-    outbox::put(store, transaction, &outgoing, vec![change], guard)
-}
-
-/// Returns the type of the event of an action, and the kind of its target. The deletion of an organisation deletes its feed,
-/// so it has no event.
-fn event_of(action: &str) -> Option<(&'static str, &'static str)> {
-    const ORGANISATION: &str = "Organisation";
-    Some(match action {
-        "org.create" => ("org.created", ORGANISATION),
-        "org.change" | "org.empty" | "org.import" | "org.repair" => ("org.updated", ORGANISATION),
-        "key.create" => ("key.created", "Key"),
-        "key.change" | "key.rotate" => ("key.updated", "Key"),
-        "key.revoke" => ("key.revoked", "Key"),
-        "client.create" => ("client.created", "Client"),
-        "client.delete" => ("client.revoked", "Client"),
-        action if action.starts_with("client.") => ("client.updated", "Client"),
-        _ => return None,
-    })
+    let outgoing = Outgoing { org, id: &event, by: &Authorship { author, request: None, at } };
+    outbox::put(store, transaction, &outgoing, Change::of_action(name, target, &before, &after), guard)
 }
 
 impl Store {

@@ -19,7 +19,7 @@ use super::{
     outbox::put_events,
     resources::{Expected, check_expected, index_changes, is_unchanged},
     slots::begin_expensive,
-    stamps::{event_id, overtaking},
+    stamps::{event_id_of, overtaking},
     table::Backoff,
     transaction::{MAX_ACTIONS, Transaction},
     write::{Guard, not_found},
@@ -49,7 +49,7 @@ impl Directory {
             let stored = read_in_turn(self, kind, &id, None).await?;
             check_expected(expected, &stored)?;
             floor = stored.stamp.max(floor);
-            let event = event_id(self, floor.as_ref(), &stored.version);
+            let event = event_id_of(self, floor.as_ref(), &id, &stored.version);
             let mut transaction = removal(self, kind, &stored);
             let memberships = if leaves_tombstone {
                 None

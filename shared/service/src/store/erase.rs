@@ -18,6 +18,7 @@ use tokio::time::{Duration, Instant};
 use super::{
     audit::Actor,
     directory::Store,
+    feed::{head_item, read_head},
     hold::{Begun, begin},
     items::{Item, partition_key, sort_key},
     key_range::KeyRange,
@@ -71,11 +72,11 @@ impl Store {
             return Ok(Deletion::Waiting(Duration::ZERO));
         }
         let mut scan = hold.scan(self, org).await?;
-        erase_unfinished(self, org).await?;
         loop {
             if scan.after.is_none() {
                 // Only a scan that begins after those requests, and finds nothing, proves that nothing is left.
                 scan.is_proof = hold.remaining(self).is_zero();
+                scan.is_proof &= erase_unfinished(self, org).await? == 0;
             }
             let (deleted, next) = erase_page(self, org, scan.after.take()).await?;
             scan.is_proof &= deleted == 0;
@@ -120,6 +121,7 @@ impl Store {
             Begun::Held(hold) => hold,
             Begun::NoOrg | Begun::Enabled | Begun::Busy(_) => return Ok(None),
         };
+        let last = read_head(&self.as_operator(org)).await?.last;
         let mut deleted = erase_resources(self, org, &mut progress).await?;
         progress(Erasing::Waiting(hold.remaining(self).as_secs()));
         hold.wait_for_requests(self).await;
@@ -137,6 +139,7 @@ impl Store {
         }
         deleted += erase_log(self, org, None).await?.0;
         let is_done = if keeps_keys {
+            keep_sequence(self, org, last).await?;
             hold.end(self, (org, actor), "org.empty", &deleted).await?
         } else {
             deleted += erase_keys(self, org).await? + 1;
@@ -148,6 +151,15 @@ impl Store {
             ))
         })
     }
+}
+
+/// Writes the head of the feed of an organisation that is empty now. Its sequence numbers go on, so that a product that
+/// continues from an old one is told to read the snapshot.
+async fn keep_sequence(store: &Store, org: &Org, last: u64) -> Result<(), Error> {
+    if last > 0 {
+        resources(store).put(&Keys::of(org).feed_head(), head_item(last)).await?;
+    }
+    Ok(())
 }
 
 /// Deletes the organisation's entries in the list of unfinished changes, the headers of the changes, and the events in the

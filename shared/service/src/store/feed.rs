@@ -9,9 +9,10 @@ use tokio::time::Duration;
 use super::{
     bookmarks::EXPIRES,
     directory::Directory,
+    event_keys::feed_position,
     items::{Item, number, optional_number, text},
     key_range::KeyRange,
-    keys::{Key, feed_position},
+    keys::Key,
 };
 use crate::{Error, event::Event};
 
@@ -37,8 +38,8 @@ pub struct FeedHead {
     pub last: u64,
     /// The sequence number of the last event that is released.
     pub released: u64,
-    /// The sequence number up to which the product has acknowledged the events.
-    pub acknowledged: u64,
+    /// The sequence number up to which the product has acknowledged the events, if it has ever done so.
+    pub acknowledged: Option<u64>,
 }
 
 /// A page of the feed.
@@ -85,37 +86,62 @@ pub(super) async fn read_feed(directory: &Directory, after: u64, limit: usize) -
     if after > head.last {
         return Ok(FeedPage::Gone);
     }
-    if after >= head.released {
-        return Ok(FeedPage::Events { events: Vec::new(), last: head.released });
+    let last = head.released;
+    if after >= last {
+        return Ok(FeedPage::Events { events: Vec::new(), last });
     }
-    let partition = directory.keys.feed();
-    let between = (feed_position(after + 1), feed_position(head.released));
+    let events = read_kept(directory, after, last, limit).await?;
+    let is_gapless = (after + 1..).zip(&events).all(|(sequence, event)| event.sequence == Some(sequence));
+    if events.is_empty() || !is_gapless { Ok(FeedPage::Gone) } else { Ok(FeedPage::Events { events, last }) }
+}
+
+/// Reads the events that are kept, after a sequence number and up to another one.
+pub(super) async fn read_kept(
+    directory: &Directory,
+    after: u64,
+    last: u64,
+    limit: usize,
+) -> Result<Vec<Event>, Error> {
+    let partition = directory.keys.feed_events();
+    let between = (feed_position(after + 1), feed_position(last));
     let range = KeyRange::between(&partition, between).limit(limit.clamp(1, FEED_PAGE));
     let page = directory.table.query(range).await?;
     let now = directory.table.clock.now().unix_timestamp();
     let mut events = Vec::with_capacity(page.items.len());
-    for (sequence, item) in (after + 1..).zip(&page.items) {
-        let event = event_of(item)?;
+    for item in &page.items {
         // DynamoDB deletes expired items some days late.
-        if event.sequence != Some(sequence) || number(item, EXPIRES)? <= now {
-            return Ok(FeedPage::Gone);
+        if number(item, EXPIRES)? > now {
+            events.push(event_of(item)?);
         }
-        events.push(event);
     }
-    if events.is_empty() { Ok(FeedPage::Gone) } else { Ok(FeedPage::Events { events, last: head.released }) }
+    Ok(events)
+}
+
+/// Returns the number of the last event in the feed, whatever the head says. A restored table may have another head.
+pub(super) async fn read_last(directory: &Directory) -> Result<u64, Error> {
+    let partition = directory.keys.feed_events();
+    let between = (feed_position(0), feed_position(u64::MAX));
+    let page = directory.table.query(KeyRange::between(&partition, between).backward(true).limit(1)).await?;
+    page.items.first().map_or(Ok(0), |item| event_of(item).map(|event| event.sequence.unwrap_or_default()))
 }
 
 /// Reads the item of a head.
 fn head_of(item: &Item) -> Result<FeedHead, Error> {
     let sequence = |name| {
-        let number = optional_number(item, name)?.unwrap_or_default();
-        u64::try_from(number).map_err(|_| Error::Internal("the head of a feed cannot be read".to_owned()))
+        let number = optional_number(item, name)?.map(u64::try_from).transpose();
+        number.map_err(|_| Error::Internal("the head of a feed cannot be read".to_owned()))
     };
     Ok(FeedHead {
-        last: sequence(LAST)?,
-        released: sequence(RELEASED)?,
+        last: sequence(LAST)?.unwrap_or_default(),
+        released: sequence(RELEASED)?.unwrap_or_default(),
         acknowledged: sequence(ACKNOWLEDGED)?,
     })
+}
+
+/// Returns the item of the head of a feed whose events are all released.
+pub(super) fn head_item(last: u64) -> Item {
+    let last = AttributeValue::N(last.to_string());
+    Item::from([(LAST.to_owned(), last.clone()), (RELEASED.to_owned(), last)])
 }
 
 /// Returns the key and the item of an event in the feed. `now` is in seconds since 1970.

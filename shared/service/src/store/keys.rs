@@ -1,4 +1,4 @@
-//! Keys of items. No other file spells a key prefix.
+//! Keys of items. No other file spells a key prefix, apart from `event_keys` for those of events.
 //!
 //! Every partition key of an organisation's data begins with `ORG#<org>`: no such item can be read or written without
 //! naming the organisation, and an IAM condition on `dynamodb:LeadingKeys` can restrict access to one organisation.
@@ -40,7 +40,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use scim::{ResourceKind, id::Id};
 
-use crate::{auth::Org, credential::Kind, event::EventId};
+use crate::{auth::Org, credential::Kind};
 
 /// The partition key of all tables.
 pub(super) const PK: &str = "pk";
@@ -52,9 +52,6 @@ pub(super) const COUNT_SHARDS: u8 = 16;
 
 /// The number of partitions of the list of unfinished changes. One would limit the throughput of its writes.
 const UNFINISHED_SHARDS: u8 = 16;
-
-/// The number of partitions of the outbox. One would limit the throughput of all organisations.
-const OUTBOX_SHARDS: u8 = 16;
 
 /// A sort key before every id.
 pub(super) const BEFORE_IDS: &str = "0";
@@ -76,7 +73,7 @@ pub(super) fn kind_from_stored(word: &str) -> Option<ResourceKind> {
 
 /// A partition of one organisation.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Partition(String);
+pub(super) struct Partition(pub(super) String);
 
 /// The key of an item.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -116,7 +113,7 @@ impl Keys {
         Self { prefix: format!("{ORG_PREFIX}{org}") }
     }
 
-    fn partition(&self, rest: &str) -> Partition {
+    pub(super) fn partition(&self, rest: &str) -> Partition {
         Partition(format!("{}#{rest}", self.prefix))
     }
 
@@ -180,42 +177,6 @@ impl Keys {
 
     fn org(&self) -> &str {
         self.prefix.trim_start_matches(ORG_PREFIX)
-    }
-
-    /// Returns the partition of the outbox that has the events of the organisation.
-    pub(super) fn outbox(org: &Org) -> Partition {
-        outbox_shard(hash(org.as_str()) % OUTBOX_SHARDS)
-    }
-
-    /// Returns the sort key of the events of a transaction.
-    pub(super) fn outbox_entry(org: &Org, event: &EventId) -> String {
-        format!("{org}#{event}")
-    }
-
-    /// Returns the range of sort keys of the organisation's events in the outbox.
-    pub(super) fn outbox_range(org: &Org) -> (String, String) {
-        // `$` follows `#`.
-        (format!("{org}#"), format!("{org}$"))
-    }
-
-    /// Returns the partition of the organisation's feed.
-    pub(super) fn feed(&self) -> Partition {
-        self.partition("FEED")
-    }
-
-    /// Returns the key of the event of that sequence number.
-    pub(super) fn feed_event(&self, sequence: u64) -> Key {
-        self.feed().key(feed_position(sequence))
-    }
-
-    /// Returns the key of the proof that the product has applied the event of that sequence number.
-    pub(super) fn proof(&self, sequence: u64) -> Key {
-        self.partition("PROOF").key(feed_position(sequence))
-    }
-
-    /// Returns the key of the head of the organisation's feed.
-    pub(super) fn feed_head(&self) -> Key {
-        self.feed().key("HEAD")
     }
 
     pub(super) fn counts(&self) -> Partition {
@@ -324,26 +285,12 @@ fn unfinished_shard(shard: u8) -> Partition {
     Partition(format!("UNFINISHED#{shard:02}"))
 }
 
-/// Returns every partition of the outbox.
-pub(super) fn outbox_shards() -> impl Iterator<Item = Partition> {
-    (0..OUTBOX_SHARDS).map(outbox_shard)
-}
-
-fn outbox_shard(shard: u8) -> Partition {
-    Partition(format!("OUTBOX#{shard:02}"))
-}
-
-/// Returns the sort key of an event of that sequence number.
-pub(super) fn feed_position(sequence: u64) -> String {
-    format!("{sequence:020}")
-}
-
 /// Returns the organisation and the change that the sort key of an entry in the list of unfinished changes names.
 pub(super) fn org_and_change(entry: &str) -> Option<(&str, &str)> {
     entry.split_once('#')
 }
 
-fn hash(text: &str) -> u8 {
+pub(super) fn hash(text: &str) -> u8 {
     text.bytes().fold(0, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte))
 }
 

@@ -8,7 +8,7 @@
 //! The public methods of [`Store`] and [`Directory`] are for `http` and `infra`. Inside the store, a file calls only
 //! functions and types that it imports, from files that stand before it in this order:
 //!
-//! 1. `keys`, `items`, `index_keys`, `index`, `key_range`: the items.
+//! 1. `keys`, `event_keys`, `items`, `index_keys`, `index`, `key_range`: the items.
 //! 2. `sdk_error`, `table`, `attempts`, `transaction`, `update`, `scan`, `write`: calls to DynamoDB, and the meaning of failed conditions.
 //! 3. `capacity`, `accounts`, `request_queue`, `directory`: [`Store`] and [`Directory`]. `leases`, `slots`: limits of organisations.
 //!    `stamps`, `outbox`: events of transactions.
@@ -20,7 +20,7 @@
 //! 8. `key_record`, `client_record`, `authentication`: credentials.
 //! 9. `audit`, `due`, `work`, `orgs`, `creation`, `credential_writes`, `credentials`, `client_writes`, `tokens`, `clients`,
 //!    `rewrap`, `announcements`, `tables`, `doctor`, `hold`, `erase`, `transfer`, `sessions`, `request_writer`, `request_log`,
-//!    `search`, `neighbours`, `feed`, `sequencer`, `snapshot`, `acknowledgement`: management, the request log, the pages of the console, and events.
+//!    `search`, `neighbours`, `feed`, `sequencer`, `acknowledgement`, `snapshot`: management, the request log, the pages of the console, and events.
 
 mod accounts;
 mod acknowledgement;
@@ -44,6 +44,7 @@ pub mod doctor;
 mod due;
 mod edges;
 mod erase;
+mod event_keys;
 mod feed;
 mod groups;
 mod hold;

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     Error,
     auth::Org,
-    event::{Author, Change, Event, EventId},
+    event::{Authorship, Change, Event, EventId},
 };
 
 /// The attribute with the events as JSON.
@@ -25,10 +25,13 @@ const EVENTS: &str = "events";
 pub(super) struct Outgoing<'a> {
     pub(super) org: &'a Org,
     pub(super) id: &'a EventId,
-    /// The time of the change.
-    pub(super) at: &'a str,
-    pub(super) author: &'a Author,
-    pub(super) request: Option<&'a str>,
+    pub(super) by: &'a Authorship,
+}
+
+/// Returns who makes the changes of a request.
+pub(super) fn authorship(directory: &Directory) -> Result<Authorship, Error> {
+    let (author, request) = directory.caller.author();
+    Ok(Authorship { author, request: request.map(str::to_owned), at: directory.table.clock.timestamp()? })
 }
 
 /// Adds the events of the changes to the transaction of a request, as one action. Adds nothing if nothing changes.
@@ -38,9 +41,18 @@ pub(super) fn put_events(
     id: &EventId,
     changes: Vec<Change>,
 ) -> Result<(), Error> {
-    let at = directory.table.clock.timestamp()?;
-    let (author, request) = directory.caller.author();
-    let outgoing = Outgoing { org: directory.org(), id, at: &at, author: &author, request };
+    put_events_by(directory, transaction, id, &authorship(directory)?, changes)
+}
+
+/// Adds events like [`put_events`], of a change that another request may have begun.
+pub(super) fn put_events_by(
+    directory: &Directory,
+    transaction: &mut Transaction<Guard>,
+    id: &EventId,
+    by: &Authorship,
+    changes: Vec<Change>,
+) -> Result<(), Error> {
+    let outgoing = Outgoing { org: directory.org(), id, by };
     put(&directory.store, transaction, &outgoing, changes, Guard::Unconditional)
 }
 
@@ -55,11 +67,11 @@ pub(super) fn put<G>(
     if changes.is_empty() || !store.writes_events {
         return Ok(());
     }
-    let Outgoing { org, id, at, author, request } = outgoing;
+    let Outgoing { org, id, by } = outgoing;
     let events: Vec<Event> = changes
         .into_iter()
         .enumerate()
-        .map(|(number, change)| change.event(id, number, org.as_str(), at, (author, *request)))
+        .map(|(number, change)| change.event(id, number, org.as_str(), by))
         .collect();
     let json =
         serde_json::to_string(&events).map_err(|_| Error::Internal("an event is not JSON".to_owned()))?;

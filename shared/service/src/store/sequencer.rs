@@ -3,8 +3,8 @@
 //! A query is no snapshot: an event may be committed at a place that the query has passed. Its id is greater than those of
 //! the events that it depends on, so a reading may contain an event and lack its cause only if the cause was committed
 //! during the reading. The sequencer therefore reads until two readings in a row agree. One transaction then moves the
-//! events. Its conditions are that the head is as it was read, and that the outbox has the events. Of two sequencers at the
-//! same time, one fails and begins again.
+//! events. Its conditions are that the head is as it was read, and that the outbox has the events. If two sequencers run at
+//! the same time, one fails and begins again.
 
 use std::collections::BTreeSet;
 
@@ -14,20 +14,24 @@ use tokio::time::Instant;
 
 use super::{
     directory::{Directory, Store},
-    feed::{FeedHead, LAST, RELEASED, event_item, read_head},
+    event_keys::outbox_shards,
+    feed::{FeedHead, LAST, RELEASED, event_item, read_head, read_last},
     items::{Item, sort_key},
     key_range::KeyRange,
-    keys::{Key, Keys, Partition, org_and_change, outbox_shards},
+    keys::{Key, Keys, Partition, org_and_change},
     outbox::events_of,
     table::Backoff,
     transaction::{Condition, MAX_ACTIONS, Transaction},
 };
-use crate::{Error, auth::Org, event::Event, limits::OPERATOR_BUDGET};
+use crate::{
+    Error,
+    auth::{Caller, Org},
+    event::Event,
+    limits::OPERATOR_BUDGET,
+};
 
 /// The items of the outbox in a reading.
 const READING: usize = MAX_ACTIONS / 2;
-/// The largest size of the events in a transaction, in bytes of JSON. DynamoDB takes 4 MB.
-const MOVE_BYTES: usize = 2 * 1024 * 1024;
 
 /// A condition of the transaction that moves events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +44,6 @@ enum Guard {
 struct Outgoing {
     key: Key,
     events: Vec<Event>,
-    bytes: usize,
 }
 
 impl Store {
@@ -73,22 +76,47 @@ impl Store {
         org.map(Some).ok_or_else(|| Error::Internal("a key of the outbox cannot be read".to_owned()))
     }
 
-    /// Moves the events of an organisation to its feed until the outbox has none. Returns their number.
+    /// Moves the events of an organisation to its feed until the outbox has none, or until that time. Returns their number.
     ///
     /// # Errors
-    /// [`Error::Unavailable`], [`Error::Throttled`] if DynamoDB does not answer. What was moved stays.
-    pub async fn sequence(&self, org: &Org) -> Result<u64, Error> {
-        let mut moved = 0;
-        loop {
-            // A command that takes long opens the directory again.
-            let directory = self.as_operator(org);
+    /// [`Error::Unavailable`], [`Error::Throttled`] if DynamoDB does not answer. [`Error::Internal`] if the feed cannot be
+    /// continued. Events that were moved stay.
+    pub async fn sequence(&self, org: &Org, until: Instant) -> Result<u64, Error> {
+        let directory = self.directory(&Caller::operator(org.clone()).until(until));
+        let (mut moved, mut backoff) = (0, Backoff::new(&directory.table));
+        while Instant::now() < until {
+            // The head is read before the outbox. If it is the same afterwards, no other sequencer has moved what was read.
+            let head = read_head(&directory).await?;
             let reading = agreed_reading(&directory, org).await?;
             if reading.is_empty() {
-                return Ok(moved);
+                break;
             }
-            moved += move_events(&directory, reading).await?;
+            if let Some(more) = move_events(&directory, head, reading).await? {
+                moved += more;
+            } else {
+                backoff.wait().await?;
+                if read_head(&directory).await? == head {
+                    correct_head(&directory, head).await?;
+                }
+            }
         }
+        Ok(moved)
     }
+}
+
+/// Moves a head to the end of its feed. A table that was restored in part may have events after its head.
+///
+/// # Errors
+/// [`Error::Internal`] if the head is at the end already: then another reason keeps the events from being moved.
+async fn correct_head(directory: &Directory, head: FeedHead) -> Result<(), Error> {
+    let last = read_last(directory).await?;
+    if last <= head.last {
+        return Err(Error::Internal("the feed of an organisation cannot be continued".to_owned()));
+    }
+    let mut transaction = Transaction::new();
+    advance(directory, &mut transaction, head, last);
+    // If the condition fails, another sequencer has moved the head.
+    transaction.send(&directory.table).await.map(|_| ())
 }
 
 /// Returns the organisation that the sort key of an item of the outbox names.
@@ -129,25 +157,23 @@ fn agree(first: &[Outgoing], second: &[Outgoing]) -> bool {
 }
 
 fn outgoing(partition: &Partition, item: &Item) -> Result<Outgoing, Error> {
-    let events = events_of(item)?;
-    let bytes = item.values().filter_map(|value| value.as_s().ok()).map(String::len).sum();
-    Ok(Outgoing { key: partition.key(sort_key(item)?), events, bytes })
+    Ok(Outgoing { key: partition.key(sort_key(item)?), events: events_of(item)? })
 }
 
-/// Moves the first events of a reading, as many as fit one transaction. Returns their number, or 0 if another sequencer was
-/// faster.
-async fn move_events(directory: &Directory, reading: Vec<Outgoing>) -> Result<u64, Error> {
-    let head = read_head(directory).await?;
+/// Moves the first events of a reading, as many as fit one transaction. Returns their number, or `None` if a condition fails.
+async fn move_events(
+    directory: &Directory,
+    head: FeedHead,
+    reading: Vec<Outgoing>,
+) -> Result<Option<u64>, Error> {
     let now = directory.table.clock.now().unix_timestamp();
     let mut transaction = Transaction::new();
-    let (mut last, mut bytes) = (head.last, 0);
-    for Outgoing { key, events, bytes: more } in reading {
-        // The head takes one action.
-        let is_full = transaction.len() + 1 + events.len() >= MAX_ACTIONS || bytes + more > MOVE_BYTES;
-        if is_full && transaction.len() > 0 {
+    let mut last = head.last;
+    for Outgoing { key, events } in reading {
+        // The head takes one action. A reading has at most 1 MB, and a transaction may have 4 MB.
+        if transaction.len() + 1 + events.len() >= MAX_ACTIONS {
             break;
         }
-        bytes += more;
         transaction.delete(key, Condition::exists(), Guard::AsRead);
         for event in events {
             last += 1;
@@ -157,8 +183,8 @@ async fn move_events(directory: &Directory, reading: Vec<Outgoing>) -> Result<u6
     }
     advance(directory, &mut transaction, head, last);
     match transaction.send(&directory.table).await? {
-        Ok(()) => Ok(last - head.last),
-        Err(_) => Ok(0),
+        Ok(()) => Ok(Some(last - head.last)),
+        Err(_) => Ok(None),
     }
 }
 

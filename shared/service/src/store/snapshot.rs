@@ -8,8 +8,10 @@ use std::{fmt, str::FromStr};
 
 use scim::{ResourceKind, id::Id};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::{
+    acknowledgement::set_acknowledged,
     changes::View,
     directory::Directory,
     edges::edge_member,
@@ -21,6 +23,7 @@ use super::{
 use crate::{
     Error,
     event::{Change, Subject},
+    limits::ANSWER_RESERVE,
 };
 
 /// The number of members in a line.
@@ -89,10 +92,11 @@ impl FromStr for SnapshotPosition {
 }
 
 /// The lines of a page that is being read.
-#[derive(Default)]
 struct Lines {
-    lines: Vec<Value>,
+    all: Vec<Value>,
     bytes: usize,
+    /// The time at which the page ends.
+    until: Instant,
 }
 
 impl Lines {
@@ -106,11 +110,11 @@ impl Lines {
             line["members"] = json!(members);
         }
         self.bytes += line.to_string().len();
-        self.lines.push(line);
+        self.all.push(line);
     }
 
     fn is_full(&self) -> bool {
-        self.bytes >= PAGE_BYTES
+        self.bytes >= PAGE_BYTES || Instant::now() >= self.until
     }
 }
 
@@ -125,11 +129,12 @@ impl Directory {
             Some(position) => position,
             None => self.start().await?,
         };
-        let mut lines = Lines::default();
+        let mut lines = Lines { all: Vec::new(), bytes: 0, until: self.table.deadline - ANSWER_RESERVE };
+        let view = View::new(self);
         loop {
             let at_end = match position.kind {
                 ResourceKind::User => self.users_of_snapshot(&mut position, &mut lines).await?,
-                ResourceKind::Group => self.groups_of_snapshot(&mut position, &mut lines).await?,
+                ResourceKind::Group => self.groups_of_snapshot(&view, &mut position, &mut lines).await?,
             };
             let next = match (at_end, position.kind) {
                 (true, ResourceKind::Group) => None,
@@ -140,19 +145,24 @@ impl Directory {
                 (false, _) => Some(position.clone()),
             };
             if next.is_none() || lines.is_full() {
-                return Ok(SnapshotPage { lines: lines.lines, sequence: position.sequence, next });
+                return Ok(SnapshotPage { lines: lines.all, sequence: position.sequence, next });
             }
         }
     }
 
+    /// Returns the first position. A product that begins here knows all earlier events, so its first acknowledgement begins
+    /// here too.
     async fn start(&self) -> Result<SnapshotPosition, Error> {
-        let FeedHead { last, released, .. } = read_head(self).await?;
+        let FeedHead { last, released, acknowledged } = read_head(self).await?;
         if released < last {
             return Err(Error::Conflict(
                 "Events of this organisation are held, so there is no snapshot of what is released. Release the events, \
                  and repeat the request."
                     .to_owned(),
             ));
+        }
+        if acknowledged.is_none() && last > 0 {
+            set_acknowledged(self, released).await?;
         }
         Ok(SnapshotPosition { sequence: released, kind: ResourceKind::User, after: None, member: None })
     }
@@ -177,11 +187,12 @@ impl Directory {
     /// Adds groups after the position with their members. Returns whether there are no more.
     async fn groups_of_snapshot(
         &self,
+        view: &View<'_>,
         position: &mut SnapshotPosition,
         lines: &mut Lines,
     ) -> Result<bool, Error> {
         if let (Some(group), Some(_)) = (position.after.clone(), &position.member) {
-            self.members_of_snapshot(&group, position, lines).await?;
+            self.members_of_snapshot(view, &group, position, lines).await?;
             if lines.is_full() {
                 return Ok(false);
             }
@@ -190,7 +201,7 @@ impl Directory {
         for group in groups {
             lines.push(Change::created(ResourceKind::Group, &group.id, &group.document));
             position.after = Some(group.id.clone());
-            self.members_of_snapshot(&group.id, position, lines).await?;
+            self.members_of_snapshot(view, &group.id, position, lines).await?;
             if lines.is_full() {
                 return Ok(false);
             }
@@ -201,16 +212,16 @@ impl Directory {
     /// Adds members of a group after the position, until the page is full or there are no more.
     async fn members_of_snapshot(
         &self,
+        view: &View<'_>,
         group: &Id,
         position: &mut SnapshotPosition,
         lines: &mut Lines,
     ) -> Result<(), Error> {
-        let view = View::new(self);
         let after = position.member.take();
         let mut start = after.map(|member| self.keys.edge(group.as_str(), member.as_str()).attributes());
         let subject = Subject::unread(ResourceKind::Group, group);
         loop {
-            let page = members_page(&view, group, start, false, Some(MEMBERS_OF_LINE)).await?;
+            let page = members_page(view, group, start, false, Some(MEMBERS_OF_LINE)).await?;
             let members = page.members.iter().map(|edge| &edge.member);
             for change in Change::members(&subject, members, std::iter::empty()) {
                 lines.push(change);

@@ -4,6 +4,8 @@
 //! read, the writer chooses such an id. Otherwise the condition [`is_later`] requires it, and the writer repeats the
 //! transaction with an id after the stamp of the item that the failed condition returns.
 
+use scim::id::Id;
+
 use super::{
     directory::Directory,
     items::{Item, name, optional_event_id, string},
@@ -52,14 +54,21 @@ pub(super) fn overtaking<G>(
 }
 
 /// Chooses the id of the events of a transaction. `floor` is the latest stamp of the resources that were read. `version` is
-/// the random version that the transaction writes or deletes, so that no two ids are the same.
+/// the random version that the transaction writes, so that no two ids are the same.
 pub(super) fn event_id(directory: &Directory, floor: Option<&EventId>, version: &str) -> EventId {
     EventId::after(floor, directory.table.clock.unix_millis(), random_of(version))
 }
 
-/// Returns the number that a version is the text of. A file that was imported may contain any version.
-fn random_of(version: &str) -> u64 {
-    u64::from_str_radix(version, 16).unwrap_or_else(|_| {
-        version.bytes().fold(0, |hash: u64, byte| hash.wrapping_mul(31).wrapping_add(u64::from(byte)))
+/// Chooses the id of the events of a transaction that writes no random version: it creates the resource of an import, or
+/// deletes a resource. The versions of imported resources may be the same.
+pub(super) fn event_id_of(directory: &Directory, floor: Option<&EventId>, id: &Id, version: &str) -> EventId {
+    event_id(directory, floor, &format!("{id} {version}"))
+}
+
+/// Returns the number that a version is the text of, or the FNV-1a hash of any other text.
+fn random_of(text: &str) -> u64 {
+    u64::from_str_radix(text, 16).unwrap_or_else(|_| {
+        let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        text.bytes().fold(0xcbf2_9ce4_8422_2325, mix)
     })
 }

@@ -13,6 +13,10 @@ pub(super) enum Term {
     Equals(String, String),
     /// `attribute_not_exists(a) OR a <> :v`
     Differs(String, String),
+    /// `a < :v`
+    Below(String, String),
+    /// `attribute_not_exists(a) OR a < :v`
+    MissingOrBelow(String, String),
 }
 
 /// A change of an attribute.
@@ -123,7 +127,7 @@ impl Parser<'_> {
         Ok(terms)
     }
 
-    /// Reads a term. The only disjunction of the protocol is that an attribute does not have a value.
+    /// Reads a term. The disjunctions of the protocol are that an attribute does not have a value, or none that is as great.
     fn disjunction(&mut self) -> Result<Vec<Term>, String> {
         let first = self.operand()?;
         if !self.next_is("OR") {
@@ -133,6 +137,9 @@ impl Parser<'_> {
         match (first.as_slice(), second.as_slice()) {
             ([Term::Missing(name)], [Term::Differs(other, value)]) if name == other => {
                 Ok(vec![Term::Differs(name.clone(), value.clone())])
+            }
+            ([Term::Missing(name)], [Term::Below(other, value)]) if name == other => {
+                Ok(vec![Term::MissingOrBelow(name.clone(), value.clone())])
             }
             _ => Err(format!("{first:?} OR {second:?}")),
         }
@@ -154,6 +161,9 @@ impl Parser<'_> {
         }
         if self.next_is("<>") {
             return Ok(vec![Term::Differs(name, self.value()?)]);
+        }
+        if self.next_is("<") {
+            return Ok(vec![Term::Below(name, self.value()?)]);
         }
         self.expect("=")?;
         Ok(vec![Term::Equals(name, self.value()?)])
@@ -192,6 +202,10 @@ mod tests {
         assert_eq!(
             terms("(attribute_not_exists(intent) OR intent <> :change) AND attribute_exists(pk)"),
             [Term::Exists(text("pk")), Term::Differs(text("intent"), text("c"))]
+        );
+        assert_eq!(
+            terms("a < :n AND (attribute_not_exists(b) OR b < :change)"),
+            [Term::Below(text("a"), text("3")), Term::MissingOrBelow(text("b"), text("c"))]
         );
         for unknown in ["a = :n OR b = :n", "size(a) = :n", "a = :absent", "a = :n b"] {
             assert!(condition(unknown, &values).is_err(), "{unknown}");

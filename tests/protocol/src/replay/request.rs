@@ -15,7 +15,11 @@ use crate::{
 };
 
 /// Attributes of resources that the protocol does not depend on.
-const CONTENT: [&str; 6] = ["pk", "sk", "format", "document", "created", "modified"];
+const CONTENT: [&str; 8] = ["pk", "sk", "format", "document", "created", "modified", STAMP, COMMIT];
+/// The attribute of a resource with the id of its last event.
+pub(super) const STAMP: &str = "stamp";
+/// The attribute of a group with the id of the change of members that it names as its intent.
+pub(super) const COMMIT: &str = "intentEvent";
 /// The length of an id as text and as bytes.
 const ID_TEXT: usize = 36;
 const ID_BYTES: usize = 16;
@@ -41,10 +45,12 @@ impl Texts {
         let (kind, action) =
             action.as_object().and_then(|object| object.iter().next()).ok_or("an empty action")?;
         let values = &action["ExpressionAttributeValues"];
-        let terms = match action["ConditionExpression"].as_str() {
+        let mut terms = match action["ConditionExpression"].as_str() {
             Some(expression) => condition(expression, values)?,
             None => Vec::new(),
         };
+        // The stamps are those of the events, which the write protocol does not know.
+        terms.retain(|term| !is_about_stamp(term));
         let condition = self.condition(&terms)?;
         let key = if kind == "Put" { &action["Item"] } else { &action["Key"] };
         let key = self.key(key, condition == Condition::Absent && kind == "Delete")?;
@@ -177,6 +183,8 @@ impl Texts {
                 Term::Missing(name) => ("missing", name.as_str(), ""),
                 Term::Equals(name, value) => ("=", name.as_str(), value.as_str()),
                 Term::Differs(name, value) => ("<>", name.as_str(), value.as_str()),
+                Term::Below(name, value) => ("<", name.as_str(), value.as_str()),
+                Term::MissingOrBelow(name, value) => ("missing or <", name.as_str(), value.as_str()),
             })
             .collect();
         Ok(match terms.as_slice() {
@@ -216,7 +224,7 @@ impl Texts {
             match assignment {
                 Assignment::Set(name, value) => match name.as_str() {
                     "version" => update.version = Some(self.versions.number(value)),
-                    "modified" => {}
+                    "modified" | STAMP | COMMIT => {}
                     "intent" => update.intent = Slot::Set(self.changes.number(value)),
                     "reservation" => update.reservation = Slot::Set(self.changes.number(value)),
                     "finished" => update.finished = Some(self.changes.number(value)),
@@ -228,6 +236,7 @@ impl Texts {
                 Assignment::Remove(name) => match name.as_str() {
                     "intent" => update.intent = Slot::Remove,
                     "reservation" => update.reservation = Slot::Remove,
+                    COMMIT => {}
                     other => return Err(format!("REMOVE {other}")),
                 },
                 Assignment::Add(name, value) => match (name.as_str(), value.as_str()) {
@@ -241,6 +250,11 @@ impl Texts {
         }
         Ok(update)
     }
+}
+
+/// Returns whether the term compares the stamp of a resource.
+pub(super) fn is_about_stamp(term: &Term) -> bool {
+    matches!(term, Term::Below(name, _) | Term::MissingOrBelow(name, _) if name == STAMP)
 }
 
 fn kind(word: &str) -> Result<Kind, String> {

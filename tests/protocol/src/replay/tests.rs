@@ -6,20 +6,23 @@ use serde_json::{Value, json};
 
 use super::{Outcome, Recorded, Replay};
 
-const GROUP: &str = "0197a5e2-8c00-7000-8000-00000000000a";
-const USER: &str = "0197a5e2-8c00-7000-8000-000000000001";
-const OTHER: &str = "0197a5e2-8c00-7000-8000-000000000002";
-const CHANGE: &str = "0197a5e2-8c00-7000-8000-0000000000c1";
+pub(super) const GROUP: &str = "0197a5e2-8c00-7000-8000-00000000000a";
+pub(super) const USER: &str = "0197a5e2-8c00-7000-8000-000000000001";
+pub(super) const OTHER: &str = "0197a5e2-8c00-7000-8000-000000000002";
+pub(super) const CHANGE: &str = "0197a5e2-8c00-7000-8000-0000000000c1";
 
 /// A table with a group and two users, the first of them a member.
-struct World {
-    replay: Replay,
+pub(super) struct World {
+    pub(super) replay: Replay,
     transactions: usize,
 }
 
 impl World {
     fn new() -> Self {
-        let mut replay = Replay::default();
+        Self::on(Replay::default())
+    }
+
+    pub(super) fn on(mut replay: Replay) -> Self {
         let resource = |kind: &str, id: &str, joins: u8| {
             let mut item = key(&format!("ORG#o#{kind}"), id);
             item["version"] = text("v1");
@@ -41,50 +44,55 @@ impl World {
         Self { replay, transactions: 0 }
     }
 
-    fn make(&mut self, operation: &str, request: &Value, outcome: Outcome) -> Result<(), String> {
+    pub(super) fn make(&mut self, operation: &str, request: &Value, outcome: Outcome) -> Result<(), String> {
         self.replay.call(Recorded { operation, request, outcome })
     }
 
-    fn transact(&mut self, actions: &[Value], outcome: Outcome) -> Result<(), String> {
+    pub(super) fn transact(&mut self, actions: &[Value], outcome: Outcome) -> Result<(), String> {
         self.transactions += 1;
         let token = self.transactions.to_string();
         self.transact_with(&token, actions, outcome)
     }
 
-    fn transact_with(&mut self, token: &str, actions: &[Value], outcome: Outcome) -> Result<(), String> {
+    pub(super) fn transact_with(
+        &mut self,
+        token: &str,
+        actions: &[Value],
+        outcome: Outcome,
+    ) -> Result<(), String> {
         let request = json!({ "ClientRequestToken": token, "TransactItems": actions });
         self.make("TransactWriteItems", &request, outcome)
     }
 
-    fn succeeds(&mut self, actions: &[Value]) {
+    pub(super) fn succeeds(&mut self, actions: &[Value]) {
         self.transact(actions, Outcome::CarriedOut).expect("a call of the protocol");
     }
 
-    fn fails(&mut self, actions: &[Value], why: &str) {
+    pub(super) fn fails(&mut self, actions: &[Value], why: &str) {
         let error = self.transact(actions, Outcome::CarriedOut).expect_err(why);
         assert!(error.contains(why), "{error}");
     }
 }
 
-fn text(text: &str) -> Value {
+pub(super) fn text(text: &str) -> Value {
     json!({ "S": text })
 }
 
-fn key(pk: &str, sk: &str) -> Value {
+pub(super) fn key(pk: &str, sk: &str) -> Value {
     json!({ "pk": text(pk), "sk": text(sk) })
 }
 
-fn edge(member: &str) -> Value {
+pub(super) fn edge(member: &str) -> Value {
     let mut item = key(&format!("ORG#o#GROUP#{GROUP}"), member);
     item["kind"] = text("USER");
     item
 }
 
-fn reverse(member: &str) -> Value {
+pub(super) fn reverse(member: &str) -> Value {
     key("ORG#o#MEMBER", &format!("{member}#{GROUP}"))
 }
 
-fn put(item: Value, condition: Option<&str>) -> Value {
+pub(super) fn put(item: Value, condition: Option<&str>) -> Value {
     let mut put = json!({ "Put": { "TableName": "t", "Item": item } });
     if let Some(condition) = condition {
         put["Put"]["ConditionExpression"] = condition.into();
@@ -92,7 +100,7 @@ fn put(item: Value, condition: Option<&str>) -> Value {
     put
 }
 
-fn delete(key: &Value, condition: Option<&str>) -> Value {
+pub(super) fn delete(key: &Value, condition: Option<&str>) -> Value {
     let mut delete = json!({ "Delete": { "TableName": "t", "Key": { "pk": key["pk"], "sk": key["sk"] } } });
     if let Some(condition) = condition {
         delete["Delete"]["ConditionExpression"] = condition.into();
@@ -100,7 +108,7 @@ fn delete(key: &Value, condition: Option<&str>) -> Value {
     delete
 }
 
-fn update(key: Value, expression: &str, condition: Option<&str>, values: Value) -> Value {
+pub(super) fn update(key: Value, expression: &str, condition: Option<&str>, values: Value) -> Value {
     let mut update = json!({ "Update": { "TableName": "t", "Key": key, "UpdateExpression": expression } });
     update["Update"]["ExpressionAttributeValues"] = values;
     if let Some(condition) = condition {
@@ -109,17 +117,17 @@ fn update(key: Value, expression: &str, condition: Option<&str>, values: Value) 
     update
 }
 
-fn check(key: Value, condition: &str, values: Value) -> Value {
+pub(super) fn check(key: Value, condition: &str, values: Value) -> Value {
     json!({ "ConditionCheck": {
         "TableName": "t", "Key": key, "ConditionExpression": condition, "ExpressionAttributeValues": values,
     } })
 }
 
-fn group() -> Value {
+pub(super) fn group() -> Value {
     key("ORG#o#GROUP", GROUP)
 }
 
-const FREE: &str =
+pub(super) const FREE: &str =
     "attribute_exists(version) AND attribute_not_exists(intent) AND attribute_not_exists(reservation)";
 
 /// Gives the group a version if no change holds it.
@@ -143,7 +151,7 @@ fn addition(member: &str) -> Vec<Value> {
     ]
 }
 
-fn header() -> Value {
+pub(super) fn header() -> Value {
     let mut header = key("ORG#o#PENDING", CHANGE);
     header["kind"] = text("members");
     header["subject"] = text(GROUP);
@@ -156,7 +164,7 @@ fn listed() -> Value {
     key("UNFINISHED#03", &format!("o#{CHANGE}"))
 }
 
-fn part_key(lower: &str) -> Value {
+pub(super) fn part_key(lower: &str) -> Value {
     key(&format!("ORG#o#PENDING#{CHANGE}"), lower)
 }
 
@@ -170,14 +178,14 @@ fn parts() -> [Value; 2] {
     [first, second]
 }
 
-fn draft() -> Vec<Value> {
+pub(super) fn draft() -> Vec<Value> {
     let absent = Some("attribute_not_exists(pk)");
     let mut actions = vec![put(header(), absent), put(listed(), None)];
     actions.extend(parts().map(|part| put(part, absent)));
     actions
 }
 
-fn open() -> Value {
+pub(super) fn open() -> Value {
     let condition = "attribute_exists(subject) AND attribute_not_exists(discarded)";
     check(key("ORG#o#PENDING", CHANGE), condition, Value::Null)
 }
@@ -188,7 +196,7 @@ fn commit() -> Vec<Value> {
     vec![update(group(), set, Some(FREE), values), open()]
 }
 
-fn mark(lower: &str) -> Value {
+pub(super) fn mark(lower: &str) -> Value {
     let condition = "attribute_exists(pk) AND attribute_not_exists(applied)";
     update(part_key(lower), "SET applied = :true", Some(condition), json!({ ":true": { "BOOL": true } }))
 }
@@ -206,7 +214,7 @@ fn discard() -> Value {
     update(header, "SET discarded = :true", Some("attribute_exists(subject)"), values)
 }
 
-fn finish() -> Vec<Value> {
+pub(super) fn finish() -> Vec<Value> {
     let set = "SET finished = :change REMOVE intent";
     let clear = update(group(), set, Some("intent = :change"), json!({ ":change": text(CHANGE) }));
     vec![clear, discard()]

@@ -6,6 +6,8 @@
 //! - [`ghost`] knows which members there should be, and [`properties`] compare.
 //! - [`faults`] are planted into the protocol. [`planted`] says where the properties find each of them.
 //!
+//! Events have a model of their own in `tests/events/`.
+//!
 //! `SCIM_MODEL_WIDE=1` explores wider bounds, which takes an hour. `-- --nocapture` prints the states of each scenario.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test fails by panicking")]

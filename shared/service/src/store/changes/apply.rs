@@ -10,18 +10,18 @@ use scim::{ResourceKind, id::Id};
 
 use super::{
     change::{Change, lease},
-    part::Part,
+    part::{PART_ACTIONS, Part},
 };
 use crate::{
     Error,
     event::{EventId, Subject},
     store::{
         directory::Directory,
-        edges::{IfSatisfied, edge_actions},
+        edges::{Difference, IfSatisfied, edge_actions},
         items::{Item, name, optional_event_id, optional_id, sort_key, string},
         key_range::KeyRange,
         keys::Key,
-        outbox::put_events,
+        outbox::put_events_by,
         stamps::event_id,
         table::{Backoff, CONCURRENCY, delete_request},
         transaction::{Condition, Transaction},
@@ -51,12 +51,11 @@ pub(super) async fn resume_members(directory: &Directory, change: &mut Change) -
         let names_change = |name| optional_id(&item, name).map(|holder| holder.as_ref() == Some(&change.id));
         if names_change(name::INTENT)? {
             // A change that release 0.2 committed has no event.
-            let commit = match optional_event_id(&item, name::COMMIT)? {
-                Some(commit) => commit,
-                None => {
-                    let stamp = optional_event_id(&item, name::STAMP)?;
-                    event_id(directory, stamp.as_ref(), &directory.table.entropy.version()?)
-                }
+            let commit = if let Some(commit) = optional_event_id(&item, name::COMMIT)? {
+                commit
+            } else {
+                let stamp = optional_event_id(&item, name::STAMP)?;
+                event_id(directory, stamp.as_ref(), &directory.table.entropy.version()?)
             };
             apply_stored_parts(directory, change, &commit).await?;
             clear_intent(directory, change).await?;
@@ -186,15 +185,24 @@ async fn apply_part(
 ) -> Result<(), Error> {
     let Directory { table, keys, .. } = directory;
     let partition = keys.parts(&change.id);
+    let (group, by) = (Subject::unread(ResourceKind::Group, &change.subject), change.by(directory)?);
     let mut difference = part.difference.clone();
+    // A part of release 0.2 has no room for its event, so its last addition has a transaction of its own. It may be repeated.
+    if let Some(edge) = difference.add.pop_if(|_| part.difference.actions() > PART_ACTIONS) {
+        let alone = Difference { add: vec![edge], remove: Vec::new() };
+        let event = event_id(directory, Some(commit), &table.entropy.version()?);
+        let mut transaction = edge_actions(keys, &change.subject, &alone, IfSatisfied::Rewrite, None);
+        put_events_by(directory, &mut transaction, &event, &by, alone.changes(&group))?;
+        // The condition fails if the member was deleted after the change was committed.
+        let _ = transaction.send(table).await?;
+    }
     let mut bumps_version = false;
     loop {
         let mut transaction = Transaction::new();
         part.mark(&partition, &mut transaction);
         // The id of the commit is later than the stamps of the members.
         transaction.append(edge_actions(keys, &change.subject, &difference, IfSatisfied::Rewrite, None));
-        let group = Subject::unread(ResourceKind::Group, &change.subject);
-        put_events(directory, &mut transaction, &part.event(commit), difference.changes(&group))?;
+        put_events_by(directory, &mut transaction, &part.event(commit), &by, difference.changes(&group))?;
         if bumps_version {
             let group = keys.resource(ResourceKind::Group, change.subject.as_str());
             let values = vec![

@@ -12,12 +12,13 @@ use tokio::time::timeout_at;
 use crate::{
     Error,
     clock::Clock,
+    event::Authorship,
     limits::{ABANDONED_AFTER, COMMIT_RESERVE},
     store::{
         directory::Directory,
-        items::{Item, number, sort_key, string, text},
+        items::{Item, number, optional_text, sort_key, string, text},
         keys::{Key, Keys},
-        table::Table,
+        outbox::authorship,
         transaction::{Condition, Transaction},
         write::Guard,
     },
@@ -29,6 +30,7 @@ const SINCE: &str = "since";
 /// Not `until`: that is a word of DynamoDB's expressions.
 const UNTIL: &str = "lease";
 const DISCARDED: &str = "discarded";
+const BY: &str = "author";
 
 /// The kind of a pending change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +69,8 @@ pub(in crate::store) struct Change {
     pub(in crate::store) kind: ChangeKind,
     /// The group whose members change, or the resource that was deleted.
     pub(in crate::store) subject: Id,
+    /// Who makes the change. A change of release 0.2 does not say so.
+    by: Option<Authorship>,
     /// Whether the change has no effect any more, and only its parts are to be removed.
     pub(in crate::store) discarded: bool,
     /// When the change began, in milliseconds since 1970.
@@ -77,16 +81,18 @@ pub(in crate::store) struct Change {
 
 impl Change {
     /// Makes a change that belongs to this request.
-    pub(super) fn new(table: &Table, kind: ChangeKind, subject: &Id) -> Result<Self, Error> {
+    pub(super) fn new(directory: &Directory, kind: ChangeKind, subject: &Id) -> Result<Self, Error> {
+        let table = &directory.table;
         let since = table.clock.unix_millis();
         let id = table.entropy.id(table.clock.now())?;
-        Ok(Self { id, kind, subject: subject.clone(), discarded: false, since, until: lease_end(since) })
+        let (subject, by) = (subject.clone(), Some(authorship(directory)?));
+        Ok(Self { id, kind, subject, by, discarded: false, since, until: lease_end(since) })
     }
 
     /// Makes the change of a group's members whose header is lost.
     pub(super) fn lost(group: &Id, id: &Id) -> Self {
         let (id, subject) = (id.clone(), group.clone());
-        Self { id, kind: ChangeKind::Members, subject, discarded: false, since: 0, until: 0 }
+        Self { id, kind: ChangeKind::Members, subject, by: None, discarded: false, since: 0, until: 0 }
     }
 
     pub(in crate::store) fn from_item(item: &Item) -> Result<Self, Error> {
@@ -95,6 +101,7 @@ impl Change {
             id: Id::parse(sort_key(item)?).ok_or_else(damaged)?,
             kind: text(item, KIND)?.parse()?,
             subject: Id::parse(text(item, SUBJECT)?).ok_or_else(damaged)?,
+            by: optional_text(item, BY)?.map(serde_json::from_str).transpose().map_err(|_| damaged())?,
             discarded: item.contains_key(DISCARDED),
             since: millis(SINCE)?,
             until: millis(UNTIL)?,
@@ -103,12 +110,20 @@ impl Change {
 
     fn to_item(&self) -> Item {
         let millis = |millis: u64| AttributeValue::N(millis.to_string());
-        Item::from([
+        let by = self.by.as_ref().and_then(|by| serde_json::to_string(by).ok());
+        let by = by.map(|by| (BY.to_owned(), AttributeValue::S(by)));
+        let item = Item::from([
             (KIND.to_owned(), string(self.kind.as_str())),
             (SUBJECT.to_owned(), string(self.subject.as_str())),
             (SINCE.to_owned(), millis(self.since)),
             (UNTIL.to_owned(), millis(self.until)),
-        ])
+        ]);
+        item.into_iter().chain(by).collect()
+    }
+
+    /// Returns who makes the change: the request that began it, or this one if that is not known.
+    pub(super) fn by(&self, directory: &Directory) -> Result<Authorship, Error> {
+        self.by.clone().map_or_else(|| authorship(directory), Ok)
     }
 
     pub(in crate::store) fn key(&self, keys: &Keys) -> Key {

@@ -114,7 +114,7 @@ impl Draft {
         difference: &Difference,
     ) -> Result<Self, Error> {
         begin_expensive(directory).await?;
-        let change = Change::new(&directory.table, ChangeKind::Members, group)?;
+        let change = Change::new(directory, ChangeKind::Members, group)?;
         let mut transaction = Transaction::new();
         change.begin(&directory.keys, &mut transaction);
         let draft = Self { change, parts: parts(difference), reserved: false };

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The number of actions that apply a part. One more marks it, and one puts its events.
-const PART_ACTIONS: usize = MAX_ACTIONS - 2;
+pub(super) const PART_ACTIONS: usize = MAX_ACTIONS - 2;
 const USERS: &str = "users";
 const GROUPS: &str = "groups";
 const REMOVED: &str = "removed";

@@ -69,7 +69,7 @@ impl<'a> Attempts<'a> {
     /// Reserves the group. Returns `false` if another change holds it.
     async fn reserve(&mut self) -> Result<bool, Error> {
         let Directory { table, keys, .. } = self.directory;
-        let change = Change::new(table, ChangeKind::Members, self.group)?;
+        let change = Change::new(self.directory, ChangeKind::Members, self.group)?;
         let mut transaction = Transaction::new();
         transaction.update(
             keys.resource(ResourceKind::Group, self.group.as_str()),

@@ -15,7 +15,7 @@ use crate::{
         items::Item,
         key_range::KeyRange,
         keys,
-        outbox::put_events,
+        outbox::put_events_by,
         resources::{bump_version_expression, bump_version_values},
         stamps::{event_id, is_later, overtaking},
         table::{Backoff, CONCURRENCY},
@@ -31,7 +31,7 @@ pub(in crate::store) fn tombstone(
     kind: ResourceKind,
     id: &Id,
 ) -> Result<Change, Error> {
-    let change = Change::new(&directory.table, ChangeKind::Deleted(kind), id)?;
+    let change = Change::new(directory, ChangeKind::Deleted(kind), id)?;
     change.begin(&directory.keys, transaction);
     Ok(change)
 }
@@ -51,7 +51,7 @@ pub(super) async fn finish_deletion(
     tombstone: &Change,
     kind: ResourceKind,
 ) -> Result<(), Error> {
-    leave_groups(directory, &tombstone.subject).await?;
+    leave_groups(directory, tombstone).await?;
     if kind == ResourceKind::Group {
         remove_members(directory, &tombstone.subject).await?;
     }
@@ -61,7 +61,8 @@ pub(super) async fn finish_deletion(
 }
 
 /// Removes a deleted resource from its groups. Each of them gets another version.
-async fn leave_groups(directory: &Directory, member: &Id) -> Result<(), Error> {
+async fn leave_groups(directory: &Directory, tombstone: &Change) -> Result<(), Error> {
+    let member = &tombstone.subject;
     let partition = directory.keys.reverse_edges();
     let range = keys::reverse_range(member.as_str(), member.as_str());
     let mut backoff = Backoff::new(&directory.table);
@@ -71,7 +72,7 @@ async fn leave_groups(directory: &Directory, member: &Id) -> Result<(), Error> {
         if page.items.is_empty() {
             return Ok(());
         }
-        let work: Vec<_> = page.items.iter().map(|item| leave_group(directory, member, item)).collect();
+        let work: Vec<_> = page.items.iter().map(|item| leave_group(directory, tombstone, item)).collect();
         let all_left = stream::iter(work).buffer_unordered(CONCURRENCY).try_collect::<Vec<bool>>().await?;
         if all_left.contains(&false) {
             backoff.wait().await?;
@@ -84,8 +85,9 @@ async fn leave_groups(directory: &Directory, member: &Id) -> Result<(), Error> {
 
 /// Removes a deleted resource from one group. Returns whether the edge is gone. If the last event of the group is later than
 /// that of the removal would be, tries again.
-async fn leave_group(directory: &Directory, member: &Id, reverse: &Item) -> Result<bool, Error> {
+async fn leave_group(directory: &Directory, tombstone: &Change, reverse: &Item) -> Result<bool, Error> {
     let Directory { table, keys, .. } = directory;
+    let (member, by) = (&tombstone.subject, tombstone.by(directory)?);
     let (_, group) = reverse_edge(reverse)?;
     let group =
         Id::parse(group).ok_or_else(|| Error::Internal("a reverse edge cannot be read".to_owned()))?;
@@ -94,7 +96,7 @@ async fn leave_group(directory: &Directory, member: &Id, reverse: &Item) -> Resu
         let version = table.entropy.version()?;
         let event = event_id(directory, floor.as_ref(), &version);
         let mut transaction = leave_actions(directory, member, &group, &version, &event)?;
-        put_events(directory, &mut transaction, &event, left_group(member, &group))?;
+        put_events_by(directory, &mut transaction, &event, &by, left_group(member, &group))?;
         let Err(failed) = transaction.send(table).await? else { return Ok(true) };
         match overtaking(&failed, &event)? {
             Some(stamp) => floor = Some(stamp),

@@ -98,7 +98,7 @@ impl Directory {
 
 async fn examine(directory: &Directory) -> Result<(Report, Vec<Finding>), Error> {
     let mut left = Unexplained::new(
-        directory.table.scan_prefix(&directory.keys.prefix(), Some(&directory.keys.feed())).await?,
+        directory.table.scan_prefix(&directory.keys.prefix(), Some(&directory.keys.feed_events())).await?,
     )?;
     let unfinished = Unfinished::take(directory, &mut left, listed_changes(directory).await?);
     let (report, findings) = (Report::default(), Vec::new());
@@ -285,8 +285,9 @@ impl Examination<'_> {
     }
 
     fn leftovers(&mut self, resources: &Resources) {
-        // Bookmarks expire by themselves.
+        // Bookmarks and proofs expire by themselves.
         self.left.take_partition(self.directory.keys.bookmarks().as_str());
+        self.left.take_partition(self.directory.keys.proofs().as_str());
         let partitions: Vec<String> = self.left.partitions().map(str::to_owned).collect();
         for pk in partitions {
             let items = self.left.take_partition(&pk);

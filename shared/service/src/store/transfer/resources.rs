@@ -15,7 +15,7 @@ use crate::{
         keys::Key,
         outbox::put_events,
         resources::creation,
-        stamps::event_id,
+        stamps::event_id_of,
         table::CONCURRENCY,
         transaction::FailedCondition,
         write::{Guard, taken},
@@ -63,7 +63,7 @@ async fn create(
     } else if let Some(item) = existing.get(&key) {
         compare(kind, resource, Some(item))
     } else {
-        let event = event_id(directory, None, &resource.version);
+        let event = event_id_of(directory, None, id, &resource.version);
         let mut transaction = creation(&directory.keys, kind, resource, &event);
         let created = Change::created(kind, id, &resource.document);
         put_events(directory, &mut transaction, &event, vec![created])?;
