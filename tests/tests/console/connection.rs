@@ -4,14 +4,17 @@ use dynoxide::Database;
 use local::embedded;
 use serde_json::json;
 use service::{
+    auth::Scope,
     clock::Clock,
     portal::{Portal, Role},
+    store::{ClientAuthentication, NewClient},
+    trust::Trust,
 };
 use std::sync::{
     Arc,
     atomic::{AtomicI64, Ordering},
 };
-use tests::{NOW, Request};
+use tests::{NOW, Request, operator};
 use time::Duration;
 
 use super::{Browser, Page, World, org};
@@ -126,6 +129,24 @@ async fn steps_of_entra_go_on_from_a_client_that_exists() {
     let store = &world.service.app.store;
     // A client of another product is not Entra's.
     owner.post("/clients", &[("label", "Reports"), ("scim", "on"), ("expiry", "90")]).await;
+    // Neither is one that trusts another issuer, whose name may begin like Entra's host.
+    for issuer in ["https://idp.example.com", "https://login.microsoftonline.com.example.com/v2.0"] {
+        let trust = Trust {
+            issuer: issuer.to_owned(),
+            audience: "api://scim".to_owned(),
+            subject: "s-1".to_owned(),
+            tid: None,
+            azp: None,
+            jwks_uri: None,
+        };
+        let new = NewClient {
+            scopes: [Scope::Scim].into(),
+            label: Some("Other".to_owned()),
+            authentication: ClientAuthentication::Federation(trust),
+            repeatable: None,
+        };
+        store.create_client(&org(), &new, &world.service.app.pepper, &operator()).await.unwrap();
+    }
     owner.get("/connection/entra").await.has("Trust this tenant");
     owner.post("/connection/entra/secret", &[]).await;
     let clients = store.clients(&org()).await.unwrap();
