@@ -261,15 +261,31 @@ async fn live_check_tells_of_the_test_and_the_first_person() {
 async fn live_check_says_that_the_base_url_is_wrong() {
     let (world, seconds) = with_clock().await;
     let owner = world.enter(Role::Owner).await;
-    let page = owner.get("/connection/okta").await;
-    seconds.fetch_add(1, Ordering::Relaxed);
-    let wrong = Request::get("/v3/Users").header("user-agent", "Okta SCIM Client 1.0.0");
-    assert_eq!(wrong.send(&world.service).await.status, 404);
-    world.service.app.store.flush_request_log().await;
-    let told = look(&owner, &page).await;
-    told.has("event-bad");
-    told.has("The base URL in Okta is wrong");
-    told.has("hx-get");
+    let ask = async |request: Request| {
+        seconds.fetch_add(1, Ordering::Relaxed);
+        let status = request.header("user-agent", "Okta SCIM Client 1.0.0").send(&world.service).await.status;
+        world.service.app.store.flush_request_log().await;
+        status
+    };
+    for path in ["/v3/Users", "/", "/Users/Users?startIndex=1&count=2", "/Users/Groups", "/Groups/Users"] {
+        let page = owner.get("/connection/okta").await;
+        assert_eq!(ask(Request::get(path)).await, 404, "{path}");
+        let told = look(&owner, &page).await;
+        told.has("event-bad");
+        told.has("The base URL in Okta is wrong");
+        told.has("hx-get");
+        seconds.fetch_add(1, Ordering::Relaxed);
+    }
+    // Below an endpoint, and for a user that does not exist, the base URL is right.
+    let unknown = "/Users/01900000-0000-7000-8000-000000000000";
+    for path in [unknown, "/Users/01900000-0000-7000-8000-000000000000/photo", "/Me"] {
+        let page = owner.get("/connection/okta").await;
+        assert!(ask(Request::get(path)).await >= 400, "{path}");
+        let told = look(&owner, &page).await;
+        told.has("event-bad");
+        told.has_not("The base URL in Okta is wrong");
+        seconds.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 #[tokio::test]
