@@ -364,6 +364,44 @@ async fn overview_says_what_comes_next() {
     page.has("Requests in the last 48 hours: 6. Failed: 5.");
 }
 
+/// Returns the hours or days and the numbers of the last table of the page.
+fn last_rows(page: &Page) -> Vec<(String, String)> {
+    let body = page.body.rsplit("<tbody>").next().unwrap_or_default();
+    let rows = body.split("<tr>").skip(1).map(|row| {
+        let time = row.split("<time").nth(1).and_then(|rest| rest.split(['>', '<']).nth(1));
+        let number = row.split("<td class=\"number\"").nth(1).and_then(|rest| rest.split(['>', '<']).nth(1));
+        (time.unwrap_or_default().to_owned(), number.unwrap_or_default().to_owned())
+    });
+    rows.collect()
+}
+
+#[tokio::test]
+async fn overview_charts_the_people_of_each_day() {
+    let (world, seconds) = with_clock().await;
+    let create = async |name: &str, hours: i64| {
+        seconds.store(hours * 3_600, Ordering::Relaxed);
+        let answer = world.service.post("/Users", json!({ "userName": name })).await;
+        assert_eq!(answer.status, 201);
+        world.service.app.store.flush_request_log().await;
+        answer
+    };
+    let page = async || world.enter(Role::Viewer).await.get("/overview").await;
+    create("ada@example.com", 0).await;
+    page().await.has("The chart appears when people were counted in two hours.");
+    create("ben@example.com", 1).await;
+    create("cay@example.com", 24).await;
+    let page = page().await;
+    page.has("Active people at the last count: 3. At the first count of the last 30 days: 1.");
+    assert_eq!(page.between("<svg", ">").len(), 4);
+    assert_eq!(
+        last_rows(&page),
+        [
+            ("23 Nov 2026, 10:00".to_owned(), "2".to_owned()),
+            ("24 Nov 2026, 09:00".to_owned(), "3".to_owned())
+        ]
+    );
+}
+
 #[tokio::test]
 async fn overview_warns_of_ends() {
     let (world, seconds) = with_clock().await;
