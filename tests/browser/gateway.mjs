@@ -54,6 +54,7 @@ export class Gateway {
     this.token = values.SCIM_TOKEN;
     this.adminUrl = values.SCIM_ADMIN_URL;
     this.adminToken = values.SCIM_ADMIN_TOKEN;
+    this.dynamodb = { url: values.AWS_ENDPOINT_URL_DYNAMODB, accessKey: values.AWS_ACCESS_KEY_ID };
     this.consoleUrl = values.SCIM_CONSOLE_LINK;
     this.origin = new URL(this.baseUrl).origin;
     this.console = this.consoleUrl?.replace(/\/enter\?.*/, '') ?? `${this.origin}/console`;
@@ -101,6 +102,42 @@ export class Gateway {
   /** Creates a key by the management API and returns it with its secret. */
   async key({ org = ORGANISATION, scopes = ['scim'], ...others } = {}) {
     return this.manage('POST', `/orgs/${org}/keys`, { scopes, ...others });
+  }
+
+  /** Sends an operation to the DynamoDB of the gateway, which checks no signature. */
+  async #dynamodb(operation, body) {
+    const response = await fetch(this.dynamodb.url, {
+      method: 'POST',
+      headers: {
+        'x-amz-target': `DynamoDB_20120810.${operation}`,
+        'content-type': 'application/x-amz-json-1.0',
+        authorization: `AWS4-HMAC-SHA256 Credential=${this.dynamodb.accessKey}/20261128/local/dynamodb/aws4_request`,
+      },
+      body: JSON.stringify(body),
+    });
+    if (!response.ok) throw new Error(`${operation}: ${response.status} ${await response.text()}`);
+  }
+
+  /**
+   * Puts counts of earlier hours into the request log, because the gateway has the clock of this machine. The organisation
+   * becomes a month old, because the log shows no hour from before.
+   */
+  async putHours(hours) {
+    const created = new Date(Date.now() - 30 * 86_400_000).toISOString();
+    await this.#dynamodb('UpdateItem', {
+      TableName: 'scim-keys',
+      Key: { pk: { S: `ORG#${ORGANISATION}` }, sk: { S: 'SETTINGS' } },
+      UpdateExpression: 'SET created = :created',
+      ConditionExpression: 'attribute_exists(created)',
+      ExpressionAttributeValues: { ':created': { S: created } },
+    });
+    for (const { hoursAgo, requests, errors, people } of hours) {
+      const hour = new Date(Date.now() - hoursAgo * 3_600_000).toISOString().slice(0, 13);
+      const expires = Math.floor(Date.now() / 1_000) + 30 * 86_400;
+      const numbers = Object.entries({ n: requests, bad: errors, people, expires }).map(([name, value]) => [name, { N: String(value) }]);
+      const item = { pk: { S: `ORG#${ORGANISATION}#HOURS` }, sk: { S: hour }, ...Object.fromEntries(numbers) };
+      await this.#dynamodb('PutItem', { TableName: 'scim-requests', Item: item });
+    }
   }
 
   async stop() {

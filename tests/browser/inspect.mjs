@@ -11,8 +11,13 @@ const LONGEST = Number(process.env.SCIM_SCREENSHOT_HEIGHT ?? 2_400);
 mkdirSync(SCREENSHOTS, { recursive: true });
 
 async function shoot(page, name) {
-  const { width, height } = await page.evaluate(() => ({ width: innerWidth, height: document.documentElement.scrollHeight }));
-  const clip = { x: 0, y: 0, width, height: Math.min(height, LONGEST) };
+  const { width, height, shown } = await page.evaluate(() => ({
+    width: innerWidth,
+    height: document.documentElement.scrollHeight,
+    // The key that is shown once, and the first client, are on the kept screenshots.
+    shown: (document.querySelector('#secret, li[id^="client-"]')?.getBoundingClientRect().bottom ?? 0) + scrollY,
+  }));
+  const clip = { x: 0, y: 0, width, height: Math.min(height, Math.max(LONGEST, Math.ceil(shown) + 80)) };
   await page.screenshot({ path: path.join(SCREENSHOTS, `${name}.png`), fullPage: true, clip, animations: 'disabled' });
 }
 

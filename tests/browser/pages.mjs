@@ -62,6 +62,10 @@ export const keys = {
   },
 };
 
+export const clients = {
+  addSecret: (page, id) => submit(page, `/clients/${id}/secret`),
+};
+
 export const directory = {
   search: (page) => content(page).getByRole('searchbox'),
   next: (page) => content(page).getByRole('link', { name: 'Next page' }),

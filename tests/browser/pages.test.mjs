@@ -186,22 +186,52 @@ test('activity_shows_requests_while_they_come', async () => {
   await owner.leave();
 });
 
+/** Returns the hour and minute of a time in Tokyo, which is nine hours from UTC. */
+const hours = (time) => new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', timeZone: 'Asia/Tokyo' }).format(new Date(time));
+
+test('charts_are_in_the_zone_of_the_owner_at_the_first_visit', async () => {
+  const owner = await Owner.sit(browser, gateway, { timezoneId: 'Asia/Tokyo' });
+  let loads = 0;
+  owner.context.on('response', (response) => { loads += response.url().endsWith('/console/overview') && response.status() === 200; });
+  await owner.enter();
+  await owner.page.getByText('Times are in the zone Asia/Tokyo.').waitFor();
+  // The axis begins at the oldest of 48 hours.
+  const labels = await owner.page.locator('.chart-wide svg').first().locator('text').allTextContents();
+  const oldest = hours(new Date(Date.now() - 47 * 3_600_000).setUTCMinutes(0));
+  assert.ok(labels.some((label) => label.trim() === oldest), `${labels} at ${oldest}`);
+  assert.equal(loads, 2);
+  await owner.goto('/overview');
+  await owner.page.getByText('Times are in the zone Asia/Tokyo.').waitFor();
+  assert.equal(loads, 3, 'the page is loaded once more at the first visit alone');
+  await owner.leave();
+});
+
+test('page_is_loaded_once_if_the_browser_refuses_the_cookie', async () => {
+  const owner = await Owner.sit(browser, gateway, { timezoneId: 'Asia/Tokyo' });
+  await owner.context.addInitScript(() => Object.defineProperty(document, 'cookie', { get: () => '', set: () => {} }));
+  let loads = 0;
+  owner.context.on('response', (response) => { loads += response.url().endsWith('/console/overview') && response.status() === 200; });
+  await owner.enter();
+  await owner.page.waitForLoadState('networkidle');
+  assert.equal(loads, 1);
+  await owner.leave();
+});
+
 test('times_are_in_the_zone_of_the_owner', async () => {
   const owner = await Owner.sit(browser, gateway, { timezoneId: 'Asia/Tokyo' });
   await owner.enter();
   await owner.goto('/activity');
   const [stored, text] = await owner.page.locator('main time[datetime]').first().evaluate((element) => [element.dateTime, element.textContent]);
-  const hours = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', timeZone: 'Asia/Tokyo' }).format(new Date(stored));
-  assert.ok(text.includes(hours), `${text} for ${stored}`);
+  assert.ok(text.includes(hours(stored)), `${text} for ${stored}`);
   await owner.page.getByText('Times are in the zone Asia/Tokyo.').waitFor();
   // The charts are drawn by the server, which knows the name of the zone from now on.
   await owner.goto('/overview');
   await owner.page.getByText('Times are in the zone Asia/Tokyo.').waitFor();
-  const [drawn] = await owner.page.locator('main time[datetime]').first().evaluate(async (element) => {
+  const [drawnFor, drawn] = await owner.page.locator('main time[datetime]').first().evaluate(async (element) => {
     const page = await (await fetch(location.href)).text();
-    return [new DOMParser().parseFromString(page, 'text/html').querySelector(`time[datetime="${element.dateTime}"]`)?.textContent];
+    return [element.dateTime, new DOMParser().parseFromString(page, 'text/html').querySelector(`time[datetime="${element.dateTime}"]`)?.textContent];
   });
-  assert.ok(drawn.endsWith(hours.slice(2)), `${drawn} and ${hours}`);
+  assert.ok(drawn.endsWith(`, ${hours(drawnFor)}`), `${drawn} for ${drawnFor}`);
   await owner.leave();
 });
 

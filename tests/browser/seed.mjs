@@ -39,5 +39,10 @@ export async function seed(gateway) {
   await okta.request('PUT', '/Users/01900000-0000-7000-8000-000000000000', { schemas: ['urn:ietf:params:scim:schemas:core:2.0:User'], userName: 'nobody@example.com' });
   await okta.request('PATCH', `/Users/${people[1]}`, { schemas: ['urn:ietf:params:scim:api:messages:2.0:PatchOp'], Operations: [{ op: 'replace', path: 'nothing', value: 1 }] });
 
+  // The hours and days before, so that the charts have more than the present hour.
+  const hours = Array.from({ length: 12 }, (_, index) => ({ hoursAgo: 1 + 4 * index, requests: 20 + ((index * 7) % 40), errors: index % 3, people: 64 - index }));
+  const days = Array.from({ length: 20 }, (_, index) => ({ hoursAgo: 24 * (index + 3), requests: 30, errors: 0, people: 50 - 2 * index }));
+  await gateway.putHours([...hours, ...days]);
+
   return { people, teams: [...teams, guests], guest, okta, entra, forOkta, forEntra };
 }

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { Entra } from './entra.mjs';
 import { ORGANISATION } from './gateway.mjs';
 import { Okta } from './okta.mjs';
-import { activity, entra, keys, okta, verify } from './pages.mjs';
+import { activity, clients, copy, entra, keys, navigation, okta, verify } from './pages.mjs';
 
 const page = (path) => (owner) => owner.goto(path);
 const of = (path) => (owner, seeded) => owner.goto(path(seeded));
@@ -122,10 +122,21 @@ export const STATES = {
     'other-organisation': async (owner) => owner.page.goto(await owner.gateway.link({ org: 'globex' })),
     'key-rotating': after(page('/keys'), (open, seeded) => keys.act(open, seeded.forEntra.id, 'rotate')),
     'keys-rotating': page('/keys'),
+    'client-secret-shown': async (owner) => {
+      const { id } = await owner.gateway.manage('POST', `/orgs/${ORGANISATION}/clients`, { scopes: ['scim'], label: 'Analytics' });
+      await owner.goto(`/clients/${id}/secret`);
+      await clients.addSecret(owner.page, id).click();
+      await copy(owner.page, 'Client secret').waitFor();
+    },
     'key-refused': after(page('/keys'), async (open) => {
       await keys.openForm(open);
       for (const scope of ['SCIM', 'Read', 'Write']) await keys.scope(open, scope).uncheck();
       await keys.submit(open).click();
+    }),
+    // The last state, because it ends the session.
+    ended: after(page('/overview'), async (open) => {
+      await navigation.leave(open).click();
+      await open.getByRole('heading', { level: 1, name: /ended/ }).waitFor();
     }),
   },
   viewer: {

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
 import { Owner, launch } from './browser.mjs';
+import { Entra } from './entra.mjs';
 import { Gateway, ORGANISATION } from './gateway.mjs';
 import { inspect } from './inspect.mjs';
 import { seed } from './seed.mjs';
@@ -17,6 +18,8 @@ before(async () => {
   [browser, filled] = await Promise.all([launch(), Gateway.start()]);
   seeded = await seed(filled);
   seeded.client = await filled.manage('POST', `/orgs/${ORGANISATION}/clients`, { scopes: ['scim'], label: 'Reports' });
+  const oauth = { tokenUrl: `${filled.origin}/oauth2/token`, clientId: seeded.client.id, clientSecret: seeded.client.clientSecret };
+  assert.equal((await new Entra({ tenantUrl: filled.baseUrl, oauth }).exchange()).status, 200);
   seeded.rotating = await filled.key({ label: 'Old' });
   await filled.manage('POST', `/orgs/${ORGANISATION}/keys/${seeded.rotating.id}/rotate`, { overlapHours: 24 });
   await filled.organisation('globex');

@@ -8,7 +8,11 @@
   const whole = location.protocol === "https:" ? "; Secure; SameSite=Lax" : "; SameSite=Lax";
   const flags = window.top === window || location.protocol !== "https:" ? whole : framed;
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone ?? "UTC";
+  const isStored = () => document.cookie.split("; ").includes(`scim_zone=${zone}`);
+  const wasStored = isStored();
   document.cookie = `scim_zone=${zone}; Path=/; Max-Age=31536000${flags}`;
+  // The server draws charts, without the cookie in UTC. A browser that refuses the cookie does not load the page again.
+  if (zone !== "UTC" && !wasStored && isStored() && document.querySelector(".chart")) location.reload();
 
   const format = new Intl.DateTimeFormat(variety, { dateStyle: "medium", timeStyle: "short" });
   const localise = (root) => {

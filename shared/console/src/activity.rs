@@ -230,7 +230,7 @@ struct ActivityPage {
     outcomes: Vec<Choice>,
     statuses: Vec<Choice>,
     clients: Vec<Choice>,
-    /// Whether a name that was typed stands for nobody yet, so that no request is shown.
+    /// Whether a name that was typed stands for no person or team yet, so that no request is shown.
     is_unclear: bool,
     lines: Vec<Line>,
     is_first: bool,

@@ -76,7 +76,7 @@ impl ListTexts {
     }
 }
 
-/// What a search has found.
+/// The result of a search.
 struct Found {
     texts: ListTexts,
     /// The URL of the list.

@@ -10,7 +10,7 @@ use scim::{ResourceKind, fold::fold, id::Id};
 use serde::Deserialize;
 use service::{
     Error,
-    store::{Directory, SearchPage, Stored},
+    store::{Directory, Stored},
 };
 use texts::visible;
 
@@ -94,7 +94,7 @@ pub(crate) async fn find(
     if text.chars().nth(LONGEST_SEARCH).is_some() {
         return unclear(nothing, Vec::new());
     }
-    let SearchPage { resources, next, .. } = directory.search(kind, text, None, OFFERED).await?;
+    let (resources, has_more) = directory.first(kind, text, OFFERED).await?;
     let all: Vec<Candidate> = resources.iter().map(Candidate::new).collect();
     let wanted = fold(text);
     if let Some(one) = all.iter().find(|candidate| fold(&candidate.name) == wanted) {
@@ -102,7 +102,7 @@ pub(crate) async fn find(
     }
     match all.as_slice() {
         [] => unclear(nothing, Vec::new()),
-        [one] if next.is_none() => Ok(Typed::one(&one.id)),
+        [one] if !has_more => Ok(Typed::one(&one.id)),
         _ => unclear(several, all),
     }
 }
@@ -135,11 +135,12 @@ pub(crate) async fn names(
     let Ok(Query(Typing { person, team })) = query else { return problem(&frame, Problem::BadFilter) };
     let (kind, text) =
         if team.is_empty() { (ResourceKind::User, person) } else { (ResourceKind::Group, team) };
-    if text.chars().nth(LONGEST_SEARCH).is_some() {
+    let text = text.trim();
+    if text.is_empty() || text.chars().nth(LONGEST_SEARCH).is_some() {
         return StatusCode::NO_CONTENT.into_response();
     }
-    match console.app.store.directory(&caller).search(kind, text.trim(), None, OFFERED).await {
-        Ok(SearchPage { resources, .. }) => {
+    match console.app.store.directory(&caller).first(kind, text, OFFERED).await {
+        Ok((resources, _)) => {
             let candidates = resources.iter().map(Candidate::new).collect();
             show(&Names { candidates })
         }

@@ -136,7 +136,7 @@ impl Frame {
         Moment::new(stored, &self.zone, self.language)
     }
 
-    /// Returns in which zone the times of the page are.
+    /// Returns the sentence with the zone of the times of the page.
     pub(crate) fn zone_hint(&self) -> String {
         fill(self.t.common.time_zone_hint, &[("zone", self.zone.name())])
     }

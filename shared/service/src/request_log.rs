@@ -87,6 +87,7 @@ pub struct Entry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Subject>,
     /// The method and the first segment of the path, if no route serves the request: `GET /Users`, `GET unknown path`.
+    /// The path `/Users/Users` is an unknown one, because no user has this id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
     /// The names of the changed attributes.

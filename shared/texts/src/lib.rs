@@ -199,7 +199,7 @@ area! {
         title, entry_title, filters, person, team, outcome, succeeded, failed, client, day, apply,
         person_hint, team_hint, remove, no_person, no_team, several_people, several_teams, remove_filters, time, what, older, newest, one_new, new, many_new, empty_title, empty_detail,
         no_match_title, no_match_detail, no_match_so_far, bad_filter_title, bad_filter_detail, credential,
-        status, duration, milliseconds, request, attributes, added, removed, others,
+        endpoint, status, duration, milliseconds, request, attributes, added, removed, others,
         what_happened, what_to_do, detail, about, of_person, of_team, back,
     }
 }

@@ -120,10 +120,10 @@ async fn filters_take_names_of_people_and_teams() {
     for (query, text, count) in [
         ("person=ada&status=4xx", "Several people have", 2),
         ("team=sal", "Several teams have", 2),
-        ("person=zoe", "of no person begins", 0),
+        ("person=zoe", "No user name or e-mail address begins", 0),
         ("person=%3Cscript%3E", "value=\"&#60;script&#62;\"", 0),
-        ("team=%00", "of no team begins", 0),
-        (&format!("person={}", "x".repeat(3_000)), "of no person begins", 0),
+        ("team=%00", "No name of a team begins", 0),
+        (&format!("person={}", "x".repeat(3_000)), "No user name or e-mail address begins", 0),
     ] {
         let page = browser.get(&format!("/activity?{query}")).await;
         assert_eq!(page.status, 200, "{query}");
@@ -147,7 +147,9 @@ async fn names_are_offered_while_a_person_types() {
         part.between("<option value=\"", "\"").into_iter().map(str::to_owned).collect::<Vec<_>>()
     };
     assert_eq!(options("person=A").await, ["ada@example.com"]);
-    assert_eq!(options("person=").await, ["ada@example.com", "ben@example.com"]);
+    for nothing in ["person=", "person=+", "team=", ""] {
+        assert_eq!(offered(nothing).await.status, 204, "{nothing}");
+    }
     assert_eq!(options("team=sal").await, ["Sales"]);
     assert_eq!(options("team=%3Cb").await, ["&#60;b&#62;Sales"]);
     assert_eq!(offered(&format!("person={}", "x".repeat(300))).await.status, 204);
@@ -268,6 +270,12 @@ async fn request_has_its_cause_and_remedy() {
     changed.has("Job title");
     changed.has(&format!("href=\"/console/people/{ada}\""));
     changed.has_not("Engineer");
+    changed.has_not("<dt>Endpoint</dt>");
+    world.service.get("/v3/Users").await;
+    world.service.app.store.flush_request_log().await;
+    let newest = ids(&browser.get("/activity").await)[0].clone();
+    let unserved = browser.get(&format!("/activity/{newest}")).await;
+    unserved.has("<dt>Endpoint</dt><dd><bdi lang=\"en\">GET unknown path</bdi></dd>");
 }
 
 #[tokio::test]

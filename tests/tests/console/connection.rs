@@ -4,14 +4,17 @@ use dynoxide::Database;
 use local::embedded;
 use serde_json::json;
 use service::{
+    auth::Scope,
     clock::Clock,
     portal::{Portal, Role},
+    store::{ClientAuthentication, NewClient},
+    trust::Trust,
 };
 use std::sync::{
     Arc,
     atomic::{AtomicI64, Ordering},
 };
-use tests::{NOW, Request};
+use tests::{NOW, Request, operator};
 use time::Duration;
 
 use super::{Browser, Page, World, org};
@@ -126,6 +129,24 @@ async fn steps_of_entra_go_on_from_a_client_that_exists() {
     let store = &world.service.app.store;
     // A client of another product is not Entra's.
     owner.post("/clients", &[("label", "Reports"), ("scim", "on"), ("expiry", "90")]).await;
+    // Neither is one that trusts another issuer, whose name may begin like Entra's host.
+    for issuer in ["https://idp.example.com", "https://login.microsoftonline.com.example.com/v2.0"] {
+        let trust = Trust {
+            issuer: issuer.to_owned(),
+            audience: "api://scim".to_owned(),
+            subject: "s-1".to_owned(),
+            tid: None,
+            azp: None,
+            jwks_uri: None,
+        };
+        let new = NewClient {
+            scopes: [Scope::Scim].into(),
+            label: Some("Other".to_owned()),
+            authentication: ClientAuthentication::Federation(trust),
+            repeatable: None,
+        };
+        store.create_client(&org(), &new, &world.service.app.pepper, &operator()).await.unwrap();
+    }
     owner.get("/connection/entra").await.has("Trust this tenant");
     owner.post("/connection/entra/secret", &[]).await;
     let clients = store.clients(&org()).await.unwrap();
@@ -240,15 +261,31 @@ async fn live_check_tells_of_the_test_and_the_first_person() {
 async fn live_check_says_that_the_base_url_is_wrong() {
     let (world, seconds) = with_clock().await;
     let owner = world.enter(Role::Owner).await;
-    let page = owner.get("/connection/okta").await;
-    seconds.fetch_add(1, Ordering::Relaxed);
-    let wrong = Request::get("/v3/Users").header("user-agent", "Okta SCIM Client 1.0.0");
-    assert_eq!(wrong.send(&world.service).await.status, 404);
-    world.service.app.store.flush_request_log().await;
-    let told = look(&owner, &page).await;
-    told.has("event-bad");
-    told.has("The base URL in Okta is wrong");
-    told.has("hx-get");
+    let ask = async |request: Request| {
+        seconds.fetch_add(1, Ordering::Relaxed);
+        let status = request.header("user-agent", "Okta SCIM Client 1.0.0").send(&world.service).await.status;
+        world.service.app.store.flush_request_log().await;
+        status
+    };
+    for path in ["/v3/Users", "/", "/Users/Users?startIndex=1&count=2", "/Users/Groups", "/Groups/Users"] {
+        let page = owner.get("/connection/okta").await;
+        assert_eq!(ask(Request::get(path)).await, 404, "{path}");
+        let told = look(&owner, &page).await;
+        told.has("event-bad");
+        told.has("The base URL in Okta is wrong");
+        told.has("hx-get");
+        seconds.fetch_add(1, Ordering::Relaxed);
+    }
+    // Below an endpoint, and for a user that does not exist, the base URL is right.
+    let unknown = "/Users/01900000-0000-7000-8000-000000000000";
+    for path in [unknown, "/Users/01900000-0000-7000-8000-000000000000/photo", "/Me"] {
+        let page = owner.get("/connection/okta").await;
+        assert!(ask(Request::get(path)).await >= 400, "{path}");
+        let told = look(&owner, &page).await;
+        told.has("event-bad");
+        told.has_not("The base URL in Okta is wrong");
+        seconds.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 #[tokio::test]
@@ -325,6 +362,44 @@ async fn overview_says_what_comes_next() {
     let page = owner.get("/overview").await;
     page.has("Requests fail");
     page.has("Requests in the last 48 hours: 6. Failed: 5.");
+}
+
+/// Returns the hours or days and the numbers of the last table of the page.
+fn last_rows(page: &Page) -> Vec<(String, String)> {
+    let body = page.body.rsplit("<tbody>").next().unwrap_or_default();
+    let rows = body.split("<tr>").skip(1).map(|row| {
+        let time = row.split("<time").nth(1).and_then(|rest| rest.split(['>', '<']).nth(1));
+        let number = row.split("<td class=\"number\"").nth(1).and_then(|rest| rest.split(['>', '<']).nth(1));
+        (time.unwrap_or_default().to_owned(), number.unwrap_or_default().to_owned())
+    });
+    rows.collect()
+}
+
+#[tokio::test]
+async fn overview_charts_the_people_of_each_day() {
+    let (world, seconds) = with_clock().await;
+    let create = async |name: &str, hours: i64| {
+        seconds.store(hours * 3_600, Ordering::Relaxed);
+        let answer = world.service.post("/Users", json!({ "userName": name })).await;
+        assert_eq!(answer.status, 201);
+        world.service.app.store.flush_request_log().await;
+        answer
+    };
+    let page = async || world.enter(Role::Viewer).await.get("/overview").await;
+    create("ada@example.com", 0).await;
+    page().await.has("The chart appears when people were counted in two hours.");
+    create("ben@example.com", 1).await;
+    create("cay@example.com", 24).await;
+    let page = page().await;
+    page.has("Active people at the last count: 3. At the first count of the last 30 days: 1.");
+    assert_eq!(page.between("<svg", ">").len(), 4);
+    assert_eq!(
+        last_rows(&page),
+        [
+            ("23 Nov 2026, 10:00".to_owned(), "2".to_owned()),
+            ("24 Nov 2026, 09:00".to_owned(), "3".to_owned())
+        ]
+    );
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ use tower::ServiceExt;
 const ABOVE: &str = "
 ## Management and the owner console
 
-A page of the console includes the look-up of the session, which is one call with 2 read units. The live part of a wizard requests every 2 seconds until the first person arrives, and that of Activity every 10 seconds. A wizard that is open for an hour costs about 0.01 dollars: 1,800 requests with 4 read units each. A change writes an entry of the audit log in the same transaction. The request log of the organisation is empty.
+A page of the console includes the look-up of the session, which is one call with 2 read units. The live part of a wizard requests every 2 seconds until the first person arrives, and that of Activity every 10 seconds. A wizard that is open for an hour costs about 0.01 dollars: 1,800 requests with 3 read units each. A change writes an entry of the audit log in the same transaction. The request log of the organisation is empty.
 
 | request | read units | write units | calls |
 |---|---|---|---|
@@ -59,6 +59,7 @@ pub(crate) async fn section(service: &Service, counter: &Counter, person: &str, 
         ("Overview", "/console/overview".to_owned()),
         ("Connection", "/console/connection".to_owned()),
         ("the wizard for Okta", "/console/connection/okta".to_owned()),
+        ("the wizard for Entra", "/console/connection/entra".to_owned()),
         (
             "the live part of a wizard",
             "/console/connection/verify?provider=okta&since=2026-11-23T09:00:00.000Z".to_owned(),
@@ -70,6 +71,8 @@ pub(crate) async fn section(service: &Service, counter: &Counter, person: &str, 
         ("Teams", "/console/teams".to_owned()),
         ("a team", format!("/console/teams/{team}")),
         ("Activity", "/console/activity".to_owned()),
+        ("the names for `user-07` in a filter", "/console/activity/names?person=user-07".to_owned()),
+        ("Activity, the name of a person in the filter", "/console/activity?person=user-078".to_owned()),
     ] {
         table.show(&console, page, &path, cookie).await;
     }

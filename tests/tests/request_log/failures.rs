@@ -115,9 +115,6 @@ async fn unproven_key_leaves_no_entry() {
 async fn unserved_request_with_a_valid_key_is_recorded() {
     let world = World::new().await;
     let service = &world.service;
-    let revoked = service.organisation("acme", &[Scope::Scim]).await;
-    let id = key_id(service, &revoked).await;
-    service.app.store.revoke_key(&org(), &id, &operator()).await.expect("a revocation");
     let purge = Method::from_bytes(b"PURGE").expect("a method");
     let requests = [
         Request::get("/nothing"),
@@ -131,8 +128,8 @@ async fn unserved_request_with_a_valid_key_is_recorded() {
         world.advance(1);
         let recorded = request.clone().bearer(&service.key).send_as_is(service).await;
         assert!(matches!(recorded.status, 404 | 405), "{request:?}");
-        // A key that is not valid, or no key, gets the same answer and leaves no entry.
-        for other in [request.clone(), request.clone().bearer(&revoked), request.clone().bearer("x")] {
+        // An unknown key, or no key, gets the same answer and leaves no entry.
+        for other in [request.clone(), request.clone().bearer("x")] {
             let answer = other.send_as_is(service).await;
             assert_eq!((answer.status, answer.body), (recorded.status, recorded.body.clone()));
         }
@@ -143,8 +140,29 @@ async fn unserved_request_with_a_valid_key_is_recorded() {
         {"at":"2026-11-23T09:00:03.123Z","client":"other","credential":"dff96dbd859ab374","action":"other","status":404,"detail":"This endpoint does not exist. The base URL ends in /scim/v2, and the endpoints are /Users, /Groups, /ServiceProviderConfig, /ResourceTypes and /Schemas.","endpoint":"GET unknown path","millis":0}
         {"at":"2026-11-23T09:00:04.123Z","client":"other","credential":"dff96dbd859ab374","action":"other","status":404,"detail":"This endpoint does not exist. The base URL ends in /scim/v2, and the endpoints are /Users, /Groups, /ServiceProviderConfig, /ResourceTypes and /Schemas.","endpoint":"POST /Users","millis":0}
         {"at":"2026-11-23T09:00:05.123Z","client":"other","credential":"dff96dbd859ab374","action":"other","status":405,"detail":"This endpoint does not support DELETE. The header Allow has the supported methods.","endpoint":"DELETE /Users","millis":0}
-        {"at":"2026-11-23T09:00:06.123Z","client":"other","credential":"dff96dbd859ab374","action":"other","status":405,"detail":"This endpoint does not support PURGE. The header Allow has the supported methods.","endpoint":"unknown method /Groups","millis":0}
+        {"at":"2026-11-23T09:00:06.123Z","client":"other","credential":"dff96dbd859ab374","action":"other","status":405,"detail":"This endpoint does not support this method. The header Allow has the supported methods.","endpoint":"unknown method /Groups","millis":0}
     "#]].assert_eq(&world.text(100).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn unserved_request_with_a_refused_key_is_recorded() {
+    let world = World::new().await;
+    let service = &world.service;
+    let revoked = service.organisation("acme", &[Scope::Scim]).await;
+    let id = key_id(service, &revoked).await;
+    service.app.store.revoke_key(&org(), &id, &operator()).await.expect("a revocation");
+    for request in [Request::get("/nothing"), Request::delete("/Users")] {
+        let expected = request.clone().send_as_is(service).await;
+        let answer = request.bearer(&revoked).send_as_is(service).await;
+        assert_eq!((answer.status, answer.body), (expected.status, expected.body));
+    }
+    let entries = world.entries().await;
+    let found: Vec<_> =
+        entries.iter().map(|entry| (entry.credential.as_str(), entry.endpoint.as_deref())).collect();
+    assert_eq!(found, [(id.as_str(), Some("GET unknown path")), (&id, Some("DELETE /Users"))]);
+    let organisation = service.own_organisation().await;
+    let hours = service.app.store.request_hours(&organisation, "").await.expect("hours");
+    assert_eq!((hours[0].requests, hours[0].errors), (2, 2));
 }
 
 #[tokio::test(start_paused = true)]

@@ -111,7 +111,7 @@ pub(crate) enum LifecycleError {
     )]
     Busy { org: Org, work: Work },
     #[error(
-        "the file ends early: its last record is missing, or lines are. What it has was imported, and {0} refuses requests. \
+        "the file ends early: its last record is missing, or lines are. Its other lines were imported, and {0} refuses requests. \
          Import the whole file again, or delete the organisation."
     )]
     Incomplete(Org),

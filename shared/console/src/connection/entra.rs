@@ -14,7 +14,12 @@ use crate::{
     page::{Frame, Refusal, show_as},
 };
 
-use super::{credential::WizardKey, steps::Steps, trust::Federation, verify::Verify};
+use super::{
+    credential::WizardKey,
+    steps::Steps,
+    trust::{Federation, is_of_entra},
+    verify::Verify,
+};
 
 /// The flag with which Entra follows the RFC.
 const FLAG: &str = "?aadOptscim062020";
@@ -58,11 +63,12 @@ async fn show(steps: &Steps<'_>, way: Way, status: StatusCode) -> Result<Respons
 /// Returns the page of the steps. If a client of Entra exists, they go on from there, unless the person wants another way.
 pub(super) async fn page(steps: &Steps<'_>, is_other: bool) -> Result<Response, Refusal> {
     let clients = clients(steps).await?;
-    let is_of_entra = |client: &&ClientRecord| {
+    let is_candidate = |client: &&ClientRecord| {
         client.scopes.contains(&Scope::Scim)
-            && (client.trust.is_some() || client.label.as_deref() == Some(steps.label()))
+            && (client.trust.as_ref().is_some_and(is_of_entra)
+                || client.label.as_deref() == Some(steps.label()))
     };
-    let newest = clients.iter().filter(is_of_entra).max_by_key(|client| client.created.as_str());
+    let newest = clients.iter().filter(is_candidate).max_by_key(|client| client.created.as_str());
     match newest.filter(|_| !is_other) {
         Some(client) => show(steps, existing(steps.frame, client), StatusCode::OK).await,
         None => choice(steps, Federation::default(), clients.len() >= MAX_CLIENTS, StatusCode::OK).await,
@@ -144,7 +150,7 @@ async fn create_client(
     Ok((client.id, secret.filter(|_| is_new).map(|secret| secret.reveal().to_owned())))
 }
 
-/// Returns the page after a client was not created. What the person has entered stays.
+/// Returns the page after a client was not created, with the values that the person has entered.
 async fn failed(steps: &Steps<'_>, entered: Federation, error: Error) -> Result<Response, Refusal> {
     match error {
         Error::Conflict(_) => choice(steps, entered, true, StatusCode::CONFLICT).await,

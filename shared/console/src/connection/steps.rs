@@ -8,7 +8,7 @@ use crate::{
 
 use super::verify::{Provider, Since, Verify};
 
-/// What the page of a provider's steps needs.
+/// The state that the page of a provider's steps needs.
 pub(super) struct Steps<'a> {
     pub(super) console: &'a Console,
     pub(super) frame: &'a Frame,

@@ -8,6 +8,11 @@ use crate::page::Frame;
 /// The host of Entra's issuers.
 const AUTHORITY: &str = "https://login.microsoftonline.com";
 
+/// Returns whether a trust is in a tenant of Entra.
+pub(super) fn is_of_entra(trust: &Trust) -> bool {
+    trust.issuer.strip_prefix(AUTHORITY).is_some_and(|rest| rest.starts_with('/'))
+}
+
 /// Values that a person has entered to trust a tenant. The forms of the other ways have no more than the id.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]

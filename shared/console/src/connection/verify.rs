@@ -194,7 +194,9 @@ fn line(frame: &Frame, entry: &Entry, names: &Names) -> Line {
 
 /// Returns the answer to a failed request, or the remedy if the base URL is wrong.
 fn detail(frame: &Frame, entry: &Entry) -> Option<String> {
-    if entry.endpoint.is_some() && entry.status == StatusCode::NOT_FOUND.as_u16() {
+    // A path below an endpoint of SCIM shows that the base URL leads there.
+    let is_beside = |endpoint: &str| endpoint.ends_with(" unknown path") || endpoint.ends_with(" /");
+    if entry.status == StatusCode::NOT_FOUND.as_u16() && entry.endpoint.as_deref().is_some_and(is_beside) {
         return Some(fill(frame.t.connection.wrong_url, &[("provider", frame.client(&entry.client))]));
     }
     entry.detail.clone()

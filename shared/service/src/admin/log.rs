@@ -62,8 +62,7 @@ struct LogEntry {
     remedy: Option<String>,
     /// The user or group, if it is known.
     subject: Option<LogSubject>,
-    /// The method and the first segment of the path, if the path or the method is not one of SCIM. Other segments are not
-    /// named.
+    /// The method and the first segment of the path, if no route serves the request. Other segments are not named.
     #[schema(example = "GET unknown path")]
     endpoint: Option<String>,
     /// The names of the changed attributes, at most 20.

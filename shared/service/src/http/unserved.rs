@@ -15,7 +15,7 @@ use super::{
 use crate::{
     App, Error,
     auth::Caller,
-    store::Authenticated,
+    store::{Authenticated, RefusedKey},
     telemetry::{Notes, PresentedKey, RequestRecord, client, known_method},
 };
 
@@ -41,13 +41,13 @@ pub(super) async fn no_such_method(State(app): State<App>, request: Request) -> 
     identify(&app, &parts).await.err().unwrap_or_else(|| {
         Error::MethodNotAllowed(format!(
             "This endpoint does not support {}. The header Allow has the supported methods.",
-            parts.method
+            known_method(&parts.method).unwrap_or("this method")
         ))
     })
 }
 
-/// Notes the request, and authenticates its key for the request log. A key that is not valid, or cannot be checked, leaves no
-/// entry.
+/// Notes the request, and authenticates its key for the request log. A refused key that exists
+/// leaves an entry, as on the paths that are served. A key that is unknown, or cannot be checked, leaves none.
 ///
 /// # Errors
 /// The request has a valid key, and its organisation is over a limit.
@@ -68,8 +68,13 @@ async fn identify(app: &App, parts: &Parts) -> Result<(), Error> {
         return Ok(());
     }
     let Ok(credential) = presented_key(&parts.headers) else { return Ok(()) };
-    let Ok(Ok(Authenticated { caller, unrecorded })) = authenticate(app, &credential, deadline).await else {
-        return Ok(());
+    let Authenticated { caller, unrecorded } = match authenticate(app, &credential, deadline).await {
+        Ok(Ok(authenticated)) => authenticated,
+        Ok(Err(RefusedKey { id: Some(id), .. })) => {
+            record.presents(PresentedKey::Refused(credential.org().clone(), id));
+            return Ok(());
+        }
+        Ok(Err(_)) | Err(_) => return Ok(()),
     };
     record.presents(PresentedKey::Accepted(caller.org().clone(), caller.key_id().to_owned()));
     if let Some(unrecorded) = unrecorded {

@@ -1,8 +1,8 @@
 //! Reads a document of an issuer by HTTPS.
 //!
 //! The name of the host is resolved once, all of its addresses are checked, and the connection goes to a checked address. A
-//! name that resolves to another address later therefore has no effect. Redirects are not followed, proxies are not used, and each
-//! document has its own connection. The public root certificates are part of the binary.
+//! name that resolves to another address later therefore has no effect. Redirects are not followed, proxies are not used,
+//! and each document has its own connection. The public root certificates are part of the binary.
 
 use std::{
     net::{IpAddr, SocketAddr},

@@ -7,8 +7,8 @@
 //! function's log says so.
 //!
 //! The queue is lost with its process. Lambda freezes an execution environment soon after the response is sent. The calls
-//! are usually on their way by then. A call that is not is sent when the next request thaws the environment, and is lost if Lambda
-//! ends the environment before. An hour may count a request twice if an answer of DynamoDB is lost.
+//! have usually left by then. A call that has not left is sent when the next request thaws the environment. It is lost if
+//! Lambda ends the environment before. An hour may count a request twice if an answer of DynamoDB is lost.
 
 use std::collections::BTreeMap;
 
@@ -100,7 +100,8 @@ impl Store {
     }
 }
 
-/// Writes the entries and counts them. Only the entries are written again after a failure, because a count would count twice.
+/// Writes the entries and counts them. Only the entries are written again after a failure, because a count would count
+/// twice.
 async fn write(store: &Store, batch: &[Waiting]) -> Result<(), Error> {
     let table = store.request_table(Instant::now() + WRITE_BUDGET);
     let expires = expiry(store);

@@ -1,8 +1,8 @@
 //! Reading one resource, and the transactions that write it: what users and groups have in common.
 //!
 //! A write carries the difference of the index entries in one transaction under the version that was read. It also carries
-//! the count, if it creates or deletes a resource, or changes `active` of a user. If another writer was faster, the request is repeated on the new state. Only a
-//! request with `If-Match` fails then.
+//! the count, if it creates or deletes a resource, or changes `active` of a user. If another writer was faster, the request
+//! is repeated on the new state. Only a request with `If-Match` fails then.
 
 use std::collections::BTreeSet;
 

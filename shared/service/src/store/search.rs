@@ -82,7 +82,7 @@ impl Directory {
         let Some(search) = Search::new(self, kind, &prefix) else { return Ok(nothing) };
         let start = match cursor {
             Some(cursor) => search.position(resolve_cursor(self, &name, cursor).await?)?,
-            None => vec![None; search.attributes.len()],
+            None => search.start(),
         };
         let total = async {
             if prefix.is_empty() {
@@ -100,6 +100,22 @@ impl Directory {
             None => None,
         };
         Ok(SearchPage { resources, total, next })
+    }
+
+    /// Returns the first resources that [`Self::search`] finds, at most `count`, and whether more follow. Counts nothing and
+    /// stores no cursor.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Throttled`].
+    pub async fn first(
+        &self,
+        kind: ResourceKind,
+        prefix: &str,
+        count: usize,
+    ) -> Result<(Vec<Stored>, bool), Error> {
+        let Some(search) = Search::new(self, kind, &fold(prefix)) else { return Ok((Vec::new(), false)) };
+        let (resources, end) = search.page(search.start(), count).await?;
+        Ok((resources, end.is_some()))
     }
 
     /// Returns the resources of these ids that exist, with one call for a hundred of them.
@@ -129,6 +145,10 @@ impl<'a> Search<'a> {
             && between.0 <= between.1;
         let between = (!prefix.is_empty()).then_some(between);
         is_possible.then_some(Self { directory, kind, attributes, between })
+    }
+
+    fn start(&self) -> Position {
+        vec![None; self.attributes.len()]
     }
 
     fn position(&self, stored: ListPosition) -> Result<Position, Error> {

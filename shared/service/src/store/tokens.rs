@@ -68,9 +68,9 @@ impl Store {
         Ok(found.map(|(client, organisation)| TokenClient { client, organisation }))
     }
 
-    /// Issues an access token to an authenticated client, with these of its scopes, and records that a client of the kind `by`
-    /// has used it. The token does not outlive the secret that the client presented. Returns `None` if the client, or the pepper of its organisation, has changed since it was
-    /// read.
+    /// Issues an access token to an authenticated client, with these of its scopes, and records that a client of the kind
+    /// `by` has used it. The token does not outlive the secret that the client presented. Returns `None` if the client, or
+    /// the pepper of its organisation, has changed since it was read.
     ///
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Throttled`].

@@ -83,8 +83,11 @@ impl Notes {
     /// Returns the notes of a request with this method and this path under the base.
     pub(crate) fn of_request(method: &str, path: &str) -> Self {
         let (action, kind, id) = action(method, path);
+        // A base URL that ends in /Users leads to /Users/Users, which has the form of a user's path.
+        let endpoint = id.filter(|id| matches!(*id, "Users" | "Groups"));
+        let endpoint = endpoint.map(|_| format!("{method} unknown path"));
         let id = id.and_then(Id::parse).map(|id| id.as_str().to_owned());
-        let noted = Noted { action: Some(action), kind, id, ..Noted::default() };
+        let noted = Noted { action: Some(action), kind, id, endpoint, ..Noted::default() };
         Self(Some(Arc::new(Mutex::new(noted))))
     }
 

@@ -37,6 +37,7 @@ pub(super) const ACTIVITY: Activity = Activity {
     bad_filter_title: "Ein Filter ist ungültig",
     bad_filter_detail: "Die Adresse hat einen Filter oder eine Seite, die es nicht gibt. Entfernen Sie die Filter und wählen Sie neu.",
     credential: "Schlüssel oder Client",
+    endpoint: "Endpunkt",
     status: "Status",
     duration: "Dauer",
     milliseconds: "{count} ms",
