@@ -119,8 +119,8 @@ export class Gateway {
   }
 
   /**
-   * Puts counts of earlier hours into the request log, because the gateway has the clock of this machine. The organisation
-   * becomes a month old, because the log shows no hour from before.
+   * Puts counts of hours into the request log, because the gateway has the clock of this machine: `n` requests, of which
+   * `bad` failed, and `people`. The organisation becomes a month old, because the log shows no hour from before.
    */
   async putHours(hours) {
     const created = new Date(Date.now() - 30 * 86_400_000).toISOString();
@@ -131,12 +131,16 @@ export class Gateway {
       ConditionExpression: 'attribute_exists(created)',
       ExpressionAttributeValues: { ':created': { S: created } },
     });
-    for (const { hoursAgo, requests, errors, people } of hours) {
+    for (const { hoursAgo, ...counts } of hours) {
       const hour = new Date(Date.now() - hoursAgo * 3_600_000).toISOString().slice(0, 13);
       const expires = Math.floor(Date.now() / 1_000) + 30 * 86_400;
-      const numbers = Object.entries({ n: requests, bad: errors, people, expires }).map(([name, value]) => [name, { N: String(value) }]);
-      const item = { pk: { S: `ORG#${ORGANISATION}#HOURS` }, sk: { S: hour }, ...Object.fromEntries(numbers) };
-      await this.#dynamodb('PutItem', { TableName: 'scim-requests', Item: item });
+      const numbers = Object.entries({ ...counts, expires });
+      await this.#dynamodb('UpdateItem', {
+        TableName: 'scim-requests',
+        Key: { pk: { S: `ORG#${ORGANISATION}#HOURS` }, sk: { S: hour } },
+        UpdateExpression: `SET ${numbers.map(([name]) => `${name} = :${name}`).join(', ')}`,
+        ExpressionAttributeValues: Object.fromEntries(numbers.map(([name, value]) => [`:${name}`, { N: String(value) }])),
+      });
     }
   }
 

@@ -40,9 +40,10 @@ export async function seed(gateway) {
   await okta.request('PATCH', `/Users/${people[1]}`, { schemas: ['urn:ietf:params:scim:api:messages:2.0:PatchOp'], Operations: [{ op: 'replace', path: 'nothing', value: 1 }] });
 
   // The hours and days before, so that the charts have more than the present hour.
-  const hours = Array.from({ length: 12 }, (_, index) => ({ hoursAgo: 1 + 4 * index, requests: 20 + ((index * 7) % 40), errors: index % 3, people: 64 - index }));
-  const days = Array.from({ length: 20 }, (_, index) => ({ hoursAgo: 24 * (index + 3), requests: 30, errors: 0, people: 50 - 2 * index }));
-  await gateway.putHours([...hours, ...days]);
+  const hours = Array.from({ length: 12 }, (_, index) => ({ hoursAgo: 1 + 4 * index, n: 20 + ((index * 7) % 40), bad: index % 3, people: 64 - index }));
+  const days = Array.from({ length: 20 }, (_, index) => ({ hoursAgo: 24 * (index + 3), n: 30, bad: 0, people: 50 - 2 * index }));
+  // The present hour was counted at its first request, when there was no person.
+  await gateway.putHours([...hours, ...days, { hoursAgo: 0, people: 64 }]);
 
   return { people, teams: [...teams, guests], guest, okta, entra, forOkta, forEntra };
 }

@@ -8,6 +8,7 @@ use std::{env, sync::LazyLock};
 use libfuzzer_sys::fuzz_target;
 use tests::fuzz::run;
 
+#[expect(clippy::disallowed_methods, reason = "the program reads its target from the environment")]
 static TARGET: LazyLock<String> =
     LazyLock::new(|| env::var("SCIM_FUZZ_TARGET").expect("the name of a target"));
 
