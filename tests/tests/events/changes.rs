@@ -183,7 +183,9 @@ async fn group_events_tell_members_apart() {
         )
         .await;
     // The document and the members.
-    service.put(&path, json!({ "displayName": "Field sales", "members": members(&[eve.clone()]) })).await;
+    service
+        .put(&path, json!({ "displayName": "Field sales", "members": members(std::slice::from_ref(&eve)) }))
+        .await;
     // The deletion of a member removes it from its groups.
     service.delete(&format!("/Users/{eve}")).await;
     service.delete(&path).await;

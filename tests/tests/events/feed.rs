@@ -1,5 +1,7 @@
 //! The feed over HTTP.
 
+use std::fmt::Write;
+
 use dynoxide::Database;
 use expect_test::expect;
 use local::embedded;
@@ -123,11 +125,8 @@ async fn parameters_of_the_feed_are_checked() {
         ["after=x", "after=-1", "limit=x", "wait=x", "after=1&after=2", "limit=0", "wait=-1", "limit=5000"]
     {
         let answer = Request::get(format!("/events/v1?{query}")).at_root().send(&service).await;
-        verdicts += &format!(
-            "{query}: {} {}\n",
-            answer.verdict(),
-            answer.body["detail"].as_str().unwrap_or_default()
-        );
+        let detail = answer.body["detail"].as_str().unwrap_or_default();
+        let _ = writeln!(verdicts, "{query}: {} {detail}", answer.verdict());
     }
     expect![[r#"
         after=x: 400 invalidValue The value of the query parameter 'after' is not a number. Send a whole number.

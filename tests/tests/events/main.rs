@@ -3,6 +3,7 @@
 //! The tests are one binary, because each binary links the AWS SDK and the embedded DynamoDB.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::too_many_lines, reason = "most lines are whole events")]
 #![allow(clippy::needless_raw_string_hashes, reason = "expect_test writes them")]
 
 mod changes;

@@ -17,7 +17,7 @@ pub use id::{EventId, ParseEventIdError};
 pub const FEED_PATH: &str = "/events/v1";
 
 /// Every type of event.
-pub const TYPES: [&str; 21] = [
+pub const TYPES: [&str; 18] = [
     "user.created",
     "user.updated",
     "user.deactivated",
@@ -36,9 +36,6 @@ pub const TYPES: [&str; 21] = [
     "client.created",
     "client.updated",
     "client.revoked",
-    "gate.held",
-    "gate.released",
-    "gate.updated",
 ];
 
 /// An event as the feed and every delivery show it. Members without a value are absent.
