@@ -71,7 +71,7 @@ async fn measure(writes: usize) {
     let moved = with
         .app
         .store
-        .sequence(&org, tokio::time::Instant::now() + Duration::from_secs(600))
+        .sequence(&org, tokio::time::Instant::now() + Duration::from_mins(10))
         .await
         .expect("a run of the sequencer");
     let sequenced = start.elapsed();
