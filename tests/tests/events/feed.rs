@@ -195,7 +195,12 @@ async fn acknowledgement_moves_forward_and_leaves_a_proof() {
     let proofs: Value = serde_json::from_str(&proofs).expect("JSON");
     let proof = |name: &str| proofs["Items"][0][name].to_string();
     let proof = ["event", "ended", "millis", "acked"].map(proof).join("\n");
-    expect![[""]].assert_eq(&format!("{}\n", service.named(&proof)));
+    expect![[r#"
+        {"S":"{\"sequence\":4,\"id\":\"01a207a232fb0000000109222f84c38249bc-00\",\"type\":\"user.deleted\",\"time\":\"{now}\",\"org\":\"acme\",\"resource\":{\"type\":\"User\",\"id\":\"{1}\"},\"actor\":{\"credential\":\"dff96dbd859ab374\",\"client\":\"other\"}}"}
+        {"S":"{\"sessions\":2}"}
+        {"N":"0"}
+        {"S":"{now}"}
+    "#]].assert_eq(&format!("{}\n", service.named(&proof)));
     assert!(service.examine(&service.org).await.is_healthy());
 }
 
