@@ -280,14 +280,14 @@ async fn unreadable_change_is_reported_and_kept() {
             GROUP {company} cannot be read
             2 parts of the change {change}, which has no header
             the group {company} of member {team} does not exist
-            count GROUP#00 is not 0, but nothing is there
+            count GROUP#00 is 1, but 0 are there
             1 items in GROUP#displayName that belong to no resource
         "#]],
         expect![[r#"
             GROUP {company} cannot be read
             2 parts of the change {change}, which has no header
             the group {company} of member {team} does not exist
-            count GROUP#00 is not 0, but nothing is there
+            count GROUP#00 is 1, but 0 are there
             1 items in GROUP#displayName that belong to no resource
             the parts of the change {change} are kept, because a group's intent cannot be read
         "#]],
