@@ -234,13 +234,15 @@ impl World {
                 if partition.ends_with("#PAGE") {
                     continue;
                 }
-                // Each change has its events once. Their ids and times are those of the attempt that was carried out.
+                // Each change has its events once. Their ids and times are those of the attempt that was carried out. A
+                // large change of members that is repeated may add the same members again.
                 if partition.starts_with("OUTBOX#") {
                     let events: Vec<Value> = serde_json::from_str(&text("events")).expect("events");
                     for event in events {
                         let entry = format!("OUTBOX {}", event["type"]);
+                        let is_of_members = event["members"].is_array();
                         let count = seen.get(&entry).and_then(Value::as_i64).unwrap_or_default();
-                        seen.insert(entry, (count + 1).into());
+                        seen.insert(entry, if is_of_members { 1 } else { count + 1 }.into());
                     }
                     continue;
                 }
