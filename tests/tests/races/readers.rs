@@ -574,11 +574,11 @@ async fn unfinished_change_costs_a_reader_two_round_trips() {
         GET of a user, committed: 2 round trips, GetItem 2, Query 3: 5 read, 0 written
         GET of a user, applied in part: 2 round trips, GetItem 2, Query 3: 5 read, 0 written
         GET of a user, finished: 2 round trips, GetItem 1, Query 4: 5 read, 0 written
-        list of users, nothing pending: 2 round trips, GetItem 1, Query 4: 12 read, 0 written
-        list of users, a draft: 4 round trips, GetItem 3, Query 6: 16 read, 0 written
-        list of users, committed: 3 round trips, GetItem 2, Query 6: 15 read, 0 written
-        list of users, applied in part: 3 round trips, GetItem 2, Query 6: 16 read, 0 written
-        list of users, finished: 3 round trips, GetItem 1, Query 6: 20 read, 0 written
+        list of users, nothing pending: 2 round trips, GetItem 1, Query 4: 13 read, 0 written
+        list of users, a draft: 4 round trips, GetItem 3, Query 6: 17 read, 0 written
+        list of users, committed: 3 round trips, GetItem 2, Query 6: 16 read, 0 written
+        list of users, applied in part: 3 round trips, GetItem 2, Query 6: 17 read, 0 written
+        list of users, finished: 3 round trips, GetItem 1, Query 6: 22 read, 0 written
     "#]]
     .assert_eq(&lines);
 }
