@@ -235,11 +235,6 @@ pub(crate) fn mail_of(person: &Stored) -> Option<Shown> {
     email.get("value").and_then(Value::as_str).map(Shown::new)
 }
 
-/// Returns whether a person may use the product.
-pub(crate) fn is_active(person: &Stored) -> bool {
-    person.document.get("active") != Some(&Value::Bool(false))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,7 +14,7 @@ use texts::visible;
 use crate::{
     Console,
     access::Viewer,
-    attributes::{Section, Shown, is_active, mail_of, name_of, sections},
+    attributes::{Section, Shown, mail_of, name_of, sections},
     clock::Moment,
     listing::{PAGE, Position, failed, problem},
     page::{Frame, Refusal, refusal, show},
@@ -42,7 +42,7 @@ impl Row {
             name: name_of(person),
             user_name: visible(person.document.user_name().unwrap_or_default()),
             mail: mail_of(person),
-            is_active: is_active(person),
+            is_active: person.document.is_active(),
             is_managed: person.document.external_id().is_some(),
         }
     }

@@ -20,7 +20,7 @@ pub enum Error {
     /// The caller's organisation has no such resource.
     #[error("{0}")]
     NotFound(String),
-    /// What the request names existed once, and does not exist any more.
+    /// The request names data that existed once, and does not exist any more.
     #[error("{0}")]
     Gone(String),
     /// The path does not support the method.

@@ -153,7 +153,7 @@ impl Head {
     }
 
     /// Returns the head after the owner has ended the review, which releases everything. A release that stayed behind
-    /// would hold the next events although nobody asked for it.
+    /// would hold the next events although no request asked for it.
     #[must_use]
     pub fn end_review(self) -> Self {
         Self { released: self.sequence, review: false, ..self }

@@ -114,21 +114,16 @@ impl Change {
         added: impl Iterator<Item = &'a Id>,
         removed: impl Iterator<Item = &'a Id>,
     ) -> Vec<Self> {
-        let change = |verb: &str, members: Vec<String>| Self {
+        let change = |(verb, members): (&str, Vec<String>)| Self {
             event_type: format!("group.members_{verb}"),
             resource: group.clone(),
             before: None,
             after: None,
             members,
         };
-        let ids = |members: &mut dyn Iterator<Item = &'a Id>| {
-            members.map(|id| id.as_str().to_owned()).collect::<Vec<_>>()
-        };
-        [("removed", ids(&mut { removed })), ("added", ids(&mut { added }))]
-            .into_iter()
-            .filter(|(_, members)| !members.is_empty())
-            .map(|(verb, members)| change(verb, members))
-            .collect()
+        let (removed, added) = (removed.map(Id::to_string).collect(), added.map(Id::to_string).collect());
+        let changes = [("removed", removed), ("added", added)].into_iter();
+        changes.filter(|(_, members): &(&str, Vec<String>)| !members.is_empty()).map(change).collect()
     }
 
     /// Returns the event of this change: the one of this number in the transaction of this id.

@@ -58,12 +58,6 @@ impl EventId {
             None => Self { millis: self.millis + 1, counter: number, random: self.random },
         }
     }
-
-    /// Returns the time in milliseconds since 1970.
-    #[must_use]
-    pub fn millis(&self) -> u64 {
-        self.millis
-    }
 }
 
 impl fmt::Display for EventId {

@@ -16,28 +16,6 @@ pub use id::{EventId, ParseEventIdError};
 /// The path of the feed of an organisation's events.
 pub const FEED_PATH: &str = "/events/v1";
 
-/// Every type of event.
-pub const TYPES: [&str; 18] = [
-    "user.created",
-    "user.updated",
-    "user.deactivated",
-    "user.reactivated",
-    "user.deleted",
-    "group.created",
-    "group.updated",
-    "group.deleted",
-    "group.members_added",
-    "group.members_removed",
-    "org.created",
-    "org.updated",
-    "key.created",
-    "key.updated",
-    "key.revoked",
-    "client.created",
-    "client.updated",
-    "client.revoked",
-];
-
 /// An event as the feed and every delivery show it. Members without a value are absent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -47,7 +25,7 @@ pub struct Event {
     pub sequence: Option<u64>,
     /// The id: that of the transaction, and the number of the event among those of the transaction.
     pub id: String,
-    /// One of [`TYPES`].
+    /// Its type, such as `user.created`. `EVENTS.md` lists them.
     #[serde(rename = "type")]
     pub event_type: String,
     /// The time of the change: RFC 3339, UTC, milliseconds.

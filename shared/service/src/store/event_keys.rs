@@ -1,6 +1,6 @@
 //! Keys of events: in the outbox, and in the feed. The table of all keys is that of `keys`.
 
-use super::keys::{Key, Keys, Partition, hash};
+use super::keys::{Key, Keys, Partition, hash, prefix_range};
 use crate::{auth::Org, event::EventId};
 
 /// The number of partitions of the outbox. One would limit the throughput of all organisations.
@@ -12,15 +12,14 @@ impl Keys {
         outbox_shard(hash(org.as_str()) % OUTBOX_SHARDS)
     }
 
-    /// Returns the sort key of the events of a transaction.
-    pub(super) fn outbox_entry(org: &Org, event: &EventId) -> String {
-        format!("{org}#{event}")
+    /// Returns the key of the events of a transaction in the outbox.
+    pub(super) fn outbox_entry(org: &Org, event: &EventId) -> Key {
+        Self::outbox(org).key(format!("{org}#{event}"))
     }
 
     /// Returns the range of sort keys of the organisation's events in the outbox.
     pub(super) fn outbox_range(org: &Org) -> (String, String) {
-        // `$` follows `#`.
-        (format!("{org}#"), format!("{org}$"))
+        prefix_range(&format!("{org}#"))
     }
 
     /// Returns the partition of the organisation's feed.

@@ -57,14 +57,6 @@ pub enum FeedPage {
 }
 
 impl Directory {
-    /// Returns the head of the feed.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`], [`Error::Throttled`].
-    pub async fn feed_head(&self) -> Result<FeedHead, Error> {
-        read_head(self).await
-    }
-
     /// Returns the released events after a sequence number, up to `limit` and 1 MB.
     ///
     /// # Errors

@@ -171,8 +171,7 @@ impl Keys {
 
     /// Returns the range of sort keys of the organisation's entries in each partition of that list.
     pub(super) fn unfinished_range(&self) -> (String, String) {
-        // `$` follows `#`.
-        (format!("{}#", self.org()), format!("{}$", self.org()))
+        prefix_range(&format!("{}#", self.org()))
     }
 
     fn org(&self) -> &str {

@@ -76,12 +76,7 @@ pub(super) fn put<G>(
     let json =
         serde_json::to_string(&events).map_err(|_| Error::Internal("an event is not JSON".to_owned()))?;
     let item = Item::from([(EVENTS.to_owned(), AttributeValue::S(json))]);
-    transaction.put_in(
-        &store.tables.resources,
-        Keys::outbox(org).key(Keys::outbox_entry(org, id)),
-        item,
-        guard,
-    );
+    transaction.put_in(&store.tables.resources, Keys::outbox_entry(org, id), item, guard);
     Ok(())
 }
 

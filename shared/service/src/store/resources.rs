@@ -15,12 +15,17 @@ use super::{
     index::{Entry, entries, have_same_names, is_folded_alike},
     items::{Item, Stored, name, string},
     keys::Keys,
+    outbox::put_events,
     stamps::{self, Span, is_later},
     table::Table,
     transaction::{Condition, Transaction},
     write::{Guard, not_found},
 };
-use crate::{Error, clock::timestamp, event::EventId};
+use crate::{
+    Error,
+    clock::timestamp,
+    event::{Change, EventId},
+};
 
 /// The versions that `If-Match` accepts (RFC 7644 §3.14).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,6 +111,19 @@ pub(super) fn creation(
     index_changes(keys, &mut transaction, kind, &stored.id, &BTreeSet::new(), &new);
     count_created(keys, &mut transaction, kind, stored);
     transaction
+}
+
+/// Makes the transaction of [`creation`] with its event.
+pub(super) fn told_creation(
+    directory: &Directory,
+    kind: ResourceKind,
+    stored: &Stored,
+    event: &EventId,
+) -> Result<Transaction<Guard>, Error> {
+    let mut transaction = creation(&directory.keys, kind, stored, event);
+    let created = Change::created(kind, &stored.id, &stored.document);
+    put_events(directory, &mut transaction, event, vec![created])?;
+    Ok(transaction)
 }
 
 /// Makes the transaction that replaces a resource by its next state, and changes its index entries. If `active` of a user

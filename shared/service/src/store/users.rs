@@ -9,7 +9,7 @@ use super::{
     items::Stored,
     memberships::groups_of,
     outbox::put_events,
-    resources::{Expected, check_expected, creation, fresh, read, replacement, successor},
+    resources::{Expected, check_expected, fresh, read, replacement, successor, told_creation},
     stamps::{Span, event_id},
     table::Backoff,
     write::{lost_race, not_found, taken},
@@ -36,9 +36,7 @@ impl Directory {
     pub async fn create_user(&self, document: Document) -> Result<Stored, Error> {
         let stored = fresh(&self.table, ResourceKind::User, document)?;
         let event = event_id(self, None, &stored.version);
-        let mut transaction = creation(&self.keys, ResourceKind::User, &stored, &event);
-        let created = Change::created(ResourceKind::User, &stored.id, &stored.document);
-        put_events(self, &mut transaction, &event, vec![created])?;
+        let transaction = told_creation(self, ResourceKind::User, &stored, &event)?;
         match transaction.send(&self.table).await? {
             Ok(()) => Ok(stored),
             Err(failed) => {

@@ -40,7 +40,7 @@ pub struct Told {
     pub waiting: Vec<String>,
 }
 
-/// What a transaction does with the stamp of an item.
+/// The effect of a transaction on the stamp of an item.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Stamp {
     key: Key,

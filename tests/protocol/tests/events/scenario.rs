@@ -5,7 +5,7 @@ use crate::{
     state::{BATCH, GROUP, Mask, RESOURCES, SEQUENCERS, SLOTS_EACH, bit},
 };
 
-/// What a writer does. The group is always the same.
+/// The request of a writer. The group is always the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Request {
     /// Creates a user, without a read.
@@ -39,7 +39,7 @@ impl Request {
     }
 }
 
-/// What the owner of the organisation does about held events.
+/// The action of the organisation's owner on held events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Release {
     /// Nothing.

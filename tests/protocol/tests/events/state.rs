@@ -58,7 +58,7 @@ pub(crate) struct State {
     pub(crate) writers: [Writer; WRITERS],
     pub(crate) sequencers: [Sequencer; SEQUENCERS],
     pub(crate) owner: Owner,
-    /// What a reader has read of the head, and the sequence up to which it has read the feed.
+    /// The part of the head that a reader has read, and the sequence up to which it has read the feed.
     pub(crate) reader: Option<u8>,
     pub(crate) cursor: u8,
     /// A move of events whose answer was lost. DynamoDB may carry it out at any later moment.
@@ -238,7 +238,7 @@ pub(crate) enum Owner {
     Done,
 }
 
-/// What an observer knows.
+/// The knowledge of an observer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Ghost {
     /// The transactions that changed something.

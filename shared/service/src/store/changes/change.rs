@@ -69,7 +69,7 @@ pub(in crate::store) struct Change {
     pub(in crate::store) kind: ChangeKind,
     /// The group whose members change, or the resource that was deleted.
     pub(in crate::store) subject: Id,
-    /// Who makes the change. A change of release 0.2 does not say so.
+    /// The author of the change. A change of release 0.2 has none.
     by: Option<Authorship>,
     /// Whether the change has no effect any more, and only its parts are to be removed.
     pub(in crate::store) discarded: bool,

@@ -59,7 +59,8 @@ impl Commit {
     }
 }
 
-/// Writes a group's item and its members as one. `group_write` makes the transaction on the group for a commit. Returns the conditions that failed, if any: then nothing was written.
+/// Writes a group's item and its members as one. `group_write` makes the transaction on the group for a commit. Returns the
+/// conditions that failed, if any: then nothing was written.
 pub(in crate::store) async fn write_members(
     directory: &Directory,
     group: &Id,

@@ -13,14 +13,12 @@ use super::outcome::{Imported, Outcome, Refused};
 use crate::{
     Error,
     auth::Org,
-    event::Change,
     store::{
         directory::{Directory, Store},
         index::entries,
         items::{Stored, name, text},
         orgs::{Organisation, operator_table, read_org},
-        outbox::put_events,
-        resources::{creation, fresh},
+        resources::{fresh, told_creation},
         stamps::event_id,
         table::CONCURRENCY,
         write::taken,
@@ -129,9 +127,7 @@ impl PeopleImport {
 async fn create(directory: &Directory, line: u64, document: Document) -> Result<(u64, Outcome), Error> {
     let user = fresh(&directory.table, ResourceKind::User, document)?;
     let event = event_id(directory, None, &user.version);
-    let mut transaction = creation(&directory.keys, ResourceKind::User, &user, &event);
-    let created = Change::created(ResourceKind::User, &user.id, &user.document);
-    put_events(directory, &mut transaction, &event, vec![created])?;
+    let transaction = told_creation(directory, ResourceKind::User, &user, &event)?;
     let outcome = match transaction.send(&directory.table).await? {
         Ok(()) => Outcome::Written,
         Err(_) if is_there(directory, &user).await? => Outcome::Skipped,

@@ -8,13 +8,11 @@ use scim::{ResourceKind, id::Id};
 use super::outcome::{Outcome, Outcomes};
 use crate::{
     Error,
-    event::Change,
     store::{
         directory::Directory,
         items::{Item, Stored, partition_key, sort_key},
         keys::Key,
-        outbox::put_events,
-        resources::creation,
+        resources::told_creation,
         stamps::event_id_of,
         table::CONCURRENCY,
         transaction::FailedCondition,
@@ -64,10 +62,7 @@ async fn create(
         compare(kind, resource, Some(item))
     } else {
         let event = event_id_of(directory, None, id, &resource.version);
-        let mut transaction = creation(&directory.keys, kind, resource, &event);
-        let created = Change::created(kind, id, &resource.document);
-        put_events(directory, &mut transaction, &event, vec![created])?;
-        match transaction.send(&directory.table).await? {
+        match told_creation(directory, kind, resource, &event)?.send(&directory.table).await? {
             Ok(()) => Outcome::Written,
             Err(failed) if is_there(&failed) => {
                 compare(kind, resource, directory.table.get(&key).await?.as_ref())
